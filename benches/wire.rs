@@ -35,8 +35,9 @@ fn main() {
             }),
         ],
     );
-    let small: Vec<Batch> =
-        (0..100).map(|seed| Batch::read(Signal::Traces, agents::request(10, seed).into()).expect("valid").batch).collect();
+    let small: Vec<Batch> = (0..100)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(10, seed).into()).expect("valid").batch)
+        .collect();
     compare(
         "merging 100 requests of 10 spans",
         "span",

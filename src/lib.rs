@@ -1,3 +1,14 @@
 //! Spanlight shows what AI agents are doing, what they cost and whether it was worth it.
 
+pub mod duration;
+mod nearest;
+
+pub mod event;
 pub mod otlp;
+pub mod semconv;
+
+pub mod dialect;
+
+pub mod derive;
+
+pub use nearest::nearest;

@@ -119,7 +119,8 @@ impl Batch {
         if self.bytes.len() <= limit.bytes && self.items <= limit.items {
             return vec![self.clone()];
         }
-        let mut packer = Packer { signal: self.signal, limit, done: Vec::new(), piece: Vec::new(), records: 0, items: 0 };
+        let mut packer =
+            Packer { signal: self.signal, limit, done: Vec::new(), piece: Vec::new(), records: 0, items: 0 };
         for resource in repeated(&self.bytes, 1) {
             packer.resource(resource);
         }

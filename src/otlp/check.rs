@@ -52,7 +52,9 @@ impl fmt::Display for Malformed {
         f.write_str(": ")?;
         match &self.problem {
             Problem::Wire(fault) => write!(f, "{fault}"),
-            Problem::WireType { expected } => write!(f, "the wire type does not fit, {} is expected", name_of(*expected)),
+            Problem::WireType { expected } => {
+                write!(f, "the wire type does not fit, {} is expected", name_of(*expected))
+            }
             Problem::NotUtf8 => f.write_str("the string is not UTF-8"),
             Problem::TooDeep => write!(f, "nested more than {MAX_DEPTH} messages deep"),
         }
@@ -82,7 +84,12 @@ pub fn check(bytes: &[u8], schema: &'static Message) -> Result<Checked, Malforme
     }
 }
 
-fn check_message(mut bytes: &[u8], schema: &'static Message, depth: u32, checked: &mut Checked) -> Result<(), Malformed> {
+fn check_message(
+    mut bytes: &[u8],
+    schema: &'static Message,
+    depth: u32,
+    checked: &mut Checked,
+) -> Result<(), Malformed> {
     let mut seen_once = 0u32;
     let mut valid_ids = 0u32;
     while !bytes.is_empty() {
@@ -226,7 +233,9 @@ mod tests {
                 put_message(out, 2, |out| {
                     put_message(out, 2, |out| {
                         put_bytes(out, 2, &[1; 8]);
-                        ids.map(|id| put_bytes(out, 1, id));
+                        for id in ids {
+                            put_bytes(out, 1, id);
+                        }
                     })
                 })
             });

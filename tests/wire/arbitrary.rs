@@ -59,7 +59,8 @@ fn value() -> impl Strategy<Value = Option<AnyValue>> {
         vec(any::<u8>(), 0..9).prop_map(|v| AnyValue { value: Some(Value::BytesValue(v)) }),
     ];
     let value = leaf.prop_recursive(3, 12, 3, |inner| {
-        let entry = (text(), option::of(inner.clone())).prop_map(|(key, value)| KeyValue { key, value, key_strindex: 0 });
+        let entry =
+            (text(), option::of(inner.clone())).prop_map(|(key, value)| KeyValue { key, value, key_strindex: 0 });
         prop_oneof![
             vec(inner, 0..3).prop_map(|values| AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) }),
             vec(entry, 0..3).prop_map(|values| AnyValue { value: Some(Value::KvlistValue(KeyValueList { values })) }),
@@ -94,14 +95,27 @@ fn span() -> impl Strategy<Value = Span> {
     let event = (any::<u64>(), text(), attributes(), any::<u32>()).prop_map(|(time_unix_nano, name, attributes, n)| {
         span::Event { time_unix_nano, name, attributes, dropped_attributes_count: n }
     });
-    let link = (id(16), id(8), text(), attributes(), any::<u32>()).prop_map(|(trace_id, span_id, trace_state, attributes, n)| {
-        span::Link { trace_id, span_id, trace_state, attributes, dropped_attributes_count: n, flags: n }
-    });
+    let link = (id(16), id(8), text(), attributes(), any::<u32>()).prop_map(
+        |(trace_id, span_id, trace_state, attributes, n)| span::Link {
+            trace_id,
+            span_id,
+            trace_state,
+            attributes,
+            dropped_attributes_count: n,
+            flags: n,
+        },
+    );
     let status = option::of((text(), -1i32..5).prop_map(|(message, code)| Status { message, code }));
     let ids = (id(16), id(8), prop_oneof![Just(Vec::new()), id(8)]);
     let rest = (attributes(), vec(event, 0..3), vec(link, 0..2), status, any::<[u32; 4]>());
     (ids, text(), text(), any::<(i32, u64, u64)>(), rest).prop_map(
-        |((trace_id, span_id, parent_span_id), trace_state, name, (kind, start, end), (attributes, events, links, status, n))| Span {
+        |(
+            (trace_id, span_id, parent_span_id),
+            trace_state,
+            name,
+            (kind, start, end),
+            (attributes, events, links, status, n),
+        )| Span {
             trace_id,
             span_id,
             trace_state,
@@ -125,7 +139,14 @@ fn span() -> impl Strategy<Value = Span> {
 fn log_record() -> impl Strategy<Value = LogRecord> {
     let ids = (prop_oneof![Just(Vec::new()), id(16)], prop_oneof![Just(Vec::new()), id(8)]);
     (any::<(u64, u64, i32, u32, u32)>(), text(), text(), value(), attributes(), ids).prop_map(
-        |((time, observed, severity, dropped, flags), severity_text, event_name, body, attributes, (trace_id, span_id))| LogRecord {
+        |(
+            (time, observed, severity, dropped, flags),
+            severity_text,
+            event_name,
+            body,
+            attributes,
+            (trace_id, span_id),
+        )| LogRecord {
             time_unix_nano: time,
             observed_time_unix_nano: observed,
             severity_number: severity,
@@ -142,10 +163,14 @@ fn log_record() -> impl Strategy<Value = LogRecord> {
 }
 
 fn exemplars() -> impl Strategy<Value = Vec<m::Exemplar>> {
-    let value = prop_oneof![any::<i64>().prop_map(m::exemplar::Value::AsInt), any::<f64>().prop_map(m::exemplar::Value::AsDouble)];
-    let exemplar = (any::<u64>(), id(8), id(16), option::of(value)).prop_map(|(time_unix_nano, span_id, trace_id, value)| {
-        m::Exemplar { filtered_attributes: Vec::new(), time_unix_nano, span_id, trace_id, value }
-    });
+    let value = prop_oneof![
+        any::<i64>().prop_map(m::exemplar::Value::AsInt),
+        any::<f64>().prop_map(m::exemplar::Value::AsDouble)
+    ];
+    let exemplar =
+        (any::<u64>(), id(8), id(16), option::of(value)).prop_map(|(time_unix_nano, span_id, trace_id, value)| {
+            m::Exemplar { filtered_attributes: Vec::new(), time_unix_nano, span_id, trace_id, value }
+        });
     vec(exemplar, 0..2)
 }
 
@@ -177,46 +202,61 @@ fn metric() -> impl Strategy<Value = Metric> {
         vec(any::<f64>(), 0..5),
         exemplars(),
     )
-        .prop_map(|(attributes, (start, time, count, flags), (sum, min, max), bucket_counts, explicit_bounds, exemplars)| {
-            m::HistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count,
-                sum,
-                bucket_counts,
-                explicit_bounds,
-                exemplars,
-                flags,
-                min,
-                max,
-            }
-        });
-    let buckets = || {
-        option::of((any::<i32>(), vec(any::<u64>(), 0..5)).prop_map(|(offset, bucket_counts)| {
-            m::exponential_histogram_data_point::Buckets { offset, bucket_counts }
-        }))
-    };
-    let exponential_point = (attributes(), any::<(u64, u64, u64, i32, u64, u32)>(), sums, buckets(), buckets(), exemplars(), any::<f64>())
-        .prop_map(|(attributes, (start, time, count, scale, zero_count, flags), sum, positive, negative, exemplars, zero_threshold)| {
-            m::ExponentialHistogramDataPoint {
-                attributes,
-                start_time_unix_nano: start,
-                time_unix_nano: time,
-                count,
-                sum,
-                scale,
-                zero_count,
-                positive,
-                negative,
-                flags,
-                exemplars,
-                min: None,
-                max: Some(1.0),
-                zero_threshold,
-            }
-        });
-    let quantile = any::<(f64, f64)>().prop_map(|(quantile, value)| m::summary_data_point::ValueAtQuantile { quantile, value });
+        .prop_map(
+            |(attributes, (start, time, count, flags), (sum, min, max), bucket_counts, explicit_bounds, exemplars)| {
+                m::HistogramDataPoint {
+                    attributes,
+                    start_time_unix_nano: start,
+                    time_unix_nano: time,
+                    count,
+                    sum,
+                    bucket_counts,
+                    explicit_bounds,
+                    exemplars,
+                    flags,
+                    min,
+                    max,
+                }
+            },
+        );
+    let buckets =
+        || {
+            option::of((any::<i32>(), vec(any::<u64>(), 0..5)).prop_map(|(offset, bucket_counts)| {
+                m::exponential_histogram_data_point::Buckets { offset, bucket_counts }
+            }))
+        };
+    let exponential_point =
+        (attributes(), any::<(u64, u64, u64, i32, u64, u32)>(), sums, buckets(), buckets(), exemplars(), any::<f64>())
+            .prop_map(
+                |(
+                    attributes,
+                    (start, time, count, scale, zero_count, flags),
+                    sum,
+                    positive,
+                    negative,
+                    exemplars,
+                    zero_threshold,
+                )| {
+                    m::ExponentialHistogramDataPoint {
+                        attributes,
+                        start_time_unix_nano: start,
+                        time_unix_nano: time,
+                        count,
+                        sum,
+                        scale,
+                        zero_count,
+                        positive,
+                        negative,
+                        flags,
+                        exemplars,
+                        min: None,
+                        max: Some(1.0),
+                        zero_threshold,
+                    }
+                },
+            );
+    let quantile =
+        any::<(f64, f64)>().prop_map(|(quantile, value)| m::summary_data_point::ValueAtQuantile { quantile, value });
     let summary_point = (attributes(), any::<(u64, u64, u64, f64, u32)>(), vec(quantile, 0..3)).prop_map(
         |(attributes, (start, time, count, sum, flags), quantile_values)| m::SummaryDataPoint {
             attributes,

@@ -5,8 +5,8 @@ mod oracle;
 mod scramble;
 
 use bytes::Bytes;
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 use spanlight::otlp::edit::Edit;
 use spanlight::otlp::json::{from_json, to_json};
 use spanlight::otlp::{Batch, Limit, Signal, check, normalise, wire};
@@ -225,7 +225,10 @@ fn spans_with_invalid_ids_are_left_out_and_counted() {
     spans.push(bad);
     let received = Batch::read(Signal::Traces, Bytes::from(request.encode_to_vec())).unwrap();
     assert_eq!((received.batch.items(), received.rejected), (1, 2));
-    assert_eq!(prost_value(Signal::Traces, received.batch.bytes()), prost_value(Signal::Traces, &arbitrary::one_span().encode_to_vec()));
+    assert_eq!(
+        prost_value(Signal::Traces, received.batch.bytes()),
+        prost_value(Signal::Traces, &arbitrary::one_span().encode_to_vec())
+    );
 }
 
 #[test]
@@ -253,14 +256,20 @@ fn json_forms_that_the_mapping_allows() {
     let batch = Batch::read(Signal::Traces, bytes.into()).unwrap().batch;
     let span = batch.groups().next().unwrap().spans().next().unwrap();
     assert_eq!(span.trace_id, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
-    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (1_700_000_000_000_000_000, 1_700_000_000_000_000_001));
+    assert_eq!(
+        (span.start_time_unix_nano, span.end_time_unix_nano),
+        (1_700_000_000_000_000_000, 1_700_000_000_000_000_001)
+    );
     let attributes: Vec<String> = span.attributes().map(|a| format!("{}={:?}", a.key, a.value)).collect();
-    assert_eq!(attributes, [
-        "i=Int(-9223372036854775808)",
-        "j=Int(1000)",
-        "d=Double(NaN)",
-        "e=Double(3.0)",
-        "b=Bytes([251, 255])",
-        "n=Empty",
-    ]);
+    assert_eq!(
+        attributes,
+        [
+            "i=Int(-9223372036854775808)",
+            "j=Int(1000)",
+            "d=Double(NaN)",
+            "e=Double(3.0)",
+            "b=Bytes([251, 255])",
+            "n=Empty",
+        ]
+    );
 }

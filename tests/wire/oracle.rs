@@ -19,7 +19,10 @@ pub enum Judgement {
     BothReject,
     /// The one declared difference: prost skips groups in unknown fields, we refuse them.
     GroupRefused,
-    Differs { ours: String, theirs: String },
+    Differs {
+        ours: String,
+        theirs: String,
+    },
 }
 
 impl Judgement {
@@ -159,14 +162,19 @@ fn plain_span(mut span: trace::Span) -> trace::Span {
     span
 }
 
-fn plain_log(mut log: opentelemetry_proto::tonic::logs::v1::LogRecord) -> opentelemetry_proto::tonic::logs::v1::LogRecord {
+fn plain_log(
+    mut log: opentelemetry_proto::tonic::logs::v1::LogRecord,
+) -> opentelemetry_proto::tonic::logs::v1::LogRecord {
     log.body = Some(plain_value(log.body));
     log.attributes = plain_attributes(log.attributes);
     log
 }
 
 fn plain_attributes(attributes: Vec<KeyValue>) -> Vec<KeyValue> {
-    attributes.into_iter().map(|a| KeyValue { key: a.key, value: Some(plain_value(a.value)), key_strindex: 0 }).collect()
+    attributes
+        .into_iter()
+        .map(|a| KeyValue { key: a.key, value: Some(plain_value(a.value)), key_strindex: 0 })
+        .collect()
 }
 
 fn plain_value(value: Option<AnyValue>) -> AnyValue {
@@ -184,7 +192,8 @@ fn plain_value(value: Option<AnyValue>) -> AnyValue {
 
 fn plain_metric(mut metric: metrics::Metric) -> metrics::Metric {
     metric.metadata.clear();
-    let exemplars = |exemplars: &mut Vec<metrics::Exemplar>| exemplars.iter_mut().for_each(|e| e.filtered_attributes.clear());
+    let exemplars =
+        |exemplars: &mut Vec<metrics::Exemplar>| exemplars.iter_mut().for_each(|e| e.filtered_attributes.clear());
     match &mut metric.data {
         Some(metrics::metric::Data::Gauge(gauge)) => gauge.data_points.iter_mut().for_each(|point| {
             point.flags &= 1;
@@ -322,7 +331,9 @@ fn metric_of(metric: &view::Metric<'_>) -> metrics::Metric {
         Temporality::Cumulative => 2,
     };
     let data = metric.kind.map(|kind| match kind {
-        MetricKind::Gauge => metrics::metric::Data::Gauge(metrics::Gauge { data_points: metric.data_points().map(number_point).collect() }),
+        MetricKind::Gauge => metrics::metric::Data::Gauge(metrics::Gauge {
+            data_points: metric.data_points().map(number_point).collect(),
+        }),
         MetricKind::Sum { temporality: t, monotonic } => metrics::metric::Data::Sum(metrics::Sum {
             data_points: metric.data_points().map(number_point).collect(),
             aggregation_temporality: temporality(t),

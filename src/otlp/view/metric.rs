@@ -132,8 +132,13 @@ pub struct Summary<'a> {
 impl<'a> Metric<'a> {
     /// Reads an encoded metric.
     pub fn read(raw: &'a [u8]) -> Metric<'a> {
-        let mut metric =
-            Metric { name: Text::default(), description: Text::default(), unit: Text::default(), kind: None, data: &[] };
+        let mut metric = Metric {
+            name: Text::default(),
+            description: Text::default(),
+            unit: Text::default(),
+            kind: None,
+            data: &[],
+        };
         for field in Fields::of(raw) {
             match (field.number, field.value) {
                 (1, Wire::Bytes(name)) => metric.name = Text(name),
@@ -201,7 +206,8 @@ impl<'a> DataPoint<'a> {
 
     /// Whether the sender says that there is no value (a series that went stale).
     pub fn no_recorded_value(&self) -> bool {
-        let number = if matches!(self.kind, MetricKind::Histogram(_) | MetricKind::ExponentialHistogram(_)) { 10 } else { 8 };
+        let number =
+            if matches!(self.kind, MetricKind::Histogram(_) | MetricKind::ExponentialHistogram(_)) { 10 } else { 8 };
         self.last(number).is_some_and(|field| field.value.number() & 1 == 1)
     }
 

@@ -10,7 +10,8 @@ mod trace;
 
 pub use log::LogRecord;
 pub use metric::{
-    DataPoint, Exemplar, ExponentialBuckets, ExponentialHistogram, Histogram, Metric, MetricKind, Number, Summary, Temporality,
+    DataPoint, Exemplar, ExponentialBuckets, ExponentialHistogram, Histogram, Metric, MetricKind, Number, Summary,
+    Temporality,
 };
 pub use trace::{Span, SpanEvent, SpanLink, StatusCode};
 

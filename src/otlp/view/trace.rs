@@ -34,6 +34,8 @@ pub struct Span<'a> {
     pub status_code: StatusCode,
     /// For errors, what went wrong.
     pub status_message: Text<'a>,
+    /// Whether there is any event: most spans have none, and looking for one costs another pass.
+    pub has_events: bool,
     raw: &'a [u8],
 }
 
@@ -91,6 +93,7 @@ impl<'a> Span<'a> {
                 (8, Wire::Fixed64(time)) => span.end_time_unix_nano = time,
                 (9, Wire::Bytes(attribute)) => on_attribute(KeyValue::read(attribute)),
                 (10, Wire::Varint(count)) => span.dropped_attributes_count = count as u32,
+                (11, Wire::Bytes(_)) => span.has_events = true,
                 (12, Wire::Varint(count)) => span.dropped_events_count = count as u32,
                 (14, Wire::Varint(count)) => span.dropped_links_count = count as u32,
                 (15, Wire::Bytes(status)) => span.read_status(status),

@@ -1,0 +1,403 @@
+//! The ledger: figures of the work by model, agent, tool, feature, run or day.
+//!
+//! Runs that are still in memory are read each time someone asks, so their figures are always right. What
+//! leaves memory is posted here first, in slots of time, so that totals never forget.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::event::{JsonObject, Timestamp};
+
+/// Figures of some of the work. What no emitter reported is absent, never 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Calls of models that succeeded, each counted once.
+    pub llm_calls: u64,
+    /// Calls of models that failed.
+    pub llm_failed: u64,
+    /// Tokens read, cached ones included.
+    pub input_tokens: Option<u64>,
+    /// Tokens written, reasoning included.
+    pub output_tokens: Option<u64>,
+    /// Of the input, read from caches.
+    pub cache_read_tokens: Option<u64>,
+    /// Of the input, written to caches.
+    pub cache_write_tokens: Option<u64>,
+    /// Of the output, reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// US dollars, of the calls whose price is known.
+    pub cost_usd: Option<f64>,
+    /// Calls whose price is not known.
+    pub unpriced_calls: u64,
+    /// Calls of embedding models, which are not among `llm_calls`.
+    pub embedding_calls: u64,
+    /// Their tokens, which are not among `input_tokens`.
+    pub embedding_tokens: Option<u64>,
+    /// Tool calls.
+    pub tool_calls: u64,
+    /// Of these, failed.
+    pub tool_failed: u64,
+    /// Runs of agents.
+    pub agent_runs: u64,
+    /// Of these, failed.
+    pub agent_failed: u64,
+}
+
+/// By what a report is broken down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum By {
+    /// The model that answered.
+    Model,
+    /// The agent that called or ran.
+    Agent,
+    /// The tool that ran, with the calls of models below it.
+    Tool,
+    /// What the work was for.
+    Feature,
+    /// The run.
+    Run,
+    /// The UTC day.
+    Day,
+}
+
+/// The figures of one piece of work, and whose they are.
+#[derive(Clone, Debug)]
+pub struct Posting {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The model that answered.
+    pub model: Option<Arc<str>>,
+    /// The agent at work.
+    pub agent: Option<Arc<str>>,
+    /// The tool that ran or below which it happened.
+    pub tool: Option<Arc<str>>,
+    /// What it was for.
+    pub feature: Option<Arc<str>>,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// What somebody asked the ledger.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Everything in the window.
+    pub totals: Figures,
+    /// The same, broken down; the most expensive first.
+    pub rows: Vec<Row>,
+}
+
+/// One row of a report.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Whose figures they are.
+    pub key: Arc<str>,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// What has left memory: all-time totals, and slots for the windows of the last day.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    accounts: HashMap<(By, Arc<str>), Account, RandomState>,
+    totals: Account,
+    /// Postings whose account would have been one too many, and went to [`Ledger::OTHERS`].
+    pub overflowed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    all: Figures,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    from: i64,
+    seconds: i64,
+    figures: Figures,
+}
+
+impl Ledger {
+    /// The row of work without an agent, a model or a feature.
+    pub const NONE: &'static str = "(none)";
+    /// The row of whatever finds no account of its own.
+    pub const OTHERS: &'static str = "(others)";
+    /// The row of runs that left memory.
+    pub const OLDER: &'static str = "(older runs)";
+    const MOST_ACCOUNTS: usize = 10_000;
+
+    /// Posts figures for good.
+    pub fn post(&mut self, posting: &Posting, now: Timestamp) {
+        self.totals.post(posting, now);
+        for by in [By::Model, By::Agent, By::Tool, By::Feature, By::Day] {
+            if let Some(key) = posting.key(by) {
+                self.account(by, key).post(posting, now);
+            }
+        }
+    }
+
+    fn account(&mut self, by: By, key: Arc<str>) -> &mut Account {
+        let known = self.accounts.contains_key(&(by, key.clone()));
+        let full = self.accounts.len() >= Ledger::MOST_ACCOUNTS;
+        let key = if known || !full {
+            key
+        } else {
+            self.overflowed += 1;
+            Ledger::OTHERS.into()
+        };
+        self.accounts.entry((by, key)).or_default()
+    }
+
+    /// Adds what was posted since `since` to a report; nothing means since ever.
+    pub fn add_to(&self, report: &mut ReportBuilder, by: By, since: Option<Timestamp>) {
+        let totals = self.totals.since(since);
+        if by == By::Run && totals != Figures::default() {
+            report.row(Ledger::OLDER.into()).add(&totals);
+        }
+        report.totals.add(&totals);
+        for ((_, key), account) in self.accounts.iter().filter(|((posted_by, _), _)| *posted_by == by) {
+            let figures = account.since(since);
+            if figures != Figures::default() {
+                report.row(key.clone()).add(&figures);
+            }
+        }
+    }
+}
+
+/// A report being added up.
+#[derive(Debug, Default)]
+pub struct ReportBuilder {
+    totals: Figures,
+    rows: HashMap<Arc<str>, Figures, RandomState>,
+}
+
+impl ReportBuilder {
+    /// Adds one posting.
+    pub fn add(&mut self, posting: &Posting, by: By, run: &Arc<str>) {
+        self.totals.add(&posting.figures);
+        let key = if by == By::Run { Some(run.clone()) } else { posting.key(by) };
+        if let Some(key) = key {
+            self.row(key).add(&posting.figures);
+        }
+    }
+
+    fn row(&mut self, key: Arc<str>) -> &mut Figures {
+        self.rows.entry(key).or_default()
+    }
+
+    /// The report, the most expensive rows first.
+    pub fn finish(self) -> Report {
+        let mut rows: Vec<Row> = self.rows.into_iter().map(|(key, figures)| Row { key, figures }).collect();
+        rows.sort_by(|a, b| {
+            let cost = |row: &Row| row.figures.cost_usd.unwrap_or(0.0);
+            cost(b).total_cmp(&cost(a)).then_with(|| a.key.cmp(&b.key))
+        });
+        Report { totals: self.totals, rows }
+    }
+}
+
+impl Posting {
+    /// The row it belongs to; work that is no tool's has no row among the tools.
+    fn key(&self, by: By) -> Option<Arc<str>> {
+        let or_none = |key: &Option<Arc<str>>| Some(key.clone().unwrap_or_else(|| Ledger::NONE.into()));
+        let of_models = self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0;
+        match by {
+            By::Model => of_models.then(|| or_none(&self.model)).flatten(),
+            By::Agent => or_none(&self.agent),
+            By::Tool => self.tool.clone(),
+            By::Feature => or_none(&self.feature),
+            By::Day => Some(self.at.date().into()),
+            By::Run => None,
+        }
+    }
+}
+
+// === impl Account, Figures, By ===
+
+impl Account {
+    const FINE: i64 = 300;
+    const COARSE: i64 = 3600;
+
+    fn post(&mut self, posting: &Posting, now: Timestamp) {
+        self.all.add(&posting.figures);
+        let at = posting.at.as_seconds();
+        if now.as_seconds() - at > 25 * Account::COARSE {
+            return;
+        }
+        let slot = self.slots.iter_mut().rev().find(|slot| (slot.from..slot.from + slot.seconds).contains(&at));
+        match slot {
+            Some(slot) => slot.figures.add(&posting.figures),
+            None => {
+                let from = at.div_euclid(Account::FINE) * Account::FINE;
+                self.slots.push(Slot { from, seconds: Account::FINE, figures: posting.figures.clone() });
+                self.compact(now);
+            }
+        }
+    }
+
+    /// Slots of five minutes become slots of an hour once the last hour no longer needs them.
+    fn compact(&mut self, now: Timestamp) {
+        let now = now.as_seconds();
+        self.slots.retain(|slot| now - slot.from <= 26 * Account::COARSE);
+        let mut coarse: Vec<Slot> = Vec::new();
+        for mut slot in std::mem::take(&mut self.slots) {
+            if slot.seconds == Account::FINE && now - slot.from > 2 * Account::COARSE {
+                slot.from = slot.from.div_euclid(Account::COARSE) * Account::COARSE;
+                slot.seconds = Account::COARSE;
+            }
+            match coarse.iter_mut().find(|other| (other.from, other.seconds) == (slot.from, slot.seconds)) {
+                Some(other) => other.figures.add(&slot.figures),
+                None => coarse.push(slot),
+            }
+        }
+        self.slots = coarse;
+    }
+
+    fn since(&self, since: Option<Timestamp>) -> Figures {
+        let Some(since) = since else { return self.all.clone() };
+        let mut sum = Figures::default();
+        let recent = self.slots.iter().filter(|slot| slot.from + slot.seconds > since.as_seconds());
+        recent.for_each(|slot| sum.add(&slot.figures));
+        sum
+    }
+}
+
+impl Figures {
+    /// Adds other figures; a count is known as soon as a part of it is.
+    pub fn add(&mut self, other: &Figures) {
+        fn known<T: Copy + std::ops::Add<Output = T>>(sum: &mut Option<T>, more: Option<T>) {
+            *sum = match (*sum, more) {
+                (Some(sum), Some(more)) => Some(sum + more),
+                (sum, more) => sum.or(more),
+            };
+        }
+        self.llm_calls += other.llm_calls;
+        self.llm_failed += other.llm_failed;
+        known(&mut self.input_tokens, other.input_tokens);
+        known(&mut self.output_tokens, other.output_tokens);
+        known(&mut self.cache_read_tokens, other.cache_read_tokens);
+        known(&mut self.cache_write_tokens, other.cache_write_tokens);
+        known(&mut self.reasoning_tokens, other.reasoning_tokens);
+        known(&mut self.cost_usd, other.cost_usd);
+        self.unpriced_calls += other.unpriced_calls;
+        self.embedding_calls += other.embedding_calls;
+        known(&mut self.embedding_tokens, other.embedding_tokens);
+        self.tool_calls += other.tool_calls;
+        self.tool_failed += other.tool_failed;
+        self.agent_runs += other.agent_runs;
+        self.agent_failed += other.agent_failed;
+    }
+
+    /// Input and output together, as far as they are known.
+    pub fn total_tokens(&self) -> Option<u64> {
+        match (self.input_tokens, self.output_tokens) {
+            (None, None) => None,
+            (input, output) => Some(input.unwrap_or(0) + output.unwrap_or(0)),
+        }
+    }
+
+    /// Writes the figures as members of an object.
+    pub fn write(&self, object: &mut JsonObject<'_>) {
+        object.u64("llm_calls", self.llm_calls);
+        object.u64("llm_failed", self.llm_failed);
+        object.opt_u64("input_tokens", self.input_tokens);
+        object.opt_u64("output_tokens", self.output_tokens);
+        object.opt_u64("cache_read_tokens", self.cache_read_tokens);
+        object.opt_u64("cache_write_tokens", self.cache_write_tokens);
+        object.opt_u64("reasoning_tokens", self.reasoning_tokens);
+        object.opt_f64("cost_usd", self.cost_usd);
+        object.u64("unpriced_calls", self.unpriced_calls);
+        object.u64("embedding_calls", self.embedding_calls);
+        object.opt_u64("embedding_tokens", self.embedding_tokens);
+        object.u64("tool_calls", self.tool_calls);
+        object.u64("tool_failed", self.tool_failed);
+        object.u64("agent_runs", self.agent_runs);
+        object.u64("agent_failed", self.agent_failed);
+    }
+}
+
+impl By {
+    /// The words for them.
+    pub const WORDS: &'static [&'static str] = &["model", "agent", "tool", "feature", "run", "day"];
+
+    /// The one of a word.
+    pub fn parse(word: &str) -> Option<By> {
+        Some(match word {
+            "model" => By::Model,
+            "agent" => By::Agent,
+            "tool" => By::Tool,
+            "feature" => By::Feature,
+            "run" => By::Run,
+            "day" => By::Day,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for By {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(By::WORDS[*self as usize])
+    }
+}
+
+/// The window of a word: a duration of up to a day, or `all`, which is no window.
+pub fn parse_window(word: &str) -> Result<Option<Duration>, String> {
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    if word == "all" {
+        return Ok(None);
+    }
+    match crate::duration::parse(word) {
+        Ok(window) if window <= LONGEST && !window.is_zero() => Ok(Some(window)),
+        _ => Err(format!("`{word}` is no window; write a duration of at most 24h, such as 15m, or `all`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn posting(at: i64, cost: f64) -> Posting {
+        Posting {
+            at: Timestamp::from_micros(at * 1_000_000),
+            model: Some("m".into()),
+            agent: None,
+            tool: None,
+            feature: None,
+            figures: Figures { llm_calls: 1, cost_usd: Some(cost), ..Figures::default() },
+        }
+    }
+
+    fn cost_since(ledger: &Ledger, since: Option<i64>) -> Option<f64> {
+        let mut builder = ReportBuilder::default();
+        ledger.add_to(&mut builder, By::Model, since.map(|since| Timestamp::from_micros(since * 1_000_000)));
+        builder.finish().totals.cost_usd
+    }
+
+    #[test]
+    fn windows_forget_and_totals_do_not() {
+        let mut ledger = Ledger::default();
+        let day = 86_400;
+        for hour in 0..48 {
+            let at = day + hour * 3600 + 60;
+            ledger.post(&posting(at, 1.0), Timestamp::from_micros((at + 5) * 1_000_000));
+        }
+        let now = day + 48 * 3600;
+        assert_eq!(cost_since(&ledger, None), Some(48.0));
+        assert_eq!(cost_since(&ledger, Some(now - 24 * 3600)), Some(24.0));
+        assert_eq!(cost_since(&ledger, Some(now - 3600)), Some(1.0));
+        assert_eq!(cost_since(&ledger, Some(now)), None);
+        assert!(ledger.totals.slots.len() < 40);
+    }
+
+    #[test]
+    fn unknown_stays_absent_and_known_adds_up() {
+        let mut sum = Figures::default();
+        sum.add(&Figures { input_tokens: Some(5), ..Figures::default() });
+        sum.add(&Figures { llm_calls: 1, ..Figures::default() });
+        assert_eq!((sum.input_tokens, sum.output_tokens, sum.cost_usd), (Some(5), None, None));
+    }
+}

@@ -1,0 +1,353 @@
+//! From nodes to events: what began and what ended, in the order in which it happened.
+//!
+//! A span's content is not kept with its node. Its bytes are, until its surroundings are known or a moment has
+//! passed, and are read a second time when the events are built.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::cost::Posting;
+use super::names::Name;
+use super::node::{Node, NodeIx, Outcome};
+use super::run::{Run, Surroundings};
+use crate::dialect::{Attributes, Content, Op, Spot, put_value};
+use crate::event::catalogue::{lifecycle, status_after};
+use crate::event::{
+    ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, Performance, Priority, Scope,
+    Source, SourceKind, Status, Timestamp,
+};
+use crate::otlp::view::Span;
+use crate::semconv::KeyTable;
+
+/// How long a span's events wait for the spans above it. SDKs export children before their parents, mostly in
+/// the same request or the next.
+pub const HOLD: Duration = Duration::from_millis(500);
+
+/// A span whose events are not out yet.
+#[derive(Debug)]
+pub struct Held {
+    pub at: NodeIx,
+    pub since: Timestamp,
+    /// The encoded span, a slice of the batch it came in.
+    pub record: Bytes,
+    /// The name of its instrumentation scope.
+    pub instrumentation: Name,
+    pub service: Option<Name>,
+    pub instance: Option<Name>,
+}
+
+/// What an agent's or a workflow's end says of the work below it.
+#[derive(Clone, Debug, Default)]
+struct Totals {
+    llm_calls: u64,
+    tool_calls: u64,
+    tokens: Option<u64>,
+    cost_usd: Option<f64>,
+}
+
+impl Run {
+    /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
+    /// the order in which they happened.
+    pub fn tell(&mut self, table: &KeyTable, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
+        let patience_ends = now.minus(patience);
+        let (ready, waiting): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held| held.since <= patience_ends || self.is_complete_above(held.at));
+        self.held = waiting;
+        if ready.is_empty() {
+            return;
+        }
+        self.number(&ready);
+        let ends_of_many = ready.iter().any(|held| has_totals(self.node(held.at)));
+        let totals = if ends_of_many { self.totals() } else { Vec::new() };
+        let mut events: Vec<(Timestamp, bool, i64, Event)> = Vec::with_capacity(ready.len() * 2);
+        for held in &ready {
+            let surroundings = self.surroundings(held.at);
+            let depth = i64::from(surroundings.depth);
+            let told = self.node(held.at).told;
+            let teller = Teller { run: self, held, surroundings: &surroundings, now };
+            let mut attributes = Attributes::new();
+            let span = Span::read_with(&held.record, |attribute| attributes.take(table, attribute));
+            let spot = Spot { instrumentation: &held.instrumentation, span: &span, attributes: &attributes };
+            let content = Content::read(&spot);
+            if !told.start {
+                events.push((span_start(self.node(held.at)), false, depth, teller.start(&content)));
+            }
+            if !told.end {
+                let totals = totals.get(held.at as usize);
+                events.push((self.node(held.at).end, true, -depth, teller.end(&content, totals)));
+            }
+            self.node_mut(held.at).told = super::node::Told { start: true, end: true };
+        }
+        // At the same moment what is outside begins first and ends last.
+        events.sort_by_key(|(time, is_end, depth, _)| (*time, *is_end, *depth));
+        out.extend(events.into_iter().map(|(_, _, _, event)| event));
+    }
+
+    fn is_complete_above(&self, at: NodeIx) -> bool {
+        self.surroundings(at).complete
+    }
+
+    /// Numbers calls within their agent and steps within their workflow, in the order in which they began.
+    fn number(&mut self, ready: &[Held]) {
+        let mut unnumbered: Vec<NodeIx> = ready.iter().map(|held| held.at).collect();
+        unnumbered.retain(|at| self.node(*at).number.is_none());
+        unnumbered.sort_by_key(|at| self.node(*at).start);
+        for at in unnumbered {
+            let surroundings = self.surroundings(at);
+            let number = match (self.node(at).scope(), surroundings.agent, surroundings.workflow) {
+                (Some(Scope::LlmRequest), Some(agent), _) => next(&mut self.node_mut(agent).next_call),
+                (Some(Scope::LlmRequest), None, _) => next(&mut self.next_call),
+                (Some(Scope::WorkflowStep), _, Some(workflow)) => next(&mut self.node_mut(workflow).next_step),
+                (Some(Scope::WorkflowStep), _, None) => next(&mut self.next_step),
+                _ => continue,
+            };
+            self.node_mut(at).number = Some(number);
+        }
+    }
+
+    /// The sums of what counts below each node.
+    fn totals(&self) -> Vec<Totals> {
+        let mut totals = vec![Totals::default(); self.nodes.len()];
+        for at in 0..self.nodes.len() as NodeIx {
+            let Some(Posting { figures, .. }) = self.posting(at) else { continue };
+            for above in self.above(at) {
+                let sum = &mut totals[above as usize];
+                sum.llm_calls += figures.llm_calls + figures.llm_failed;
+                sum.tool_calls += figures.tool_calls;
+                sum.tokens = figures.total_tokens().map(|tokens| sum.tokens.unwrap_or(0) + tokens).or(sum.tokens);
+                sum.cost_usd = figures.cost_usd.map(|usd| sum.cost_usd.unwrap_or(0.0) + usd).or(sum.cost_usd);
+            }
+        }
+        totals
+    }
+}
+
+fn next(counter: &mut u32) -> u32 {
+    let number = *counter;
+    *counter += 1;
+    number
+}
+
+fn has_totals(node: &Node) -> bool {
+    matches!(node.scope(), Some(Scope::Agent | Scope::Workflow))
+}
+
+fn span_start(node: &Node) -> Timestamp {
+    // A clock that ran backwards within a span must not let it end before it began.
+    node.start.min(node.end)
+}
+
+/// Builds the events of one node.
+struct Teller<'r> {
+    run: &'r Run,
+    held: &'r Held,
+    surroundings: &'r Surroundings,
+    now: Timestamp,
+}
+
+impl Teller<'_> {
+    fn start(&self, content: &Content<'_>) -> Event {
+        let node = self.node();
+        let mut event = self.event(EventType::Started, span_start(node));
+        event.data = Data::build(|data| {
+            self.name_the_work(data);
+            if let Some(input) = content.input {
+                put_value(data, input_key(node), input);
+            }
+            data.opt_str("call_id", content.tool_call_id);
+        });
+        event
+    }
+
+    fn end(&self, content: &Content<'_>, totals: Option<&Totals>) -> Event {
+        let node = self.node();
+        let event_type = match node.outcome {
+            Outcome::Completed => EventType::Completed,
+            Outcome::Failed | Outcome::Lost => EventType::Failed,
+            Outcome::Canceled => EventType::Canceled,
+        };
+        let mut event = self.event(event_type, node.end);
+        if node.outcome == Outcome::Failed {
+            let reason = node.error.as_deref().unwrap_or("failed; the emitter gave no reason");
+            event.message = Some(crate::event::message(reason));
+        }
+        event.performance = self.performance(totals);
+        event.data = Data::build(|data| {
+            self.name_the_work(data);
+            if let Some(output) = content.output {
+                put_value(data, output_key(node), output);
+            }
+            data.opt_str("call_id", content.tool_call_id);
+            data.opt_str("finish_reason", content.finish_reason);
+            if let Some(totals) = totals.filter(|_| has_totals(node)) {
+                data.u64("llm_calls", totals.llm_calls);
+                data.u64("tool_calls", totals.tool_calls);
+                data.opt_u64("total_tokens", totals.tokens);
+            }
+            if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
+                match &call.price {
+                    Ok(price) => data.str("price_source", price.source.as_str()),
+                    Err(unpriced) => data.str("unpriced", unpriced.as_str()),
+                }
+            }
+        });
+        event
+    }
+
+    fn node(&self) -> &Node {
+        self.run.node(self.held.at)
+    }
+
+    /// What the catalogue wants in the payload to name the work.
+    fn name_the_work(&self, data: &mut JsonObject<'_>) {
+        let node = self.node();
+        let name = node.name.as_deref();
+        match node.scope() {
+            Some(Scope::WorkflowStep) => {
+                data.opt_str("step_name", name);
+                data.opt_str("step_type", node.op.filter(|op| *op != Op::Step).map(Op::as_str));
+            }
+            Some(Scope::Tool) => data.opt_str("tool_name", name),
+            Some(Scope::LlmRequest) => data.opt_str("operation", node.op.map(Op::as_str)),
+            Some(Scope::Workflow | Scope::Agent | Scope::System) | None => {}
+        }
+    }
+
+    fn performance(&self, totals: Option<&Totals>) -> Performance {
+        let node = self.node();
+        let mut performance = Performance {
+            duration_ms: Some(node.duration_micros() as f64 / 1000.0),
+            success: Some(node.outcome == Outcome::Completed),
+            ..Performance::default()
+        };
+        if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
+            performance.input_tokens = call.usage.input;
+            performance.output_tokens = call.usage.output;
+            performance.cache_read_tokens = call.usage.cache_read;
+            performance.cache_write_tokens = call.usage.cache_write;
+            performance.reasoning_tokens = call.usage.reasoning;
+            performance.ttft_ms = call.ttft_s.map(|seconds| seconds * 1000.0);
+            // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
+            performance.cost_usd = call.price.as_ref().ok().map(|price| price.usd).filter(|_| !node.below.tokens);
+        } else if has_totals(node) {
+            performance.cost_usd = totals.and_then(|totals| totals.cost_usd);
+        }
+        performance
+    }
+
+    fn event(&self, event_type: EventType, timestamp: Timestamp) -> Event {
+        let node = self.node();
+        let scope = node.scope().unwrap_or(Scope::System);
+        let name = lifecycle(scope, event_type);
+        let trace_id = self.run.key.trace_id();
+        let event_id = match trace_id {
+            Some(trace) => EventId::of_span_fact(trace, node.id, name.as_str(), 0),
+            None => EventId::new_random(),
+        };
+        let status = if node.outcome == Outcome::Lost { Status::Lost } else { status_after(event_type) };
+        Event {
+            event_id,
+            name,
+            scope,
+            event_type,
+            status,
+            component_id: self.component(scope),
+            timestamp,
+            observed_at: self.now,
+            message: None,
+            trace_id,
+            span_id: Some(node.id),
+            parent_span_id: node.parent.map(|parent| self.run.node(parent).id),
+            identity: self.identity(),
+            dimensions: self.dimensions(scope),
+            priority: Priority::default(),
+            ttl_s: None,
+            tags: Vec::new(),
+            performance: Performance::default(),
+            data: Data::default(),
+            source: Source {
+                kind: SourceKind::Otlp,
+                dialect: node.dialect.map(Arc::from),
+                instance: self.held.instance.clone(),
+                service: self.held.service.clone(),
+            },
+        }
+    }
+
+    fn component(&self, scope: Scope) -> ComponentId {
+        let node = self.node();
+        let own = || node.name.clone();
+        let service = || self.held.service.clone();
+        let number = node.number.unwrap_or(0);
+        match scope {
+            Scope::Workflow => ComponentId::Workflow(own().unwrap_or_else(|| "workflow".into())),
+            Scope::WorkflowStep => {
+                let workflow = self.surroundings.workflow.and_then(|at| self.run.node(at).name.clone());
+                ComponentId::Step { workflow: workflow.or_else(service).unwrap_or_else(|| "workflow".into()), number }
+            }
+            Scope::Agent => ComponentId::Agent(own().unwrap_or_else(|| "agent".into())),
+            Scope::LlmRequest => {
+                let agent = self.run.agent_name(self.held.at, self.surroundings);
+                ComponentId::Llm { agent: agent.or_else(service).unwrap_or_else(|| "unknown".into()), number }
+            }
+            Scope::Tool => ComponentId::Tool { name: own().unwrap_or_else(|| "tool".into()), number: None },
+            Scope::System => ComponentId::System("span".into()),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        let id = |at: NodeIx| -> Name { self.run.node(at).id.to_string().into() };
+        let labels = self.node().labels.as_deref();
+        let label = |pick: fn(&super::node::Labels) -> &Option<Name>| {
+            labels.and_then(|labels| pick(labels).clone()).or_else(|| pick(&self.run.labels).clone())
+        };
+        Identity {
+            workflow_id: self.surroundings.workflow.map(id),
+            parent_workflow_id: self.surroundings.outer_workflow.map(id),
+            execution_id: Some(self.run.key.id()),
+            conversation_id: label(|labels| &labels.conversation),
+            session_id: label(|labels| &labels.session),
+            user_id: label(|labels| &labels.user),
+            correlation_id: None,
+            task_id: self.surroundings.task.clone(),
+        }
+    }
+
+    fn dimensions(&self, scope: Scope) -> Dimensions {
+        let node = self.node();
+        Dimensions {
+            feature: self.surroundings.feature.clone(),
+            agent: self.run.agent_name(self.held.at, self.surroundings),
+            model: node.model.clone(),
+            provider: node.provider.clone(),
+            tool: node.name.clone().filter(|_| scope == Scope::Tool),
+        }
+    }
+}
+
+fn input_key(node: &Node) -> &'static str {
+    match node.scope() {
+        Some(Scope::LlmRequest) => "messages",
+        Some(Scope::Tool) => "arguments",
+        _ => "input",
+    }
+}
+
+fn output_key(node: &Node) -> &'static str {
+    match node.scope() {
+        Some(Scope::LlmRequest) => "response",
+        Some(Scope::Tool) => "result",
+        _ => "output",
+    }
+}
+
+impl Run {
+    /// The agent at work in a node: the one that the span names, else the nearest above.
+    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings) -> Option<Name> {
+        let named = self.node(at).agent.clone();
+        named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.clone()))
+    }
+}

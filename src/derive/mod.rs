@@ -1,0 +1,228 @@
+//! Derivation: from telemetry to runs, events, cost and facts. Pure: the clock is passed in, and nothing waits.
+//!
+//! [`Deriver`] owns the runs in memory. Spans and events go in; out come the events of what began and ended,
+//! and the facts that enter the counters. [`Deriver::tick`] lets time pass.
+
+mod absorb;
+mod billing;
+pub mod cost;
+mod emit;
+mod names;
+mod node;
+mod read;
+mod run;
+mod runs;
+mod seen;
+mod settle;
+mod spans;
+
+use std::time::Duration;
+
+use cost::{By, Ledger, Posting, Prices, Report, ReportBuilder};
+pub use names::Name;
+use names::Names;
+pub use node::Outcome;
+use node::{NodeIx, State};
+pub use read::{CallRecord, RunStatus, RunSummary, RunTree, TreeNode};
+pub use runs::Limits;
+use runs::{RunIx, Runs};
+use seen::Seen;
+pub use settle::{CallFact, Fact, FactKind};
+use spans::DimensionKeys;
+
+use crate::event::{Event, Timestamp};
+use crate::semconv::KeyTable;
+
+/// How to derive.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Attributes that name what the work is for, in order of preference.
+    pub feature: Vec<String>,
+    /// Attributes that name the task, in order of preference.
+    pub task: Vec<String>,
+    /// How long and how much.
+    pub limits: Limits,
+    /// Whether anyone wants the derived events; if not, none are built.
+    pub wants_events: bool,
+}
+
+/// What came of the input.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Events in the order in which they happened, run by run: derived ones, and those from outside.
+    pub events: Vec<Event>,
+    /// The places in `events` of those from outside, which no fact speaks of.
+    pub from_outside: Vec<usize>,
+    /// What entered the counters.
+    pub facts: Vec<Fact>,
+}
+
+/// What the deriver did, in numbers. Nothing it leaves out is left out in silence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Spans taken in, ours or not.
+    pub spans: u64,
+    /// Spans that were here already.
+    pub duplicate_spans: u64,
+    /// Events that were here already.
+    pub duplicate_events: u64,
+    /// Events that came after their time to live.
+    pub expired_events: u64,
+    /// Component ids that do not have the format of their scope.
+    pub malformed_component_ids: u64,
+    /// Spans without valid ids.
+    pub invalid_ids: u64,
+    /// Runs that had to leave memory before they were over.
+    pub runs_cut_short: u64,
+    /// Runs that left memory after they were over.
+    pub runs_evicted: u64,
+}
+
+/// The state of derivation.
+pub struct Deriver {
+    table: KeyTable,
+    dimension_keys: DimensionKeys,
+    limits: Limits,
+    wants_events: bool,
+    names: Names,
+    prices: Prices,
+    runs: Runs,
+    seen: Seen,
+    ledger: Ledger,
+    counts: Counts,
+}
+
+impl Deriver {
+    /// A deriver that has seen nothing.
+    pub fn new(settings: Settings) -> Deriver {
+        let keys = settings.feature.iter().chain(&settings.task).map(String::as_str);
+        let table = KeyTable::with(keys);
+        let find = |names: &[String]| names.iter().filter_map(|name| table.find(name.as_bytes())).collect();
+        Deriver {
+            dimension_keys: DimensionKeys { feature: find(&settings.feature), task: find(&settings.task) },
+            table,
+            limits: settings.limits,
+            wants_events: settings.wants_events,
+            names: Names::default(),
+            prices: Prices::default(),
+            runs: Runs::default(),
+            seen: Seen::default(),
+            ledger: Ledger::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Lets time pass: held events go out, work enters the counters, runs close.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Output) {
+        while let Some(ix) = self.runs.next_due(now) {
+            self.tell(ix, now, emit::HOLD, out);
+            let limits = &self.limits;
+            let over = self.runs.change(ix, |run| {
+                run.settle(now.minus(settle::SETTLE), &mut out.facts);
+                !run.closed && limits.over_at(run) <= now
+            });
+            if over == Some(true) {
+                self.end(ix, now, out);
+            }
+            self.runs.schedule(ix, &self.limits);
+        }
+    }
+
+    /// Ends everything that is open, as when the program stops: nothing derived so far is lost.
+    pub fn finish(&mut self, now: Timestamp, out: &mut Output) {
+        for ix in self.runs.places() {
+            self.flush(ix, now, out);
+        }
+    }
+
+    /// The ledger since a time, or since ever.
+    pub fn ledger(&self, by: By, since: Option<Timestamp>) -> Report {
+        let mut report = ReportBuilder::default();
+        for run in self.runs.iter() {
+            let id = run.key.id();
+            for posting in (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at)) {
+                if since.is_none_or(|since| posting.at >= since) {
+                    report.add(&posting, by, &id);
+                }
+            }
+        }
+        self.ledger.add_to(&mut report, by, since);
+        report.finish()
+    }
+
+    /// Whether some rows of the ledger may still change.
+    pub fn is_provisional(&self) -> bool {
+        self.runs.iter().any(|run| !run.closed && run.has_meaning())
+    }
+
+    /// What was done so far, in numbers.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Spans and runs in memory.
+    pub fn in_memory(&self) -> (usize, usize) {
+        (self.runs.nodes(), self.runs.len())
+    }
+
+    fn tell(&mut self, ix: RunIx, now: Timestamp, patience: Duration, out: &mut Output) {
+        if self.wants_events {
+            let table = &self.table;
+            self.runs.change(ix, |run| run.tell(table, now, patience, &mut out.events));
+        }
+    }
+
+    /// Closes a run: everything it holds is told and counted.
+    fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
+        self.give_up_open_work(ix, now, out);
+        self.flush(ix, now, out);
+        self.runs.close(ix);
+    }
+
+    /// Tells and counts everything a run holds, without waiting for more.
+    fn flush(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
+        self.tell(ix, now, Duration::ZERO, out);
+        self.runs.change(ix, |run| run.settle(now, &mut out.facts));
+    }
+
+    /// Open work that nothing was heard of is lost.
+    fn give_up_open_work(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
+        let lost = self.runs.change(ix, |run| {
+            let open: Vec<NodeIx> =
+                (0..run.nodes.len() as NodeIx).filter(|at| run.node(*at).state == State::Open).collect();
+            run.lost = !open.is_empty();
+            open.into_iter().filter_map(|at| run.lose(at, now)).collect::<Vec<Event>>()
+        });
+        if self.wants_events {
+            out.events.extend(lost.into_iter().flatten());
+        }
+    }
+
+    fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
+        while self.runs.nodes() > self.limits.spans {
+            let Some(mut run) = self.runs.take_oldest() else { break };
+            match run.closed {
+                true => self.counts.runs_evicted += 1,
+                false => self.counts.runs_cut_short += 1,
+            }
+            if self.wants_events {
+                run.tell(&self.table, now, Duration::ZERO, &mut out.events);
+            }
+            run.settle(now, &mut out.facts);
+            let postings = (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at));
+            postings.for_each(|posting: Posting| self.ledger.post(&posting, now));
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Settings {
+            feature: names(&["spanlight.feature", "feature", "app.feature"]),
+            task: names(&["spanlight.task.id", "task_id"]),
+            limits: Limits::default(),
+            wants_events: true,
+        }
+    }
+}

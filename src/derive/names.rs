@@ -1,0 +1,56 @@
+//! Names that come again and again, kept once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+/// A name of an agent, a model, a tool …, shared by everything that mentions it.
+pub type Name = Arc<str>;
+
+/// The names in use.
+#[derive(Debug, Default)]
+pub struct Names {
+    known: HashSet<Name, RandomState>,
+    sweep_at: usize,
+}
+
+impl Names {
+    const FIRST_SWEEP: usize = 4096;
+
+    /// The shared copy of a name.
+    pub fn share(&mut self, name: &str) -> Name {
+        if let Some(known) = self.known.get(name) {
+            return known.clone();
+        }
+        if self.known.len() >= self.sweep_at.max(Names::FIRST_SWEEP) {
+            self.sweep();
+        }
+        let name: Name = name.into();
+        self.known.insert(name.clone());
+        name
+    }
+
+    /// Forgets the names that nothing mentions any more. What mentions names is bounded, hence so are they.
+    fn sweep(&mut self) {
+        self.known.retain(|name| Arc::strong_count(name) > 1);
+        self.sweep_at = self.known.len() * 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_kept_once_and_only_while_it_is_used() {
+        let mut names = Names::default();
+        let kept = names.share("scribe");
+        assert!(Arc::ptr_eq(&kept, &names.share("scribe")));
+        for number in 0..100_000 {
+            names.share(&number.to_string());
+        }
+        assert!(names.known.len() <= Names::FIRST_SWEEP + 1, "{}", names.known.len());
+        assert!(Arc::ptr_eq(&kept, &names.share("scribe")));
+    }
+}

@@ -1,0 +1,179 @@
+//! One span or piece of work within a run.
+
+use super::cost::{Price, Unpriced};
+use super::names::Name;
+use crate::dialect::{Op, Usage};
+use crate::event::{Scope, SpanId, Timestamp};
+
+/// The place of a node in its run.
+pub type NodeIx = u32;
+
+/// A piece of work: a span, or what events from outside say of one. Spans that are none of ours are nodes
+/// without an operation, because ours may hang below them.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub id: SpanId,
+    pub parent: Option<NodeIx>,
+    pub state: State,
+    pub op: Option<Op>,
+    pub outcome: Outcome,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Its own name: the workflow's, step's, agent's or tool's.
+    pub name: Option<Name>,
+    /// The agent that the span itself names.
+    pub agent: Option<Name>,
+    pub model: Option<Name>,
+    pub provider: Option<Name>,
+    pub dialect: Option<&'static str>,
+    pub error: Option<Name>,
+    pub call: Option<Box<Call>>,
+    /// Labels that differ from the run's.
+    pub labels: Option<Box<Labels>>,
+    pub below: Below,
+    pub told: Told,
+    /// Whether it has entered the counters, and as a billed call.
+    pub settled: bool,
+    pub billed: bool,
+    /// Its number among the calls of its agent or the steps of its workflow, once it has one.
+    pub number: Option<u32>,
+    pub next_call: u32,
+    pub next_step: u32,
+}
+
+/// How far a node's life is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Only its children have arrived.
+    Expected,
+    /// It began and has not ended.
+    Open,
+    /// It ended.
+    Ended,
+}
+
+/// How a piece of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Well.
+    Completed,
+    /// Badly.
+    Failed,
+    /// It was called off.
+    Canceled,
+    /// Nobody knows: it began, and nothing was heard of it since.
+    Lost,
+}
+
+/// What is known of a call of a model.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its tokens.
+    pub usage: Usage,
+    /// Its price, or why it has none.
+    pub price: Result<Price, Unpriced>,
+    /// The model asked for.
+    pub request_model: Option<Name>,
+    /// Seconds until the first piece of the answer.
+    pub ttft_s: Option<f64>,
+}
+
+/// To whom and to what a piece of work belongs, where it says so itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Labels {
+    pub conversation: Option<Name>,
+    pub session: Option<Name>,
+    pub user: Option<Name>,
+    pub task: Option<Name>,
+    pub feature: Option<Name>,
+}
+
+/// What hangs below a node, at any depth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Below {
+    /// A call of a model.
+    pub call: bool,
+    /// A call of a model with tokens.
+    pub tokens: bool,
+}
+
+/// Which of its events are out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub start: bool,
+    pub end: bool,
+}
+
+impl Node {
+    /// A node of which only the id is known.
+    pub fn expected(id: SpanId) -> Node {
+        Node {
+            id,
+            parent: None,
+            state: State::Expected,
+            op: None,
+            outcome: Outcome::Completed,
+            start: Timestamp::default(),
+            end: Timestamp::default(),
+            name: None,
+            agent: None,
+            model: None,
+            provider: None,
+            dialect: None,
+            error: None,
+            call: None,
+            labels: None,
+            below: Below::default(),
+            told: Told::default(),
+            settled: false,
+            billed: false,
+            number: None,
+            next_call: 0,
+            next_step: 0,
+        }
+    }
+
+    /// The scope of its operation.
+    pub fn scope(&self) -> Option<Scope> {
+        self.op.map(Op::scope)
+    }
+
+    /// Whether it is a call of a model.
+    pub fn is_call(&self) -> bool {
+        self.scope() == Some(Scope::LlmRequest)
+    }
+
+    /// Whether it is a call of a model whose tokens are known.
+    pub fn has_tokens(&self) -> bool {
+        self.is_call() && self.call.as_ref().is_some_and(|call| call.usage.is_known())
+    }
+
+    /// Whether it is a run of an agent; making one is none.
+    pub fn is_agent_run(&self) -> bool {
+        self.op == Some(Op::InvokeAgent)
+    }
+
+    /// From start to end, in microseconds.
+    pub fn duration_micros(&self) -> u64 {
+        self.end.micros_since(self.start)
+    }
+}
+
+impl Outcome {
+    /// The word for it in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Completed => "completed",
+            Outcome::Failed => "failed",
+            Outcome::Canceled => "canceled",
+            Outcome::Lost => "lost",
+        }
+    }
+}
+
+impl Labels {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Labels::default()
+    }
+}

@@ -1,0 +1,196 @@
+//! All runs in memory: found by key, looked at when due, bounded.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use super::node::State;
+use super::run::{Run, RunKey};
+use crate::event::Timestamp;
+
+/// A run's place. It stays good while the run is in memory and finds nothing afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunIx {
+    slot: u32,
+    generation: u32,
+}
+
+/// The runs in memory.
+#[derive(Debug, Default)]
+pub struct Runs {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_key: HashMap<RunKey, RunIx, RandomState>,
+    due: BinaryHeap<Reverse<(Timestamp, RunIx)>>,
+    /// Closed runs in the order in which they closed; some have come back to life since.
+    closed: VecDeque<RunIx>,
+    nodes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    run: Option<Box<Run>>,
+}
+
+impl Runs {
+    /// The run of a key, new from now on if it is not in memory.
+    pub fn find_or_begin(&mut self, key: RunKey, now: Timestamp) -> RunIx {
+        if let Some(known) = self.by_key.get(&key) {
+            return *known;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let ix = RunIx { slot, generation: self.slots[slot as usize].generation };
+        self.slots[slot as usize].run = Some(Box::new(Run::new(key.clone(), now)));
+        self.by_key.insert(key, ix);
+        ix
+    }
+
+    /// The place of a run.
+    pub fn find(&self, key: &RunKey) -> Option<RunIx> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The run at a place, if it is still in memory.
+    pub fn get(&self, ix: RunIx) -> Option<&Run> {
+        let slot = self.slots.get(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
+        slot.run.as_deref()
+    }
+
+    /// Changes the run at a place, and keeps count of what it holds.
+    pub fn change<T>(&mut self, ix: RunIx, change: impl FnOnce(&mut Run) -> T) -> Option<T> {
+        let slot = self.slots.get_mut(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
+        let run = slot.run.as_deref_mut()?;
+        let before = run.nodes.len();
+        let result = change(run);
+        self.nodes += run.nodes.len() - before;
+        Some(result)
+    }
+
+    /// Has the run looked at when it next wants to be.
+    pub fn schedule(&mut self, ix: RunIx, limits: &Limits) {
+        let due = self.change(ix, |run| {
+            let due = limits.due(run)?;
+            if run.due.is_some_and(|earlier| earlier <= due) {
+                return None;
+            }
+            run.due = Some(due);
+            Some(due)
+        });
+        if let Some(Some(due)) = due {
+            self.due.push(Reverse((due, ix)));
+        }
+    }
+
+    /// The next run that is due at `now`.
+    pub fn next_due(&mut self, now: Timestamp) -> Option<RunIx> {
+        while let Some(Reverse((due, ix))) = self.due.peek().copied() {
+            if due > now {
+                return None;
+            }
+            self.due.pop();
+            let is_current = self.change(ix, |run| run.due.take_if(|current| *current == due).is_some());
+            if is_current == Some(true) {
+                return Some(ix);
+            }
+        }
+        None
+    }
+
+    /// Counts a run as ended: it may leave memory when room is needed.
+    pub fn close(&mut self, ix: RunIx) {
+        self.change(ix, |run| run.closed = true);
+        self.closed.push_back(ix);
+    }
+
+    /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first.
+    pub fn take_oldest(&mut self) -> Option<Box<Run>> {
+        while let Some(ix) = self.closed.pop_front() {
+            if self.get(ix).is_some_and(|run| run.closed) {
+                return self.take(ix);
+            }
+        }
+        while let Some(Reverse((_, ix))) = self.due.pop() {
+            if let Some(run) = self.take(ix) {
+                return Some(run);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, ix: RunIx) -> Option<Box<Run>> {
+        let slot = self.slots.get_mut(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
+        let run = slot.run.take()?;
+        slot.generation += 1;
+        self.free.push(ix.slot);
+        self.by_key.remove(&run.key);
+        self.nodes -= run.nodes.len();
+        Some(run)
+    }
+
+    /// How many spans are in memory.
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// How many runs are in memory.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// All runs in memory, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Run> {
+        self.slots.iter().filter_map(|slot| slot.run.as_deref())
+    }
+
+    /// The places of all runs in memory.
+    pub fn places(&self) -> Vec<RunIx> {
+        self.by_key.values().copied().collect()
+    }
+}
+
+/// How long runs are waited for, and how much is kept of them.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Spans kept in memory, of open and closed runs together.
+    pub spans: usize,
+    /// How long after its root ended, with nothing open, a run counts as ended.
+    pub quiet: std::time::Duration,
+    /// How long without a sign of life until open work counts as lost.
+    pub heartbeat: std::time::Duration,
+    /// How long until a run whose root never came counts as lost.
+    pub idle: std::time::Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        let seconds = std::time::Duration::from_secs;
+        Limits { spans: 200_000, quiet: seconds(2), heartbeat: seconds(60), idle: seconds(600) }
+    }
+}
+
+impl Limits {
+    /// When a run wants to be looked at next.
+    fn due(&self, run: &Run) -> Option<Timestamp> {
+        let held = run.held.first().map(|held| held.since.plus(super::emit::HOLD));
+        let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(super::settle::SETTLE));
+        let over = (!run.closed).then(|| self.over_at(run));
+        [held, unsettled, over].into_iter().flatten().min()
+    }
+
+    /// When a run is over if nothing more arrives.
+    pub fn over_at(&self, run: &Run) -> Timestamp {
+        let patience = if run.has_open_work() {
+            self.heartbeat
+        } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {
+            self.quiet
+        } else {
+            self.idle
+        };
+        run.last_seen.plus(patience)
+    }
+}

@@ -1,0 +1,255 @@
+//! From spans to nodes: every span of a batch finds its run and its place in it.
+
+use std::sync::Arc;
+
+use super::cost::{Call as PricedCall, Prices};
+use super::emit::Held;
+use super::names::{Name, Names};
+use super::node::{Below, Call, Labels, NodeIx, Outcome, State};
+use super::run::{Run, RunKey};
+use super::runs::RunIx;
+use super::{Deriver, Output};
+use crate::dialect::{self, Attributes, Meaning, Spot};
+use crate::event::{Scope, SpanId, Timestamp, TraceId};
+use crate::otlp::Batch;
+use crate::otlp::view::{AnyValue, Group, Span};
+use crate::semconv::{Key, KeyTable, resource};
+
+/// What the resource and scope of a group of spans say of all of them.
+struct Emitter {
+    instrumentation: Name,
+    service: Option<Name>,
+    instance: Option<Name>,
+    task: Option<Name>,
+    feature: Option<Name>,
+}
+
+/// The keys under which a configuration finds the dimensions that no convention has a name for.
+#[derive(Clone, Debug)]
+pub struct DimensionKeys {
+    pub feature: Vec<Key>,
+    pub task: Vec<Key>,
+}
+
+impl Deriver {
+    /// Takes the spans of a batch in: what began and ended with them goes to `out`.
+    pub fn spans(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
+        let mut attributes = Attributes::new();
+        let mut touched: Vec<RunIx> = Vec::new();
+        let mut last: Option<(TraceId, RunIx)> = None;
+        for group in batch.groups() {
+            let emitter = self.emitter(&group);
+            for record in group.records() {
+                attributes.clear();
+                let span = Span::read_with(record, |attribute| attributes.take(&self.table, attribute));
+                let (Some(trace), Some(id)) = (TraceId::from_bytes(span.trace_id), SpanId::from_bytes(span.span_id))
+                else {
+                    self.counts.invalid_ids += 1;
+                    continue;
+                };
+                let ix = match last {
+                    Some((last_trace, ix)) if last_trace == trace => ix,
+                    _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
+                };
+                last = Some((trace, ix));
+                if touched.last() != Some(&ix) {
+                    touched.push(ix);
+                }
+                let spot = Spot { instrumentation: &emitter.instrumentation, span: &span, attributes: &attributes };
+                let meaning = dialect::read(&spot);
+                self.counts.spans += 1;
+                let arrival = Arrival { id, span: &span, meaning, attributes: &attributes, emitter: &emitter, now };
+                let wants_events = self.wants_events;
+                let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
+                let taken = self.runs.change(ix, |run| {
+                    let at = arrival.take_in(run, names, prices, keys)?;
+                    if wants_events && run.node(at).op.is_some() {
+                        run.held.push(emitter.hold(at, now, batch, record));
+                    }
+                    Some(())
+                });
+                if taken.flatten().is_none() {
+                    self.counts.duplicate_spans += 1;
+                }
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for ix in touched {
+            self.tell(ix, now, super::emit::HOLD, out);
+            self.runs.schedule(ix, &self.limits);
+        }
+        self.keep_within_bounds(now, out);
+    }
+
+    fn emitter(&mut self, group: &Group<'_>) -> Emitter {
+        let mut emitter = Emitter {
+            instrumentation: self.names.share(group.scope.name.as_str()),
+            service: None,
+            instance: None,
+            task: None,
+            feature: None,
+        };
+        for attribute in group.resource.attributes() {
+            let Some(text) = attribute.value.text().map(|text| text.as_str()).filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            match attribute.key.as_str() {
+                resource::SERVICE_NAME => emitter.service = Some(self.names.share(text)),
+                resource::SERVICE_INSTANCE_ID => emitter.instance = Some(self.names.share(text)),
+                key => {
+                    let is = |keys: &[Key], table: &KeyTable| {
+                        table.find(key.as_bytes()).is_some_and(|found| keys.contains(&found))
+                    };
+                    if is(&self.dimension_keys.feature, &self.table) {
+                        emitter.feature = Some(self.names.share(text));
+                    } else if is(&self.dimension_keys.task, &self.table) {
+                        emitter.task = Some(self.names.share(text));
+                    }
+                }
+            }
+        }
+        emitter
+    }
+}
+
+impl Emitter {
+    fn hold(&self, at: NodeIx, now: Timestamp, batch: &Batch, record: &[u8]) -> Held {
+        Held {
+            at,
+            since: now,
+            record: batch.bytes().slice_ref(record),
+            instrumentation: self.instrumentation.clone(),
+            service: self.service.clone(),
+            instance: self.instance.clone(),
+        }
+    }
+}
+
+/// One span on its way into its run.
+struct Arrival<'a, 'b> {
+    id: SpanId,
+    span: &'b Span<'a>,
+    meaning: Option<Meaning<'a>>,
+    attributes: &'b Attributes<'a>,
+    emitter: &'b Emitter,
+    now: Timestamp,
+}
+
+impl Arrival<'_, '_> {
+    /// Fills in the span's node; nothing if the span was here already.
+    fn take_in(&self, run: &mut Run, names: &mut Names, prices: &mut Prices, keys: &DimensionKeys) -> Option<NodeIx> {
+        let at = run.find_or_expect(self.id);
+        if run.node(at).state == State::Ended {
+            return None;
+        }
+        (run.last_seen, run.closed, run.lost) = (self.now, false, false);
+        if run.service.is_none() {
+            run.service = self.emitter.service.clone();
+            run.instance = self.emitter.instance.clone();
+        }
+        let node = run.node_mut(at);
+        node.state = State::Ended;
+        node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
+        node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
+        if let Some(meaning) = &self.meaning {
+            self.give_meaning(run, at, meaning, names, prices);
+            self.label(run, at, meaning, names, keys);
+            run.unsettled.push((self.now, at));
+        }
+        if let Some(parent) = SpanId::from_bytes(self.span.parent_span_id) {
+            run.link(at, parent);
+        }
+        let node = run.node(at);
+        if node.is_call() {
+            let below = Below { call: true, tokens: node.has_tokens() };
+            run.spread(at, below);
+        }
+        Some(at)
+    }
+
+    fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {
+        let node = run.node_mut(at);
+        node.op = Some(meaning.op);
+        node.dialect = Some(meaning.dialect);
+        node.name = self.own_name(meaning).map(|name| names.share(name));
+        node.agent = meaning.agent_name.map(|name| names.share(name));
+        node.provider = meaning.provider.as_deref().map(|name| names.share(name));
+        node.model = meaning.model().map(|name| names.share(name));
+        if let Some(failure) = &meaning.failure {
+            node.outcome = Outcome::Failed;
+            node.error = match (failure.error_type, failure.message) {
+                (Some(kind), Some(message)) if !message.contains(kind) => Some(format!("{kind}: {message}").into()),
+                (_, Some(message)) => Some(message.into()),
+                (kind, None) => kind.map(|kind| names.share(kind)),
+            };
+        }
+        if meaning.op.scope() != Scope::LlmRequest {
+            return;
+        }
+        let price = prices.price(&PricedCall {
+            provider: meaning.provider.as_deref(),
+            response_model: meaning.response_model,
+            request_model: meaning.request_model,
+            service_tier: meaning.service_tier,
+            at: node.end,
+            usage: &meaning.usage,
+        });
+        node.call = Some(Box::new(Call {
+            usage: meaning.usage,
+            price,
+            request_model: meaning.request_model.map(|name| names.share(name)),
+            ttft_s: meaning.ttft_s,
+        }));
+    }
+
+    /// What the work is called: by an attribute, else by what follows the operation in the span's name.
+    fn own_name<'m>(&'m self, meaning: &Meaning<'m>) -> Option<&'m str> {
+        let attribute = match meaning.op.scope() {
+            Scope::Workflow => meaning.workflow_name,
+            Scope::WorkflowStep => meaning.step_name,
+            Scope::Agent => meaning.agent_name,
+            Scope::Tool => meaning.tool_name,
+            Scope::LlmRequest | Scope::System => return None,
+        };
+        let span_name = self.span.name.as_str();
+        let after_operation = span_name.strip_prefix(meaning.op.as_str()).map(str::trim);
+        let by_name = after_operation.filter(|rest| !rest.is_empty()).unwrap_or(span_name);
+        attribute.or(Some(by_name).filter(|name| !name.is_empty()))
+    }
+
+    /// What most of a run belongs to is kept with the run, the rest with the node.
+    fn label(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, keys: &DimensionKeys) {
+        let mut own = Labels::default();
+        let shared = [
+            (&meaning.conversation_id, &mut run.labels.conversation, &mut own.conversation),
+            (&meaning.session_id, &mut run.labels.session, &mut own.session),
+            (&meaning.user_id, &mut run.labels.user, &mut own.user),
+        ];
+        for (label, of_run, of_node) in shared {
+            match (label.as_deref(), &of_run) {
+                (Some(label), None) => *of_run = Some(label.into()),
+                (Some(label), Some(common)) if **common != *label => *of_node = Some(label.into()),
+                _ => {}
+            }
+        }
+        if run.labels.feature.is_none() && run.labels.task.is_none() {
+            run.labels.feature = self.emitter.feature.clone();
+            run.labels.task = self.emitter.task.clone();
+        }
+        let dimension = |keys: &[Key]| -> Option<Arc<str>> { label_of(self.attributes, keys) };
+        own.feature = dimension(&keys.feature).map(|feature| names.share(&feature));
+        own.task = dimension(&keys.task);
+        if !own.is_empty() {
+            run.node_mut(at).labels = Some(Box::new(own));
+        }
+    }
+}
+
+fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
+    keys.iter().find_map(|key| match attributes.get(*key)? {
+        AnyValue::String(text) if !text.is_empty() => Some(text.as_str().into()),
+        AnyValue::Int(number) => Some(number.to_string().into()),
+        _ => None,
+    })
+}

@@ -1,0 +1,138 @@
+//! The attributes of one span or log record that some dialect reads, found by number.
+
+use std::borrow::Cow;
+
+use crate::otlp::view::{AnyValue, KeyValue};
+use crate::semconv::{Key, KeyTable};
+
+/// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
+#[derive(Debug)]
+pub struct Attributes<'a> {
+    found: Vec<(Key, AnyValue<'a>)>,
+    present: [u64; Attributes::WORDS],
+    gen_ai: bool,
+}
+
+impl<'a> Attributes<'a> {
+    const WORDS: usize = 4;
+
+    /// None yet.
+    pub fn new() -> Attributes<'a> {
+        Attributes { found: Vec::with_capacity(32), present: [0; Attributes::WORDS], gen_ai: false }
+    }
+
+    /// Forgets those of the last record.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.found.clear();
+        self.present = [0; Attributes::WORDS];
+        self.gen_ai = false;
+    }
+
+    /// Takes an attribute if anyone reads it. Of several with one key the last counts, as for SDKs.
+    #[inline]
+    pub fn take(&mut self, table: &KeyTable, attribute: KeyValue<'a>) {
+        let name = attribute.key.as_bytes();
+        self.gen_ai |= name.starts_with(b"gen_ai.");
+        if let Some(key) = table.find(name)
+            && attribute.value != AnyValue::Empty
+        {
+            if let Some(word) = self.present.get_mut(key.index() / 64) {
+                *word |= 1 << (key.index() % 64);
+            }
+            self.found.push((key, attribute.value));
+        }
+    }
+
+    /// Whether any key at all begins with `gen_ai.`.
+    pub fn has_gen_ai(&self) -> bool {
+        self.gen_ai
+    }
+
+    /// Whether the attribute is there.
+    #[inline]
+    pub fn has(&self, key: Key) -> bool {
+        self.present.get(key.index() / 64).is_none_or(|word| word & 1 << (key.index() % 64) != 0)
+    }
+
+    /// Whether any of them is there.
+    pub fn has_any(&self, keys: &[Key]) -> bool {
+        keys.iter().any(|key| self.has(*key))
+    }
+
+    /// The value of an attribute.
+    #[inline]
+    pub fn get(&self, key: Key) -> Option<AnyValue<'a>> {
+        if !self.has(key) {
+            return None;
+        }
+        self.found.iter().rev().find(|(found, _)| *found == key).map(|(_, value)| *value)
+    }
+
+    /// The first text that is not empty, of keys in order of preference.
+    pub fn text(&self, keys: &[Key]) -> Option<&'a str> {
+        keys.iter().find_map(|key| {
+            let text = self.get(*key)?.text()?.as_str().trim();
+            (!text.is_empty() && !is_redacted(text)).then_some(text)
+        })
+    }
+
+    /// The first scalar as text: some emitters send ids as numbers.
+    pub fn label(&self, keys: &[Key]) -> Option<Cow<'a, str>> {
+        keys.iter().find_map(|key| match self.get(*key)? {
+            AnyValue::String(text) if !text.is_empty() => Some(Cow::Borrowed(text.as_str())),
+            AnyValue::Int(number) => Some(Cow::Owned(number.to_string())),
+            _ => None,
+        })
+    }
+
+    /// The first count: integers may come as strings or doubles; negative ones mean "unknown" and are none.
+    #[inline]
+    pub fn count(&self, keys: &[Key]) -> Option<u64> {
+        keys.iter().find_map(|key| match self.get(*key)? {
+            AnyValue::Int(number) => u64::try_from(number).ok(),
+            AnyValue::Double(number) => (number >= 0.0 && number.is_finite()).then_some(number as u64),
+            AnyValue::String(text) => {
+                let text = text.as_str().trim();
+                text.parse().ok().or_else(|| {
+                    text.parse::<f64>().ok().filter(|number| *number >= 0.0 && number.is_finite()).map(|n| n as u64)
+                })
+            }
+            _ => None,
+        })
+    }
+
+    /// The first number.
+    pub fn number(&self, keys: &[Key]) -> Option<f64> {
+        keys.iter().find_map(|key| match self.get(*key)? {
+            AnyValue::Int(number) => Some(number as f64),
+            AnyValue::Double(number) => Some(number),
+            AnyValue::String(text) => text.as_str().trim().parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// The first truth value, which may come as text.
+    pub fn truth(&self, keys: &[Key]) -> Option<bool> {
+        keys.iter().find_map(|key| match self.get(*key)? {
+            AnyValue::Bool(truth) => Some(truth),
+            AnyValue::String(text) => match text.as_str() {
+                "true" | "True" => Some(true),
+                "false" | "False" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+impl Default for Attributes<'_> {
+    fn default() -> Self {
+        Attributes::new()
+    }
+}
+
+/// What emitters write in place of content they were told to withhold.
+pub fn is_redacted(text: &str) -> bool {
+    matches!(text, "<REDACTED>" | "[REDACTED]" | "<elided>")
+}

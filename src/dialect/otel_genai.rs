@@ -1,0 +1,41 @@
+//! The OpenTelemetry GenAI conventions, all generations: any span with a key that begins with `gen_ai.`.
+
+use super::usage::GEN_AI;
+use super::{Convention, Dialect, FieldKeys, Op, Spot, mcp};
+use crate::semconv::Key;
+
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "otel_genai",
+    detect: |spot| spot.attributes.has_gen_ai(),
+    op,
+    // The generic keys are this dialect's own.
+    fields: FieldKeys::NONE,
+    usage: &GEN_AI,
+    convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
+};
+
+/// The operation that is named, else the one that the attributes and the span's name give away. A model name
+/// alone makes no call of a model.
+pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
+    let attributes = spot.attributes;
+    if let Some(name) = attributes.text(&[Key::GEN_AI_OPERATION_NAME]) {
+        return Some(Op::of_operation_name(name));
+    }
+    if let Some(op) = mcp::op(spot) {
+        return Some(op);
+    }
+    if attributes.has_any(&[Key::GEN_AI_TOOL_NAME, Key::GEN_AI_TOOL_CALL_ID]) {
+        return Some(Op::ExecuteTool);
+    }
+    if attributes.has(Key::GEN_AI_WORKFLOW_NAME) {
+        return Some(Op::InvokeWorkflow);
+    }
+    let usage = attributes.has_any(GEN_AI.input) || attributes.has_any(GEN_AI.output);
+    if attributes.has(Key::GEN_AI_AGENT_NAME) && !usage {
+        return Some(Op::InvokeAgent);
+    }
+    if usage || attributes.has_any(&[Key::GEN_AI_RESPONSE_ID, Key::GEN_AI_RESPONSE_MODEL]) {
+        return Some(Op::Chat);
+    }
+    Op::known(spot.span.name.as_str().split(' ').next().unwrap_or_default())
+}

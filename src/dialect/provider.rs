@@ -1,0 +1,101 @@
+//! Providers under one name each, and finish reasons.
+
+use std::borrow::Cow;
+
+/// The provider under its well-known name (`gen_ai.provider.name`): aliases are resolved, and the names of
+/// frameworks, which some emitters put there, are none.
+pub fn normalise<'a>(provider: Option<&'a str>, model: Option<&str>) -> Option<Cow<'a, str>> {
+    let named = provider.map(str::trim).filter(|name| !name.is_empty()).map(|name| {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(name.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(name)
+        }
+    });
+    match named {
+        Some(name) if is_framework(&name) => model.and_then(of_model).map(Cow::Borrowed),
+        Some(name) => Some(well_known(&name).map_or(name, Cow::Borrowed)),
+        None => model.and_then(of_model).map(Cow::Borrowed),
+    }
+}
+
+fn well_known(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "az.ai.openai" | "azure-openai" | "azure_openai" => "azure.ai.openai",
+        "az.ai.inference" | "azure" => "azure.ai.inference",
+        "vertex_ai" | "vertexai" | "google-vertex" => "gcp.vertex_ai",
+        "gemini" | "google.generative-ai" => "gcp.gemini",
+        "google" | "google_genai" => "gcp.gen_ai",
+        "bedrock" | "amazon-bedrock" | "aws" => "aws.bedrock",
+        "mistral" | "mistralai" => "mistral_ai",
+        "xai" => "x_ai",
+        "moonshot" => "moonshot_ai",
+        "watsonx" => "ibm.watsonx.ai",
+        "openai.chat" | "openai.responses" | "openai.completion" => "openai",
+        "anthropic.messages" => "anthropic",
+        name if name.starts_with("google.vertex") => "gcp.vertex_ai",
+        _ => return None,
+    })
+}
+
+fn is_framework(name: &str) -> bool {
+    matches!(
+        name,
+        "langchain"
+            | "langgraph"
+            | "crewai"
+            | "autogen"
+            | "strands-agents"
+            | "gcp.vertex.agent"
+            | "microsoft.agent_framework"
+            | "agent_framework"
+            | "gen_ai"
+    )
+}
+
+/// Whose model it is, by its name.
+pub fn of_model(model: &str) -> Option<&'static str> {
+    let model = model.rsplit('/').next().unwrap_or(model);
+    let after_o = model.strip_prefix('o').and_then(|rest| rest.bytes().next());
+    let region = ["us.", "eu.", "apac.", "global."].iter().find_map(|region| model.strip_prefix(region));
+    let bedrock = region.unwrap_or(model);
+    if ["anthropic.", "amazon.", "meta.", "mistral.", "cohere."].iter().any(|vendor| bedrock.starts_with(vendor)) {
+        return Some("aws.bedrock");
+    }
+    match model {
+        _ if model.starts_with("claude") => Some("anthropic"),
+        _ if model.starts_with("gpt") || after_o.is_some_and(|byte| byte.is_ascii_digit()) => Some("openai"),
+        _ if model.starts_with("gemini") => Some("gcp.gen_ai"),
+        _ => None,
+    }
+}
+
+/// A finish reason as OTel's conventions spell it; an unknown one stays as it is.
+pub fn finish_reason(reason: &str) -> &str {
+    match reason {
+        "stop" | "end_turn" | "STOP" | "stop_sequence" | "completed" => "stop",
+        "length" | "max_tokens" | "MAX_TOKENS" => "length",
+        "tool_call" | "tool_calls" | "tool-calls" | "tool_use" | "function_call" => "tool_call",
+        "content_filter" | "content-filter" | "refusal" | "SAFETY" | "guardrail_intervened" => "content_filter",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_and_frameworks() {
+        let of = |provider, model| normalise(provider, model).map(Cow::into_owned);
+        assert_eq!(of(Some("OpenAI"), None).as_deref(), Some("openai"));
+        assert_eq!(of(Some("az.ai.openai"), None).as_deref(), Some("azure.ai.openai"));
+        assert_eq!(of(Some("google.vertex.chat"), None).as_deref(), Some("gcp.vertex_ai"));
+        assert_eq!(of(Some("somebody"), None).as_deref(), Some("somebody"));
+        assert_eq!(of(Some("langchain"), Some("gpt-4o")).as_deref(), Some("openai"));
+        assert_eq!(of(Some("langchain"), Some("my-model")), None);
+        assert_eq!(of(None, Some("o4-mini")).as_deref(), Some("openai"));
+        assert_eq!(of(None, Some("us.anthropic.claude-sonnet-4-5")).as_deref(), Some("aws.bedrock"));
+        assert_eq!(of(None, Some("olmo")), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Token usage: read from any generation of keys, and brought under one definition.
+//!
+//! Afterwards `input` includes what was read from and written to caches, and `output` includes reasoning
+//! (OTel's definition). What was not reported stays absent: absent is not 0.
+
+use super::attributes::Attributes;
+use crate::semconv::Key;
+
+/// Tokens of one call, or of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens read by the model, cached ones included.
+    pub input: Option<u64>,
+    /// Tokens written by the model, reasoning included.
+    pub output: Option<u64>,
+    /// Of the input, read from a cache.
+    pub cache_read: Option<u64>,
+    /// Of the input, written to a cache.
+    pub cache_write: Option<u64>,
+    /// Of what was written to a cache, with a life of five minutes.
+    pub cache_write_5m: Option<u64>,
+    /// Of what was written to a cache, with a life of an hour.
+    pub cache_write_1h: Option<u64>,
+    /// Of the output, reasoning.
+    pub reasoning: Option<u64>,
+    /// Of the input, audio.
+    pub input_audio: Option<u64>,
+    /// Of the output, audio.
+    pub output_audio: Option<u64>,
+    /// The counts contradicted one another under the emitter's convention and were read under the other.
+    pub repaired: bool,
+}
+
+/// What an emitter's counts leave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Convention {
+    /// Its input is without what caches served and took.
+    pub input_excludes_cache: bool,
+    /// Its output is without reasoning.
+    pub output_excludes_reasoning: bool,
+}
+
+/// The keys of each count, in order of preference.
+#[derive(Debug)]
+pub struct UsageKeys {
+    /// Of the input.
+    pub input: &'static [Key],
+    /// Of the output.
+    pub output: &'static [Key],
+    /// Of what was read from a cache.
+    pub cache_read: &'static [Key],
+    /// Of what was written to a cache.
+    pub cache_write: &'static [Key],
+    /// Of what was written for five minutes.
+    pub cache_write_5m: &'static [Key],
+    /// Of what was written for an hour.
+    pub cache_write_1h: &'static [Key],
+    /// Of reasoning.
+    pub reasoning: &'static [Key],
+    /// Of audio input.
+    pub input_audio: &'static [Key],
+    /// Of audio output.
+    pub output_audio: &'static [Key],
+}
+
+/// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
+pub static GEN_AI: UsageKeys = UsageKeys {
+    input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS],
+    output: &[Key::GEN_AI_USAGE_OUTPUT_TOKENS, Key::GEN_AI_USAGE_COMPLETION_TOKENS],
+    cache_read: &[
+        Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
+        Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS_FLAT,
+        Key::GEN_AI_USAGE_DETAILS_CACHE_READ_TOKENS,
+        Key::GEN_AI_USAGE_CACHE_READ_TOKENS,
+        Key::GEN_AI_USAGE_PROMPT_DETAILS_CACHED,
+    ],
+    cache_write: &[
+        Key::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS,
+        Key::GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,
+        Key::GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS_FLAT,
+        Key::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS_FLAT,
+        Key::GEN_AI_USAGE_DETAILS_CACHE_WRITE_TOKENS,
+        Key::GEN_AI_USAGE_CACHE_CREATION_TOKENS,
+        Key::GEN_AI_USAGE_PROMPT_DETAILS_CACHE_CREATION,
+    ],
+    cache_write_5m: &[Key::ANTHROPIC_USAGE_CACHE_CREATION_5M, Key::GEN_AI_USAGE_CACHE_CREATION_5M],
+    cache_write_1h: &[Key::ANTHROPIC_USAGE_CACHE_CREATION_1H, Key::GEN_AI_USAGE_CACHE_CREATION_1H],
+    reasoning: &[
+        Key::GEN_AI_USAGE_REASONING_OUTPUT_TOKENS,
+        Key::GEN_AI_USAGE_REASONING_TOKENS,
+        Key::GEN_AI_USAGE_DETAILS_REASONING_TOKENS,
+        Key::GEN_AI_USAGE_COMPLETION_DETAILS_REASONING,
+        Key::GEN_AI_USAGE_THINKING_TOKENS,
+    ],
+    input_audio: &[Key::GEN_AI_USAGE_AUDIO_INPUT_TOKENS, Key::GEN_AI_USAGE_INPUT_AUDIO_TOKENS],
+    output_audio: &[Key::GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS, Key::GEN_AI_USAGE_OUTPUT_AUDIO_TOKENS],
+};
+
+impl Usage {
+    /// Reads the counts and brings them under OTel's definition.
+    pub fn read(attributes: &Attributes<'_>, keys: &UsageKeys, convention: Convention) -> Usage {
+        let usage = Usage {
+            input: attributes.count(keys.input),
+            output: attributes.count(keys.output),
+            cache_read: attributes.count(keys.cache_read),
+            cache_write: attributes.count(keys.cache_write),
+            cache_write_5m: attributes.count(keys.cache_write_5m),
+            cache_write_1h: attributes.count(keys.cache_write_1h),
+            reasoning: attributes.count(keys.reasoning),
+            input_audio: attributes.count(keys.input_audio),
+            output_audio: attributes.count(keys.output_audio),
+            repaired: false,
+        };
+        usage.normalised(convention)
+    }
+
+    /// The same usage under OTel's definition.
+    pub fn normalised(mut self, convention: Convention) -> Usage {
+        if self.cache_write.is_none() && (self.cache_write_5m.is_some() || self.cache_write_1h.is_some()) {
+            let parts = self.cache_write_5m.unwrap_or(0).saturating_add(self.cache_write_1h.unwrap_or(0));
+            self.cache_write = Some(parts);
+        }
+        let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        if let Some(input) = self.input {
+            let contradicts = !convention.input_excludes_cache && cached > input;
+            self.repaired |= contradicts;
+            if convention.input_excludes_cache || contradicts {
+                self.input = Some(input.saturating_add(cached));
+            }
+        }
+        let reasoning = self.reasoning.unwrap_or(0);
+        if let Some(output) = self.output {
+            let contradicts = !convention.output_excludes_reasoning && reasoning > output;
+            self.repaired |= contradicts;
+            if convention.output_excludes_reasoning || contradicts {
+                self.output = Some(output.saturating_add(reasoning));
+            }
+        }
+        self
+    }
+
+    /// Whether anything was reported.
+    pub fn is_known(&self) -> bool {
+        self.input.is_some() || self.output.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inclusive_counts_stay() {
+        let usage = Usage {
+            input: Some(130_213),
+            cache_read: Some(128_955),
+            cache_write: Some(1253),
+            output: Some(10),
+            ..Usage::default()
+        };
+        assert_eq!(usage.normalised(Convention::default()), usage);
+    }
+
+    #[test]
+    fn exclusive_counts_are_added_up() {
+        let usage = Usage {
+            input: Some(2),
+            output: Some(1200),
+            cache_read: Some(84_562),
+            cache_write: Some(7096),
+            ..Usage::default()
+        };
+        let convention = Convention { input_excludes_cache: true, output_excludes_reasoning: false };
+        assert_eq!(usage.normalised(convention).input, Some(91_660));
+        let usage = Usage { output: Some(50), reasoning: Some(30), ..Usage::default() };
+        let convention = Convention { input_excludes_cache: false, output_excludes_reasoning: true };
+        assert_eq!(usage.normalised(convention).output, Some(80));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_repaired_and_said_so() {
+        let usage = Usage { input: Some(5), cache_read: Some(100), ..Usage::default() };
+        let usage = usage.normalised(Convention::default());
+        assert_eq!((usage.input, usage.repaired), (Some(105), true));
+    }
+
+    #[test]
+    fn absent_stays_absent() {
+        assert_eq!(Usage::default().normalised(Convention::default()), Usage::default());
+        assert!(!Usage::default().is_known());
+    }
+}

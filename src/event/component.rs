@@ -1,0 +1,136 @@
+//! Component ids: which workflow, step, agent, call or subsystem an event speaks of.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::kind::Scope;
+
+/// The id of a component in the format of its scope.
+///
+/// ```
+/// use spanlight::event::{ComponentId, Scope};
+///
+/// let id = ComponentId::parse(Scope::LlmRequest, "researcher:llm:0");
+/// assert_eq!(id, ComponentId::Llm { agent: "researcher".into(), number: 0 });
+/// assert_eq!(id.to_string(), "researcher:llm:0");
+/// assert!(!ComponentId::parse(Scope::LlmRequest, "call 7").is_well_formed());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ComponentId {
+    /// `name`
+    Workflow(Arc<str>),
+    /// `workflow:step:N`
+    Step {
+        /// The workflow it belongs to.
+        workflow: Arc<str>,
+        /// Its number within the workflow, from 0.
+        number: u32,
+    },
+    /// `name`
+    Agent(Arc<str>),
+    /// `agent:llm:N`
+    Llm {
+        /// The agent that calls.
+        agent: Arc<str>,
+        /// The call's number within the agent's run, from 0.
+        number: u32,
+    },
+    /// `name` or `name:N`
+    Tool {
+        /// The tool.
+        name: Arc<str>,
+        /// The call's number, where several are told apart.
+        number: Option<u32>,
+    },
+    /// `system:subsystem`
+    System(Arc<str>),
+    /// An id from outside that does not fit its scope, kept as it came.
+    Verbatim(Arc<str>),
+}
+
+impl ComponentId {
+    /// The id that a text means in a scope; one that does not fit the scope's format is kept verbatim.
+    pub fn parse(scope: Scope, text: &str) -> ComponentId {
+        let parsed = match scope {
+            Scope::Workflow => name(text).map(ComponentId::Workflow),
+            Scope::Agent => name(text).map(ComponentId::Agent),
+            Scope::WorkflowStep => {
+                numbered(text, ":step:").map(|(workflow, number)| ComponentId::Step { workflow, number })
+            }
+            Scope::LlmRequest => numbered(text, ":llm:").map(|(agent, number)| ComponentId::Llm { agent, number }),
+            Scope::Tool => numbered(text, ":")
+                .map(|(name, number)| ComponentId::Tool { name, number: Some(number) })
+                .or_else(|| name(text).map(|name| ComponentId::Tool { name, number: None })),
+            Scope::System => text.strip_prefix("system:").and_then(name).map(ComponentId::System),
+        };
+        parsed.unwrap_or_else(|| ComponentId::Verbatim(text.into()))
+    }
+
+    /// Whether it has the format of its scope.
+    pub fn is_well_formed(&self) -> bool {
+        !matches!(self, ComponentId::Verbatim(_))
+    }
+}
+
+/// A name on its own: not empty, and without the separator of the numbered formats.
+fn name(text: &str) -> Option<Arc<str>> {
+    (!text.is_empty() && !text.contains(":step:") && !text.contains(":llm:")).then(|| text.into())
+}
+
+fn numbered(text: &str, separator: &str) -> Option<(Arc<str>, u32)> {
+    let (owner, number) = text.rsplit_once(separator)?;
+    (!owner.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| number.parse().ok().map(|number| (owner.into(), number)))?
+}
+
+impl fmt::Display for ComponentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Verbatim(name) => f.write_str(name),
+            ComponentId::Step { workflow, number } => write!(f, "{workflow}:step:{number}"),
+            ComponentId::Llm { agent, number } => write!(f, "{agent}:llm:{number}"),
+            ComponentId::Tool { name, number: None } => f.write_str(name),
+            ComponentId::Tool { name, number: Some(number) } => write!(f, "{name}:{number}"),
+            ComponentId::System(subsystem) => write!(f, "system:{subsystem}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_format_survives_the_way_there_and_back() {
+        for (scope, text) in [
+            (Scope::Workflow, "data_pipeline"),
+            (Scope::WorkflowStep, "pipeline:step:0"),
+            (Scope::Agent, "researcher"),
+            (Scope::Agent, "ns:researcher"),
+            (Scope::LlmRequest, "ns:researcher:llm:12"),
+            (Scope::Tool, "calculator"),
+            (Scope::Tool, "web_scraper:0"),
+            (Scope::Tool, "mcp:github:search"),
+            (Scope::System, "system:tool_loop_detection"),
+        ] {
+            let id = ComponentId::parse(scope, text);
+            assert!(id.is_well_formed(), "{text}");
+            assert_eq!(id.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept_verbatim() {
+        for (scope, text) in [
+            (Scope::WorkflowStep, "pipeline"),
+            (Scope::WorkflowStep, "pipeline:step:x"),
+            (Scope::LlmRequest, ":llm:0"),
+            (Scope::System, "scheduler"),
+            (Scope::Agent, ""),
+        ] {
+            let id = ComponentId::parse(scope, text);
+            assert_eq!(id, ComponentId::Verbatim(text.into()));
+            assert_eq!(id.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The payload of an event: a JSON object kept as text.
+//!
+//! Most payloads are only passed on, so they are not parsed into a tree; who wants to look inside asks for one.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::json::JsonObject;
+
+/// A JSON object as text; the empty object takes no space.
+///
+/// ```
+/// use spanlight::event::Data;
+///
+/// let data = Data::build(|object| {
+///     object.str("tool_name", "calculator");
+///     object.u64("attempt", 2);
+/// });
+/// assert_eq!(data.as_json(), r#"{"tool_name":"calculator","attempt":2}"#);
+/// assert_eq!(data.get("attempt"), Some(2.into()));
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Data(Box<str>);
+
+impl Data {
+    /// The object that `write` writes.
+    pub fn build(write: impl FnOnce(&mut JsonObject<'_>)) -> Data {
+        let mut out = Vec::new();
+        let mut object = JsonObject::begin(&mut out);
+        write(&mut object);
+        if object.is_empty() {
+            return Data::default();
+        }
+        object.end();
+        // Every method of `JsonObject` writes UTF-8; a caller's raw bytes that are not lose the payload only.
+        String::from_utf8(out).map(|text| Data(text.into())).unwrap_or_default()
+    }
+
+    /// The object of a map.
+    pub fn from_map(map: &Map<String, Value>) -> Data {
+        if map.is_empty() {
+            return Data::default();
+        }
+        serde_json::to_string(map).map(|text| Data(text.into())).unwrap_or_default()
+    }
+
+    /// The object as JSON text.
+    pub fn as_json(&self) -> &str {
+        if self.0.is_empty() { "{}" } else { &self.0 }
+    }
+
+    /// Whether the object has no members.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The object as a tree.
+    pub fn to_map(&self) -> Map<String, Value> {
+        serde_json::from_str(self.as_json()).unwrap_or_default()
+    }
+
+    /// One member.
+    pub fn get(&self, key: &str) -> Option<Value> {
+        if self.is_empty() { None } else { self.to_map().remove(key) }
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_json())
+    }
+}

@@ -1,0 +1,172 @@
+//! Identifiers: W3C trace and span ids, and the id of an event.
+
+use std::fmt;
+
+use uuid::Uuid;
+use xxhash_rust::xxh3::Xxh3;
+
+/// A W3C trace id: 16 bytes, not all zero. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TraceId([u8; 16]);
+
+/// A W3C span id: 8 bytes, not all zero. Written as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanId([u8; 8]);
+
+/// What makes an event the same event wherever it is derived.
+///
+/// Facts of a span get a UUIDv8 made from the span and the fact, so that an agent's own process and a
+/// collector that sees its spans agree on it; all others get a UUIDv7.
+///
+/// ```
+/// use spanlight::event::{EventId, SpanId, TraceId};
+///
+/// let trace = TraceId::from_bytes(&[1; 16]).unwrap();
+/// let span = SpanId::from_bytes(&[2; 8]).unwrap();
+/// let id = EventId::of_span_fact(trace, span, "agent.started", 0);
+/// assert_eq!(id, EventId::of_span_fact(trace, span, "agent.started", 0));
+/// assert_ne!(id, EventId::of_span_fact(trace, span, "agent.completed", 0));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventId(Uuid);
+
+impl TraceId {
+    /// The id, unless the bytes are not 16 or all zero.
+    pub fn from_bytes(bytes: &[u8]) -> Option<TraceId> {
+        let bytes: [u8; 16] = bytes.try_into().ok()?;
+        (bytes != [0; 16]).then_some(TraceId(bytes))
+    }
+
+    /// The id of 32 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<TraceId> {
+        TraceId::from_bytes(&parse_hex::<16>(text)?)
+    }
+
+    /// The 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl SpanId {
+    /// The id, unless the bytes are not 8 or all zero.
+    pub fn from_bytes(bytes: &[u8]) -> Option<SpanId> {
+        let bytes: [u8; 8] = bytes.try_into().ok()?;
+        (bytes != [0; 8]).then_some(SpanId(bytes))
+    }
+
+    /// The id of 16 hexadecimal digits.
+    pub fn from_hex(text: &str) -> Option<SpanId> {
+        SpanId::from_bytes(&parse_hex::<8>(text)?)
+    }
+
+    /// The 8 bytes.
+    pub fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl EventId {
+    /// The id of a fact about a span: UUIDv8 of XXH3-128 over the trace id, the span id, the sequence number
+    /// as four bytes in network order, and the event's name. `sequence` counts the events of this name within
+    /// the span.
+    pub fn of_span_fact(trace_id: TraceId, span_id: SpanId, name: &str, sequence: u32) -> EventId {
+        let mut hash = Xxh3::new();
+        hash.update(&trace_id.0);
+        hash.update(&span_id.0);
+        hash.update(&sequence.to_be_bytes());
+        hash.update(name.as_bytes());
+        EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
+    }
+
+    /// The id of an event that is no fact of a span, seen now.
+    pub fn new_random() -> EventId {
+        EventId(Uuid::now_v7())
+    }
+
+    /// The id of a UUID in any of its textual forms.
+    pub fn parse(text: &str) -> Option<EventId> {
+        Uuid::try_parse(text).ok().map(EventId)
+    }
+
+    /// The UUID.
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = [0; N];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+/// Appends hexadecimal digits in lower case.
+pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+}
+
+macro_rules! hex_display {
+    ($($id:ty),*) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+hex_display!(TraceId, SpanId);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn span_facts_have_ids_that_other_implementations_can_compute() {
+        let trace = TraceId::from_hex("000102030405060708090a0b0c0d0e0f").unwrap();
+        let span = SpanId::from_hex("0001020304050607").unwrap();
+        let id = EventId::of_span_fact(trace, span, "agent.started", 0);
+        assert_eq!(id.uuid().get_version_num(), 8);
+        let mut input = Vec::new();
+        input.extend(trace.as_bytes());
+        input.extend(span.as_bytes());
+        input.extend(0u32.to_be_bytes());
+        input.extend(b"agent.started");
+        let hash = xxhash_rust::xxh3::xxh3_128(&input).to_be_bytes();
+        assert_eq!(id.uuid(), Uuid::new_v8(hash));
+    }
+
+    #[test]
+    fn ids_are_valid_or_not_there() {
+        assert_eq!(TraceId::from_bytes(&[0; 16]), None);
+        assert_eq!(TraceId::from_bytes(&[1; 15]), None);
+        assert_eq!(TraceId::from_hex("0g"), None);
+        assert_eq!(SpanId::from_hex("ABCDEF0123456789").unwrap().to_string(), "abcdef0123456789");
+    }
+}

@@ -1,0 +1,156 @@
+//! Writing JSON objects straight into a buffer.
+//!
+//! An event is written far more often than it is read into, so it goes to JSON without a tree in between.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+/// An object being written; [`JsonObject::end`] closes it.
+pub struct JsonObject<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> JsonObject<'a> {
+    /// Opens an object.
+    pub fn begin(out: &'a mut Vec<u8>) -> JsonObject<'a> {
+        out.push(b'{');
+        JsonObject { out, empty: true }
+    }
+
+    /// Closes it.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.empty
+    }
+
+    /// Writes the key and hands out the buffer for the value. Keys are ours, so they need no escaping.
+    pub fn key(&mut self, key: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// Text.
+    pub fn str(&mut self, key: &str, value: &str) {
+        push_str(self.key(key), value);
+    }
+
+    /// Text, if there is any.
+    pub fn opt_str(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.str(key, value);
+        }
+    }
+
+    /// Anything whose text needs no escaping, in quotes.
+    pub fn display(&mut self, key: &str, value: impl Display) {
+        let out = self.key(key);
+        out.push(b'"');
+        push_display(out, value);
+        out.push(b'"');
+    }
+
+    /// An integer.
+    pub fn u64(&mut self, key: &str, value: u64) {
+        push_display(self.key(key), value);
+    }
+
+    /// An integer, if there is one.
+    pub fn opt_u64(&mut self, key: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.u64(key, value);
+        }
+    }
+
+    /// A number; infinities and NaN, which JSON lacks, become `null`.
+    pub fn f64(&mut self, key: &str, value: f64) {
+        push_f64(self.key(key), value);
+    }
+
+    /// A number, if there is one.
+    pub fn opt_f64(&mut self, key: &str, value: Option<f64>) {
+        if let Some(value) = value {
+            self.f64(key, value);
+        }
+    }
+
+    /// A truth value.
+    pub fn bool(&mut self, key: &str, value: bool) {
+        self.key(key).extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    /// Text that is JSON already.
+    pub fn raw(&mut self, key: &str, json: &[u8]) {
+        self.key(key).extend_from_slice(json);
+    }
+}
+
+/// Appends a string with quotes and escapes.
+pub fn push_str(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut written = 0;
+    for (at, &byte) in text.as_bytes().iter().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.extend_from_slice(&text.as_bytes()[written..at]);
+        written = at + 1;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => push_display(out, format_args!("\\u{byte:04x}")),
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[written..]);
+    out.push(b'"');
+}
+
+/// Appends a number; infinities and NaN, which JSON lacks, become `null`.
+pub fn push_f64(out: &mut Vec<u8>, value: f64) {
+    match serde_json::Number::from_f64(value) {
+        // Whole numbers are written as such: 2500, not 2500.0.
+        Some(_) if value.fract() == 0.0 && value.abs() < 1e15 => push_display(out, value as i64),
+        Some(number) => push_display(out, number),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn push_display(out: &mut Vec<u8>, value: impl Display) {
+    // Writing into memory does not fail, and a `Display` that does has written what it could.
+    write!(out, "{value}").unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn strings_are_escaped_as_json_wants(text: String) {
+            let mut out = Vec::new();
+            push_str(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+        }
+
+        #[test]
+        fn numbers_keep_their_value(value: f64) {
+            let mut out = Vec::new();
+            push_f64(&mut out, value);
+            let back: Option<f64> = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(back, value.is_finite().then_some(value));
+        }
+    }
+}

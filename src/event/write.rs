@@ -1,0 +1,133 @@
+//! An event as JSON: snake_case, absent fields omitted.
+
+use super::id::push_hex;
+use super::json::{JsonObject, push_str};
+use super::{Event, Performance, Priority, Source, Timestamp};
+
+impl Event {
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(768);
+        self.write_json(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// Appends the event as one line of JSON, without a line end.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = JsonObject::begin(out);
+        object.display("event_id", self.event_id);
+        object.str("name", self.name.as_str());
+        object.str("scope", self.scope.as_str());
+        object.str("type", self.event_type.as_str());
+        object.str("status", self.status.as_str());
+        write_component(&mut object, self);
+        write_time(&mut object, "timestamp", self.timestamp);
+        write_time(&mut object, "observed_at", self.observed_at);
+        object.opt_str("message", self.message.as_deref());
+        write_hex(&mut object, "trace_id", self.trace_id.as_ref().map(|id| &id.as_bytes()[..]));
+        write_hex(&mut object, "span_id", self.span_id.as_ref().map(|id| &id.as_bytes()[..]));
+        write_hex(&mut object, "parent_span_id", self.parent_span_id.as_ref().map(|id| &id.as_bytes()[..]));
+        for (key, value) in [
+            ("workflow_id", &self.identity.workflow_id),
+            ("parent_workflow_id", &self.identity.parent_workflow_id),
+            ("execution_id", &self.identity.execution_id),
+            ("conversation_id", &self.identity.conversation_id),
+            ("session_id", &self.identity.session_id),
+            ("user_id", &self.identity.user_id),
+            ("correlation_id", &self.identity.correlation_id),
+            ("task_id", &self.identity.task_id),
+            ("feature", &self.dimensions.feature),
+            ("agent", &self.dimensions.agent),
+            ("model", &self.dimensions.model),
+            ("provider", &self.dimensions.provider),
+            ("tool", &self.dimensions.tool),
+        ] {
+            object.opt_str(key, value.as_deref());
+        }
+        if self.priority != Priority::default() {
+            object.u64("priority", u64::from(self.priority.get()));
+        }
+        object.opt_u64("ttl_s", self.ttl_s);
+        if !self.tags.is_empty() {
+            write_tags(object.key("tags"), self);
+        }
+        if !self.performance.is_empty() {
+            self.performance.write_json(object.key("performance"));
+        }
+        if !self.data.is_empty() {
+            object.raw("data", self.data.as_json().as_bytes());
+        }
+        self.source.write_json(object.key("source"));
+        object.end();
+    }
+}
+
+fn write_component(object: &mut JsonObject<'_>, event: &Event) {
+    // Names of agents and tools come from outside and may hold anything.
+    push_str(object.key("component_id"), &event.component_id.to_string());
+}
+
+fn write_time(object: &mut JsonObject<'_>, key: &str, time: Timestamp) {
+    let out = object.key(key);
+    out.push(b'"');
+    out.extend_from_slice(&time.to_rfc3339());
+    out.push(b'"');
+}
+
+fn write_hex(object: &mut JsonObject<'_>, key: &str, id: Option<&[u8]>) {
+    if let Some(id) = id {
+        let out = object.key(key);
+        out.push(b'"');
+        push_hex(out, id);
+        out.push(b'"');
+    }
+}
+
+fn write_tags(out: &mut Vec<u8>, event: &Event) {
+    out.push(b'[');
+    for (index, tag) in event.tags.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        push_str(out, tag);
+    }
+    out.push(b']');
+}
+
+impl Performance {
+    pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = JsonObject::begin(out);
+        object.opt_f64("duration_ms", self.duration_ms);
+        object.opt_f64("cost_usd", self.cost_usd);
+        object.opt_u64("input_tokens", self.input_tokens);
+        object.opt_u64("output_tokens", self.output_tokens);
+        object.opt_u64("cache_read_tokens", self.cache_read_tokens);
+        object.opt_u64("cache_write_tokens", self.cache_write_tokens);
+        object.opt_u64("reasoning_tokens", self.reasoning_tokens);
+        object.opt_f64("ttft_ms", self.ttft_ms);
+        if let Some(success) = self.success {
+            object.bool("success", success);
+        }
+        object.opt_f64("confidence", self.confidence);
+        object.end();
+    }
+}
+
+impl Source {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let mut object = JsonObject::begin(out);
+        object.str("kind", self.kind.as_str());
+        object.opt_str("dialect", self.dialect.as_deref());
+        object.opt_str("instance", self.instance.as_deref());
+        object.opt_str("service", self.service.as_deref());
+        object.end();
+    }
+}
+
+impl serde::Serialize for Event {
+    /// For APIs built on serde; [`Event::write_json`] is the fast way.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = serde_json::value::RawValue::from_string(self.to_json()).map_err(serde::ser::Error::custom)?;
+        json.serialize(serializer)
+    }
+}

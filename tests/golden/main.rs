@@ -1,0 +1,152 @@
+//! Real telemetry of real agent software, against what truly happened.
+//!
+//! Each folder of `tests/data/corpus` holds the request bodies of one run in order of arrival, and
+//! `expected.json`, the truth as the model server and the tools saw it. The run as Spanlight understands it is
+//! kept as a picture in `snapshots/`; run with `UPDATE_SNAPSHOTS=1` to take new ones, and read the difference.
+
+mod truth;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use spanlight::derive::cost::By;
+use spanlight::derive::{Deriver, Output, Settings, TreeNode};
+use spanlight::event::{Event, Timestamp};
+use spanlight::otlp::json::from_json;
+use spanlight::otlp::{Batch, Signal};
+use truth::Truth;
+
+#[test]
+fn every_scenario_is_understood() {
+    let corpus = Path::new("tests/data/corpus");
+    let mut scenarios: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    scenarios.retain(|path| path.join("expected.json").exists());
+    scenarios.sort();
+    assert!(!scenarios.is_empty());
+    let mut failures = String::new();
+    for scenario in scenarios {
+        let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
+        let (deriver, events) = derive(&scenario);
+        let wrong = Truth::read(&scenario).compare(&deriver);
+        if !wrong.is_empty() {
+            writeln!(failures, "{name}: {}", wrong.join(" ")).unwrap();
+        }
+        let picture = picture(&deriver, &events);
+        let path = PathBuf::from(format!("tests/golden/snapshots/{name}.txt"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            std::fs::write(&path, &picture).unwrap();
+        } else if std::fs::read_to_string(&path).unwrap_or_default() != picture {
+            writeln!(failures, "{name}: the picture differs from {}:\n{picture}", path.display()).unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "\n{failures}");
+}
+
+/// Everything that the deriver makes of a scenario, its requests arriving a second apart.
+fn derive(scenario: &Path) -> (Deriver, Vec<Event>) {
+    let mut deriver = Deriver::new(Settings::default());
+    let mut out = Output::default();
+    let mut now = Timestamp::parse("2026-11-21T12:00:00Z").unwrap();
+    for batch in requests(scenario) {
+        if batch.signal() == Signal::Traces {
+            deriver.spans(&batch, now, &mut out);
+        }
+        now = now.plus(Duration::from_secs(1));
+        deriver.tick(now, &mut out);
+    }
+    deriver.tick(now.plus(Duration::from_secs(3600)), &mut out);
+    (deriver, out.events)
+}
+
+fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(scenario).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.into_iter().filter_map(|path| {
+        let name = path.file_name()?.to_str()?.to_owned();
+        let mut parts = name.splitn(3, '.').skip(1);
+        let signal = Signal::ALL.into_iter().find(|signal| Some(signal.name()) == parts.next())?;
+        let body = std::fs::read(&path).unwrap();
+        let bytes = match name.splitn(3, '.').nth(2)? {
+            "pb" => body,
+            "otlp.json" => from_json(&body, signal.schema()).unwrap(),
+            _ => return None,
+        };
+        Some(Batch::read(signal, bytes.into()).unwrap().batch)
+    })
+}
+
+/// The runs as indented trees, then the events in the order in which they came out.
+fn picture(deriver: &Deriver, events: &[Event]) -> String {
+    let mut text = String::new();
+    let mut summaries = deriver.summaries(|_| true);
+    summaries.sort_by_key(|summary| summary.started_at);
+    let mut start = None;
+    for summary in summaries {
+        start.get_or_insert(summary.started_at);
+        let cost = summary.figures.cost_usd.map_or("no price".into(), |usd| format!("${usd:.6}"));
+        writeln!(text, "run {} {} {cost}", summary.name, summary.status.as_str()).unwrap();
+        for root in deriver.tree(&summary.id).unwrap().roots {
+            tree(&mut text, &root, 1);
+        }
+    }
+    let start = start.unwrap_or_default();
+    writeln!(text, "\nevents").unwrap();
+    for event in events {
+        let at = event.timestamp.micros_since(start) as f64 / 1e6;
+        write!(text, "  {at:8.3} {} {}", event.name, event.component_id).unwrap();
+        let figures = &event.performance;
+        if let (Some(input), Some(output)) = (figures.input_tokens, figures.output_tokens) {
+            write!(text, " {input}>{output}").unwrap();
+        }
+        if let Some(usd) = figures.cost_usd {
+            write!(text, " ${usd:.6}").unwrap();
+        }
+        if let Some(message) = &event.message {
+            write!(text, " {message:?}").unwrap();
+        }
+        text.push('\n');
+    }
+    let report = deriver.ledger(By::Model, None);
+    writeln!(text, "\nledger").unwrap();
+    for row in report.rows {
+        let cost = row.figures.cost_usd.map_or("no price".into(), |usd| format!("${usd:.6}"));
+        writeln!(text, "  {} {} calls, {} failed, {cost}", row.key, row.figures.llm_calls, row.figures.llm_failed)
+            .unwrap();
+    }
+    text
+}
+
+fn tree(text: &mut String, node: &TreeNode, level: usize) {
+    write!(text, "{:indent$}{} {}", "", node.scope, node.operation, indent = level * 2).unwrap();
+    for part in [&node.name, &node.model].into_iter().flatten() {
+        write!(text, " {part}").unwrap();
+    }
+    if let Some(usage) = &node.usage {
+        write!(
+            text,
+            " {}>{}",
+            usage.input.map_or("?".into(), |n| n.to_string()),
+            usage.output.map_or("?".into(), |n| n.to_string())
+        )
+        .unwrap();
+        for (name, count) in
+            [("read", usage.cache_read), ("written", usage.cache_write), ("reasoning", usage.reasoning)]
+        {
+            if let Some(count) = count.filter(|count| *count > 0) {
+                write!(text, " {name}={count}").unwrap();
+            }
+        }
+        if !node.counts {
+            text.push_str(" (counted elsewhere)");
+        }
+    }
+    if node.status.as_str() != "completed" {
+        write!(text, " {}", node.status.as_str()).unwrap();
+    }
+    if let Some(error) = &node.error {
+        write!(text, " {:?}", &error[..error.floor_char_boundary(60)]).unwrap();
+    }
+    text.push('\n');
+    node.children.iter().for_each(|child| tree(text, child, level + 1));
+}
