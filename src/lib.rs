@@ -10,5 +10,6 @@ pub mod semconv;
 pub mod dialect;
 
 pub mod derive;
+pub mod measure;
 
 pub use nearest::nearest;

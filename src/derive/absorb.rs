@@ -304,5 +304,11 @@ fn call_of(
         (Scope::LlmRequest | Scope::Agent, Some(reported)) => Ok(reported),
         _ => return None,
     };
-    Some(Box::new(Call { usage, price, request_model: None, ttft_s: performance.ttft_ms.map(|ms| ms / 1000.0) }))
+    Some(Box::new(Call {
+        usage,
+        price,
+        request_model: None,
+        ttft_s: performance.ttft_ms.map(|ms| ms / 1000.0),
+        error_type: None,
+    }))
 }

@@ -188,6 +188,9 @@ impl Teller<'_> {
                 data.opt_u64("total_tokens", totals.tokens);
             }
             if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
+                if node.below.tokens {
+                    data.bool("billed", false);
+                }
                 match &call.price {
                     Ok(price) => data.str("price_source", price.source.as_str()),
                     Err(unpriced) => data.str("unpriced", unpriced.as_str()),

@@ -76,6 +76,8 @@ pub struct Call {
     pub request_model: Option<Name>,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
+    /// The kind of error, for failed calls.
+    pub error_type: Option<Name>,
 }
 
 /// To whom and to what a piece of work belongs, where it says so itself.

@@ -82,8 +82,8 @@ pub struct CallFact {
     pub price: Result<Price, Unpriced>,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
-    /// What went wrong, for failed calls.
-    pub error: Option<Name>,
+    /// The kind of error, for failed calls.
+    pub error_type: Option<Name>,
 }
 
 impl Run {
@@ -140,7 +140,7 @@ impl Run {
             usage: call.usage,
             price: call.price.clone(),
             ttft_s: call.ttft_s,
-            error: node.error.clone(),
+            error_type: call.error_type.clone(),
         })
     }
 

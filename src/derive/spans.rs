@@ -200,6 +200,7 @@ impl Arrival<'_, '_> {
             price,
             request_model: meaning.request_model.map(|name| names.share(name)),
             ttft_s: meaning.ttft_s,
+            error_type: meaning.failure.as_ref().and_then(|failure| failure.error_type).map(|kind| names.share(kind)),
         }));
     }
 

@@ -1,0 +1,88 @@
+//! Derivation: runs, cost and metrics from spans, without and with events, per span and against reading the
+//! same bytes with prost.
+
+mod support;
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mimalloc::MiMalloc;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use spanlight::derive::{Deriver, Output, Settings};
+use spanlight::event::Timestamp;
+use spanlight::measure::Measure;
+use spanlight::otlp::{Batch, Signal};
+use support::{Contender, agents, compare};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// A deriver in the state that it has after a while at 400,000 spans a second.
+struct Rig {
+    deriver: Deriver,
+    measure: Measure,
+    out: Output,
+    now: Timestamp,
+    json: Vec<u8>,
+}
+
+impl Rig {
+    fn new(wants_events: bool) -> RefCell<Rig> {
+        let now = Timestamp::parse("2026-09-21T14:00:00Z").expect("valid");
+        let settings = Settings { wants_events, ..Settings::default() };
+        RefCell::new(Rig {
+            deriver: Deriver::new(settings),
+            measure: Measure::new(now),
+            out: Output::default(),
+            now,
+            json: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, batch: &Batch, write: bool) {
+        self.now = self.now.plus(Duration::from_micros(2500));
+        self.deriver.spans(batch, self.now, &mut self.out);
+        self.deriver.tick(self.now, &mut self.out);
+        for fact in self.out.facts.drain(..) {
+            self.measure.fact(&fact, self.now);
+        }
+        self.json.clear();
+        for event in self.out.events.drain(..) {
+            if write {
+                event.write_json(&mut self.json);
+            }
+        }
+        black_box(&self.json);
+    }
+}
+
+fn main() {
+    const SPANS: usize = 1000;
+    const REQUESTS: usize = 2000;
+    // Every request has traces of its own, as on the wire.
+    let requests: Vec<Batch> = (0..REQUESTS as u64)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(SPANS, seed).into()).expect("valid").batch)
+        .collect();
+    let bytes: Vec<Bytes> = requests.iter().map(|batch| batch.bytes().clone()).collect();
+    let next = RefCell::new(0);
+    let request = || {
+        let mut next = next.borrow_mut();
+        *next = (*next + 1) % REQUESTS;
+        *next
+    };
+    let (plain, telling) = (Rig::new(false), Rig::new(true));
+    compare(
+        "deriving from requests of 1000 spans",
+        "span",
+        vec![
+            Contender::new("prost: decode and drop", SPANS, || {
+                black_box(ExportTraceServiceRequest::decode(&bytes[request()][..]).expect("valid"));
+            }),
+            Contender::new("runs, cost and metrics", SPANS, || plain.borrow_mut().take(&requests[request()], false)),
+            Contender::new("and events, as JSON", SPANS, || telling.borrow_mut().take(&requests[request()], true)),
+        ],
+    );
+}

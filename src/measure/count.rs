@@ -1,0 +1,274 @@
+//! What each fact and each event from outside counts for.
+
+use super::Measure;
+use super::snapshot::Exemplar;
+use super::tasks::EndedTask;
+use super::windows::Dimension;
+use crate::derive::{CallFact, Fact, FactKind, Name, Outcome};
+use crate::dialect::Op;
+use crate::event::{Event, Timestamp};
+
+impl Measure {
+    /// Counts a piece of work that has entered the counters.
+    pub fn fact(&mut self, fact: &Fact, now: Timestamp) {
+        match &fact.kind {
+            FactKind::Call(call) => self.call(fact, call, now),
+            FactKind::ToolCall => self.tool_call(fact, now),
+            FactKind::AgentRun { reported_usd } => self.agent_run(fact, *reported_usd, now),
+            FactKind::Workflow => {
+                let labels = [text(&fact.name), fact.outcome.as_str()];
+                self.instruments.workflow_duration.record(labels, seconds(fact), exemplar(fact), now);
+                self.task_of_root(fact, now);
+            }
+            FactKind::Step => {
+                let labels = [text(&fact.name), fact.outcome.as_str()];
+                self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
+            }
+            FactKind::Overcounted { usd } => self.instruments.overcounted.add([text(&fact.agent)], *usd, now),
+        }
+    }
+
+    /// Counts an event from outside that speaks of no piece of work: reviews, validations, escalations ….
+    pub fn event(&mut self, event: &Event, now: Timestamp) {
+        let agent = &event.dimensions.agent;
+        let feature = event.dimensions.feature.as_ref();
+        match event.name.as_str() {
+            "task.queued" => {
+                if let Some(task) = &event.identity.task_id {
+                    self.tasks.queued(task, feature, event.timestamp);
+                }
+            }
+            "review.decided" => self.review(event, now),
+            "validation.completed" => self.validation(event, now),
+            "hitl.escalated" => self.escalation(event, now),
+            "hitl.resolved" => {
+                let decision = word(event, "decision");
+                self.instruments.escalations.add(["", &decision], 1.0, now);
+                if let Some(waited) = number(event, "waited_ms") {
+                    self.instruments.human_wait.record([&decision], waited / 1000.0, None, now);
+                }
+            }
+            "memory.accessed" => {
+                let labels = [&*word(event, "tier"), &*word(event, "hit")];
+                self.instruments.memory_accesses.add(labels, 1.0, now);
+            }
+            "agent.collaborated" => {
+                let consensus = word(event, "consensus_reached");
+                self.instruments.collaborations.add([text(agent), &consensus], 1.0, now);
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
+        let (provider, model) = (text(&call.provider), text(&call.model));
+        let (operation, request_model) = (call.op.as_str(), text(&call.request_model));
+        let failed = fact.outcome != Outcome::Completed;
+        let error = if failed { call.error_type.as_deref().unwrap_or("_OTHER") } else { "" };
+        let exemplar = exemplar(fact);
+        let labels = [operation, provider, request_model, model, error];
+        self.instruments.operation_duration.record(labels, seconds(fact), exemplar, now);
+        if let Some(ttft) = call.ttft_s {
+            let labels = [operation, provider, request_model, model];
+            self.instruments.time_to_first_chunk.record(labels, ttft, exemplar, now);
+        }
+        for (kind, tokens) in [("input", call.usage.input), ("output", call.usage.output)] {
+            if let Some(tokens) = tokens {
+                let labels = [operation, provider, request_model, model, kind, text(&fact.agent), text(&fact.feature)];
+                self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
+            }
+        }
+        let usd = match &call.price {
+            Ok(price) => {
+                self.cost(fact, price.usd, [model, provider, price.source.as_str()], now);
+                Some(price.usd)
+            }
+            Err(_) if failed && !call.usage.is_known() => None,
+            Err(unpriced) => {
+                self.instruments.unpriced.add([model, provider, unpriced.as_str()], 1.0, now);
+                None
+            }
+        };
+        let unpriced = u64::from(usd.is_none() && !failed);
+        let of_model = call.op != Op::Embeddings;
+        let rows = [(Dimension::Model, call.model.as_ref())];
+        self.windows.add(fact.end, &rows, now, |sums| {
+            sums.unpriced_calls += unpriced;
+            if of_model {
+                sums.input_tokens += call.usage.input.unwrap_or(0);
+                sums.output_tokens += call.usage.output.unwrap_or(0);
+            }
+        });
+    }
+
+    /// Enters a cost into the counter, the windows and the task it belongs to.
+    fn cost(&mut self, fact: &Fact, usd: f64, [model, provider, source]: [&str; 3], now: Timestamp) {
+        let labels = [text(&fact.agent), text(&fact.feature), model, provider, source];
+        self.instruments.cost.add(labels, usd, now);
+        let model: Option<Name> = Some(model).filter(|model| !model.is_empty()).map(Name::from);
+        let rows = [
+            (Dimension::Agent, fact.agent.as_ref()),
+            (Dimension::Feature, fact.feature.as_ref()),
+            (Dimension::Model, model.as_ref()),
+        ];
+        self.windows.add(fact.end, &rows, now, |sums| sums.cost_usd += usd);
+        if let Some(task) = &fact.task {
+            self.tasks.cost(task, fact.feature.as_ref(), usd);
+        }
+    }
+
+    fn tool_call(&mut self, fact: &Fact, now: Timestamp) {
+        let (tool, outcome) = (text(&fact.name), fact.outcome.as_str());
+        self.instruments.tool_calls.add([tool, text(&fact.agent), outcome], 1.0, now);
+        self.instruments.tool_duration.record([tool, outcome], seconds(fact), exemplar(fact), now);
+        let failed = u64::from(fact.outcome != Outcome::Completed);
+        // The row of a tool counts its calls; runs in total are those of agents.
+        if let Some(tool) = &fact.name {
+            self.windows.add_row(fact.end, (Dimension::Tool, tool), now, |sums| {
+                sums.runs += 1;
+                sums.errors += failed;
+            });
+        }
+    }
+
+    fn agent_run(&mut self, fact: &Fact, reported_usd: Option<f64>, now: Timestamp) {
+        let (agent, outcome) = (text(&fact.agent), fact.outcome.as_str());
+        self.instruments.run_duration.record([agent, outcome], seconds(fact), exemplar(fact), now);
+        self.instruments.runs.add([agent, outcome], 1.0, now);
+        if let Some(name) = &fact.agent {
+            let newly_busy = self.busy.entry(name.clone()).or_default().add(fact.start, fact.end);
+            self.instruments.active_time.add([agent], newly_busy as f64 / 1e6, now);
+        }
+        let failed = u64::from(fact.outcome != Outcome::Completed);
+        let rows = [(Dimension::Agent, fact.agent.as_ref()), (Dimension::Feature, fact.feature.as_ref())];
+        self.windows.add(fact.end, &rows, now, |sums| {
+            sums.runs += 1;
+            sums.errors += failed;
+        });
+        if let Some(usd) = reported_usd {
+            self.cost(fact, usd, ["", "", "reported"], now);
+        }
+        if let Some(task) = &fact.task {
+            self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start);
+        }
+        self.task_of_root(fact, now);
+    }
+
+    /// A workflow or agent that nothing is above completes its task; without a task id it is one itself.
+    fn task_of_root(&mut self, fact: &Fact, now: Timestamp) {
+        if !fact.is_root {
+            return;
+        }
+        let ended = match &fact.task {
+            Some(task) => self.tasks.end(task, fact.feature.as_ref(), fact.end),
+            None => Some(EndedTask {
+                feature: fact.feature.clone(),
+                seconds: Some(seconds(fact)),
+                cost_usd: fact.cost_below,
+                attempts: None,
+            }),
+        };
+        if let Some(ended) = ended {
+            self.task_ended(&ended, fact.outcome.as_str(), fact.end, now);
+        }
+    }
+
+    fn task_ended(&mut self, task: &EndedTask, outcome: &str, at: Timestamp, now: Timestamp) {
+        let labels = [text(&task.feature), outcome];
+        if let Some(seconds) = task.seconds {
+            self.instruments.task_duration.record(labels, seconds, None, now);
+        }
+        if let Some(attempts) = task.attempts {
+            self.instruments.task_attempts.record(labels, attempts as f64, None, now);
+        }
+        let completed = outcome == Outcome::Completed.as_str();
+        let attempted = completed || outcome == ESCALATED;
+        self.windows.add(at, &[(Dimension::Feature, task.feature.as_ref())], now, |sums| {
+            if completed {
+                sums.tasks += 1;
+                sums.task_cost_usd += task.cost_usd.unwrap_or(0.0);
+                sums.task_seconds += task.seconds.unwrap_or(0.0);
+            }
+            if let (true, Some(attempts)) = (attempted, task.attempts) {
+                sums.attempted_tasks += 1;
+                sums.retries += attempts.saturating_sub(1);
+            }
+        });
+    }
+
+    fn review(&mut self, event: &Event, now: Timestamp) {
+        let decision = word(event, "decision");
+        let reviewer = event.data.get("reviewer").and_then(|reviewer| reviewer.as_str().map(Name::from));
+        let reviewer = reviewer.or_else(|| event.dimensions.agent.clone());
+        self.instruments.review_decisions.add([text(&reviewer), &decision], 1.0, now);
+        let (approved, rejected) = (u64::from(decision == "approved"), u64::from(decision == "rejected"));
+        self.windows.add(event.timestamp, &[(Dimension::Agent, reviewer.as_ref())], now, |sums| {
+            sums.approved += approved;
+            sums.rejected += rejected;
+        });
+    }
+
+    /// Passed only if the browser was launched and the test executed and passed, where these are given.
+    fn validation(&mut self, event: &Event, now: Timestamp) {
+        let data = event.data.to_map();
+        let result = data.get("result").and_then(|result| result.as_object()).unwrap_or(&data);
+        let said = |key: &str| result.get(key).and_then(serde_json::Value::as_bool);
+        let given: Vec<bool> =
+            ["passed", "browser_launched", "test_executed", "test_passed"].into_iter().filter_map(said).collect();
+        let passed =
+            if given.is_empty() { event.performance.success.unwrap_or(true) } else { given.iter().all(|t| *t) };
+        let feature = event.dimensions.feature.as_ref();
+        let labels = [text(&event.dimensions.feature), if passed { "passed" } else { "failed" }];
+        self.instruments.validation_results.add(labels, 1.0, now);
+        self.windows.add(event.timestamp, &[(Dimension::Feature, feature)], now, |sums| {
+            sums.validated += 1;
+            sums.passed += u64::from(passed);
+        });
+        if let (true, Some(task)) = (passed, &event.identity.task_id)
+            && let Some(ended) = self.tasks.end(task, feature, event.timestamp)
+        {
+            self.task_ended(&ended, Outcome::Completed.as_str(), event.timestamp, now);
+        }
+    }
+
+    fn escalation(&mut self, event: &Event, now: Timestamp) {
+        self.instruments.escalations.add([&word(event, "priority"), ""], 1.0, now);
+        let Some(task) = &event.identity.task_id else { return };
+        let feature = event.dimensions.feature.as_ref();
+        if let Some(mut ended) = self.tasks.end(task, feature, event.timestamp) {
+            let attempts = number(event, "attempts").map(|attempts| attempts as u64);
+            ended.attempts = attempts.or(ended.attempts);
+            self.task_ended(&ended, ESCALATED, event.timestamp, now);
+        }
+    }
+}
+
+/// The outcome of tasks that went to a person.
+const ESCALATED: &str = "escalated";
+
+fn text(name: &Option<Name>) -> &str {
+    name.as_deref().unwrap_or_default()
+}
+
+fn seconds(fact: &Fact) -> f64 {
+    fact.end.micros_since(fact.start) as f64 / 1e6
+}
+
+fn exemplar(fact: &Fact) -> Option<Exemplar> {
+    let (trace_id, span_id) = fact.span?;
+    Some(Exemplar { value: seconds(fact), at: fact.end, trace_id, span_id })
+}
+
+/// A member of the payload as a word.
+fn word(event: &Event, key: &str) -> String {
+    match event.data.get(key) {
+        Some(serde_json::Value::String(text)) => text,
+        Some(serde_json::Value::Bool(truth)) => truth.to_string(),
+        Some(serde_json::Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn number(event: &Event, key: &str) -> Option<f64> {
+    event.data.get(key).and_then(|value| value.as_f64())
+}

@@ -1,0 +1,242 @@
+//! Counters and histograms with a bounded number of series.
+
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashMap};
+
+use super::snapshot::{Bucket, Exemplar, Family, FamilyKind, Series, Value};
+use crate::derive::Name;
+use crate::event::Timestamp;
+
+/// What a metric is called and what it means.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// The OTel name.
+    pub name: &'static str,
+    /// UCUM.
+    pub unit: &'static str,
+    /// What it means, in a sentence.
+    pub help: &'static str,
+}
+
+/// Something that only grows, by `N` attributes.
+#[derive(Debug)]
+pub struct Counter<const N: usize>(Table<N, f64>);
+
+/// A distribution, by `N` attributes.
+#[derive(Debug)]
+pub struct Histogram<const N: usize> {
+    table: Table<N, Distribution>,
+    bounds: &'static [f64],
+}
+
+/// The values of `N` attributes; an empty one is absent.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Labels<const N: usize>([Name; N]);
+
+/// The same, borrowed, so that finding a series allocates nothing.
+#[derive(PartialEq, Eq)]
+struct Query<'a, const N: usize>([&'a str; N]);
+
+#[derive(Debug)]
+struct Table<const N: usize, T> {
+    description: Description,
+    keys: [&'static str; N],
+    series: HashMap<Labels<N>, (T, Timestamp), RandomState>,
+    /// What came when there was no room for another series.
+    overflow: Option<T>,
+    overflowed: u64,
+    limit: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Distribution {
+    count: u64,
+    sum: f64,
+    buckets: Vec<(u64, Option<Exemplar>)>,
+}
+
+impl<const N: usize> Counter<N> {
+    /// A counter without series.
+    pub fn new(description: Description, keys: [&'static str; N], limit: usize) -> Counter<N> {
+        Counter(Table::new(description, keys, limit))
+    }
+
+    /// Counts `amount` more.
+    pub fn add(&mut self, labels: [&str; N], amount: f64, now: Timestamp) {
+        *self.0.find(labels, now, || 0.0) += amount;
+    }
+
+    /// Its series now.
+    pub fn family(&self) -> Family {
+        self.0.family(FamilyKind::Counter, |total| Value::Number(*total))
+    }
+
+    /// Forgets series that have been idle since `since`.
+    pub fn expire(&mut self, since: Timestamp) {
+        self.0.expire(since);
+    }
+
+    /// How often there was no room for another series.
+    pub fn overflowed(&self) -> u64 {
+        self.0.overflowed
+    }
+}
+
+impl<const N: usize> Histogram<N> {
+    /// A histogram without series; `bounds` are the upper bounds of all buckets but the last.
+    pub fn new(
+        description: Description,
+        keys: [&'static str; N],
+        bounds: &'static [f64],
+        limit: usize,
+    ) -> Histogram<N> {
+        Histogram { table: Table::new(description, keys, limit), bounds }
+    }
+
+    /// Counts a value.
+    pub fn record(&mut self, labels: [&str; N], value: f64, exemplar: Option<Exemplar>, now: Timestamp) {
+        let empty = || Distribution { count: 0, sum: 0.0, buckets: vec![(0, None); self.bounds.len() + 1] };
+        let distribution = self.table.find(labels, now, empty);
+        distribution.count += 1;
+        distribution.sum += value;
+        let bucket = self.bounds.partition_point(|bound| *bound < value);
+        if let Some((count, example)) = distribution.buckets.get_mut(bucket) {
+            *count += 1;
+            *example = exemplar.or(*example);
+        }
+    }
+
+    /// Its series now.
+    pub fn family(&self) -> Family {
+        self.table.family(FamilyKind::Histogram, |distribution| {
+            let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+            let buckets = bounds.zip(&distribution.buckets);
+            Value::Histogram {
+                count: distribution.count,
+                sum: Some(distribution.sum),
+                buckets: buckets
+                    .map(|(bound, (count, exemplar))| Bucket { bound, count: *count, exemplar: *exemplar })
+                    .collect(),
+            }
+        })
+    }
+
+    /// Forgets series that have been idle since `since`.
+    pub fn expire(&mut self, since: Timestamp) {
+        self.table.expire(since);
+    }
+
+    /// How often there was no room for another series.
+    pub fn overflowed(&self) -> u64 {
+        self.table.overflowed
+    }
+}
+
+impl<const N: usize, T> Table<N, T> {
+    fn new(description: Description, keys: [&'static str; N], limit: usize) -> Table<N, T> {
+        Table { description, keys, series: HashMap::default(), overflow: None, overflowed: 0, limit }
+    }
+
+    fn find(&mut self, labels: [&str; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
+        let query = Query(labels);
+        let full = self.series.len() >= self.limit;
+        if full && !self.series.contains_key(&query) {
+            self.overflowed += 1;
+            return self.overflow.get_or_insert_with(empty);
+        }
+        let entry = self.series.entry_ref(&query).or_insert_with(|| (empty(), now));
+        entry.1 = now;
+        &mut entry.0
+    }
+
+    fn expire(&mut self, since: Timestamp) {
+        self.series.retain(|_, (_, used)| *used >= since);
+    }
+
+    fn family(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Family {
+        let named = |labels: &Labels<N>| {
+            let pairs = self.keys.iter().zip(&labels.0).filter(|(_, label)| !label.is_empty());
+            pairs.map(|(key, label)| (Name::from(*key), label.clone())).collect()
+        };
+        let mut series: Vec<Series> = self
+            .series
+            .iter()
+            .map(|(labels, (state, _))| Series { attributes: named(labels), value: value(state) })
+            .collect();
+        series.sort_by(|a, b| a.attributes.cmp(&b.attributes));
+        series.extend(self.overflow.iter().map(|state| Series {
+            attributes: vec![("otel.metric.overflow".into(), "true".into())],
+            value: value(state),
+        }));
+        Family {
+            name: self.description.name.into(),
+            unit: self.description.unit.into(),
+            help: self.description.help.into(),
+            kind,
+            series,
+        }
+    }
+}
+
+// === impl Labels, Query ===
+
+impl<const N: usize> Hash for Query<'_, N> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0[..].hash(state);
+    }
+}
+
+impl<const N: usize> Equivalent<Labels<N>> for Query<'_, N> {
+    fn equivalent(&self, labels: &Labels<N>) -> bool {
+        self.0.iter().zip(&labels.0).all(|(own, other)| **own == **other)
+    }
+}
+
+impl<const N: usize> From<&Query<'_, N>> for Labels<N> {
+    fn from(query: &Query<'_, N>) -> Labels<N> {
+        Labels(query.0.map(Name::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DESCRIPTION: Description = Description { name: "test.metric", unit: "s", help: "A test." };
+
+    #[test]
+    fn series_are_bounded_and_the_overflow_is_counted() {
+        let mut counter = Counter::new(DESCRIPTION, ["agent"], 3);
+        for agent in ["a", "b", "c", "d", "e", "a"] {
+            counter.add([agent], 1.0, Timestamp::default());
+        }
+        let family = counter.family();
+        let overflow = family.series.last().unwrap();
+        assert_eq!(family.series.len(), 4);
+        assert_eq!(*overflow.attributes[0].0, *"otel.metric.overflow");
+        assert_eq!(overflow.value, Value::Number(2.0));
+        assert_eq!(counter.overflowed(), 2);
+    }
+
+    #[test]
+    fn an_empty_label_is_absent_and_idle_series_expire() {
+        let mut counter = Counter::new(DESCRIPTION, ["agent", "feature"], 10);
+        counter.add(["a", ""], 1.0, Timestamp::from_micros(1));
+        counter.add(["b", "f"], 1.0, Timestamp::from_micros(5));
+        assert_eq!(counter.family().series[0].attributes, [("agent".into(), "a".into())]);
+        counter.expire(Timestamp::from_micros(2));
+        assert_eq!(counter.family().series.len(), 1);
+    }
+
+    #[test]
+    fn a_value_on_a_bound_is_in_the_bucket_below() {
+        let mut histogram = Histogram::new(DESCRIPTION, [], &[1.0, 2.0], 10);
+        for value in [0.5, 1.0, 1.5, 2.0, 3.0] {
+            histogram.record([], value, None, Timestamp::default());
+        }
+        let Value::Histogram { count, buckets, .. } = &histogram.family().series[0].value else { panic!() };
+        assert_eq!((*count, buckets.iter().map(|b| b.count).collect::<Vec<_>>()), (5, vec![2, 2, 1]));
+    }
+}

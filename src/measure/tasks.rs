@@ -1,0 +1,116 @@
+//! Tasks: how long they take from queue to completion, what they cost, and how often they are tried.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use crate::derive::Name;
+use crate::event::Timestamp;
+
+/// The tasks that are under way or ended lately.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    by_id: HashMap<Name, Task, RandomState>,
+    by_age: VecDeque<Name>,
+}
+
+/// One task.
+#[derive(Clone, Debug, Default)]
+pub struct Task {
+    queued_at: Option<Timestamp>,
+    started_at: Option<Timestamp>,
+    cost_usd: Option<f64>,
+    /// Runs by agent: the most that one agent needed is the number of attempts.
+    runs: HashMap<Name, u64, RandomState>,
+    feature: Option<Name>,
+    ended: bool,
+}
+
+/// What is known of a task that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndedTask {
+    /// What it was for.
+    pub feature: Option<Name>,
+    /// From queue, else from its first start, to its end.
+    pub seconds: Option<f64>,
+    /// What it cost, as far as prices are known.
+    pub cost_usd: Option<f64>,
+    /// How often it was tried.
+    pub attempts: Option<u64>,
+}
+
+impl Tasks {
+    const MOST: usize = 10_000;
+
+    /// The task entered the queue.
+    pub fn queued(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) {
+        let task = self.task(id, feature);
+        task.queued_at = Some(task.queued_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// An agent worked on it.
+    pub fn ran(&mut self, id: &Name, feature: Option<&Name>, agent: Option<&Name>, start: Timestamp) {
+        let task = self.task(id, feature);
+        task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
+        *task.runs.entry(agent.cloned().unwrap_or_default()).or_default() += 1;
+    }
+
+    /// Work on it cost something.
+    pub fn cost(&mut self, id: &Name, feature: Option<&Name>, usd: f64) {
+        let task = self.task(id, feature);
+        task.cost_usd = Some(task.cost_usd.unwrap_or(0.0) + usd);
+    }
+
+    /// The task ended; nothing if it had ended already.
+    pub fn end(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
+        let task = self.task(id, feature);
+        if std::mem::replace(&mut task.ended, true) {
+            return None;
+        }
+        let began = task.queued_at.or(task.started_at);
+        Some(EndedTask {
+            feature: task.feature.clone(),
+            seconds: began.map(|began| at.micros_since(began) as f64 / 1e6),
+            cost_usd: task.cost_usd,
+            attempts: task.runs.values().copied().max(),
+        })
+    }
+
+    fn task(&mut self, id: &Name, feature: Option<&Name>) -> &mut Task {
+        if !self.by_id.contains_key(id) {
+            if self.by_age.len() >= Tasks::MOST
+                && let Some(oldest) = self.by_age.pop_front()
+            {
+                self.by_id.remove(&oldest);
+            }
+            self.by_age.push_back(id.clone());
+        }
+        let task = self.by_id.entry(id.clone()).or_default();
+        if task.feature.is_none() {
+            task.feature = feature.cloned();
+        }
+        task
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_counts_from_the_queue_and_ends_once() {
+        let mut tasks = Tasks::default();
+        let at = |seconds| Timestamp::from_micros(seconds * 1_000_000);
+        let (id, feature, scribe) = ("t_1".into(), "login".into(), "scribe".into());
+        tasks.ran(&id, None, Some(&scribe), at(12));
+        tasks.queued(&id, Some(&feature), at(10));
+        tasks.ran(&id, None, Some(&scribe), at(20));
+        tasks.ran(&id, None, Some(&"critic".into()), at(25));
+        tasks.cost(&id, None, 0.5);
+        let ended = tasks.end(&id, None, at(40)).unwrap();
+        let expected =
+            EndedTask { feature: Some(feature), seconds: Some(30.0), cost_usd: Some(0.5), attempts: Some(2) };
+        assert_eq!(ended, expected);
+        assert_eq!(tasks.end(&id, None, at(41)), None);
+    }
+}

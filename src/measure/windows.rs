@@ -1,0 +1,185 @@
+//! Sums by the minute, from which ratios over any window of the last day are computed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::derive::Name;
+use crate::event::Timestamp;
+
+/// What is added up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sums {
+    /// US dollars, of calls whose price is known.
+    pub cost_usd: f64,
+    /// Calls whose price is not known.
+    pub unpriced_calls: u64,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Runs of agents, or calls of tools and models in their rows.
+    pub runs: u64,
+    /// Of these, not completed.
+    pub errors: u64,
+    /// Tasks completed.
+    pub tasks: u64,
+    /// What they cost.
+    pub task_cost_usd: f64,
+    /// From queue to completion, in seconds.
+    pub task_seconds: f64,
+    /// Tasks completed or escalated, whose attempts are known.
+    pub attempted_tasks: u64,
+    /// Their attempts beyond the first.
+    pub retries: u64,
+    /// Reviews that approved.
+    pub approved: u64,
+    /// Reviews that rejected.
+    pub rejected: u64,
+    /// Validations that passed.
+    pub passed: u64,
+    /// Validations.
+    pub validated: u64,
+}
+
+/// By what sums are broken down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Dimension {
+    /// The agent.
+    Agent,
+    /// What the work is for.
+    Feature,
+    /// The model.
+    Model,
+    /// The tool.
+    Tool,
+}
+
+/// The minutes of the last day.
+#[derive(Debug, Default)]
+pub struct Windows {
+    minutes: BTreeMap<i64, Minute>,
+    /// Additions that came too late for any window.
+    pub too_late: u64,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    totals: Sums,
+    rows: HashMap<(Dimension, Name), Sums, RandomState>,
+}
+
+impl Windows {
+    /// The longest window.
+    pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    const MOST_ROWS: usize = 1000;
+    const OTHERS: &'static str = "(others)";
+
+    /// Adds to the minute of `at`, in total and in the row of each dimension that is known.
+    pub fn add(
+        &mut self,
+        at: Timestamp,
+        rows: &[(Dimension, Option<&Name>)],
+        now: Timestamp,
+        change: impl Fn(&mut Sums),
+    ) {
+        let Some(minute) = self.minute(at, now) else { return };
+        change(&mut minute.totals);
+        for (dimension, name) in rows {
+            if let Some(name) = name {
+                change(minute.row(*dimension, name));
+            }
+        }
+    }
+
+    /// Adds to one row of the minute of `at`, and not to the total.
+    pub fn add_row(
+        &mut self,
+        at: Timestamp,
+        (dimension, name): (Dimension, &Name),
+        now: Timestamp,
+        change: impl Fn(&mut Sums),
+    ) {
+        if let Some(minute) = self.minute(at, now) {
+            change(minute.row(dimension, name));
+        }
+    }
+
+    fn minute(&mut self, at: Timestamp, now: Timestamp) -> Option<&mut Minute> {
+        let oldest = now.minus(Windows::LONGEST).as_seconds().div_euclid(60);
+        let minute = at.as_seconds().div_euclid(60);
+        if minute < oldest {
+            self.too_late += 1;
+            return None;
+        }
+        while self.minutes.first_key_value().is_some_and(|(first, _)| *first < oldest) {
+            self.minutes.pop_first();
+        }
+        Some(self.minutes.entry(minute).or_default())
+    }
+
+    /// The sums of the minutes that begin within a window.
+    pub fn totals(&self, from: Timestamp, to: Timestamp) -> Sums {
+        let mut sums = Sums::default();
+        self.within(from, to).for_each(|minute| sums.add(&minute.totals));
+        sums
+    }
+
+    /// The same, by one dimension.
+    pub fn rows(&self, dimension: Dimension, from: Timestamp, to: Timestamp) -> BTreeMap<Name, Sums> {
+        let mut rows: BTreeMap<Name, Sums> = BTreeMap::new();
+        for minute in self.within(from, to) {
+            for ((_, name), sums) in minute.rows.iter().filter(|((of, _), _)| *of == dimension) {
+                rows.entry(name.clone()).or_default().add(sums);
+            }
+        }
+        rows
+    }
+
+    fn within(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Minute> {
+        let minutes = from.as_seconds().div_euclid(60)..=to.as_seconds().div_euclid(60);
+        self.minutes.range(minutes).map(|(_, minute)| minute)
+    }
+}
+
+impl Minute {
+    fn row(&mut self, dimension: Dimension, name: &Name) -> &mut Sums {
+        let key = (dimension, name.clone());
+        let full = self.rows.len() >= Windows::MOST_ROWS && !self.rows.contains_key(&key);
+        self.rows.entry(if full { (dimension, Windows::OTHERS.into()) } else { key }).or_default()
+    }
+}
+
+impl Sums {
+    fn add(&mut self, other: &Sums) {
+        self.cost_usd += other.cost_usd;
+        self.unpriced_calls += other.unpriced_calls;
+        self.input_tokens += other.input_tokens;
+        self.output_tokens += other.output_tokens;
+        self.runs += other.runs;
+        self.errors += other.errors;
+        self.tasks += other.tasks;
+        self.task_cost_usd += other.task_cost_usd;
+        self.task_seconds += other.task_seconds;
+        self.attempted_tasks += other.attempted_tasks;
+        self.retries += other.retries;
+        self.approved += other.approved;
+        self.rejected += other.rejected;
+        self.passed += other.passed;
+        self.validated += other.validated;
+    }
+}
+
+impl Dimension {
+    /// The one of a word.
+    pub fn parse(word: &str) -> Option<Dimension> {
+        Some(match word {
+            "agent" => Dimension::Agent,
+            "feature" => Dimension::Feature,
+            "model" => Dimension::Model,
+            "tool" => Dimension::Tool,
+            _ => return None,
+        })
+    }
+}
