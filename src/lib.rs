@@ -12,4 +12,10 @@ pub mod dialect;
 pub mod derive;
 pub mod measure;
 
+pub mod flow;
+pub mod health;
+
+#[cfg(feature = "collector")]
+pub mod config;
+
 pub use nearest::nearest;

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_task_counts_from_the_queue_and_ends_once() {
         let mut tasks = Tasks::default();
-        let at = |seconds| Timestamp::from_micros(seconds * 1_000_000);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
         let (id, feature, scribe) = ("t_1".into(), "login".into(), "scribe".into());
         tasks.ran(&id, None, Some(&scribe), at(12));
         tasks.queued(&id, Some(&feature), at(10));

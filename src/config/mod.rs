@@ -1,0 +1,96 @@
+//! Configuration: the OpenTelemetry Collector's YAML, read into a tree with places, then into types.
+//!
+//! This module knows the shape that all configurations share: components by id, and pipelines over them. What a
+//! component can be told stands beside the component.
+
+mod de;
+mod env;
+mod overrides;
+mod print;
+mod service;
+pub mod types;
+mod yaml;
+
+use std::fmt;
+
+pub use de::read;
+pub use overrides::Override;
+pub use print::print;
+pub use service::{ComponentId, Pipeline, Section, Service};
+pub use yaml::{Node, Place};
+
+/// The configuration that a bare `spanlight` runs with.
+pub const DEFAULT: &str = include_str!("../../collector-config/default.yaml");
+
+/// A configuration in its general shape: components still untyped.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The tree, with variables replaced and overrides applied.
+    pub tree: Node,
+    /// All components by section.
+    pub components: Vec<(Section, ComponentId, Node)>,
+    /// What runs.
+    pub service: Service,
+}
+
+/// Something wrong in a configuration: where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it stands.
+    pub place: Place,
+    /// The keys on the way there.
+    pub path: String,
+    /// What is wrong, and the remedy.
+    pub message: String,
+}
+
+impl Config {
+    /// Reads a configuration. `lookup` gives the environment's variables.
+    pub fn parse(
+        text: &str,
+        overrides: &[Override],
+        lookup: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, Vec<Problem>> {
+        let mut tree = yaml::parse(text).map_err(|problem| vec![problem])?;
+        overrides.iter().for_each(|change| change.apply(&mut tree));
+        let mut problems = Vec::new();
+        env::substitute(&mut tree, lookup, &mut problems);
+        let config = service::read(tree, &mut problems);
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => Err(problems),
+        }
+    }
+
+    /// The untyped configuration of a component.
+    pub fn component(&self, section: Section, id: &ComponentId) -> Option<&Node> {
+        let mut components = self.components.iter();
+        components.find(|(of, known, _)| *of == section && known == id).map(|(_, _, node)| node)
+    }
+}
+
+impl Problem {
+    /// The same problem, seen from further out.
+    pub fn below(mut self, path: &str) -> Problem {
+        self.path = match (path, self.path.as_str()) {
+            (outer, "") => outer.to_owned(),
+            ("", inner) => inner.to_owned(),
+            (outer, inner) => format!("{outer}.{inner}"),
+        };
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.line > 0 {
+            write!(f, "line {}: ", self.place.line)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}

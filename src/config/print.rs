@@ -1,0 +1,78 @@
+//! A configuration as YAML again, the way it is in force; secrets are not shown.
+
+use super::yaml::{Node, Value};
+
+/// Keys whose values are nobody's business.
+const SECRETS: &[&str] = &["token", "password", "secret", "authorization", "api_key", "apikey", "x-api-key", "headers"];
+
+/// The tree as YAML in block style.
+pub fn print(node: &Node) -> String {
+    let mut out = String::new();
+    write_node(&mut out, node, 0, false);
+    out
+}
+
+fn write_node(out: &mut String, node: &Node, level: usize, secret: bool) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                out.push_str(&"  ".repeat(level));
+                out.push_str(&scalar(&key.text, false));
+                out.push(':');
+                let hidden = secret || SECRETS.contains(&key.text.to_lowercase().as_str());
+                write_value(out, value, level + 1, hidden);
+            }
+        }
+        Value::List(items) => {
+            for item in items {
+                out.push_str(&"  ".repeat(level));
+                out.push('-');
+                write_value(out, item, level + 1, secret);
+            }
+        }
+        Value::Scalar { text, quoted } => out.push_str(&scalar(text, *quoted)),
+    }
+}
+
+fn write_value(out: &mut String, value: &Node, level: usize, secret: bool) {
+    match &value.value {
+        Value::Scalar { text, .. } if secret && !text.is_empty() => out.push_str(" \"[hidden]\"\n"),
+        Value::Scalar { text, .. } if text.is_empty() && value.is_null() => out.push('\n'),
+        Value::Scalar { text, quoted } => {
+            out.push(' ');
+            out.push_str(&scalar(text, *quoted));
+            out.push('\n');
+        }
+        Value::Map(entries) if entries.is_empty() => out.push_str(" {}\n"),
+        Value::List(items) if items.is_empty() => out.push_str(" []\n"),
+        _ => {
+            out.push('\n');
+            write_node(out, value, level, secret);
+        }
+    }
+}
+
+/// Quoted where it was quoted, or where it would be something else without.
+fn scalar(text: &str, quoted: bool) -> String {
+    let plain = !text.is_empty()
+        && !text.starts_with(['-', '?', ':', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`', '#', '[', '{', ' '])
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.contains(['\n', '\t']);
+    if plain && !quoted { text.to_owned() } else { serde_json::to_string(text).unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::yaml::parse;
+    use super::*;
+
+    #[test]
+    fn what_is_printed_reads_back_and_hides_secrets() {
+        let text = "a:\n  b: [1, \"2\", 'x: y']\n  c: {}\n  e:\n  d: -x\nauth: {token: abc, headers: {x: y}}\n";
+        let printed = print(&parse(text).unwrap());
+        assert!(!printed.contains("abc") && !printed.contains("y\n"), "{printed}");
+        assert_eq!(print(&parse(&printed).unwrap()), printed);
+    }
+}
