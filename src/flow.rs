@@ -6,6 +6,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::event::Event;
@@ -42,3 +43,107 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+/// Admission by memory: what is being read and worked on is counted, and when memory is short nothing more is
+/// let in, before its body is read.
+#[derive(Debug)]
+pub struct Gate {
+    short_of_memory: AtomicBool,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+}
+
+/// Bytes of a request that are in memory; dropping it lets them go.
+#[derive(Debug)]
+pub struct Held<'g> {
+    gate: &'g Gate,
+    bytes: usize,
+}
+
+impl Gate {
+    /// Requests that may be in memory at a time, unless a memory limiter says otherwise.
+    pub const MOST_IN_FLIGHT: usize = 256 << 20;
+    const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+    /// An open gate.
+    pub fn new() -> Gate {
+        Gate {
+            short_of_memory: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(Gate::MOST_IN_FLIGHT),
+        }
+    }
+
+    /// Says how many bytes of requests may be in memory at a time.
+    pub fn limit(&self, bytes: usize) {
+        self.most_in_flight.store(bytes, Relaxed);
+    }
+
+    /// Says whether memory is short.
+    pub fn set_short_of_memory(&self, short: bool) {
+        self.short_of_memory.store(short, Relaxed);
+    }
+
+    /// Bytes of requests in memory.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// Lets a request in, or not.
+    pub fn enter(&self) -> Result<Held<'_>, Refused> {
+        if self.short_of_memory.load(Relaxed) {
+            return Err(Refused { reason: "memory is short".into(), retry_after: Gate::RETRY_AFTER });
+        }
+        Ok(Held { gate: self, bytes: 0 })
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate::new()
+    }
+}
+
+impl Held<'_> {
+    /// Counts more bytes of the request, if there is room for them.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        let before = self.gate.in_flight.fetch_add(bytes, Relaxed);
+        self.bytes += bytes;
+        // A request that is alone may be as large as its own limit allows.
+        let alone = before + bytes == self.bytes;
+        if !alone && before + bytes > self.gate.most_in_flight.load(Relaxed) {
+            return Err(Refused {
+                reason: "too many requests are in memory already".into(),
+                retry_after: Gate::RETRY_AFTER,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.gate.in_flight.fetch_sub(self.bytes, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_counts_and_lets_go() {
+        let gate = Gate::new();
+        gate.limit(100);
+        let mut first = gate.enter().unwrap();
+        first.grow(150).unwrap();
+        let mut second = gate.enter().unwrap();
+        assert!(second.grow(1).is_err());
+        drop(first);
+        assert!(second.grow(50).is_ok());
+        drop(second);
+        assert_eq!(gate.in_flight(), 0);
+        gate.set_short_of_memory(true);
+        assert!(gate.enter().is_err());
+    }
+}

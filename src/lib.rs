@@ -18,4 +18,7 @@ pub mod health;
 #[cfg(feature = "collector")]
 pub mod config;
 
+#[cfg(feature = "collector")]
+pub mod receive;
+
 pub use nearest::nearest;

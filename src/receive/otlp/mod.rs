@@ -1,0 +1,166 @@
+//! The OTLP receiver: gRPC and HTTP, protobuf and JSON, all three signals.
+//!
+//! Both protocols come down to the same few steps: admission before the body is read, the body within its
+//! limits, one check at the door, and the pipeline's word on whether it takes the batch. gRPC's unary calls are
+//! framed by hand over hyper, because refusing before the body is read and bounding what comes out of a
+//! decompressor both need the bytes.
+
+mod body;
+pub mod config;
+mod cors;
+mod grpc;
+mod http;
+mod reply;
+mod server;
+mod status;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use body::Encoding;
+pub use config::Config;
+pub use server::{Listener, Serving};
+use status::{Code, Partial};
+
+use crate::flow::{Gate, Refused, SharedIntake};
+use crate::health::{Health, Reception};
+use crate::otlp::json::from_json;
+use crate::otlp::{Batch, Signal};
+
+/// What a listener needs to serve requests.
+pub struct Service {
+    intake: SharedIntake,
+    gate: Arc<Gate>,
+    limit: usize,
+    paths: [(String, Signal); 3],
+    cors: Option<config::Cors>,
+    reception: [Reception; 3],
+    events: Reception,
+}
+
+/// How a request's body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Protobuf.
+    Protobuf,
+    /// OTLP/JSON.
+    Json,
+}
+
+/// Why a request was not taken, whatever the protocol.
+#[derive(Debug)]
+pub enum Rejection {
+    /// It is broken: repeating it is of no use.
+    Malformed(String),
+    /// It is larger than allowed.
+    TooLarge {
+        /// The most that is allowed, in bytes.
+        limit: usize,
+    },
+    /// Its body did not come.
+    TooSlow,
+    /// Not now.
+    Overloaded(Refused),
+    /// Our fault.
+    Internal(String),
+}
+
+impl Service {
+    /// For one listener. `transport` is its name in metrics.
+    pub fn new(
+        receiver: &str,
+        transport: &str,
+        intake: SharedIntake,
+        gate: Arc<Gate>,
+        limit: usize,
+        health: &Health,
+    ) -> Service {
+        Service {
+            intake,
+            gate,
+            limit,
+            paths: Signal::ALL.map(|signal| (signal.http_path().to_owned(), signal)),
+            cors: None,
+            reception: Signal::ALL.map(|signal| Reception::new(health, receiver, transport, signal.name())),
+            events: Reception::new(health, receiver, transport, "events"),
+        }
+    }
+
+    /// With the paths and origins of a configuration.
+    pub fn with_http(mut self, http: &config::Http) -> Service {
+        let paths = [&http.traces_url_path, &http.metrics_url_path, &http.logs_url_path];
+        for ((path, _), configured) in self.paths.iter_mut().zip(paths) {
+            path.clone_from(configured);
+        }
+        self.cors.clone_from(&http.cors);
+        self
+    }
+
+    /// Takes the unpacked body of an export request over.
+    async fn export(&self, signal: Signal, body: Bytes, format: Format) -> Result<Partial, Rejection> {
+        let bytes = match format {
+            Format::Protobuf => body,
+            Format::Json => {
+                let malformed = |error| Rejection::Malformed(format!("not OTLP/JSON: {error}"));
+                from_json(&body, signal.schema()).map_err(malformed)?.into()
+            }
+        };
+        let received = Batch::read(signal, bytes).map_err(|error| Rejection::Malformed(error.to_string()))?;
+        let items = received.batch.items();
+        if items > 0 {
+            self.intake.batch(received.batch).await.map_err(Rejection::Overloaded)?;
+        }
+        let reception = self.reception(signal);
+        reception.accepted.add(items);
+        reception.invalid.add(received.rejected);
+        let message = match received.rejected {
+            0 => String::new(),
+            n => format!("{n} spans have no valid trace id (16 bytes, not all 0) or span id (8 bytes, not all 0)"),
+        };
+        Ok(Partial { rejected: received.rejected, message })
+    }
+
+    /// Counts what was not taken. How many items a refused request held is not known: it counts as one.
+    fn count(&self, signal: Option<Signal>, rejection: &Rejection) {
+        let reception = signal.map_or(&self.events, |signal| self.reception(signal));
+        match rejection {
+            Rejection::Malformed(_) | Rejection::TooSlow => reception.invalid.add(1),
+            Rejection::TooLarge { .. } => reception.too_large.add(1),
+            Rejection::Overloaded(_) | Rejection::Internal(_) => reception.overloaded.add(1),
+        }
+    }
+
+    fn reception(&self, signal: Signal) -> &Reception {
+        match signal {
+            Signal::Traces => &self.reception[0],
+            Signal::Metrics => &self.reception[1],
+            Signal::Logs => &self.reception[2],
+        }
+    }
+}
+
+impl Rejection {
+    fn code(&self) -> Code {
+        match self {
+            Rejection::Malformed(_) => Code::InvalidArgument,
+            Rejection::TooLarge { .. } => Code::ResourceExhausted,
+            Rejection::TooSlow => Code::DeadlineExceeded,
+            Rejection::Overloaded(_) => Code::Unavailable,
+            Rejection::Internal(_) => Code::Internal,
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Rejection::Malformed(message) | Rejection::Internal(message) => message.clone(),
+            Rejection::TooLarge { limit } => {
+                format!(
+                    "the request is larger than {limit} bytes, which is the limit also after decompression; send smaller batches"
+                )
+            }
+            Rejection::TooSlow => "the body did not come in time".into(),
+            Rejection::Overloaded(refused) => refused.to_string(),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Answers on the wire: partial success, and `google.rpc.Status` for what was not taken.
+
+use std::time::Duration;
+
+use crate::event::JsonObject;
+use crate::otlp::Signal;
+use crate::otlp::wire::{put_bytes, put_message, put_u64};
+
+/// What an export service answers when it took the request: how many items it left out, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partial {
+    /// Items left out.
+    pub rejected: usize,
+    /// Why.
+    pub message: String,
+}
+
+impl Partial {
+    /// `Export…ServiceResponse` in protobuf. Of a full success it is empty.
+    pub fn to_protobuf(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if self.rejected > 0 {
+            put_message(&mut out, 1, |out| {
+                put_u64(out, 1, self.rejected as u64);
+                put_bytes(out, 2, self.message.as_bytes());
+            });
+        }
+        out
+    }
+
+    /// The same in JSON.
+    pub fn to_json(&self, signal: Signal) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut response = JsonObject::begin(&mut out);
+        if self.rejected > 0 {
+            let rejected = match signal {
+                Signal::Traces => "rejectedSpans",
+                Signal::Metrics => "rejectedDataPoints",
+                Signal::Logs => "rejectedLogRecords",
+            };
+            let mut partial = JsonObject::begin(response.key("partialSuccess"));
+            partial.display(rejected, self.rejected);
+            partial.str("errorMessage", &self.message);
+            partial.end();
+        }
+        response.end();
+        out
+    }
+}
+
+/// The codes of `google.rpc.Code` that are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The request is malformed: it must not be repeated.
+    InvalidArgument = 3,
+    /// The body did not come.
+    DeadlineExceeded = 4,
+    /// Too large; or, with a delay, too much at the moment.
+    ResourceExhausted = 8,
+    /// There is no such method or encoding.
+    Unimplemented = 12,
+    /// Our fault.
+    Internal = 13,
+    /// Not now: the request should be repeated.
+    Unavailable = 14,
+}
+
+/// `google.rpc.Status` in protobuf, with a `RetryInfo` where it should be tried again.
+pub fn to_protobuf(code: Code, message: &str, retry_after: Option<Duration>) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_u64(&mut out, 1, code as u64);
+    put_bytes(&mut out, 2, message.as_bytes());
+    if let Some(delay) = retry_after {
+        put_message(&mut out, 3, |any| {
+            put_bytes(any, 1, b"type.googleapis.com/google.rpc.RetryInfo");
+            put_message(any, 2, |retry_info| {
+                put_message(retry_info, 1, |duration| {
+                    put_u64(duration, 1, delay.as_secs());
+                    put_u64(duration, 2, u64::from(delay.subsec_nanos()));
+                });
+            });
+        });
+    }
+    out
+}
+
+/// `google.rpc.Status` in JSON.
+pub fn to_json(code: Code, message: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut status = JsonObject::begin(&mut out);
+    status.u64("code", code as u64);
+    status.str("message", message);
+    status.end();
+    out
+}
