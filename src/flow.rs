@@ -5,15 +5,45 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::event::Event;
-use crate::otlp::Batch;
+use crate::otlp::{Batch, Signal};
+
+/// An event on its way to sinks, serialised once for all of them.
+#[derive(Debug)]
+pub struct Record {
+    event: Event,
+    json: OnceLock<Box<str>>,
+}
+
+/// A record as sinks share it.
+pub type SharedRecord = Arc<Record>;
+
+impl Record {
+    /// Of an event.
+    pub fn new(event: Event) -> Record {
+        Record { event, json: OnceLock::new() }
+    }
+
+    /// The event.
+    pub fn event(&self) -> &Event {
+        &self.event
+    }
+
+    /// The event as one line of JSON, without a line end.
+    pub fn json(&self) -> &str {
+        self.json.get_or_init(|| self.event.to_json().into())
+    }
+}
 
 /// Where a receiver hands its input to.
 pub trait Intake: Send + Sync + 'static {
+    /// Whether anything wants telemetry of this kind.
+    fn takes(&self, signal: Signal) -> bool;
+
     /// Takes a batch over. Once this returns `Ok`, what it holds has reached the configured ack point.
     fn batch(&self, batch: Batch) -> Acknowledged<'_>;
 

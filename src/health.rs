@@ -117,9 +117,11 @@ impl Health {
         let mut families: Vec<Family> = Vec::new();
         for metric in metrics.iter() {
             let value = (metric.read)();
-            let own = (metric.name.to_owned(), metric.labels.clone());
-            for (name, labels) in [Some(own), collector_name(metric)].into_iter().flatten() {
-                add_series(&mut families, metric, &name, &labels, value);
+            add_series(&mut families, metric, metric.name, metric.kind, &metric.labels, value);
+            if let Some((name, labels)) = collector_name(metric) {
+                // The Collector's totals have no `_total`, so they cannot be counters to Prometheus.
+                let kind = if metric.kind == FamilyKind::Counter { FamilyKind::Unknown } else { metric.kind };
+                add_series(&mut families, metric, &name, kind, &labels, value);
             }
         }
         families
@@ -136,7 +138,14 @@ impl Health {
     }
 }
 
-fn add_series(families: &mut Vec<Family>, metric: &Metric, name: &str, labels: &[(&'static str, String)], value: f64) {
+fn add_series(
+    families: &mut Vec<Family>,
+    metric: &Metric,
+    name: &str,
+    kind: FamilyKind,
+    labels: &[(&'static str, String)],
+    value: f64,
+) {
     let family = match families.iter_mut().find(|family| *family.name == *name) {
         Some(family) => family,
         None => {
@@ -144,7 +153,7 @@ fn add_series(families: &mut Vec<Family>, metric: &Metric, name: &str, labels: &
                 name: name.into(),
                 unit: metric.unit.into(),
                 help: metric.help.into(),
-                kind: metric.kind,
+                kind,
                 series: Vec::new(),
             });
             let last = families.len() - 1;

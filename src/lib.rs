@@ -19,6 +19,25 @@ pub mod health;
 pub mod config;
 
 #[cfg(feature = "collector")]
+pub mod console;
+#[cfg(feature = "collector")]
+pub mod report;
+
+#[cfg(feature = "collector")]
+pub mod connector;
+#[cfg(feature = "collector")]
+pub mod export;
+#[cfg(feature = "collector")]
+pub mod process;
+#[cfg(feature = "collector")]
 pub mod receive;
+
+#[cfg(feature = "collector")]
+pub mod pipeline;
+#[cfg(feature = "collector")]
+pub mod web;
+
+#[cfg(feature = "collector")]
+pub mod cli;
 
 pub use nearest::nearest;

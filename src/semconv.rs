@@ -200,6 +200,34 @@ pub mod resource {
     pub const SERVICE_VERSION: &str = "service.version";
 }
 
+/// Attributes of our own, on log records that are events.
+#[allow(missing_docs, reason = "the names are those of the event's fields")]
+pub mod spanlight {
+    pub const EVENT_ID: &str = "spanlight.event.id";
+    pub const SCOPE: &str = "spanlight.scope";
+    pub const TYPE: &str = "spanlight.type";
+    pub const STATUS: &str = "spanlight.status";
+    pub const COMPONENT_ID: &str = "spanlight.component.id";
+    pub const MESSAGE: &str = "spanlight.message";
+    pub const PARENT_SPAN_ID: &str = "spanlight.parent_span.id";
+    pub const WORKFLOW_ID: &str = "spanlight.workflow.id";
+    pub const PARENT_WORKFLOW_ID: &str = "spanlight.parent_workflow.id";
+    pub const EXECUTION_ID: &str = "spanlight.execution.id";
+    pub const CORRELATION_ID: &str = "spanlight.correlation.id";
+    pub const TASK_ID: &str = "spanlight.task.id";
+    pub const FEATURE: &str = "spanlight.feature";
+    pub const PRIORITY: &str = "spanlight.priority";
+    pub const TTL_S: &str = "spanlight.ttl_s";
+    pub const TAGS: &str = "spanlight.tags";
+    pub const DURATION_MS: &str = "spanlight.duration_ms";
+    pub const COST_USD: &str = "spanlight.cost.usd";
+    pub const TTFT_MS: &str = "spanlight.ttft_ms";
+    pub const SUCCESS: &str = "spanlight.success";
+    pub const CONFIDENCE: &str = "spanlight.confidence";
+    pub const SOURCE_KIND: &str = "spanlight.source.kind";
+    pub const SOURCE_DIALECT: &str = "spanlight.source.dialect";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

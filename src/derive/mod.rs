@@ -160,6 +160,11 @@ impl Deriver {
         self.counts
     }
 
+    /// Runs in memory that are not over.
+    pub fn running(&self) -> usize {
+        self.runs.iter().filter(|run| !run.closed && run.has_meaning()).count()
+    }
+
     /// Spans and runs in memory.
     pub fn in_memory(&self) -> (usize, usize) {
         (self.runs.nodes(), self.runs.len())

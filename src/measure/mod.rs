@@ -4,6 +4,7 @@
 //! them. Names and units are those of `docs/metrics.md`.
 
 mod count;
+mod encode;
 mod instrument;
 mod instruments;
 mod intervals;
@@ -15,6 +16,7 @@ mod windows;
 use std::collections::HashMap;
 use std::time::Duration;
 
+pub use encode::to_batch;
 use foldhash::fast::RandomState;
 use instruments::Instruments;
 use intervals::Intervals;

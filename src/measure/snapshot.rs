@@ -31,6 +31,8 @@ pub enum FamilyKind {
     Histogram,
     /// Quantiles that the sender made.
     Summary,
+    /// Not said: names that others chose, under which totals have no suffix.
+    Unknown,
 }
 
 /// The values of one combination of attributes.

@@ -16,6 +16,7 @@ pub mod view;
 
 pub mod edit;
 pub mod json;
+pub mod records;
 
 pub use batch::{Batch, Limit, Received, Signal};
 pub use check::{Checked, MAX_DEPTH, Malformed, check};

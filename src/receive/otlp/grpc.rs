@@ -29,6 +29,9 @@ pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
     let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.grpc_path() == path) else {
         return failure(Code::Unimplemented, &format!("there is no method {path}"), None);
     };
+    if !service.intake.takes(signal) {
+        return failure(Code::Unimplemented, &format!("no pipeline of this collector takes {signal}"), None);
+    }
     let encoding = request.headers().get("grpc-encoding").map_or("", |value| value.to_str().unwrap_or("?"));
     let Some(encoding) = Encoding::parse(encoding) else {
         let message = format!("the encoding {encoding} is not known; known are {}", Encoding::ACCEPTED);

@@ -34,6 +34,9 @@ async fn route(service: &Service, request: Request<Incoming>) -> Answer {
         let known: Vec<&str> = service.paths.iter().map(|(path, _)| path.as_str()).chain([EVENTS]).collect();
         return plain(StatusCode::NOT_FOUND, &format!("there is no {path} here; there are {}\n", known.join(", ")));
     }
+    if let Some(signal) = signal.filter(|signal| !service.intake.takes(*signal)) {
+        return plain(StatusCode::NOT_FOUND, &format!("no pipeline of this collector takes {signal}\n"));
+    }
     if request.method() != Method::POST {
         let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes POST\n"));
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));

@@ -1,8 +1,6 @@
 //! Listening and serving connections, HTTP/1.1 and HTTP/2 on one port, until told to stop.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::reply::Answer;
 use super::{Service, grpc, http as over_http};
 
-/// A bound port that does not serve yet: all ports are bound before any request is taken.
+/// A bound port that does not serve yet.
 pub struct Listener {
     listener: TcpListener,
     service: Arc<Service>,
@@ -39,15 +37,9 @@ impl Listener {
     const CONNECTION_WINDOW: u32 = 8 << 20;
     const FRAME: u32 = 128 << 10;
 
-    /// Binds a port.
-    pub async fn bind(address: SocketAddr, service: Service, max_concurrent_streams: u32) -> io::Result<Listener> {
-        let listener = TcpListener::bind(address).await?;
-        Ok(Listener { listener, service: Arc::new(service), max_concurrent_streams })
-    }
-
-    /// The address, with the port that the system chose where none was asked for.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// On a bound port.
+    pub fn new(listener: TcpListener, service: Service, max_concurrent_streams: u32) -> Listener {
+        Listener { listener, service: Arc::new(service), max_concurrent_streams }
     }
 
     /// Serves connections from now on.

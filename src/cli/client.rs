@@ -1,0 +1,68 @@
+//! Asking a running collector.
+
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use super::{Failure, Target};
+
+/// No answer is larger.
+const LARGEST_ANSWER: usize = 256 << 20;
+
+/// Asks for a document: the bytes as they came.
+pub async fn get_bytes(target: &Target, path: &str) -> Result<Bytes, Failure> {
+    let response = request(target, path, &[]).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+    let body = body.map_err(|error| Failure::new(format!("the answer broke off: {error}")))?.to_bytes();
+    if status.is_success() {
+        return Ok(body);
+    }
+    let said = serde_json::from_slice::<Value>(&body).ok().and_then(|json| Some(json["error"].as_str()?.to_owned()));
+    Err(Failure::new(said.unwrap_or_else(|| format!("the collector answered {status}"))))
+}
+
+/// Asks for a JSON document.
+pub async fn get(target: &Target, path: &str) -> Result<Value, Failure> {
+    let body = get_bytes(target, path).await?;
+    serde_json::from_slice(&body).map_err(|error| Failure::new(format!("the answer is not JSON: {error}")))
+}
+
+/// Asks, and gives the answer as soon as its headers are there.
+pub async fn request(
+    target: &Target,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<http::Response<Incoming>, Failure> {
+    let url = format!("{}{path}", target.url.trim_end_matches('/'));
+    let uri: Uri = url.parse().map_err(|_| Failure::usage(format!("`{url}` is no URL")))?;
+    let mut request = Request::builder().uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).map_err(Failure::usage)?;
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    client.request(request).await.map_err(|error| {
+        let remedy = "is a collector running? `spanlight` starts one, --url names another";
+        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::new(format!("cannot reach {}: {cause}; {remedy}", target.url))
+    })
+}
+
+/// A query string of the pairs that have a value.
+pub fn query(pairs: &[(&str, Option<&str>)]) -> String {
+    let encode = |text: &str| -> String {
+        text.bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
+                _ => format!("%{byte:02X}"),
+            })
+            .collect()
+    };
+    let pairs: Vec<String> =
+        pairs.iter().filter_map(|(key, value)| Some(format!("{key}={}", encode((*value)?)))).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}

@@ -1,0 +1,121 @@
+//! The command line: what can be asked of `spanlight`, and what it answers.
+
+mod client;
+mod configuration;
+mod report;
+mod run;
+mod runs;
+mod show;
+mod tail;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Everything went well.
+const OK: u8 = 0;
+/// Something did not.
+const FAILED: u8 = 1;
+/// What was asked makes no sense.
+const USAGE: u8 = 2;
+
+/// Shows what AI agents are doing, what they cost and whether it was worth it.
+#[derive(Debug, Parser)]
+#[command(name = "spanlight", version, about, long_about = None, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the collector (what a bare `spanlight` does)
+    Run(RunArgs),
+    /// List runs, the latest first
+    Runs(runs::RunsArgs),
+    /// Show one run as a tree with durations, tokens, cost and errors
+    Show(show::ShowArgs),
+    /// Show the outcome metrics and the cost ledger
+    Report(report::ReportArgs),
+    /// Show events as they happen
+    Tail(tail::TailArgs),
+    /// Check or print a configuration, or list the components there are
+    Config(configuration::ConfigArgs),
+}
+
+/// What the collector is told beside its configuration.
+#[derive(Args, Clone, Debug)]
+struct RunArgs {
+    /// The configuration; without one, OTLP on 4317 and 4318 and the web endpoint on 3010 of this machine
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set a single value of the configuration
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Where data goes
+    #[arg(long, value_name = "DIR", default_value = "spanlight-data")]
+    data_dir: PathBuf,
+    /// Allow listening beyond this machine without authentication
+    #[arg(long)]
+    insecure_bind: bool,
+}
+
+/// What every command that asks a running collector is told.
+#[derive(Args, Clone, Debug)]
+struct Target {
+    /// The web endpoint of the collector to ask
+    #[arg(long, value_name = "URL", env = "SPANLIGHT_URL", default_value = "http://127.0.0.1:3010")]
+    url: String,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a command failed, for whoever ran it.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    fn new(message: impl ToString) -> Failure {
+        Failure { code: FAILED, message: message.to_string() }
+    }
+
+    fn usage(message: impl ToString) -> Failure {
+        Failure { code: USAGE, message: message.to_string() }
+    }
+}
+
+/// Parses the command line and runs what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            crate::console::line(&format!("error: cannot start: {error}"));
+            return ExitCode::from(FAILED);
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command.unwrap_or(Command::Run(cli.run)) {
+            Command::Run(args) => run::run(args).await,
+            Command::Runs(args) => runs::runs(args).await,
+            Command::Show(args) => show::show(args).await,
+            Command::Report(args) => report::report(args).await,
+            Command::Tail(args) => tail::tail(args).await,
+            Command::Config(args) => configuration::configuration(&args),
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::from(OK),
+        Err(failure) => {
+            crate::console::line(&format!("error: {}", failure.message));
+            ExitCode::from(failure.code)
+        }
+    }
+}

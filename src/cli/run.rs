@@ -1,0 +1,121 @@
+//! `spanlight run`: the collector, from its banner to its last words.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::configuration::load_for_run;
+use super::{Failure, RunArgs};
+use crate::console::{self, Style, event::usd};
+use crate::duration::display;
+use crate::pipeline::{Addresses, Options, Report, Running, Status, start};
+
+/// How long draining may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs until told to stop.
+pub async fn run(args: RunArgs) -> Result<(), Failure> {
+    let plan = load_for_run(&args)?;
+    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: args.insecure_bind };
+    for warning in &plan.warnings {
+        crate::report::warn(&warning.to_string());
+    }
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    let running = start(plan, &options).await.map_err(Failure::new)?;
+    console::output(&banner(running.addresses(), console::colours()));
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    let mut last = Status::default();
+    loop {
+        tokio::select! {
+            _ = interval.tick() => last = show_status(&running, &last),
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    console::status("");
+    console::output("Stopping: taking no more, delivering what is on its way. Once more to stop at once.");
+    let report = tokio::select! {
+        report = running.stop(PATIENCE) => report,
+        _ = interrupt.recv() => return Err(Failure::new("stopped before everything was delivered")),
+        _ = terminate.recv() => return Err(Failure::new("stopped before everything was delivered")),
+    };
+    console::output(&last_words(&report));
+    if report.left.is_empty() { Ok(()) } else { Err(Failure::new("not everything was delivered")) }
+}
+
+/// Where everything is, and what to paste into an agent's environment.
+fn banner(addresses: &Addresses, colours: bool) -> String {
+    let title = |text: &str| Style::Bold.paint(text, colours);
+    let mut text = format!("{} {}\n\n", title("Spanlight"), env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<12} {value}\n"));
+    for (transport, address) in &addresses.receivers {
+        line(&format!("OTLP/{transport}"), &url(*address));
+    }
+    if let Some(web) = addresses.web {
+        line("API", &format!("{}/api/v1/runs", url(web)));
+        line("metrics", &format!("{}/metrics", url(web)));
+    }
+    for file in &addresses.files {
+        line("events", &file.display().to_string());
+    }
+    let http = addresses.receivers.iter().find(|(transport, _)| *transport == "http");
+    if let Some((transport, address)) = http.or(addresses.receivers.first()) {
+        let protocol = if *transport == "http" { "http/protobuf" } else { "grpc" };
+        text.push_str(&format!(
+            "\nIn the environment of your agent:\n\n  {}\n  {}\n",
+            Style::Cyan.paint(&format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", url(*address)), colours),
+            Style::Cyan.paint(&format!("export OTEL_EXPORTER_OTLP_PROTOCOL={protocol}"), colours),
+        ));
+    }
+    text
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+fn show_status(running: &Running, last: &Status) -> Status {
+    let status = running.status();
+    let per_second = status.accepted.saturating_sub(last.accepted);
+    console::status(&console::cut(&status_line(&status, per_second), console::width().saturating_sub(1)));
+    status
+}
+
+fn status_line(status: &Status, per_second: u64) -> String {
+    let mut parts = vec![
+        format!("{} running", status.running),
+        format!("{} model calls", status.llm_calls),
+        format!("{} tool calls", status.tool_calls),
+        status.cost_usd.map_or("no cost yet".into(), usd),
+    ];
+    let troubles = [("unpriced", status.unpriced_calls), ("refused", status.refused), ("dropped", status.dropped)];
+    parts.extend(troubles.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{count} {name}")));
+    parts.push(format!("{per_second}/s"));
+    format!("▶ {}", parts.join(" · "))
+}
+
+fn last_words(report: &Report) -> String {
+    let status = &report.status;
+    let mut text = format!(
+        "Ran for {}: {} items taken over, {} model calls, {} tool calls, {}.\n",
+        display(report.ran_for),
+        status.accepted,
+        status.llm_calls,
+        status.tool_calls,
+        status.cost_usd.map_or("no known cost".into(), usd),
+    );
+    if status.refused > 0 || status.dropped > 0 {
+        text.push_str(&format!("Refused {}, dropped {}; /metrics had the reasons.\n", status.refused, status.dropped));
+    }
+    match report.left.as_slice() {
+        [] => text.push_str("Everything was delivered."),
+        left => {
+            for left in left {
+                text.push_str(&format!("NOT delivered: {} items of {}\n", left.items, left.exporter));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,111 @@
+//! `spanlight runs`: a table of runs.
+
+use clap::Args;
+use serde_json::Value;
+
+use super::client::{get, get_bytes, query};
+use super::{Failure, Target};
+use crate::console::{self, Style, event, table::Table};
+use crate::event::Timestamp;
+
+/// `spanlight runs`
+#[derive(Args, Debug)]
+pub struct RunsArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Only runs of this status: running, completed, failed, canceled, lost
+    #[arg(long)]
+    status: Option<String>,
+    /// Only runs in which this agent worked
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only runs for this feature
+    #[arg(long)]
+    feature: Option<String>,
+    /// Only runs on this task
+    #[arg(long)]
+    task: Option<String>,
+    /// Only runs of this conversation
+    #[arg(long)]
+    conversation: Option<String>,
+    /// Only runs that began since: a time, or how long ago, such as 15m
+    #[arg(long)]
+    since: Option<String>,
+    /// How many
+    #[arg(long, default_value_t = 20)]
+    limit: usize,
+}
+
+/// Lists runs.
+pub async fn runs(args: RunsArgs) -> Result<(), Failure> {
+    let limit = args.limit.to_string();
+    let path = format!(
+        "/api/v1/runs{}",
+        query(&[
+            ("status", args.status.as_deref()),
+            ("agent", args.agent.as_deref()),
+            ("feature", args.feature.as_deref()),
+            ("task", args.task.as_deref()),
+            ("conversation", args.conversation.as_deref()),
+            ("since", args.since.as_deref()),
+            ("limit", Some(&limit)),
+        ])
+    );
+    if args.target.json {
+        let body = get_bytes(&args.target, &path).await?;
+        console::output(&String::from_utf8_lossy(&body));
+        return Ok(());
+    }
+    let answer = get(&args.target, &path).await?;
+    let runs = answer["runs"].as_array().cloned().unwrap_or_default();
+    if runs.is_empty() {
+        console::output("There are no such runs yet.");
+        return Ok(());
+    }
+    let mut table =
+        Table::new(&["started", "run", "status", "name", "agents", ">calls", ">tools", ">tokens", ">took", ">cost"]);
+    for run in &runs {
+        table.row(row(run));
+    }
+    console::output(&table.render(console::colours()));
+    if answer["next"].is_string() {
+        console::output(&Style::Dim.paint("There are more: --limit shows them.", console::colours()));
+    }
+    Ok(())
+}
+
+fn row(run: &Value) -> Vec<String> {
+    let text = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
+    let figures = &run["figures"];
+    let count = |key: &str| figures[key].as_u64().unwrap_or(0);
+    let agents: Vec<&str> = run["agents"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let started = Timestamp::parse(&text("started_at")).map(event::clock).unwrap_or_default();
+    vec![
+        started,
+        text("id").chars().take(12).collect(),
+        text("status"),
+        console::cut(&text("name"), 24),
+        console::cut(&agents.join(", "), 30),
+        (count("llm_calls") + count("llm_failed")).to_string(),
+        count("tool_calls").to_string(),
+        (count("input_tokens") + count("output_tokens")).to_string(),
+        run["duration_ms"].as_f64().map(took).unwrap_or_default(),
+        cost(figures),
+    ]
+}
+
+/// A duration in milliseconds, for people.
+pub fn took(millis: f64) -> String {
+    crate::duration::display(std::time::Duration::from_secs_f64(millis.max(0.0) / 1000.0))
+}
+
+/// What figures cost; calls without a known price are said, never shown as 0.
+pub fn cost(figures: &Value) -> String {
+    let unpriced = figures["unpriced_calls"].as_u64().unwrap_or(0);
+    match (figures["cost_usd"].as_f64(), unpriced) {
+        (Some(usd), 0) => event::usd(usd),
+        (Some(usd), unpriced) => format!("{} + {unpriced} unpriced", event::usd(usd)),
+        (None, 0) => "-".into(),
+        (None, unpriced) => format!("{unpriced} unpriced"),
+    }
+}

@@ -1,0 +1,154 @@
+//! `spanlight tail`: events as they happen, without a gap across reconnects.
+
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::BodyExt;
+
+use super::client::{query, request};
+use super::{Failure, Target};
+use crate::console::{self, Style, event::in_short};
+use crate::event::{Source, SourceKind, Timestamp, read_events};
+
+/// `spanlight tail`
+#[derive(Args, Debug)]
+pub struct TailArgs {
+    #[command(flatten)]
+    target: Target,
+    /// Begin with the events that are still in memory
+    #[arg(long)]
+    all: bool,
+    /// Only events of this scope: workflow, workflow_step, agent, llm_request, tool, system
+    #[arg(long)]
+    scope: Option<String>,
+    /// Only events of this name; `agent.*` is every event of agents
+    #[arg(long)]
+    name: Option<String>,
+    /// Only events of this agent
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only events of this status
+    #[arg(long)]
+    status: Option<String>,
+    /// Only events of this tool
+    #[arg(long)]
+    tool: Option<String>,
+    /// Only events of this model
+    #[arg(long)]
+    model: Option<String>,
+    /// Only events for this feature
+    #[arg(long)]
+    feature: Option<String>,
+    /// Only events of this execution (a run's id)
+    #[arg(long)]
+    execution: Option<String>,
+    /// Only events that mention this text
+    #[arg(long)]
+    q: Option<String>,
+}
+
+/// Shows events until interrupted. A connection that breaks is made again, from the last event on.
+pub async fn tail(args: TailArgs) -> Result<(), Failure> {
+    let path = format!(
+        "/api/v1/stream{}",
+        query(&[
+            ("from", args.all.then_some("0")),
+            ("scope", args.scope.as_deref()),
+            ("name", args.name.as_deref()),
+            ("agent", args.agent.as_deref()),
+            ("status", args.status.as_deref()),
+            ("tool", args.tool.as_deref()),
+            ("model", args.model.as_deref()),
+            ("feature", args.feature.as_deref()),
+            ("execution", args.execution.as_deref()),
+            ("q", args.q.as_deref()),
+        ])
+    );
+    let mut reader = Reader { json: args.target.json, ..Reader::default() };
+    // A collector that is not there at first is a mistake; one that goes away comes back.
+    listen(&args.target, &path, &mut reader).await?;
+    loop {
+        console::line(&Style::Dim.paint("the connection broke; trying again", console::colours()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        while listen(&args.target, &path, &mut reader).await.is_err() {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    }
+}
+
+async fn listen(target: &Target, path: &str, reader: &mut Reader) -> Result<(), Failure> {
+    let resume: Vec<(&'static str, &str)> =
+        reader.last_id.as_deref().map(|id| ("last-event-id", id)).into_iter().collect();
+    let response = request(target, path, &resume).await?;
+    let status = response.status();
+    let mut body = response.into_body();
+    if !status.is_success() {
+        let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        return Err(Failure::usage(String::from_utf8_lossy(&body)));
+    }
+    reader.unread.clear();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { break };
+        if let Some(data) = frame.data_ref() {
+            reader.take(data);
+        }
+    }
+    Ok(())
+}
+
+/// Reads server-sent events and shows them.
+#[derive(Debug, Default)]
+struct Reader {
+    json: bool,
+    unread: Vec<u8>,
+    last_id: Option<String>,
+    kind: String,
+    data: String,
+}
+
+impl Reader {
+    fn take(&mut self, data: &[u8]) {
+        self.unread.extend_from_slice(data);
+        while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.unread.drain(..=end).collect();
+            self.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+        }
+    }
+
+    fn line(&mut self, line: &str) {
+        if line.is_empty() {
+            self.dispatch();
+            return;
+        }
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "id" => self.last_id = Some(value.to_owned()),
+            "event" => value.clone_into(&mut self.kind),
+            "data" => self.data.push_str(value),
+            _ => {}
+        }
+    }
+
+    fn dispatch(&mut self) {
+        let (kind, data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
+        if data.is_empty() {
+            return;
+        }
+        if kind == "gap" {
+            let colours = console::colours();
+            console::line(&Style::Yellow.paint(&format!("events are missing here: {data}"), colours));
+            return;
+        }
+        if self.json {
+            console::output(&data);
+            return;
+        }
+        let event = serde_json::from_str::<serde_json::Value>(&data).map(|json| json["event"].to_string());
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        let events = read_events(event.unwrap_or_default().as_bytes(), &source, Timestamp::now());
+        for event in events.into_iter().flatten().flatten() {
+            console::output(&in_short(&event, console::colours(), console::width()));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The connector `agent`: telemetry in, events and metrics out.
+//!
+//! It puts the pure core behind one lock and gives it a clock. One piece of work holds the lock for about as
+//! long as it takes to read its spans once; whatever waits (files, networks) is behind the queues of exporters.
+
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::derive::{Counts, Deriver, Output, Settings};
+use crate::event::{Event, Timestamp};
+use crate::flow::{Record, SharedRecord};
+use crate::health::{About, DROPPED, Health};
+use crate::measure::{Family, Measure};
+use crate::otlp::records::to_event;
+use crate::otlp::{Batch, Signal};
+
+/// Something that wants events, in order. It must not wait.
+pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
+
+/// The connector.
+pub struct Connector {
+    core: Mutex<Core>,
+    sinks: OnceLock<Vec<EventSink>>,
+    /// When time last passed, for whoever asks whether it still does.
+    last_tick: AtomicI64,
+}
+
+/// What is behind the lock.
+pub struct Core {
+    /// Runs, and what they cost.
+    pub deriver: Deriver,
+    /// Counters and windows.
+    pub measure: Measure,
+    out: Output,
+}
+
+impl Connector {
+    /// How often time passes for open runs.
+    pub const TICK: Duration = Duration::from_millis(250);
+
+    /// With nothing seen yet.
+    pub fn new(settings: Settings) -> Connector {
+        let now = Timestamp::now();
+        Connector {
+            core: Mutex::new(Core {
+                deriver: Deriver::new(settings),
+                measure: Measure::new(now),
+                out: Output::default(),
+            }),
+            sinks: OnceLock::new(),
+            last_tick: AtomicI64::new(now.as_micros()),
+        }
+    }
+
+    /// Says where events go. Only the first call counts.
+    pub fn send_events_to(&self, sinks: Vec<EventSink>) {
+        self.sinks.get_or_init(|| sinks);
+    }
+
+    /// Takes telemetry in: spans, and log records that are events.
+    pub fn batch(&self, batch: &Batch) {
+        let now = Timestamp::now();
+        self.change(now, |core| match batch.signal() {
+            Signal::Traces => core.deriver.spans(batch, now, &mut core.out),
+            Signal::Logs => {
+                for group in batch.groups() {
+                    for event in group.log_records().filter_map(|record| to_event(&group, &record, now)) {
+                        core.deriver.event(event, now, &mut core.out);
+                    }
+                }
+            }
+            Signal::Metrics => {}
+        });
+    }
+
+    /// Takes events in.
+    pub fn events(&self, events: Vec<Event>) {
+        let now = Timestamp::now();
+        self.change(now, |core| events.into_iter().for_each(|event| core.deriver.event(event, now, &mut core.out)));
+    }
+
+    /// Lets time pass.
+    pub fn tick(&self) {
+        let now = Timestamp::now();
+        self.last_tick.store(now.as_micros(), Relaxed);
+        self.change(now, |core| {
+            core.deriver.tick(now, &mut core.out);
+            core.measure.tick(now);
+        });
+    }
+
+    /// Ends everything that is open, because the program stops.
+    pub fn finish(&self) {
+        let now = Timestamp::now();
+        self.change(now, |core| core.deriver.finish(now, &mut core.out));
+    }
+
+    /// How long ago time last passed.
+    pub fn since_tick(&self) -> Duration {
+        Duration::from_micros(Timestamp::now().micros_since(Timestamp::from_micros(self.last_tick.load(Relaxed))))
+    }
+
+    /// Reads under the lock: quickly, please.
+    pub fn read<T>(&self, read: impl FnOnce(&Core) -> T) -> T {
+        read(&self.lock())
+    }
+
+    /// The metrics as they stand, and since when they have been counted.
+    pub fn metrics(&self) -> (Vec<Family>, Timestamp) {
+        self.read(|core| (core.measure.snapshot(&core.deriver.in_flight()), core.measure.since()))
+    }
+
+    /// Shows what was left out, and what is in memory.
+    pub fn show(self: &Arc<Connector>, health: &Health) {
+        let count = |pick: fn(&Counts) -> u64| {
+            let connector = self.clone();
+            move || connector.read(|core| pick(&core.deriver.counts())) as f64
+        };
+        let dropped = |reason, pick| {
+            health.total(DROPPED, &[("component", "agent"), ("reason", reason)], count(pick));
+        };
+        dropped("duplicate_span", |counts| counts.duplicate_spans);
+        dropped("duplicate_event", |counts| counts.duplicate_events);
+        dropped("expired", |counts| counts.expired_events);
+        health.total(SPANS, &[], count(|counts| counts.spans));
+        health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
+        health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));
+        let connector = self.clone();
+        health.gauge(RUNS, &[], move || connector.read(|core| core.deriver.in_memory().1) as f64);
+        let connector = self.clone();
+        health.total(OVERFLOW, &[], move || connector.read(|core| core.measure.left_out().0) as f64);
+    }
+
+    fn change(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
+        let mut core = self.lock();
+        let core = &mut *core;
+        change(core);
+        for index in core.out.from_outside.drain(..) {
+            core.measure.event(&core.out.events[index], now);
+        }
+        for fact in core.out.facts.drain(..) {
+            core.measure.fact(&fact, now);
+        }
+        if core.out.events.is_empty() {
+            return;
+        }
+        let records: Vec<SharedRecord> = core.out.events.drain(..).map(|event| Arc::new(Record::new(event))).collect();
+        // Under the lock, so that every sink sees the same order. Sinks only put things into queues.
+        for sink in self.sinks.get().into_iter().flatten() {
+            sink(&records);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const SPANS: About =
+    About { name: "spanlight.agent.spans", unit: "{span}", help: "Spans that the agent connector took in." };
+const RUNS: About = About { name: "spanlight.agent.runs", unit: "{run}", help: "Runs in memory." };
+const MALFORMED_IDS: About = About {
+    name: "spanlight.agent.malformed_component_ids",
+    unit: "{event}",
+    help: "Events whose component id does not have the format of its scope; they are kept.",
+};
+const CUT_SHORT: About = About {
+    name: "spanlight.agent.runs_cut_short",
+    unit: "{run}",
+    help: "Runs that left memory before they were over, because there was no more room.",
+};
+const OVERFLOW: About = About {
+    name: "spanlight.agent.series_overflow",
+    unit: "{measurement}",
+    help: "Measurements that found no room for a series of their own.",
+};

@@ -1,0 +1,123 @@
+//! The terminal: one place that writes to it, so that events, warnings and the status line do not tear one
+//! another apart.
+
+pub mod event;
+pub mod table;
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::sync::{Mutex, PoisonError};
+
+/// The status line that stands below everything else, if there is one.
+static STATUS: Mutex<String> = Mutex::new(String::new());
+
+/// Erases the line the cursor is in.
+const ERASE: &str = "\r\x1b[2K";
+
+/// Writes a line to standard error, above the status line.
+pub fn line(text: &str) {
+    with_status_out_of_the_way(|| write_to(stderr().lock(), text));
+}
+
+/// Writes text to standard output, above the status line. The text ends its own lines.
+pub fn output(text: &str) {
+    with_status_out_of_the_way(|| write_to(stdout().lock(), text.trim_end_matches('\n')));
+}
+
+/// Shows a status line; an empty one takes it away. Only terminals have one.
+pub fn status(text: &str) {
+    if !stdout().is_terminal() {
+        return;
+    }
+    let mut status = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
+    if *status != text {
+        let mut out = stdout().lock();
+        // A terminal that is gone shows nothing, which is no reason to stop working.
+        write!(out, "{ERASE}{text}").and_then(|()| out.flush()).unwrap_or_default();
+        status.clear();
+        status.push_str(text);
+    }
+}
+
+/// How many characters fit into a line of the terminal.
+pub fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
+}
+
+fn with_status_out_of_the_way(write_lines: impl FnOnce()) {
+    let status = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
+    if status.is_empty() {
+        return write_lines();
+    }
+    let mut out = stdout().lock();
+    out.write_all(ERASE.as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
+    drop(out);
+    write_lines();
+    let mut out = stdout().lock();
+    out.write_all(status.as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
+}
+
+fn write_to(mut stream: impl Write, text: &str) {
+    // Who reads us may have gone (a closed pipe): there is nobody to tell.
+    writeln!(stream, "{text}").unwrap_or_default();
+}
+
+/// Whether to colour: only for terminals, and not where `NO_COLOR` is set.
+pub fn colours() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A style of text on terminals that have any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// What matters most.
+    Bold,
+    /// What matters least.
+    Dim,
+    /// Failures.
+    Red,
+    /// Success.
+    Green,
+    /// Warnings.
+    Yellow,
+    /// Beginnings.
+    Blue,
+    /// Tools.
+    Magenta,
+    /// Models.
+    Cyan,
+}
+
+impl Style {
+    /// The text in this style, or as it is.
+    pub fn paint(self, text: &str, colours: bool) -> String {
+        if !colours || text.is_empty() {
+            return text.to_owned();
+        }
+        let code = match self {
+            Style::Bold => "1",
+            Style::Dim => "2",
+            Style::Red => "31",
+            Style::Green => "32",
+            Style::Yellow => "33",
+            Style::Blue => "34",
+            Style::Magenta => "35",
+            Style::Cyan => "36",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
+    }
+}
+
+/// Text from outside made safe for a terminal: control characters could move the cursor or worse.
+pub fn safe(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// The text in at most `width` characters, cut visibly.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}

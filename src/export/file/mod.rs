@@ -1,0 +1,149 @@
+//! `file`: JSON lines. Events one a line; telemetry as OTLP/JSON, a batch a line.
+
+mod rotate;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+
+use super::{Load, Outcome};
+use crate::event::Timestamp;
+use crate::otlp::json::to_json;
+
+/// Where to write, and for how long to keep it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file; a relative path is below the data directory.
+    pub path: PathBuf,
+    /// When a new file is begun.
+    #[serde(default)]
+    pub rotate: Rotate,
+    /// After how many days old files are packed with gzip; 0 is never.
+    #[serde(default = "a_week")]
+    pub compress_after_days: u32,
+    /// After how many days old files are deleted; 0 is never.
+    #[serde(default = "a_month")]
+    pub delete_after_days: u32,
+}
+
+/// When a new file is begun.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Rotate {
+    /// At midnight, UTC.
+    #[default]
+    Daily,
+    /// Never.
+    Never,
+}
+
+fn a_week() -> u32 {
+    7
+}
+
+fn a_month() -> u32 {
+    30
+}
+
+/// A file being written.
+#[derive(Debug)]
+pub struct FileExporter {
+    config: Config,
+    path: PathBuf,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: tokio::fs::File,
+    /// The UTC date of what is in it.
+    date: String,
+    /// A write failed half-way: the next one must begin a line of its own.
+    torn: bool,
+}
+
+impl FileExporter {
+    /// Below a data directory. Nothing is opened before there is something to write.
+    pub fn new(config: &Config, data_dir: &Path) -> FileExporter {
+        FileExporter { config: config.clone(), path: data_dir.join(&config.path), open: None }
+    }
+
+    /// Where it writes.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a load in one write.
+    pub async fn export(&mut self, load: &Load) -> Outcome {
+        match self.write(&lines(load)).await {
+            Ok(()) => Outcome::DONE,
+            Err(error) => Outcome::retry(format!("cannot write {}: {error}", self.path.display())),
+        }
+    }
+
+    /// Has the system write out what it still holds.
+    pub async fn close(&mut self) {
+        if let Some(open) = &mut self.open
+            && let Err(error) = open.file.sync_data().await
+        {
+            crate::report::error(&format!("cannot sync {}: {error}", self.path.display()));
+        }
+    }
+
+    async fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        let today = Timestamp::now().date();
+        let stale = self.config.rotate == Rotate::Daily && self.open.as_ref().is_some_and(|open| open.date != today);
+        if stale {
+            self.open = None;
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(open(&self.config, &self.path, today).await?),
+        };
+        let written = async {
+            if open.torn {
+                open.file.write_all(b"\n").await?;
+            }
+            open.file.write_all(lines).await?;
+            open.file.flush().await
+        };
+        let result = written.await;
+        open.torn = result.is_err();
+        result
+    }
+}
+
+async fn open(config: &Config, path: &Path, today: String) -> std::io::Result<Open> {
+    if let Some(folder) = path.parent() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    if config.rotate == Rotate::Daily {
+        let (path, today) = (path.to_owned(), today.clone());
+        let (compress, delete) = (config.compress_after_days, config.delete_after_days);
+        let rotated = tokio::task::spawn_blocking(move || rotate::rotate(&path, &today, compress, delete)).await;
+        rotated.map_err(std::io::Error::other)??;
+    }
+    let file = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await?;
+    Ok(Open { file, date: today, torn: false })
+}
+
+fn lines(load: &Load) -> Vec<u8> {
+    let mut lines = Vec::new();
+    match load {
+        Load::Events(records) => {
+            for record in records {
+                lines.extend_from_slice(record.json().as_bytes());
+                lines.push(b'\n');
+            }
+        }
+        Load::Batches(batches) => {
+            for batch in batches {
+                lines.extend_from_slice(to_json(batch.bytes(), batch.signal().schema()).as_bytes());
+                lines.push(b'\n');
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,80 @@
+//! Exporters: what sends telemetry and events on. Each makes one attempt at one load; the [`pump`] does the rest.
+
+pub mod debug;
+pub mod file;
+pub mod otlp;
+pub mod prometheus;
+pub mod pump;
+pub mod queue;
+pub mod retry;
+
+use std::time::Duration;
+
+pub use pump::{Inlet, Left, Pump};
+pub use queue::Load;
+
+/// An exporter, making one attempt at a time.
+pub enum Exporter {
+    /// Files of JSON lines.
+    File(file::FileExporter),
+    /// The console.
+    Debug(debug::DebugExporter),
+    /// OTLP over gRPC.
+    OtlpGrpc(otlp::GrpcExporter),
+    /// OTLP over HTTP.
+    OtlpHttp(otlp::HttpExporter),
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Delivered.
+    Done {
+        /// Items that the receiver left out.
+        rejected: usize,
+        /// Why it did.
+        why: String,
+    },
+    /// Not now.
+    Retry {
+        /// When the receiver wants to hear of it again.
+        after: Option<Duration>,
+        /// Why not.
+        why: String,
+    },
+    /// Never.
+    Reject {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Exporter {
+    /// One attempt.
+    pub async fn export(&mut self, load: &Load) -> Outcome {
+        match self {
+            Exporter::File(exporter) => exporter.export(load).await,
+            Exporter::Debug(exporter) => exporter.export(load),
+            Exporter::OtlpGrpc(exporter) => exporter.export(load).await,
+            Exporter::OtlpHttp(exporter) => exporter.export(load).await,
+        }
+    }
+
+    /// The end: whatever is buffered goes out.
+    pub async fn close(&mut self) {
+        match self {
+            Exporter::File(exporter) => exporter.close().await,
+            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) => {}
+        }
+    }
+}
+
+impl Outcome {
+    /// Delivered in full.
+    pub const DONE: Outcome = Outcome::Done { rejected: 0, why: String::new() };
+
+    /// Not now, and the receiver did not say when.
+    pub fn retry(why: impl ToString) -> Outcome {
+        Outcome::Retry { after: None, why: why.to_string() }
+    }
+}

@@ -1,0 +1,217 @@
+//! What can be said of the OTLP exporters. Keys are those of the OpenTelemetry Collector.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+use serde::Deserialize;
+
+use crate::config::types::Span;
+use crate::export::pump::QueueConfig;
+use crate::export::retry;
+
+/// The settings that both exporters share.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Scheme, host and port, and for HTTP the base path.
+    pub endpoint: Uri,
+    /// How TLS is done, where the scheme wants it.
+    pub tls: Tls,
+    /// Headers of every request.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// How requests are packed.
+    pub compression: Compression,
+}
+
+/// `otlp`: over gRPC.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcConfig {
+    /// `host:port`, or a URL. Without a scheme it is TLS, unless `tls.insecure` says otherwise or it is this
+    /// machine.
+    pub endpoint: String,
+    /// TLS.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Metadata of every call.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How messages are packed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// How long one attempt may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    /// The queue in front.
+    #[serde(default)]
+    pub sending_queue: QueueConfig,
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub retry_on_failure: retry::Config,
+}
+
+/// `otlphttp`: over HTTP.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// The base URL; `/v1/traces` and so on are appended.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The whole URL for traces, used as it is.
+    #[serde(default)]
+    pub traces_endpoint: Option<String>,
+    /// The whole URL for metrics, used as it is.
+    #[serde(default)]
+    pub metrics_endpoint: Option<String>,
+    /// The whole URL for logs, used as it is.
+    #[serde(default)]
+    pub logs_endpoint: Option<String>,
+    /// Protobuf or JSON.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// TLS.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Headers of every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How bodies are packed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// How long one attempt may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    /// The queue in front.
+    #[serde(default)]
+    pub sending_queue: QueueConfig,
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub retry_on_failure: retry::Config,
+}
+
+/// How bodies are written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Protobuf.
+    #[default]
+    Proto,
+    /// OTLP/JSON.
+    Json,
+}
+
+/// How requests are packed. Fast levels only: slower ones cost more than the bytes are worth.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, which every receiver understands.
+    #[default]
+    Gzip,
+    /// zstd, which is faster and smaller.
+    Zstd,
+}
+
+/// TLS as a client.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// No TLS at all.
+    pub insecure: bool,
+    /// TLS with whoever answers. For tests only.
+    pub insecure_skip_verify: bool,
+    /// The authorities to trust, instead of the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate, as PEM, where the receiver wants one.
+    pub cert_file: Option<PathBuf>,
+    /// Its key, as PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+fn default_timeout() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+impl GrpcConfig {
+    /// Checks endpoint and headers.
+    pub fn resolve(&self) -> Result<Config, String> {
+        let endpoint = grpc_endpoint(&self.endpoint, self.tls.insecure)?;
+        let headers = headers(&self.headers)?;
+        Ok(Config { endpoint, tls: self.tls.clone(), headers, compression: self.compression })
+    }
+}
+
+impl HttpConfig {
+    /// Checks headers; the endpoints are checked by [`HttpConfig::urls`].
+    pub fn resolve(&self) -> Result<Config, String> {
+        let any = [&self.endpoint, &self.traces_endpoint, &self.metrics_endpoint, &self.logs_endpoint];
+        let first = any.into_iter().flatten().next().ok_or("an `endpoint` is needed, such as http://host:4318")?;
+        let endpoint = url(first)?;
+        let headers = headers(&self.headers)?;
+        Ok(Config { endpoint, tls: self.tls.clone(), headers, compression: self.compression })
+    }
+
+    /// The URL for each signal, where there is one: its own as it is, or the base with the signal's path.
+    pub fn urls(&self) -> Result<[Option<Uri>; 3], String> {
+        let of = |own: &Option<String>, path: &str| -> Result<Option<Uri>, String> {
+            match (own, &self.endpoint) {
+                (Some(own), _) => url(own).map(Some),
+                (None, Some(base)) => url(&format!("{}{path}", base.trim_end_matches('/'))).map(Some),
+                (None, None) => Ok(None),
+            }
+        };
+        Ok([
+            of(&self.traces_endpoint, "/v1/traces")?,
+            of(&self.metrics_endpoint, "/v1/metrics")?,
+            of(&self.logs_endpoint, "/v1/logs")?,
+        ])
+    }
+}
+
+fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
+    let with_scheme = if text.contains("://") {
+        text.to_owned()
+    } else {
+        let host = text.rsplit_once(':').map_or(text, |(host, _)| host).trim_matches(['[', ']']);
+        let here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+        format!("{}://{text}", if insecure || here { "http" } else { "https" })
+    };
+    url(&with_scheme)
+}
+
+fn url(text: &str) -> Result<Uri, String> {
+    let invalid = || format!("`{text}` is no endpoint; write http://host:port or https://host:port");
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
+    let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
+    if uri.host().is_none_or(str::is_empty) || !scheme_is_known { Err(invalid()) } else { Ok(uri) }
+}
+
+fn headers(headers: &BTreeMap<String, String>) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
+    let header = |(name, value): (&String, &String)| {
+        let parsed_name = name.parse().map_err(|_| format!("`{name}` is no header name"))?;
+        let mut parsed =
+            http::HeaderValue::from_str(value).map_err(|_| format!("the value of `{name}` is no header"))?;
+        parsed.set_sensitive(true);
+        Ok((parsed_name, parsed))
+    };
+    headers.iter().map(header).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        let grpc = |text, insecure| grpc_endpoint(text, insecure).map(|uri| uri.to_string());
+        assert_eq!(grpc("jaeger:4317", true), Ok("http://jaeger:4317/".into()));
+        assert_eq!(grpc("jaeger:4317", false), Ok("https://jaeger:4317/".into()));
+        assert_eq!(grpc("localhost:4317", false), Ok("http://localhost:4317/".into()));
+        assert_eq!(grpc("[::1]:4317", false), Ok("http://[::1]:4317/".into()));
+        assert_eq!(grpc("http://jaeger:4317", false), Ok("http://jaeger:4317/".into()));
+        assert!(grpc("ftp://x", false).is_err());
+        assert!(grpc("", false).is_err());
+    }
+}

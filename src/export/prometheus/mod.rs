@@ -1,0 +1,76 @@
+//! `prometheus`: metrics for scraping. Keeps what was received, and shows it beside what was counted.
+
+mod names;
+mod store;
+mod text;
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use serde::Deserialize;
+
+pub use text::{Format, render};
+
+use crate::config::types::Span;
+use crate::event::Timestamp;
+use crate::measure::Family;
+use crate::otlp::Batch;
+use store::Store;
+
+/// How received metrics are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// After how long without a new value a series is no longer shown.
+    pub metric_expiration: Span,
+    /// The most series of one metric; what comes on top is dropped and counted.
+    pub max_series: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config { metric_expiration: Span(std::time::Duration::from_secs(3600)), max_series: 10_000 }
+    }
+}
+
+/// Received metrics, ready to be scraped.
+#[derive(Debug)]
+pub struct Prometheus {
+    config: Config,
+    store: Mutex<Store>,
+}
+
+/// Points that are not shown, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Their metric had no room for another series.
+    pub overflowed: u64,
+    /// Another metric of the same name is of another kind.
+    pub conflicting: u64,
+    /// They came after a later point of their series.
+    pub stale: u64,
+}
+
+impl Prometheus {
+    /// Nothing received yet.
+    pub fn new(config: Config) -> Prometheus {
+        Prometheus { config, store: Mutex::new(Store::new(config.max_series)) }
+    }
+
+    /// Takes the metrics of a batch in.
+    pub fn absorb(&self, batch: &Batch, now: Timestamp) {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).absorb(batch, now);
+    }
+
+    /// What was received, as it stands.
+    pub fn families(&self, now: Timestamp) -> Vec<Family> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.expire(now.minus(self.config.metric_expiration.0));
+        store.families()
+    }
+
+    /// Points that are not shown.
+    pub fn left_out(&self) -> LeftOut {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).left_out()
+    }
+}

@@ -1,0 +1,350 @@
+//! The pump: queue, timeout, retry and counting, written once around every exporter.
+//!
+//! An exporter makes one attempt at one load. Everything else is here: how much may wait, what happens when it
+//! is too much, how often an attempt is repeated, and what became of every item.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::queue::{Bounds, Load, Portion, Queue};
+use super::{Exporter, Outcome, retry};
+use crate::config::types::Span;
+use crate::flow::Refused;
+use crate::health::{Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_SIZE, RETRIED, SENT};
+use crate::otlp::Limit;
+
+/// The queue of an exporter. Keys are those of the OpenTelemetry Collector, and some of our own.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// How many attempts may be under way at a time, each on a connection of its own.
+    pub num_consumers: usize,
+    /// How much may wait, in units of `sizer`.
+    pub queue_size: usize,
+    /// What `queue_size` counts.
+    pub sizer: Sizer,
+    /// The most items that may wait.
+    pub max_items: usize,
+    /// The most MiB that may wait.
+    pub max_mib: usize,
+    /// What happens when it is full.
+    pub on_full: OnFull,
+    /// How long a sender is made to wait for room before it is refused.
+    pub patience: Span,
+}
+
+/// What a queue's size counts.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Sizer {
+    /// Requests as they came.
+    Requests,
+    /// Spans, log records, data points or events.
+    Items,
+    /// Bytes.
+    Bytes,
+}
+
+/// What happens when a queue is full.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFull {
+    /// Senders wait, and are then refused, unless the exporter has been failing for a while: then it alone loses.
+    Wait,
+    /// This exporter loses what does not fit; nobody waits.
+    Drop,
+}
+
+impl Default for QueueConfig {
+    fn default() -> QueueConfig {
+        QueueConfig {
+            num_consumers: 4,
+            queue_size: 1000,
+            sizer: Sizer::Requests,
+            max_items: 200_000,
+            max_mib: 64,
+            on_full: OnFull::Wait,
+            patience: Span(Duration::from_secs(2)),
+        }
+    }
+}
+
+/// How an exporter is pumped.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Its queue.
+    pub queue: QueueConfig,
+    /// Its retries.
+    pub retry: retry::Config,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How much goes into one attempt.
+    pub portion: Portion,
+    /// Larger batches are split on their way in.
+    pub split: Option<Limit>,
+}
+
+/// A running exporter.
+pub struct Pump {
+    shared: Arc<Shared>,
+    workers: JoinSet<()>,
+}
+
+/// What senders need of a pump.
+#[derive(Clone)]
+pub struct Inlet(Arc<Shared>);
+
+/// Tells whether an exporter still works.
+#[derive(Clone)]
+pub struct Liveness(Arc<Shared>);
+
+/// What did not go out before the program stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The exporter.
+    pub exporter: String,
+    /// Items that were not delivered.
+    pub items: usize,
+}
+
+struct Shared {
+    id: String,
+    queue: Queue,
+    settings: Settings,
+    /// Attempts have failed for longer than [`Shared::FAILING_AFTER`].
+    failing: AtomicBool,
+    stop: CancellationToken,
+    /// How many workers are alive.
+    workers: AtomicUsize,
+    counts: Counts,
+}
+
+struct Counts {
+    sent: Count,
+    retried: Count,
+    rejected: Count,
+    gave_up: Count,
+    queue_full: Count,
+    left: Count,
+}
+
+impl Pump {
+    /// Starts an exporter. `exporters` are its attempts that may be under way at a time.
+    pub fn start(id: &str, signal: &str, settings: Settings, exporters: Vec<Exporter>, health: &Health) -> Pump {
+        let queue = Queue::new(settings.queue.bounds());
+        let stop = CancellationToken::new();
+        let failing = AtomicBool::new(false);
+        let counts = Counts::new(id, signal, health);
+        let alive = AtomicUsize::new(exporters.len());
+        let shared = Arc::new(Shared { id: id.to_owned(), queue, settings, failing, stop, workers: alive, counts });
+        shared.show(signal, health);
+        let mut workers = JoinSet::new();
+        for exporter in exporters {
+            workers.spawn(work(shared.clone(), exporter));
+        }
+        Pump { shared, workers }
+    }
+
+    /// Where senders put things.
+    pub fn inlet(&self) -> Inlet {
+        Inlet(self.shared.clone())
+    }
+
+    /// For whoever asks whether the exporter still works.
+    pub fn liveness(&self) -> Liveness {
+        Liveness(self.shared.clone())
+    }
+
+    /// Takes no more, and delivers what waits until the deadline.
+    pub async fn drain(mut self, deadline: tokio::time::Instant) -> Left {
+        self.shared.queue.close();
+        let all = async { while self.workers.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, all).await.is_err() {
+            self.shared.stop.cancel();
+            // Workers see the stop at once; what they hold is counted as left.
+            while self.workers.join_next().await.is_some() {}
+        }
+        let (waiting, _) = self.shared.queue.size();
+        self.shared.counts.left.add(waiting);
+        Left { exporter: self.shared.id.clone(), items: self.shared.counts.left.get() as usize }
+    }
+}
+
+impl Inlet {
+    /// Waits for room where this exporter makes senders wait. Refuses when there is none in time.
+    pub async fn room(&self) -> Result<(), Refused> {
+        let Shared { id, queue, settings, failing, .. } = &*self.0;
+        let waits = settings.queue.on_full == OnFull::Wait && !failing.load(Relaxed);
+        if !waits || queue.has_room() || queue.room(settings.queue.patience.0).await {
+            return Ok(());
+        }
+        if failing.load(Relaxed) {
+            return Ok(());
+        }
+        Err(Refused { reason: format!("the queue of {id} is full"), retry_after: Shared::RETRY_AFTER })
+    }
+
+    /// Puts something into the queue. Where nobody waits for room, what does not fit is dropped and counted.
+    pub fn send(&self, load: Load) {
+        let Shared { queue, settings, failing, counts, .. } = &*self.0;
+        let loses = settings.queue.on_full == OnFull::Drop || failing.load(Relaxed);
+        if loses && !queue.has_room() {
+            counts.queue_full.add(load.items());
+            return;
+        }
+        match (load, settings.split) {
+            (Load::Batches(batches), Some(limit)) => {
+                batches.iter().flat_map(|batch| batch.split(limit)).for_each(|b| queue.push(Load::Batches(vec![b])));
+            }
+            (load, _) => queue.push(load),
+        }
+    }
+}
+
+impl Liveness {
+    /// Why the exporter works no more, if it does not.
+    pub fn died(&self) -> Option<String> {
+        let all_ended = self.0.workers.load(Relaxed) == 0 && !self.0.stop.is_cancelled();
+        all_ended.then(|| format!("the exporter {} has ended", self.0.id))
+    }
+}
+
+impl Shared {
+    const RETRY_AFTER: Duration = Duration::from_secs(1);
+    /// An exporter that fails for longer than this no longer makes anyone wait.
+    const FAILING_AFTER: Duration = Duration::from_secs(15);
+
+    fn show(self: &Arc<Shared>, signal: &str, health: &Health) {
+        let labels = [("exporter", self.id.as_str()), ("signal", signal)];
+        let shared = self.clone();
+        health.gauge(QUEUE_SIZE, &labels, move || shared.queue.size().0 as f64);
+        let shared = self.clone();
+        health.gauge(QUEUE_BYTES, &labels, move || shared.queue.size().1 as f64);
+        let shared = self.clone();
+        health.gauge(QUEUE_CAPACITY, &labels, move || shared.queue.capacity() as f64);
+    }
+
+    fn failed_since(&self, since: Instant) {
+        self.failing.store(since.elapsed() >= Shared::FAILING_AFTER, Relaxed);
+    }
+}
+
+/// Counts a worker as alive for as long as it is, however it ends.
+struct Alive<'s>(&'s Shared);
+
+impl Drop for Alive<'_> {
+    fn drop(&mut self) {
+        self.0.workers.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Delivers loads one after the other, until the queue is closed and empty, or the stop comes.
+async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
+    let _alive = Alive(&shared);
+    loop {
+        let load = tokio::select! {
+            biased;
+            () = shared.stop.cancelled() => break,
+            load = shared.queue.pop(&shared.settings.portion) => load,
+        };
+        let Some(load) = load else { break };
+        tokio::select! {
+            biased;
+            () = deliver(&shared, &mut exporter, &load) => {}
+            () = shared.stop.cancelled() => {
+                shared.counts.left.add(load.items());
+                break;
+            }
+        }
+    }
+    exporter.close().await;
+}
+
+/// Tries until the load is delivered, refused for good, or given up.
+async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
+    let began = Instant::now();
+    let Settings { retry, timeout, .. } = &shared.settings;
+    for attempt in 0.. {
+        let outcome = match tokio::time::timeout(*timeout, exporter.export(load)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                Outcome::Retry { after: None, why: format!("no answer within {}", crate::duration::display(*timeout)) }
+            }
+        };
+        let (after, why) = match outcome {
+            Outcome::Done { rejected, why } => {
+                shared.failing.store(false, Relaxed);
+                shared.counts.sent.add(load.items().saturating_sub(rejected));
+                shared.counts.rejected.add(rejected);
+                if rejected > 0 {
+                    crate::report::warn(&format!("{}: the receiver left out {rejected} items: {why}", shared.id));
+                }
+                return;
+            }
+            Outcome::Reject { why } => {
+                shared.failing.store(false, Relaxed);
+                shared.counts.rejected.add(load.items());
+                crate::report::error(&format!("{}: {} items were refused for good: {why}", shared.id, load.items()));
+                return;
+            }
+            Outcome::Retry { after, why } => (after, why),
+        };
+        shared.failed_since(began);
+        let delay = retry.delay(attempt, after);
+        let limit = retry.max_elapsed_time.0;
+        if !retry.enabled || (!limit.is_zero() && began.elapsed() + delay > limit) {
+            shared.counts.gave_up.add(load.items());
+            crate::report::error(&format!("{}: gave up on {} items: {why}", shared.id, load.items()));
+            return;
+        }
+        shared.counts.retried.add(1);
+        if attempt == 0 {
+            let delay = crate::duration::display(delay);
+            crate::report::warn(&format!("{}: {why}; trying again in {delay} and so on", shared.id));
+        }
+        tokio::time::sleep(delay).await;
+    }
+}
+
+// === impl QueueConfig, Counts ===
+
+impl QueueConfig {
+    /// Checks that the numbers make sense.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.num_consumers == 0 || self.queue_size == 0 || self.max_items == 0 || self.max_mib == 0 {
+            return Err("the numbers of a sending queue are 1 or more".into());
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let mut bounds = Bounds { requests: usize::MAX, items: self.max_items, bytes: self.max_mib << 20 };
+        match self.sizer {
+            Sizer::Requests => bounds.requests = self.queue_size,
+            Sizer::Items => bounds.items = self.queue_size,
+            Sizer::Bytes => bounds.bytes = self.queue_size,
+        }
+        bounds
+    }
+}
+
+impl Counts {
+    fn new(id: &str, signal: &str, health: &Health) -> Counts {
+        let labels = [("exporter", id), ("signal", signal)];
+        let failed = |reason| health.counter(FAILED, &[labels[0], labels[1], ("reason", reason)]);
+        let dropped = |reason| health.counter(DROPPED, &[("component", id), ("signal", signal), ("reason", reason)]);
+        Counts {
+            sent: health.counter(SENT, &labels),
+            retried: health.counter(RETRIED, &labels),
+            rejected: failed("rejected"),
+            gave_up: failed("gave_up"),
+            queue_full: dropped("queue_full"),
+            left: dropped("shutdown"),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The queue in front of an exporter: bounded in requests, items and bytes.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::flow::SharedRecord;
+use crate::otlp::Batch;
+
+/// What an exporter is given in one attempt: things of one kind, in the order in which they came.
+#[derive(Clone, Debug)]
+pub enum Load {
+    /// Batches of one signal. One behind the other, their bytes are one request.
+    Batches(Vec<Batch>),
+    /// Events.
+    Events(Vec<SharedRecord>),
+}
+
+/// Bounds of a queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Most requests.
+    pub requests: usize,
+    /// Most items.
+    pub items: usize,
+    /// Most bytes.
+    pub bytes: usize,
+}
+
+/// How much is taken out at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    /// The most items, unless the first piece alone has more.
+    pub items: usize,
+    /// The most bytes, unless the first piece alone has more.
+    pub bytes: usize,
+    /// With fewer items than this, a piece waits for company …
+    pub enough: usize,
+    /// … but no longer than this.
+    pub wait: Duration,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    bounds: Bounds,
+    filled: Notify,
+    emptied: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: VecDeque<Entry>,
+    items: usize,
+    bytes: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    load: Load,
+    items: usize,
+    bytes: usize,
+    since: Instant,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(bounds: Bounds) -> Queue {
+        Queue { state: Mutex::default(), bounds, filled: Notify::new(), emptied: Notify::new() }
+    }
+
+    /// Whether there is room for something.
+    pub fn has_room(&self) -> bool {
+        let state = self.lock();
+        let bounds = &self.bounds;
+        state.entries.len() < bounds.requests && state.items < bounds.items && state.bytes < bounds.bytes
+    }
+
+    /// Waits until there is room, or until patience ends; whether there is.
+    pub async fn room(&self, patience: Duration) -> bool {
+        let room = async {
+            loop {
+                let emptied = self.emptied.notified();
+                if self.has_room() {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        self.has_room() || tokio::time::timeout(patience, room).await.is_ok()
+    }
+
+    /// Puts something at the end, whether there is room or not: who has asked for room may use it.
+    pub fn push(&self, load: Load) {
+        let (items, bytes) = (load.items(), load.bytes());
+        let mut state = self.lock();
+        state.items += items;
+        state.bytes += bytes;
+        state.entries.push_back(Entry { load, items, bytes, since: Instant::now() });
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
+    pub async fn pop(&self, portion: &Portion) -> Option<Load> {
+        loop {
+            let filled = self.filled.notified();
+            let wait = match self.try_pop(portion) {
+                Popped::Load(load) => return Some(load),
+                Popped::Closed => return None,
+                Popped::Empty => None,
+                Popped::NotYet(wait) => Some(wait),
+            };
+            match wait {
+                None => filled.await,
+                // Either more has come by then, or patience has ended: both are seen in the next round.
+                Some(wait) => tokio::time::timeout(wait, filled).await.unwrap_or_default(),
+            }
+        }
+    }
+
+    fn try_pop(&self, portion: &Portion) -> Popped {
+        let mut state = self.lock();
+        let Some(first) = state.entries.front() else {
+            return if state.closed { Popped::Closed } else { Popped::Empty };
+        };
+        let waited = first.since.elapsed();
+        if state.items < portion.enough && waited < portion.wait && !state.closed {
+            return Popped::NotYet(portion.wait - waited);
+        }
+        let Some(first) = state.take_first() else { return Popped::Empty };
+        let (mut load, mut items, mut bytes) = (first.load, first.items, first.bytes);
+        while let Some(next) = state.entries.front() {
+            let fits = items + next.items <= portion.items && bytes + next.bytes <= portion.bytes;
+            if !fits || !load.is_of_one_kind_with(&next.load) {
+                break;
+            }
+            let Some(next) = state.take_first() else { break };
+            (items, bytes) = (items + next.items, bytes + next.bytes);
+            load.append(next.load);
+        }
+        let more = !state.entries.is_empty();
+        drop(state);
+        self.emptied.notify_waiters();
+        if more {
+            self.filled.notify_one();
+        }
+        Popped::Load(load)
+    }
+
+    /// Takes no more; what is in it can still be taken out.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_waiters();
+        self.filled.notify_one();
+    }
+
+    /// Items and bytes in it.
+    pub fn size(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.items, state.bytes)
+    }
+
+    /// How many items it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bounds.items
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Popped {
+    Load(Load),
+    NotYet(Duration),
+    Empty,
+    Closed,
+}
+
+impl State {
+    fn take_first(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.items -= entry.items;
+        self.bytes -= entry.bytes;
+        Some(entry)
+    }
+}
+
+impl Load {
+    /// About what an event takes in memory.
+    const EVENT: usize = 1024;
+
+    /// Spans, log records, data points or events.
+    pub fn items(&self) -> usize {
+        match self {
+            Load::Batches(batches) => batches.iter().map(Batch::items).sum(),
+            Load::Events(events) => events.len(),
+        }
+    }
+
+    /// Encoded bytes; for events an estimate.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Load::Batches(batches) => batches.iter().map(|batch| batch.bytes().len()).sum(),
+            Load::Events(events) => events.iter().map(|record| Load::EVENT + record.event().data.as_json().len()).sum(),
+        }
+    }
+
+    fn is_of_one_kind_with(&self, other: &Load) -> bool {
+        match (self, other) {
+            (Load::Batches(own), Load::Batches(others)) => {
+                own.first().map(Batch::signal) == others.first().map(Batch::signal)
+            }
+            (Load::Events(_), Load::Events(_)) => true,
+            _ => false,
+        }
+    }
+
+    fn append(&mut self, other: Load) {
+        match (self, other) {
+            (Load::Batches(own), Load::Batches(others)) => own.extend(others),
+            (Load::Events(own), Load::Events(others)) => own.extend(others),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, EventName, Timestamp};
+    use crate::flow::Record;
+    use std::sync::Arc;
+
+    fn events(count: usize) -> Load {
+        let event = Event::named(EventName::parse("a.b").unwrap(), Timestamp::default());
+        Load::Events((0..count).map(|_| Arc::new(Record::new(event.clone()))).collect())
+    }
+
+    fn queue(items: usize) -> Queue {
+        Queue::new(Bounds { requests: 100, items, bytes: usize::MAX })
+    }
+
+    const ANY: Portion = Portion { items: 10, bytes: usize::MAX, enough: 0, wait: Duration::ZERO };
+
+    #[tokio::test]
+    async fn what_waits_is_taken_together_up_to_a_portion() {
+        let queue = queue(100);
+        [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load));
+        let mut portions = Vec::new();
+        queue.close();
+        while let Some(load) = queue.pop(&ANY).await {
+            portions.push(load.items());
+        }
+        assert_eq!(portions, [7, 5, 20]);
+        assert_eq!(queue.size(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_makes_wait_until_there_is_room() {
+        let queue = Arc::new(queue(5));
+        queue.push(events(5));
+        assert!(!queue.room(Duration::from_millis(10)).await);
+        let waiting = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.room(Duration::from_secs(60)).await }
+        });
+        tokio::task::yield_now().await;
+        queue.pop(&ANY).await.unwrap();
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_piece_waits_for_company_but_not_forever() {
+        let queue = queue(100);
+        let portion = Portion { enough: 10, wait: Duration::from_millis(50), ..ANY };
+        queue.push(events(2));
+        assert_eq!(queue.pop(&portion).await.unwrap().items(), 2);
+        queue.push(events(6));
+        queue.push(events(4));
+        assert_eq!(queue.pop(&portion).await.unwrap().items(), 10);
+    }
+}

@@ -1,0 +1,86 @@
+//! When to try again: exponential back-off with jitter, and the receiver's own word where it gives one.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::types::Span;
+
+/// How attempts are repeated. Keys and defaults are those of the OpenTelemetry Collector.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Whether they are.
+    pub enabled: bool,
+    /// The first delay.
+    pub initial_interval: Span,
+    /// The longest delay.
+    pub max_interval: Span,
+    /// After this long a load is given up; 0 is never.
+    pub max_elapsed_time: Span,
+    /// By how much each delay is longer than the last.
+    pub multiplier: f64,
+    /// By which share of it a delay may be shorter or longer.
+    pub randomization_factor: f64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            enabled: true,
+            initial_interval: Span(Duration::from_secs(5)),
+            max_interval: Span(Duration::from_secs(30)),
+            max_elapsed_time: Span(Duration::from_secs(300)),
+            multiplier: 1.5,
+            randomization_factor: 0.5,
+        }
+    }
+}
+
+impl Config {
+    /// Checks that the numbers make sense.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.multiplier < 1.0 || !self.multiplier.is_finite() {
+            return Err(format!("`multiplier` is 1 or more, not {}", self.multiplier));
+        }
+        if !(0.0..=1.0).contains(&self.randomization_factor) {
+            return Err(format!("`randomization_factor` is 0 to 1, not {}", self.randomization_factor));
+        }
+        Ok(())
+    }
+
+    /// The delay after the attempt number `attempt` (from 0) failed. What the receiver asked for is not undercut.
+    pub fn delay(&self, attempt: u32, asked_for: Option<Duration>) -> Duration {
+        let grown = self.initial_interval.0.as_secs_f64() * self.multiplier.powi(attempt.min(1000) as i32);
+        let base = grown.min(self.max_interval.0.as_secs_f64());
+        let jitter = 1.0 + self.randomization_factor * (2.0 * random() - 1.0);
+        let own = Duration::from_secs_f64(base * jitter);
+        match asked_for {
+            // A little later than asked, so that not everyone comes at once.
+            Some(asked_for) => asked_for.mul_f64(1.0 + 0.1 * random()),
+            None => own,
+        }
+    }
+}
+
+/// A number from 0 to 1, from the randomness that the standard library seeds its hash maps with.
+fn random() -> f64 {
+    (RandomState::new().build_hasher().finish() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_a_limit_and_follow_the_receivers_word() {
+        let config = Config { randomization_factor: 0.0, ..Config::default() };
+        let delays: Vec<u64> = (0..6).map(|attempt| config.delay(attempt, None).as_millis() as u64).collect();
+        assert_eq!(delays, [5000, 7500, 11_250, 16_875, 25_312, 30_000]);
+        let asked = config.delay(0, Some(Duration::from_secs(60)));
+        assert!((60.0..66.1).contains(&asked.as_secs_f64()));
+        let jittered = Config::default().delay(0, None).as_secs_f64();
+        assert!((2.5..=7.5).contains(&jittered));
+    }
+}

@@ -1,0 +1,70 @@
+//! What runs beside the requests: time for open runs, memory, and metrics for exporters that are not scraped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::build::Built;
+use super::components::Component;
+use super::plan::Plan;
+use super::route::Route;
+use crate::connector::Connector;
+use crate::event::Timestamp;
+use crate::flow::Gate;
+use crate::measure::to_batch;
+use crate::otlp::Signal;
+
+/// Starts all of it.
+pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>>, gate: &Arc<Gate>, built: &Built) {
+    for (_, _, component) in &plan.components {
+        if let Component::MemoryLimiter(config) = component
+            && let Ok(soft_limit) = config.soft_limit()
+        {
+            // What waits to be worked on may take a quarter of the memory.
+            gate.limit((soft_limit / 4) as usize);
+            tasks.spawn(config.watch(soft_limit, gate.clone()));
+        }
+    }
+    let Some(agent) = agent else { return };
+    tasks.spawn(tick(agent.clone()));
+    let routes = metric_routes(&built.routes);
+    if routes.iter().any(|route| route.pumps().next().is_some()) {
+        let interval = plan.agent().map(|config| config.metrics_interval).unwrap_or_default();
+        tasks.spawn(push_metrics(agent.clone(), routes, interval.0.0));
+    }
+}
+
+/// The routes that the agent connector feeds with metrics.
+pub fn metric_routes(routes: &[(super::plan::Pipeline, Arc<Route>)]) -> Vec<Arc<Route>> {
+    let of_metrics = |pipeline: &super::plan::Pipeline| pipeline.from_agent && pipeline.signal == Signal::Metrics;
+    routes.iter().filter(|(pipeline, _)| of_metrics(pipeline)).map(|(_, route)| route.clone()).collect()
+}
+
+async fn tick(agent: Arc<Connector>) {
+    let mut interval = tokio::time::interval(Connector::TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        agent.tick();
+    }
+}
+
+async fn push_metrics(agent: Arc<Connector>, routes: Vec<Arc<Route>>, interval: Duration) {
+    let mut interval = tokio::time::interval(interval.max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        send_metrics(&agent, &routes);
+    }
+}
+
+/// Sends the metrics as they stand to the exporters that are not scraped.
+pub fn send_metrics(agent: &Connector, routes: &[Arc<Route>]) {
+    let (families, since) = agent.metrics();
+    let batch = to_batch(&families, since, Timestamp::now());
+    if !batch.is_empty() {
+        routes.iter().for_each(|route| route.push_to_pumps(batch.clone()));
+    }
+}

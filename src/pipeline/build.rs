@@ -1,0 +1,202 @@
+//! Building: exporters behind their pumps, processors, and the routes between receivers and both.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::components::Component;
+use super::plan::{Pipeline, Plan};
+use super::route::{Exit, Route};
+use super::{Options, StartError};
+use crate::config::{ComponentId, Section};
+use crate::connector::Connector;
+use crate::export::prometheus::Prometheus;
+use crate::export::pump::{OnFull, QueueConfig, Settings};
+use crate::export::queue::Portion;
+use crate::export::{Exporter, Inlet, Pump, debug, file, otlp, retry};
+use crate::health::Health;
+use crate::otlp::{Limit, Signal};
+use crate::process::{Kind, Processor, attributes, batch, filter, redaction};
+
+/// What a plan's pipelines become.
+pub struct Built {
+    /// The pipelines with their routes, in the plan's order.
+    pub routes: Vec<(Pipeline, Arc<Route>)>,
+    /// The running exporters.
+    pub pumps: Vec<Pump>,
+    /// Those that are scraped.
+    pub prometheus: Vec<Arc<Prometheus>>,
+    /// Files that are written, for the banner.
+    pub files: Vec<std::path::PathBuf>,
+}
+
+/// Builds the pipelines of a plan.
+pub fn build(
+    plan: &Plan,
+    options: &Options,
+    agent: Option<&Arc<Connector>>,
+    health: &Health,
+) -> Result<Built, StartError> {
+    let mut builder = Builder { plan, options, health, inlets: Vec::new(), built: Built::empty(), scraped: Vec::new() };
+    for pipeline in &plan.pipelines {
+        let route = builder.route(pipeline, agent)?;
+        builder.built.routes.push((pipeline.clone(), Arc::new(route)));
+    }
+    Ok(builder.built)
+}
+
+struct Builder<'p> {
+    plan: &'p Plan,
+    options: &'p Options,
+    health: &'p Health,
+    /// Pumps by exporter and by what they carry.
+    inlets: Vec<(ComponentId, &'static str, Inlet)>,
+    scraped: Vec<(ComponentId, Arc<Prometheus>)>,
+    built: Built,
+}
+
+impl Builder<'_> {
+    fn route(&mut self, pipeline: &Pipeline, agent: Option<&Arc<Connector>>) -> Result<Route, StartError> {
+        let mut processors = Vec::new();
+        let mut batching = None;
+        for id in &pipeline.processors {
+            match self.plan.component(Section::Processors, id) {
+                Some(Component::Batch(config)) => batching = Some(*config),
+                Some(component) => processors.extend(self.processor(id, component, pipeline)?),
+                None => {}
+            }
+        }
+        let mut exits = Vec::new();
+        if let (true, Some(agent)) = (pipeline.to_agent, agent) {
+            exits.push(Exit::Agent(agent.clone()));
+        }
+        for id in &pipeline.exporters {
+            exits.extend(self.exit(id, pipeline, batching)?);
+        }
+        Ok(Route { signal: pipeline.signal, processors, exits })
+    }
+
+    fn processor(
+        &self,
+        id: &ComponentId,
+        component: &Component,
+        pipeline: &Pipeline,
+    ) -> Result<Option<Processor>, StartError> {
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        let kind = match component {
+            Component::Filter(config) => Kind::Filter(Box::new(filter::Filter::new(config).map_err(failed)?)),
+            Component::Attributes(config) => {
+                Kind::Attributes(Box::new(attributes::Attributes::new(config).map_err(failed)?))
+            }
+            Component::Redaction(config) => Kind::Redaction(redaction::Redaction::new(config).map_err(failed)?),
+            // The gate in front of the receivers does its work.
+            _ => return Ok(None),
+        };
+        Ok(Some(Processor::new(kind, &id.to_string(), &pipeline.id, self.health)))
+    }
+
+    fn exit(
+        &mut self,
+        id: &ComponentId,
+        pipeline: &Pipeline,
+        batching: Option<batch::Config>,
+    ) -> Result<Option<Exit>, StartError> {
+        let Some(component) = self.plan.component(Section::Exporters, id) else { return Ok(None) };
+        if let Component::Prometheus(config) = component {
+            let known = self.scraped.iter().find(|(known, _)| known == id).map(|(_, prometheus)| prometheus.clone());
+            let prometheus = known.unwrap_or_else(|| {
+                let prometheus = Arc::new(Prometheus::new(*config));
+                self.scraped.push((id.clone(), prometheus.clone()));
+                self.built.prometheus.push(prometheus.clone());
+                prometheus
+            });
+            return Ok(Some(Exit::Prometheus(prometheus)));
+        }
+        let carries = match component {
+            // One file or console has one writer, whatever it is given.
+            Component::File(_) | Component::Debug(_) => "all",
+            _ if pipeline.from_agent && pipeline.signal == Signal::Logs => "events",
+            _ => pipeline.signal.name(),
+        };
+        let known = self.inlets.iter().find(|(known, of, _)| known == id && *of == carries);
+        if let Some((_, _, inlet)) = known {
+            return Ok(Some(Exit::Pump(inlet.clone())));
+        }
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        let (settings, exporters) = exporter(component, &self.options.data_dir, batching).map_err(failed)?;
+        if let Some(Exporter::File(file)) = exporters.first() {
+            self.built.files.push(file.path().to_owned());
+        }
+        let pump = Pump::start(&id.to_string(), carries, settings, exporters, self.health);
+        let inlet = pump.inlet();
+        self.built.pumps.push(pump);
+        self.inlets.push((id.clone(), carries, inlet.clone()));
+        Ok(Some(Exit::Pump(inlet)))
+    }
+}
+
+/// An exporter and how it is pumped: as many of it as attempts may be under way at a time.
+fn exporter(
+    component: &Component,
+    data_dir: &Path,
+    batching: Option<batch::Config>,
+) -> Result<(Settings, Vec<Exporter>), String> {
+    match component {
+        Component::File(config) => {
+            let exporter = Exporter::File(file::FileExporter::new(config, data_dir));
+            // A disk that is full for a while comes back; nothing is given up before it does.
+            let retry = retry::Config {
+                initial_interval: crate::config::types::Span(Duration::from_secs(1)),
+                max_elapsed_time: crate::config::types::Span(Duration::ZERO),
+                ..retry::Config::default()
+            };
+            Ok((local(QueueConfig { num_consumers: 1, ..QueueConfig::default() }, retry), vec![exporter]))
+        }
+        Component::Debug(config) => {
+            let exporter = Exporter::Debug(debug::DebugExporter::new(config)?);
+            let queue = QueueConfig { num_consumers: 1, on_full: OnFull::Drop, ..QueueConfig::default() };
+            Ok((local(queue, retry::Config::default()), vec![exporter]))
+        }
+        Component::Otlp(config) => {
+            let resolved = config.resolve()?;
+            let one = |_| otlp::GrpcExporter::new(&resolved).map(Exporter::OtlpGrpc);
+            let exporters = (0..config.sending_queue.num_consumers).map(one).collect::<Result<_, _>>()?;
+            let remote = remote(config.sending_queue, config.retry_on_failure, config.timeout.0, batching);
+            Ok((remote, exporters))
+        }
+        Component::OtlpHttp(config) => {
+            let one = |_| otlp::HttpExporter::new(config).map(Exporter::OtlpHttp);
+            let exporters = (0..config.sending_queue.num_consumers).map(one).collect::<Result<_, _>>()?;
+            let remote = remote(config.sending_queue, config.retry_on_failure, config.timeout.0, batching);
+            Ok((remote, exporters))
+        }
+        _ => Err("this component is no exporter".into()),
+    }
+}
+
+/// What other receivers take in one request without complaint: some allow no more than 4 MiB.
+const PORTION: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
+
+fn local(queue: QueueConfig, retry: retry::Config) -> Settings {
+    Settings { queue, retry, timeout: Duration::from_secs(60), portion: PORTION, split: None }
+}
+
+fn remote(queue: QueueConfig, retry: retry::Config, timeout: Duration, batching: Option<batch::Config>) -> Settings {
+    let mut portion = PORTION;
+    let mut split = None;
+    if let Some(batch) = batching {
+        (portion.enough, portion.wait) = (batch.send_batch_size, batch.timeout.0);
+        portion.items = batch.send_batch_size.max(1);
+        if batch.send_batch_max_size > 0 {
+            portion.items = batch.send_batch_max_size;
+            split = Some(Limit { bytes: usize::MAX, items: batch.send_batch_max_size });
+        }
+    }
+    Settings { queue, retry, timeout, portion, split }
+}
+
+impl Built {
+    fn empty() -> Built {
+        Built { routes: Vec::new(), pumps: Vec::new(), prometheus: Vec::new(), files: Vec::new() }
+    }
+}

@@ -1,0 +1,194 @@
+//! What components there are, and what each is told by its configuration.
+
+use serde::Deserialize;
+
+use crate::config::types::Span;
+use crate::config::{ComponentId, Node, Problem, Section, read};
+use crate::derive::{self, Settings};
+use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::nearest::nearest;
+use crate::process::{attributes, batch, filter, memory_limiter, redaction};
+use crate::receive::otlp as otlp_receive;
+use crate::web;
+
+/// A component with its typed configuration.
+#[derive(Clone, Debug)]
+pub enum Component {
+    /// Receiver `otlp`.
+    OtlpReceiver(otlp_receive::Config),
+    /// Processor `memory_limiter`.
+    MemoryLimiter(memory_limiter::Config),
+    /// Processor `batch`.
+    Batch(batch::Config),
+    /// Processor `filter`.
+    Filter(Box<filter::Config>),
+    /// Processor `attributes`.
+    Attributes(attributes::Config),
+    /// Processor `redaction`.
+    Redaction(redaction::Config),
+    /// Connector `agent`.
+    Agent(AgentConfig),
+    /// Exporter `file`.
+    File(file::Config),
+    /// Exporter `debug`.
+    Debug(debug::Config),
+    /// Exporter `otlp`.
+    Otlp(otlp_export::GrpcConfig),
+    /// Exporter `otlphttp`.
+    OtlpHttp(otlp_export::HttpConfig),
+    /// Exporter `prometheus`.
+    Prometheus(prometheus::Config),
+    /// Extension `web`.
+    Web(web::Config),
+}
+
+/// The connector `agent`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentConfig {
+    /// Where the dimensions are found that no convention has a name for.
+    pub dimensions: Dimensions,
+    /// How often derived metrics go to exporters that are not scraped.
+    pub metrics_interval: Interval,
+    /// Spans kept in memory, of open and closed runs together.
+    pub max_spans: Option<usize>,
+    /// How long without a sign of life until open work counts as lost.
+    pub heartbeat_timeout: Option<Span>,
+    /// How long until a run whose root never came counts as lost.
+    pub idle_timeout: Option<Span>,
+}
+
+/// Attributes of spans or of their resources, in order of preference.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dimensions {
+    /// What the work is for.
+    pub feature: Vec<String>,
+    /// The task worked on.
+    pub task: Vec<String>,
+}
+
+/// An interval that is ten seconds unless said otherwise.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Interval(pub Span);
+
+impl Default for Interval {
+    fn default() -> Interval {
+        Interval(Span(std::time::Duration::from_secs(10)))
+    }
+}
+
+impl Default for Dimensions {
+    fn default() -> Dimensions {
+        let Settings { feature, task, .. } = Settings::default();
+        Dimensions { feature, task }
+    }
+}
+
+impl AgentConfig {
+    /// As the deriver wants it.
+    pub fn settings(&self, wants_events: bool) -> Settings {
+        let defaults = derive::Limits::default();
+        Settings {
+            feature: self.dimensions.feature.clone(),
+            task: self.dimensions.task.clone(),
+            limits: derive::Limits {
+                spans: self.max_spans.unwrap_or(defaults.spans),
+                heartbeat: self.heartbeat_timeout.map_or(defaults.heartbeat, |span| span.0),
+                idle: self.idle_timeout.map_or(defaults.idle, |span| span.0),
+                ..defaults
+            },
+            wants_events,
+        }
+    }
+}
+
+/// Reads the configuration of a component. What is wrong with it becomes a problem.
+pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut Vec<Problem>) -> Option<Component> {
+    let path = format!("{}.{id}", section.name());
+    let before = problems.len();
+    let component = match (section, id.kind.as_str()) {
+        (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
+        (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
+        (Section::Processors, "batch") => read(node, &path, problems).map(Component::Batch),
+        (Section::Processors, "filter") => read(node, &path, problems).map(Component::Filter),
+        (Section::Processors, "attributes") => read(node, &path, problems).map(Component::Attributes),
+        (Section::Processors, "redaction") => read(node, &path, problems).map(Component::Redaction),
+        (Section::Connectors, "agent") => read(node, &path, problems).map(Component::Agent),
+        (Section::Exporters, "file") => read(node, &path, problems).map(Component::File),
+        (Section::Exporters, "debug") => read(node, &path, problems).map(Component::Debug),
+        (Section::Exporters, "otlp" | "otlp_grpc") => read(node, &path, problems).map(Component::Otlp),
+        (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
+        (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
+        (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
+        (section, kind) => {
+            let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
+            let hint = match nearest(kind, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("there are {}", known.join(", ")),
+            };
+            let message = format!("`{kind}` is not among the {} of Spanlight; {hint}", section.name());
+            problems.push(Problem { place: node.place, path: path.clone(), message });
+            None
+        }
+    }?;
+    if let Err(message) = component.validate()
+        && problems.len() == before
+    {
+        problems.push(Problem { place: node.place, path, message });
+    }
+    Some(component)
+}
+
+impl Component {
+    /// Checks what the types alone do not.
+    fn validate(&self) -> Result<(), String> {
+        match self {
+            Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
+                Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
+            }
+            Component::MemoryLimiter(config) => config.soft_limit().map(drop),
+            Component::Batch(config) => config.validate(),
+            Component::Filter(config) => filter::Filter::new(config).map(drop),
+            Component::Attributes(config) => attributes::Attributes::new(config).map(drop),
+            Component::Redaction(config) => redaction::Redaction::new(config).map(drop),
+            Component::Debug(config) => debug::DebugExporter::new(config).map(drop),
+            Component::Otlp(config) => {
+                config.sending_queue.validate()?;
+                config.retry_on_failure.validate()?;
+                config.resolve().map(drop)
+            }
+            Component::OtlpHttp(config) => {
+                config.sending_queue.validate()?;
+                config.retry_on_failure.validate()?;
+                config.resolve()?;
+                config.urls().map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The components of a section, each with what it does in a sentence.
+pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
+    match section {
+        Section::Receivers => &[("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events")],
+        Section::Processors => &[
+            ("memory_limiter", "refuses requests while memory is short, before their bodies are read"),
+            ("batch", "lets exporters send more at a time"),
+            ("filter", "lets through what matches"),
+            ("attributes", "sets, removes and hashes attributes"),
+            ("redaction", "withholds content and secrets"),
+        ],
+        Section::Connectors => &[("agent", "runs, events, cost and metrics from spans and events")],
+        Section::Exporters => &[
+            ("file", "JSON lines, rotated daily"),
+            ("debug", "the console"),
+            ("otlp", "OTLP over gRPC"),
+            ("otlphttp", "OTLP over HTTP"),
+            ("prometheus", "metrics at /metrics of the web extension"),
+        ],
+        Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
+    }
+}

@@ -1,0 +1,137 @@
+//! The web endpoint's view of the pipelines.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+
+use super::build::Built;
+use super::plan::Pipeline;
+use super::route::Router;
+use crate::connector::Connector;
+use crate::derive::Settings;
+use crate::event::Timestamp;
+use crate::export::prometheus::{Format, Prometheus, render};
+use crate::flow::{Gate, SharedIntake};
+use crate::health::{About, Health, Reception, resident_memory};
+use crate::measure::{Family, Series};
+use crate::otlp::Signal;
+use crate::receive::events;
+use crate::web::{Hub, PostEvents, State};
+
+/// Puts together what the endpoint serves from.
+pub fn state(
+    agent: Option<&Arc<Connector>>,
+    hub: Arc<Hub>,
+    health: &Health,
+    built: &Built,
+    router: Arc<Router>,
+) -> State {
+    let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
+    State {
+        scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
+        unready: Box::new(unready(connector.clone(), built)),
+        post_events: post_events(router, Reception::new(health, "web", "http", "events")),
+        connector,
+        hub,
+    }
+}
+
+/// Our own health, what was derived, and what was received.
+fn scrape(
+    connector: Arc<Connector>,
+    health: Health,
+    built: &Built,
+) -> impl Fn(&str) -> (&'static str, String) + Send + Sync + use<> {
+    let prometheus: Vec<Arc<Prometheus>> = built.prometheus.clone();
+    for store in &prometheus {
+        show_left_out(&health, store);
+    }
+    let derived_too = built.routes.iter().any(|(pipeline, route)| {
+        let of_metrics = pipeline.from_agent && pipeline.signal == Signal::Metrics;
+        of_metrics && route.is_scraped()
+    });
+    move |accept| {
+        let format = Format::negotiate(accept);
+        let mut families = health.families();
+        if derived_too {
+            families.extend(connector.metrics().0.into_iter().map(of_this_scope));
+        }
+        families.extend(prometheus.iter().flat_map(|store| store.families(Timestamp::now())));
+        (format.content_type(), render(&families, format))
+    }
+}
+
+/// Says of every derived series that it is ours: emitters may send metrics of the same names.
+fn of_this_scope(mut family: Family) -> Family {
+    let scope = || ("otel_scope_name".into(), "spanlight".into());
+    family.series = family
+        .series
+        .into_iter()
+        .map(|Series { mut attributes, value }| {
+            attributes.push(scope());
+            Series { attributes, value }
+        })
+        .collect();
+    family
+}
+
+fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
+    for (reason, pick) in [
+        ("series_overflow", (|left_out| left_out.overflowed) as fn(crate::export::prometheus::LeftOut) -> u64),
+        ("conflicting_kind", |left_out| left_out.conflicting),
+        ("stale_point", |left_out| left_out.stale),
+    ] {
+        let store = store.clone();
+        let labels = [("component", "prometheus"), ("reason", reason)];
+        health.total(crate::health::DROPPED, &labels, move || pick(store.left_out()) as f64);
+    }
+}
+
+/// Time must pass, and exporters must not all be failing.
+fn unready(connector: Arc<Connector>, built: &Built) -> impl Fn() -> Option<String> + Send + Sync + use<> {
+    const STUCK: Duration = Duration::from_secs(5);
+    let ends_in_agent = built.routes.iter().any(|(pipeline, _): &(Pipeline, _)| pipeline.to_agent);
+    let dead: Vec<_> = built.pumps.iter().map(|pump| pump.liveness()).collect();
+    move || {
+        if ends_in_agent && connector.since_tick() > STUCK {
+            return Some("the agent connector is stuck".into());
+        }
+        dead.iter().find_map(|liveness| liveness.died())
+    }
+}
+
+fn post_events(router: Arc<Router>, reception: Reception) -> PostEvents {
+    let intake: SharedIntake = router;
+    Box::new(move |body: Bytes| {
+        let (intake, reception) = (intake.clone(), reception.clone());
+        Box::pin(async move {
+            match events::take(&body, &intake, &reception).await {
+                Ok(outcome) => (outcome.status(), outcome.to_json()),
+                Err(refused) => {
+                    reception.overloaded.add(1);
+                    let mut json = Vec::new();
+                    let mut object = crate::event::JsonObject::begin(&mut json);
+                    object.str("error", &refused.to_string());
+                    object.end();
+                    (axum::http::StatusCode::SERVICE_UNAVAILABLE, json)
+                }
+            }
+        })
+    })
+}
+
+/// What the process itself takes.
+pub fn show_process(health: &Health, gate: &Arc<Gate>) {
+    const MEMORY: About =
+        About { name: "spanlight.process.memory", unit: "By", help: "Resident memory of the process." };
+    const UPTIME: About =
+        About { name: "spanlight.process.uptime", unit: "s", help: "Time since the process started." };
+    const IN_FLIGHT: About =
+        About { name: "spanlight.receiver.in_flight", unit: "By", help: "Bytes of requests in memory." };
+    let started = Instant::now();
+    health.gauge(MEMORY, &[], || resident_memory().unwrap_or(0) as f64);
+    health.total(UPTIME, &[], move || started.elapsed().as_secs_f64());
+    let gate = gate.clone();
+    health.gauge(IN_FLIGHT, &[], move || gate.in_flight() as f64);
+}

@@ -1,0 +1,164 @@
+//! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
+
+use super::components::{AgentConfig, Component, component};
+use crate::config::{ComponentId, Config, Place, Problem, Section};
+use crate::otlp::Signal;
+use crate::web;
+
+/// What is to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The pipelines, in the configuration's order.
+    pub pipelines: Vec<Pipeline>,
+    /// Components by section and id; only those that are used.
+    pub components: Vec<(Section, ComponentId, Component)>,
+    /// What does not stop anything, but is worth saying.
+    pub warnings: Vec<Problem>,
+}
+
+/// One pipeline of components that exist and fit together.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// Its id.
+    pub id: String,
+    /// What it carries.
+    pub signal: Signal,
+    /// Receivers that feed it.
+    pub receivers: Vec<ComponentId>,
+    /// Whether the agent connector feeds it: with events as logs, with metrics as metrics.
+    pub from_agent: bool,
+    /// What changes it on its way.
+    pub processors: Vec<ComponentId>,
+    /// Exporters it ends in.
+    pub exporters: Vec<ComponentId>,
+    /// Whether it ends in the agent connector.
+    pub to_agent: bool,
+}
+
+impl Plan {
+    /// A component that is used.
+    pub fn component(&self, section: Section, id: &ComponentId) -> Option<&Component> {
+        let mut components = self.components.iter();
+        components.find(|(of, known, _)| *of == section && known == id).map(|(_, _, component)| component)
+    }
+
+    /// The agent connector's configuration.
+    pub fn agent(&self) -> Option<&AgentConfig> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Agent(config) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// The web extension's configuration.
+    pub fn web(&self) -> Option<&web::Config> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Web(config) => Some(config),
+            _ => None,
+        })
+    }
+}
+
+/// Checks a configuration and makes a plan of it.
+pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    let mut components = Vec::new();
+    for (section, id, node) in &config.components {
+        let component = component(*section, id, node, &mut problems);
+        if is_used(config, *section, id) {
+            components.extend(component.map(|component| (*section, id.clone(), component)));
+        } else {
+            let message = format!("`{id}` is configured but not used by any pipeline or in service.extensions");
+            warnings.push(Problem { place: node.place, path: section.name().into(), message });
+        }
+    }
+    let pipelines: Vec<Pipeline> = config.service.pipelines.iter().map(|p| pipeline(config, p)).collect();
+    for (pipeline, source) in pipelines.iter().zip(&config.service.pipelines) {
+        check(pipeline, source.place, &components, &mut problems);
+    }
+    check_agent(config, &pipelines, &mut problems, &mut warnings);
+    if problems.is_empty() { Ok(Plan { pipelines, components, warnings }) } else { Err(problems) }
+}
+
+fn is_used(config: &Config, section: Section, id: &ComponentId) -> bool {
+    let service = &config.service;
+    let mentions = |list: &[(ComponentId, Place)]| list.iter().any(|(mentioned, _)| mentioned == id);
+    match section {
+        Section::Receivers => service.pipelines.iter().any(|pipeline| mentions(&pipeline.receivers)),
+        Section::Processors => service.pipelines.iter().any(|pipeline| mentions(&pipeline.processors)),
+        Section::Exporters => service.pipelines.iter().any(|pipeline| mentions(&pipeline.exporters)),
+        Section::Connectors => {
+            service.pipelines.iter().any(|pipeline| mentions(&pipeline.receivers) || mentions(&pipeline.exporters))
+        }
+        Section::Extensions => mentions(&service.extensions),
+    }
+}
+
+fn pipeline(config: &Config, source: &crate::config::Pipeline) -> Pipeline {
+    let is_connector = |id: &ComponentId| config.component(Section::Connectors, id).is_some();
+    let plain = |list: &[(ComponentId, Place)]| -> Vec<ComponentId> {
+        list.iter().map(|(id, _)| id.clone()).filter(|id| !is_connector(id)).collect()
+    };
+    Pipeline {
+        id: source.id.clone(),
+        signal: source.signal,
+        receivers: plain(&source.receivers),
+        from_agent: source.receivers.iter().any(|(id, _)| is_connector(id)),
+        processors: plain(&source.processors),
+        exporters: plain(&source.exporters),
+        to_agent: source.exporters.iter().any(|(id, _)| is_connector(id)),
+    }
+}
+
+/// What cannot be in a pipeline of its kind.
+fn check(
+    pipeline: &Pipeline,
+    place: Place,
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+) {
+    let mut problem = |message: String| {
+        problems.push(Problem { place, path: format!("service.pipelines.{}", pipeline.id), message });
+    };
+    let find = |section: Section, id: &ComponentId| {
+        components.iter().find(|(of, known, _)| *of == section && known == id).map(|(_, _, component)| component)
+    };
+    if pipeline.from_agent && pipeline.signal == Signal::Traces {
+        problem("the connector `agent` gives events (logs) and metrics, not traces".into());
+    }
+    if pipeline.from_agent && pipeline.to_agent {
+        problem("this pipeline leads from the connector `agent` back into it".into());
+    }
+    if pipeline.to_agent && pipeline.signal == Signal::Metrics {
+        problem("the connector `agent` takes traces and logs, not metrics".into());
+    }
+    for id in &pipeline.exporters {
+        if let (Some(Component::Prometheus(_)), Signal::Traces | Signal::Logs) =
+            (find(Section::Exporters, id), pipeline.signal)
+        {
+            problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
+        }
+    }
+    for id in &pipeline.processors {
+        let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::Attributes(_)), true) = (find(Section::Processors, id), of_events) {
+            problem(format!("`{id}` changes telemetry; the events of the connector `agent` have no attributes"));
+        }
+    }
+}
+
+/// There is one core, so there is one connector.
+fn check_agent(config: &Config, pipelines: &[Pipeline], problems: &mut Vec<Problem>, warnings: &mut Vec<Problem>) {
+    let connectors: Vec<_> =
+        config.components.iter().filter(|(section, _, _)| *section == Section::Connectors).collect();
+    if let [_, (_, second, node), ..] = connectors.as_slice() {
+        let message = format!("`{second}` is a second `agent`; one serves all pipelines");
+        problems.push(Problem { place: node.place, path: "connectors".into(), message });
+    }
+    let (fed, read) = (pipelines.iter().any(|p| p.to_agent), pipelines.iter().any(|p| p.from_agent));
+    if let (Some((_, id, node)), true) = (connectors.first(), read && !fed) {
+        let message = format!("`{id}` feeds a pipeline, but no pipeline ends in it: nothing will come");
+        warnings.push(Problem { place: node.place, path: "connectors".into(), message });
+    }
+}

@@ -1,0 +1,159 @@
+//! Routes: how a batch goes from a receiver through its pipelines.
+
+use std::sync::Arc;
+
+use crate::connector::Connector;
+use crate::event::{Event, Timestamp};
+use crate::export::prometheus::Prometheus;
+use crate::export::{Inlet, Load};
+use crate::flow::{Acknowledged, Intake, Refused, SharedRecord};
+use crate::otlp::{Batch, Signal};
+use crate::process::Processor;
+
+/// One pipeline, from behind its receivers to its ends.
+pub struct Route {
+    /// What it carries.
+    pub signal: Signal,
+    /// What changes it on its way.
+    pub processors: Vec<Processor>,
+    /// Where it ends.
+    pub exits: Vec<Exit>,
+}
+
+/// An end of a pipeline.
+pub enum Exit {
+    /// The agent connector.
+    Agent(Arc<Connector>),
+    /// An exporter.
+    Pump(Inlet),
+    /// Metrics for scraping.
+    Prometheus(Arc<Prometheus>),
+}
+
+/// What one receiver feeds.
+pub struct Router {
+    /// The pipelines that name it.
+    pub routes: Vec<Arc<Route>>,
+    /// Exporters of events, which fill up with whatever the agent connector makes of the input.
+    pub event_pumps: Vec<Inlet>,
+    /// The agent connector, for events that come as JSON.
+    pub agent: Option<Arc<Connector>>,
+}
+
+impl Route {
+    /// Waits for room in the exporters' queues.
+    async fn room(&self) -> Result<(), Refused> {
+        for exit in &self.exits {
+            if let Exit::Pump(pump) = exit {
+                pump.room().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a batch to all ends.
+    pub fn push(&self, batch: Batch) {
+        let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
+        let Some(batch) = processed else { return };
+        for exit in &self.exits {
+            match exit {
+                Exit::Agent(agent) => agent.batch(&batch),
+                Exit::Pump(pump) => pump.send(Load::Batches(vec![batch.clone()])),
+                Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
+            }
+        }
+    }
+
+    /// Sends events of the agent connector to all ends.
+    pub fn push_events(&self, records: &[SharedRecord]) {
+        let records: Vec<SharedRecord> = match self.processors.as_slice() {
+            [] => records.to_vec(),
+            processors => records.iter().filter_map(|record| process_event(processors, record)).collect(),
+        };
+        if records.is_empty() {
+            return;
+        }
+        for exit in &self.exits {
+            if let Exit::Pump(pump) = exit {
+                pump.send(Load::Events(records.clone()));
+            }
+        }
+    }
+
+    /// Sends a batch that is scraped elsewhere to the exporters only.
+    pub fn push_to_pumps(&self, batch: Batch) {
+        let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
+        if let Some(batch) = processed {
+            self.pumps().for_each(|pump| pump.send(Load::Batches(vec![batch.clone()])));
+        }
+    }
+
+    /// Whether it ends in metrics for scraping.
+    pub fn is_scraped(&self) -> bool {
+        self.exits.iter().any(|exit| matches!(exit, Exit::Prometheus(_)))
+    }
+
+    /// The exporters it ends in.
+    pub fn pumps(&self) -> impl Iterator<Item = &Inlet> {
+        self.exits.iter().filter_map(|exit| match exit {
+            Exit::Pump(pump) => Some(pump),
+            Exit::Agent(_) | Exit::Prometheus(_) => None,
+        })
+    }
+
+    fn ends_in_agent(&self) -> bool {
+        self.exits.iter().any(|exit| matches!(exit, Exit::Agent(_)))
+    }
+}
+
+fn process_event(processors: &[Processor], record: &SharedRecord) -> Option<SharedRecord> {
+    let mut event: Event = processors.first()?.event(record.event())?;
+    for processor in &processors[1..] {
+        event = processor.event(&event)?;
+    }
+    // An event that came through unchanged keeps the JSON that others may have written already.
+    let unchanged = event == *record.event();
+    Some(if unchanged { record.clone() } else { Arc::new(crate::flow::Record::new(event)) })
+}
+
+impl Intake for Router {
+    fn takes(&self, signal: Signal) -> bool {
+        self.routes.iter().any(|route| route.signal == signal)
+    }
+
+    fn batch(&self, batch: Batch) -> Acknowledged<'_> {
+        Box::pin(async move {
+            let routes = || self.routes.iter().filter(|route| route.signal == batch.signal());
+            // Room first, everywhere: what is refused must not have gone anywhere.
+            for route in routes() {
+                route.room().await?;
+            }
+            if routes().any(|route| route.ends_in_agent()) {
+                self.room_for_events().await?;
+            }
+            for route in routes() {
+                route.push(batch.clone());
+            }
+            Ok(())
+        })
+    }
+
+    fn events(&self, events: Vec<Event>) -> Acknowledged<'_> {
+        Box::pin(async move {
+            self.room_for_events().await?;
+            if let Some(agent) = &self.agent {
+                agent.events(events);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Router {
+    async fn room_for_events(&self) -> Result<(), Refused> {
+        for pump in &self.event_pumps {
+            pump.room().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! A running collector, and its end: sources first, then what is on its way.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::background::{metric_routes, send_metrics};
+use super::plan::Pipeline;
+use super::route::Route;
+use crate::connector::Connector;
+use crate::derive::cost::By;
+use crate::export::{Left, Pump};
+use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
+use crate::receive::otlp::Serving;
+
+/// A running collector.
+pub struct Running {
+    pub(super) addresses: Addresses,
+    pub(super) agent: Option<Arc<Connector>>,
+    pub(super) health: Health,
+    pub(super) serving: Vec<Serving>,
+    pub(super) pumps: Vec<Pump>,
+    pub(super) routes: Vec<(Pipeline, Arc<Route>)>,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) stop_web: CancellationToken,
+    pub(super) started: Instant,
+}
+
+/// Where the collector can be reached, and where it writes.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// Receivers: transport and address.
+    pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// The web endpoint.
+    pub web: Option<SocketAddr>,
+    /// Files of events and telemetry.
+    pub files: Vec<PathBuf>,
+}
+
+/// What there is to say of the moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// Items accepted so far.
+    pub accepted: u64,
+    /// Requests and items refused so far.
+    pub refused: u64,
+    /// Items dropped or given up so far, duplicates aside.
+    pub dropped: u64,
+    /// Runs in memory that are not over.
+    pub running: usize,
+    /// Calls of models.
+    pub llm_calls: u64,
+    /// Calls of tools.
+    pub tool_calls: u64,
+    /// US dollars, as far as prices are known.
+    pub cost_usd: Option<f64>,
+    /// Calls without a known price.
+    pub unpriced_calls: u64,
+}
+
+/// What became of everything, at the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// The last status.
+    pub status: Status,
+    /// What exporters did not deliver.
+    pub left: Vec<Left>,
+    /// How long the collector ran.
+    pub ran_for: Duration,
+}
+
+impl Running {
+    /// How long connections may take to end.
+    const STOP_SOURCES: Duration = Duration::from_secs(5);
+
+    /// Where the collector can be reached.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// What there is to say right now.
+    pub fn status(&self) -> Status {
+        let dropped: u64 = self.health.sum(DROPPED.name, &[]) + self.health.sum(FAILED.name, &[]);
+        let duplicates: u64 = ["duplicate_span", "duplicate_event", "filtered"]
+            .iter()
+            .map(|reason| self.health.sum(DROPPED.name, &[("reason", reason)]))
+            .sum();
+        let mut status = Status {
+            accepted: self.health.sum(ACCEPTED.name, &[]),
+            refused: self.health.sum(REFUSED.name, &[]),
+            dropped: dropped.saturating_sub(duplicates),
+            ..Status::default()
+        };
+        if let Some(agent) = &self.agent {
+            let (totals, running) =
+                agent.read(|core| (core.deriver.ledger(By::Day, None).totals, core.deriver.running()));
+            status.running = running;
+            status.llm_calls = totals.llm_calls + totals.llm_failed;
+            status.tool_calls = totals.tool_calls;
+            status.cost_usd = totals.cost_usd;
+            status.unpriced_calls = totals.unpriced_calls;
+        }
+        status
+    }
+
+    /// Stops sources, drains what is on its way until `patience` ends, and says what was left.
+    pub async fn stop(mut self, patience: Duration) -> Report {
+        let sources = self.serving.drain(..).map(|serving| serving.stop(Running::STOP_SOURCES.min(patience)));
+        futures_util::future::join_all(sources).await;
+        if let Some(agent) = &self.agent {
+            agent.finish();
+            send_metrics(agent, &metric_routes(&self.routes));
+        }
+        let status = self.status();
+        let deadline = tokio::time::Instant::now() + patience;
+        let drains = self.pumps.drain(..).map(|pump| pump.drain(deadline));
+        let left = futures_util::future::join_all(drains).await;
+        self.stop_web.cancel();
+        self.tasks.shutdown().await;
+        Report {
+            status,
+            left: left.into_iter().filter(|left| left.items > 0).collect(),
+            ran_for: self.started.elapsed(),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Starting: from a plan to a running collector. All ports are bound before anything is taken.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::build::{Built, build};
+use super::components::{AgentConfig, Component};
+use super::plan::{Pipeline, Plan};
+use super::route::{Route, Router};
+use super::run::{Addresses, Running};
+use super::{Options, background, endpoint};
+use crate::config::types::Listen;
+use crate::config::{ComponentId, Section};
+use crate::connector::{Connector, EventSink};
+use crate::flow::Gate;
+use crate::health::Health;
+use crate::otlp::Signal;
+use crate::receive::otlp::{self, Service, Serving};
+use crate::web::{self, Hub};
+
+/// Why nothing runs.
+#[derive(Debug)]
+pub enum StartError {
+    /// A port cannot be had.
+    Bind {
+        /// Which.
+        address: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// A port would be open to other machines, and nobody said that this is meant.
+    Exposed {
+        /// Which.
+        address: String,
+    },
+    /// A component cannot be made.
+    Component {
+        /// Which.
+        id: String,
+        /// Why.
+        message: String,
+    },
+}
+
+/// Starts everything that the plan names.
+pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError> {
+    let health = Health::default();
+    let gate = Arc::new(Gate::new());
+    let receivers = bind_receivers(&plan, options).await?;
+    let web = match plan.web() {
+        Some(config) => Some((config.clone(), bind(&config.endpoint, options).await?)),
+        None => None,
+    };
+    let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
+    let agent = agent(&plan, recent_events);
+    let built = build(&plan, options, agent.as_ref(), &health)?;
+    let hub = Arc::new(Hub::new(recent_events));
+    if let Some(agent) = &agent {
+        agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
+        agent.show(&health);
+    }
+    let mut tasks = JoinSet::new();
+    background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
+    let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
+    let mut serving = Vec::new();
+    for receiver in receivers {
+        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent.as_ref()));
+        addresses.receivers.push((receiver.transport, receiver.address));
+        serving.push(receiver.serve(router, gate.clone(), &health));
+    }
+    let stop_web = CancellationToken::new();
+    if let Some((_, listener)) = web {
+        addresses.web = listener.local_addr().ok();
+        let router = Arc::new(router(&built.routes, None, agent.as_ref()));
+        let state = endpoint::state(agent.as_ref(), hub, &health, &built, router);
+        let stop = stop_web.clone();
+        tasks.spawn(async move {
+            if let Err(error) = web::serve(listener, Arc::new(state), stop).await {
+                crate::report::error(&format!("the web endpoint ended: {error}"));
+            }
+        });
+    }
+    endpoint::show_process(&health, &gate);
+    let Built { pumps, routes, .. } = built;
+    Ok(Running { addresses, agent, health, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+}
+
+/// A receiver's bound port.
+struct BoundReceiver {
+    id: ComponentId,
+    transport: &'static str,
+    address: SocketAddr,
+    listener: TcpListener,
+    config: otlp::Config,
+}
+
+impl BoundReceiver {
+    fn serve(self, router: Arc<Router>, gate: Arc<Gate>, health: &Health) -> Serving {
+        let (limit, streams) = match (self.transport, &self.config.protocols) {
+            ("grpc", otlp::config::Protocols { grpc: Some(grpc), .. }) => {
+                (grpc.max_recv_msg_size_mib << 20, grpc.max_concurrent_streams)
+            }
+            (_, protocols) => {
+                let http = protocols.http.as_ref().map(|http| http.max_request_body_size);
+                (http.unwrap_or(otlp::config::MAX_MESSAGE), otlp::config::Grpc::default().max_concurrent_streams)
+            }
+        };
+        let mut service = Service::new(&self.id.to_string(), self.transport, router, gate, limit, health);
+        if let Some(http) = &self.config.protocols.http {
+            service = service.with_http(http);
+        }
+        otlp::Listener::new(self.listener, service, streams).serve()
+    }
+}
+
+async fn bind_receivers(plan: &Plan, options: &Options) -> Result<Vec<BoundReceiver>, StartError> {
+    let mut bound = Vec::new();
+    for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
+        let Component::OtlpReceiver(config) = component else { continue };
+        let grpc = config.protocols.grpc.as_ref().map(|grpc| ("grpc", &grpc.endpoint));
+        let http = config.protocols.http.as_ref().map(|http| ("http", &http.endpoint));
+        for (transport, endpoint) in [grpc, http].into_iter().flatten() {
+            let listener = bind(endpoint, options).await?;
+            let address = listener.local_addr().unwrap_or(endpoint.address);
+            bound.push(BoundReceiver { id: id.clone(), transport, address, listener, config: config.clone() });
+        }
+    }
+    Ok(bound)
+}
+
+async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, StartError> {
+    if !endpoint.is_loopback() && !options.insecure_bind {
+        return Err(StartError::Exposed { address: endpoint.text.clone() });
+    }
+    let failed = |error| StartError::Bind { address: endpoint.text.clone(), error };
+    TcpListener::bind(endpoint.address).await.map_err(failed)
+}
+
+/// The agent connector, if any pipeline or the web endpoint needs it. Events are built only if somebody wants
+/// them.
+fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
+    let has_web = plan.web().is_some();
+    if !has_web && !plan.pipelines.iter().any(|pipeline| pipeline.to_agent) {
+        return None;
+    }
+    let default = AgentConfig::default();
+    let config = plan.agent().unwrap_or(&default);
+    let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
+    let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
+    Some(Arc::new(Connector::new(config.settings(wants_events))))
+}
+
+fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {
+    let mut sinks: Vec<EventSink> = Vec::new();
+    if recent_events > 0 {
+        let hub = hub.clone();
+        sinks.push(Box::new(move |records| hub.publish(records)));
+    }
+    for (_, route) in routes.iter().filter(|(pipeline, _)| pipeline.from_agent && pipeline.signal == Signal::Logs) {
+        let route = route.clone();
+        sinks.push(Box::new(move |records| route.push_events(records)));
+    }
+    sinks
+}
+
+/// What a receiver feeds; without one, only the agent connector.
+fn router(routes: &[(Pipeline, Arc<Route>)], receiver: Option<&ComponentId>, agent: Option<&Arc<Connector>>) -> Router {
+    let feeds = |pipeline: &Pipeline| receiver.is_some_and(|id| pipeline.receivers.contains(id));
+    let of_events = routes.iter().filter(|(pipeline, _)| pipeline.from_agent && pipeline.signal == Signal::Logs);
+    Router {
+        routes: routes.iter().filter(|(pipeline, _)| feeds(pipeline)).map(|(_, route)| route.clone()).collect(),
+        event_pumps: of_events.flat_map(|(_, route)| route.pumps().cloned()).collect(),
+        agent: agent.cloned(),
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Bind { address, error } if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{address} is in use; another collector may be running. Choose another port in the configuration or \
+                 with --set"
+            ),
+            StartError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Exposed { address } => write!(
+                f,
+                "{address} would be open to other machines without authentication; if that is meant, add \
+                 --insecure-bind"
+            ),
+            StartError::Component { id, message } => write!(f, "{id}: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,317 @@
+//! The HTTP API: what a client may ask, checked, and what it is answered.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{Shared, json};
+use crate::derive::RunSummary;
+use crate::derive::cost::{By, parse_window};
+use crate::event::{Filter, Timestamp};
+use crate::measure::Dimension;
+use crate::nearest::nearest;
+
+/// `GET /`
+pub async fn welcome() -> &'static str {
+    "Spanlight is running.\n\n\
+     /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
+     /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all\n\
+     /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
+     /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
+     /metrics                for Prometheus\n\
+     /healthz /readyz        whether the process lives, and whether its pipelines move\n\
+     POST /v1/events         events as JSON\n"
+}
+
+/// `GET /healthz`: the process answers.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the pipelines really move.
+pub async fn readyz(state: Shared) -> Response {
+    match (state.unready)() {
+        None => "ready\n".into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
+    }
+}
+
+/// `GET /metrics`
+pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let (content_type, text) = (state.scrape)(accept);
+    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+}
+
+/// `POST /v1/events`
+pub async fn post_events(state: Shared, body: Bytes) -> Response {
+    let (status, body) = (state.post_events)(body).await;
+    answer(status, body)
+}
+
+/// `GET /api/v1/ledger`
+pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let by = query.take("by").unwrap_or_else(|| "model".into());
+    let Some(by) = By::parse(&by) else {
+        return bad(&format!("`by={by}` is not one of {}", By::WORDS.join(", ")));
+    };
+    let window = query.take("window").unwrap_or_else(|| "all".into());
+    let since = match parse_window(&window) {
+        Ok(window) => window.map(|window| Timestamp::now().minus(window)),
+        Err(message) => return bad(&message),
+    };
+    if let Some(answer) = query.unknown(&["by", "window"]) {
+        return answer;
+    }
+    let (report, provisional) =
+        state.connector.read(|core| (core.deriver.ledger(by, since), core.deriver.is_provisional()));
+    ok(json::ledger(by, &window, &report, provisional))
+}
+
+/// `GET /api/v1/metrics`
+pub async fn summary(state: Shared, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let window = query.take("window").unwrap_or_else(|| "1h".into());
+    let duration = match parse_window(&window) {
+        Ok(duration) => duration.unwrap_or(Duration::from_secs(24 * 3600)),
+        Err(message) => return bad(&message),
+    };
+    let by = match query.take("by") {
+        None => None,
+        Some(by) => match Dimension::parse(&by) {
+            Some(by) => Some(by),
+            None => return bad(&format!("`by={by}` is not one of agent, feature, model, tool")),
+        },
+    };
+    if let Some(answer) = query.unknown(&["by", "window"]) {
+        return answer;
+    }
+    let now = Timestamp::now();
+    let (total, rows) = state.connector.read(|core| {
+        let rows = by.map(|by| core.measure.summary_by(by, duration, now));
+        (core.measure.summary(duration, now), rows.unwrap_or_default())
+    });
+    ok(json::summary(&window, &total, &rows))
+}
+
+/// `GET /api/v1/runs`
+pub async fn runs(state: Shared, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let limit = match query.take_number("limit", 50, 1000) {
+        Ok(limit) => limit,
+        Err(message) => return bad(&message),
+    };
+    let cursor = query.take("cursor");
+    let filter = match RunFilter::parse(query, Timestamp::now()) {
+        Ok(filter) => filter,
+        Err(message) => return bad(&message),
+    };
+    let mut found = state.connector.read(|core| core.deriver.summaries(|run| filter.accepts(run)));
+    if let Some(cursor) = cursor {
+        let at = found.iter().position(|run| *run.id == *cursor).map_or(0, |at| at + 1);
+        found.drain(..at);
+    }
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|run| run.id.to_string());
+    ok(json::runs(&found, next))
+}
+
+/// `GET /api/v1/runs/{id}`
+pub async fn run(state: Shared, Path(id): Path<String>) -> Response {
+    match state.connector.read(|core| core.deriver.tree(&id)) {
+        Some(tree) => ok(json::run(&tree)),
+        None => no_run(&id),
+    }
+}
+
+/// `GET /api/v1/runs/{id}/ledger`
+pub async fn run_ledger(state: Shared, Path(id): Path<String>) -> Response {
+    match state.connector.read(|core| core.deriver.calls(&id)) {
+        Some(calls) => ok(json::run_ledger(&id, &calls)),
+        None => no_run(&id),
+    }
+}
+
+/// `GET /api/v1/runs/{id}/events`
+pub async fn run_events(state: Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    query.0.push(("execution".into(), id));
+    page(&state, query)
+}
+
+/// `GET /api/v1/events`
+pub async fn events(state: Shared, RawQuery(query): RawQuery) -> Response {
+    page(&state, Query::parse(query.as_deref()))
+}
+
+fn page(state: &Shared, mut query: Query) -> Response {
+    let numbers =
+        query.take_number("from", 0, usize::MAX).and_then(|from| Ok((from, query.take_number("limit", 100, 1000)?)));
+    let (from, limit) = match numbers {
+        Ok(numbers) => numbers,
+        Err(message) => return bad(&message),
+    };
+    match Filter::from_pairs(query.pairs(), Timestamp::now()) {
+        Ok(filter) => ok(json::events(state.hub.epoch(), &state.hub.read(from as u64, limit, &filter))),
+        Err(error) => bad(&error.to_string()),
+    }
+}
+
+/// Everything else.
+pub async fn not_found(uri: Uri) -> Response {
+    refuse(StatusCode::NOT_FOUND, &format!("there is no {}; GET / lists what there is", uri.path()))
+}
+
+/// Which runs a client wants to see: those of event filters that make sense for runs.
+#[derive(Debug, Default)]
+struct RunFilter {
+    statuses: Vec<String>,
+    agents: Vec<String>,
+    features: Vec<String>,
+    tasks: Vec<String>,
+    conversations: Vec<String>,
+    users: Vec<String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    text: Option<String>,
+}
+
+impl RunFilter {
+    const FIELDS: &'static [&'static str] =
+        &["status", "agent", "feature", "task", "conversation", "user", "since", "until", "q", "limit", "cursor"];
+
+    fn parse(query: Query, now: Timestamp) -> Result<RunFilter, String> {
+        let time = |value: &str| {
+            let ago = crate::duration::parse(value).ok().map(|ago| now.minus(ago));
+            ago.or_else(|| Timestamp::parse(value))
+                .ok_or_else(|| format!("`{value}` is neither RFC 3339 nor a duration"))
+        };
+        let mut filter = RunFilter::default();
+        for (field, value) in query.0 {
+            match field.as_str() {
+                "status" => filter.statuses.push(value),
+                "agent" => filter.agents.push(value),
+                "feature" => filter.features.push(value),
+                "task" => filter.tasks.push(value),
+                "conversation" => filter.conversations.push(value),
+                "user" => filter.users.push(value),
+                "since" => filter.since = Some(time(&value)?),
+                "until" => filter.until = Some(time(&value)?),
+                "q" => filter.text = Some(value.to_lowercase()),
+                unknown => return Err(unknown_parameter(unknown, RunFilter::FIELDS)),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn accepts(&self, run: &RunSummary) -> bool {
+        let one = |wanted: &[String], value: Option<&str>| {
+            wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
+        };
+        let names = || {
+            let agents = run.agents.iter().map(|agent| agent.to_lowercase());
+            agents.chain([run.name.to_lowercase(), run.id.to_string()])
+        };
+        one(&self.statuses, Some(run.status.as_str()))
+            && (self.agents.is_empty() || run.agents.iter().any(|agent| one(&self.agents, Some(agent))))
+            && one(&self.features, run.feature.as_deref())
+            && one(&self.tasks, run.task_id.as_deref())
+            && one(&self.conversations, run.conversation_id.as_deref())
+            && one(&self.users, run.user_id.as_deref())
+            && self.since.is_none_or(|since| run.started_at >= since)
+            && self.until.is_none_or(|until| run.started_at < until)
+            && self.text.as_deref().is_none_or(|text| names().any(|name| name.contains(text)))
+    }
+}
+
+/// A query string, read once.
+#[derive(Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Of the part of a URL behind the question mark.
+    pub fn parse(query: Option<&str>) -> Query {
+        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let decode = |text: &str| percent_decode(&text.replace('+', " "));
+        Query(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(key, value)| (decode(key), decode(value)))
+                .collect(),
+        )
+    }
+
+    /// Takes a parameter out.
+    pub fn take(&mut self, key: &str) -> Option<String> {
+        let at = self.0.iter().position(|(known, _)| known == key)?;
+        Some(self.0.remove(at).1)
+    }
+
+    fn take_number(&mut self, key: &str, default: usize, most: usize) -> Result<usize, String> {
+        let Some(text) = self.take(key) else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| *number <= most);
+        number.ok_or_else(|| format!("`{key}={text}` is no number up to {most}"))
+    }
+
+    /// What is left.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The answer to a request with parameters that nobody asked for.
+    fn unknown(&self, known: &[&'static str]) -> Option<Response> {
+        self.0.first().map(|(key, _)| bad(&unknown_parameter(key, known)))
+    }
+}
+
+fn unknown_parameter(key: &str, known: &[&'static str]) -> String {
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => format!("there is no parameter `{key}`; did you mean `{meant}`?"),
+        None => format!("there is no parameter `{key}`; there are {}", known.join(", ")),
+    }
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|_| *byte == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn no_run(id: &str) -> Response {
+    refuse(StatusCode::NOT_FOUND, &format!("there is no run `{id}` in memory; GET /api/v1/runs lists them"))
+}
+
+fn bad(message: &str) -> Response {
+    refuse(StatusCode::BAD_REQUEST, message)
+}
+
+/// An answer that says what is wrong.
+pub fn refuse(status: StatusCode, message: &str) -> Response {
+    answer(status, json::error(message))
+}
+
+fn ok(body: Vec<u8>) -> Response {
+    answer(StatusCode::OK, body)
+}
+
+fn answer(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

@@ -1,0 +1,204 @@
+//! What the API answers, as JSON.
+
+use crate::derive::cost::{By, Report};
+use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
+use crate::dialect::Usage;
+use crate::event::{JsonObject, Timestamp, push_str};
+use crate::flow::SharedRecord;
+use crate::measure::{Summary, SummaryRow};
+use crate::web::Page;
+
+/// `{"error": …}`
+pub fn error(message: &str) -> Vec<u8> {
+    object(|object| object.str("error", message))
+}
+
+/// The ledger.
+pub fn ledger(by: By, window: &str, report: &Report, provisional: bool) -> Vec<u8> {
+    object(|object| {
+        object.display("by", by);
+        object.str("window", window);
+        object.bool("provisional", provisional);
+        let mut totals = JsonObject::begin(object.key("totals"));
+        report.totals.write(&mut totals);
+        totals.end();
+        list(object.key("rows"), &report.rows, |out, row| {
+            let mut entry = JsonObject::begin(out);
+            entry.str("key", &row.key);
+            row.figures.write(&mut entry);
+            entry.end();
+        });
+    })
+}
+
+/// The summary, in total and broken down.
+pub fn summary(window: &str, summary: &Summary, rows: &[SummaryRow]) -> Vec<u8> {
+    object(|object| {
+        object.str("window", window);
+        let mut total = JsonObject::begin(object.key("summary"));
+        summary.write(&mut total);
+        total.end();
+        list(object.key("rows"), rows, |out, row| {
+            let mut entry = JsonObject::begin(out);
+            entry.str("key", &row.key);
+            row.summary.write(&mut entry);
+            entry.end();
+        });
+    })
+}
+
+/// A list of runs, and where the next one begins.
+pub fn runs(runs: &[RunSummary], next: Option<String>) -> Vec<u8> {
+    object(|object| {
+        list(object.key("runs"), runs, |out, run| {
+            let mut entry = JsonObject::begin(out);
+            write_summary(&mut entry, run);
+            entry.end();
+        });
+        object.opt_str("next", next.as_deref());
+    })
+}
+
+/// One run as a tree.
+pub fn run(tree: &RunTree) -> Vec<u8> {
+    object(|object| {
+        write_summary(object, &tree.summary);
+        list(object.key("tree"), &tree.roots, write_node);
+    })
+}
+
+/// How the cost of a run was made.
+pub fn run_ledger(id: &str, calls: &[CallRecord]) -> Vec<u8> {
+    object(|object| {
+        object.str("run", id);
+        list(object.key("calls"), calls, |out, call| {
+            let mut entry = JsonObject::begin(out);
+            entry.display("span_id", call.span_id);
+            entry.opt_str("agent", call.agent.as_deref());
+            entry.opt_str("provider", call.provider.as_deref());
+            entry.opt_str("model", call.model.as_deref());
+            write_usage(&mut entry, &call.usage);
+            entry.bool("counts", call.counts);
+            entry.opt_f64("cost_usd", call.cost_usd);
+            entry.opt_str("price_source", call.price_source.map(|source| source.as_str()));
+            entry.opt_str("priced_as", call.priced_as.as_deref());
+            entry.opt_str("unpriced", call.unpriced);
+            entry.end();
+        });
+    })
+}
+
+/// A page of events.
+pub fn events(epoch: &str, page: &Page) -> Vec<u8> {
+    object(|object| {
+        object.str("epoch", epoch);
+        list(object.key("events"), &page.events, |out, (offset, record)| {
+            out.extend_from_slice(offset_event(*offset, record).as_bytes());
+        });
+        object.u64("next", page.next);
+        if let Some((from, to)) = page.gap {
+            object.raw("gap", gap(from, to, "no longer in memory").as_bytes());
+        }
+    })
+}
+
+/// An event with its offset.
+pub fn offset_event(offset: u64, record: &SharedRecord) -> String {
+    format!("{{\"offset\":{offset},\"event\":{}}}", record.json())
+}
+
+/// Offsets that cannot be had.
+pub fn gap(from: u64, to: u64, reason: &str) -> String {
+    let json = object(|object| {
+        object.u64("from", from);
+        object.u64("to", to);
+        object.str("reason", reason);
+    });
+    String::from_utf8(json).unwrap_or_default()
+}
+
+fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
+    object.str("id", &run.id);
+    object.str("name", &run.name);
+    object.str("status", run.status.as_str());
+    object.display("started_at", run.started_at);
+    if let Some(ended_at) = run.ended_at {
+        object.display("ended_at", ended_at);
+        object.f64("duration_ms", millis(run.started_at, ended_at));
+    }
+    object.opt_str("service", run.service.as_deref());
+    object.opt_str("dialect", run.dialect);
+    object.opt_str("conversation_id", run.conversation_id.as_deref());
+    object.opt_str("user_id", run.user_id.as_deref());
+    object.opt_str("feature", run.feature.as_deref());
+    object.opt_str("task_id", run.task_id.as_deref());
+    list(object.key("agents"), &run.agents, |out, agent| push_str(out, agent));
+    object.opt_str("error", run.error.as_deref());
+    object.bool("provisional", run.provisional);
+    if run.orphans > 0 {
+        object.u64("missing_parents", run.orphans as u64);
+    }
+    let mut figures = JsonObject::begin(object.key("figures"));
+    run.figures.write(&mut figures);
+    figures.end();
+}
+
+fn write_node(out: &mut Vec<u8>, node: &TreeNode) {
+    let mut entry = JsonObject::begin(out);
+    entry.display("span_id", node.span_id);
+    entry.str("scope", node.scope.as_str());
+    entry.str("operation", node.operation);
+    entry.opt_str("name", node.name.as_deref());
+    entry.str("status", node.status.as_str());
+    entry.display("started_at", node.started_at);
+    if let Some(ended_at) = node.ended_at {
+        entry.display("ended_at", ended_at);
+        entry.f64("duration_ms", millis(node.started_at, ended_at));
+    }
+    entry.opt_str("agent", node.agent.as_deref());
+    entry.opt_str("model", node.model.as_deref());
+    if let Some(usage) = &node.usage {
+        write_usage(&mut entry, usage);
+        entry.bool("counts", node.counts);
+    }
+    entry.opt_f64("cost_usd", node.cost_usd);
+    entry.opt_str("error", node.error.as_deref());
+    if !node.children.is_empty() {
+        list(entry.key("children"), &node.children, write_node);
+    }
+    entry.end();
+}
+
+fn write_usage(object: &mut JsonObject<'_>, usage: &Usage) {
+    object.opt_u64("input_tokens", usage.input);
+    object.opt_u64("output_tokens", usage.output);
+    object.opt_u64("cache_read_tokens", usage.cache_read);
+    object.opt_u64("cache_write_tokens", usage.cache_write);
+    object.opt_u64("reasoning_tokens", usage.reasoning);
+    if usage.repaired {
+        object.bool("usage_repaired", true);
+    }
+}
+
+fn millis(from: Timestamp, to: Timestamp) -> f64 {
+    to.micros_since(from) as f64 / 1000.0
+}
+
+fn object(write: impl FnOnce(&mut JsonObject<'_>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut object = JsonObject::begin(&mut out);
+    write(&mut object);
+    object.end();
+    out
+}
+
+fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}

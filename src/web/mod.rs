@@ -1,0 +1,88 @@
+//! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
+
+mod api;
+mod guard;
+mod hub;
+mod json;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use hub::{Hub, Page};
+
+use crate::config::types::Listen;
+use crate::connector::Connector;
+
+/// The extension `web`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen.
+    pub endpoint: Listen,
+    /// How many events are kept in memory for whoever comes late; 0 keeps none, and then none are built for it.
+    pub recent_events: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
+        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000 }
+    }
+}
+
+/// What the endpoint serves from. The pipeline puts it together.
+pub struct State {
+    /// Runs, cost and metrics.
+    pub connector: Arc<Connector>,
+    /// Recent events.
+    pub hub: Arc<Hub>,
+    /// Writes all metrics as a scraper with this `Accept` header wants them: the content type and the text.
+    pub scrape: Scrape,
+    /// Why the pipelines do not move, if they do not.
+    pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    /// Takes a body of events.
+    pub post_events: PostEvents,
+}
+
+/// Writes all metrics for an `Accept` header: the content type and the text.
+pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+
+/// Takes a body of events: the status and the JSON to answer.
+pub type PostEvents = Box<dyn Fn(Bytes) -> BoxFuture<'static, (StatusCode, Vec<u8>)> + Send + Sync>;
+
+/// State as handlers share it.
+type Shared = axum::extract::State<Arc<State>>;
+
+/// Serves until told to stop.
+pub async fn serve(listener: TcpListener, state: Arc<State>, stop: CancellationToken) -> std::io::Result<()> {
+    let loopback = listener.local_addr()?.ip().is_loopback();
+    let router = Router::new()
+        .route("/", get(api::welcome))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+        .route("/metrics", get(api::metrics_text))
+        .route("/v1/events", post(api::post_events))
+        .route("/api/v1/ledger", get(api::ledger))
+        .route("/api/v1/metrics", get(api::summary))
+        .route("/api/v1/runs", get(api::runs))
+        .route("/api/v1/runs/{id}", get(api::run))
+        .route("/api/v1/runs/{id}/events", get(api::run_events))
+        .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
+        .route("/api/v1/events", get(api::events))
+        .route("/api/v1/stream", get(stream::stream))
+        .fallback(api::not_found)
+        .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
+        .with_state(state);
+    axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await
+}

@@ -1,0 +1,89 @@
+//! Events as they happen, as server-sent events that resume where they broke off.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+
+use super::api::{Query, refuse};
+use super::hub::Hub;
+use super::{Shared, json};
+use crate::event::{Filter, Timestamp};
+
+/// `GET /api/v1/stream`: from `Last-Event-ID` or `from` on, else from now on.
+pub async fn stream(state: Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let hub = state.hub.clone();
+    let from = match start(&hub, &headers, query.take("from").as_deref()) {
+        Ok(from) => from,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, &message),
+    };
+    match Filter::from_pairs(query.pairs(), Timestamp::now()) {
+        Ok(filter) => {
+            let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
+            Sse::new(messages(hub, from, filter)).keep_alive(keep_alive).into_response()
+        }
+        Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// Where a client wants to begin, and whether that is in another epoch.
+enum Begin {
+    Offset(u64),
+    OtherEpoch,
+}
+
+fn start(hub: &Hub, headers: &HeaderMap, from: Option<&str>) -> Result<Begin, String> {
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    match (last, from) {
+        (Some(last), _) => match last.split_once(':') {
+            Some((epoch, offset)) if epoch == hub.epoch() => {
+                offset.parse().map(|last: u64| Begin::Offset(last + 1)).map_err(|_| format!("`{last}` is no event id"))
+            }
+            _ => Ok(Begin::OtherEpoch),
+        },
+        (None, Some(from)) => from.parse().map(Begin::Offset).map_err(|_| format!("`from={from}` is no offset")),
+        (None, None) => Ok(Begin::Offset(hub.head())),
+    }
+}
+
+fn messages(hub: Arc<Hub>, from: Begin, filter: Filter) -> impl Stream<Item = Result<Message, Infallible>> {
+    const AT_ONCE: usize = 100;
+    let (next, first) = match from {
+        Begin::Offset(offset) => (offset, Vec::new()),
+        Begin::OtherEpoch => {
+            let gap = json::gap(0, hub.head(), "the collector was restarted");
+            (0, vec![Message::default().event("gap").data(gap)])
+        }
+    };
+    let watch = hub.watch();
+    let state = (hub, watch, next, first.into_iter().rev().collect::<Vec<_>>(), filter);
+    stream::unfold(state, |(hub, mut watch, mut next, mut ready, filter)| async move {
+        loop {
+            if let Some(message) = ready.pop() {
+                return Some((Ok(message), (hub, watch, next, ready, filter)));
+            }
+            watch.borrow_and_update();
+            let page = hub.read(next, AT_ONCE, &filter);
+            let gap = page
+                .gap
+                .map(|(from, to)| Message::default().event("gap").data(json::gap(from, to, "no longer in memory")));
+            let events = page.events.iter().map(|(offset, record)| {
+                let id = format!("{}:{offset}", hub.epoch());
+                Message::default().id(id).data(json::offset_event(*offset, record))
+            });
+            ready.extend(gap.into_iter().chain(events));
+            ready.reverse();
+            let looked_at_all = page.next == next || page.events.len() < AT_ONCE;
+            next = page.next;
+            if ready.is_empty() && looked_at_all && watch.changed().await.is_err() {
+                return None;
+            }
+        }
+    })
+}
