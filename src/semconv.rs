@@ -166,12 +166,24 @@ impl KeyTable {
         loop {
             let number = self.slots[slot];
             let known = self.names.get(usize::from(number))?;
-            if known.as_bytes() == name {
+            if same(known.as_bytes(), name) {
                 return Some(Key(number));
             }
             slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
+}
+
+/// Whether two names are one, by words of eight bytes: names are too short for a call of `memcmp` to pay.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words =
+        a.iter().zip(b).fold(0, |difference, (a, b)| difference | u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b));
+    words == 0 && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
 /// Multiply and fold over words of eight bytes. The table is fixed, so nobody gains by finding collisions.

@@ -29,7 +29,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut last = Status::default();
     loop {
         tokio::select! {
-            _ = interval.tick() => last = show_status(&running, &last),
+            _ = interval.tick(), if console::has_status() => last = show_status(&running, &last),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }

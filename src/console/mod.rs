@@ -23,9 +23,14 @@ pub fn output(text: &str) {
     with_status_out_of_the_way(|| write_to(stdout().lock(), text.trim_end_matches('\n')));
 }
 
-/// Shows a status line; an empty one takes it away. Only terminals have one.
+/// Whether there is a status line: only terminals have one.
+pub fn has_status() -> bool {
+    stdout().is_terminal()
+}
+
+/// Shows a status line, where there is one; an empty text takes it away.
 pub fn status(text: &str) {
-    if !stdout().is_terminal() {
+    if !has_status() {
         return;
     }
     let mut status = STATUS.lock().unwrap_or_else(PoisonError::into_inner);

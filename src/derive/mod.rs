@@ -18,7 +18,7 @@ mod spans;
 
 use std::time::Duration;
 
-use cost::{By, Ledger, Posting, Prices, Report, ReportBuilder};
+use cost::{By, Figures, Ledger, Posting, Prices, Report, ReportBuilder};
 pub use names::Name;
 use names::Names;
 pub use node::Outcome;
@@ -148,6 +148,16 @@ impl Deriver {
         }
         self.ledger.add_to(&mut report, by, since);
         report.finish()
+    }
+
+    /// The ledger's totals since ever.
+    pub fn totals(&self) -> Figures {
+        let mut totals = self.ledger.totals();
+        for run in self.runs.iter() {
+            let postings = (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at));
+            postings.for_each(|posting| totals.add(&posting.figures));
+        }
+        totals
     }
 
     /// Whether some rows of the ledger may still change.

@@ -83,8 +83,8 @@ impl Run {
     pub fn new(key: RunKey, now: Timestamp) -> Run {
         Run {
             key,
-            nodes: Vec::new(),
-            ids: Vec::new(),
+            nodes: Vec::with_capacity(8),
+            ids: Vec::with_capacity(8),
             index: HashMap::default(),
             labels: Labels::default(),
             service: None,

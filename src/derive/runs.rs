@@ -169,7 +169,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         let seconds = std::time::Duration::from_secs;
-        Limits { spans: 200_000, quiet: seconds(2), heartbeat: seconds(60), idle: seconds(600) }
+        Limits { spans: 100_000, quiet: seconds(2), heartbeat: seconds(60), idle: seconds(600) }
     }
 }
 

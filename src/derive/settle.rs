@@ -166,7 +166,12 @@ impl Run {
 
     /// What the run has cost so far, as far as prices are known.
     pub fn cost(&self) -> Option<f64> {
-        let costs = (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at)?.figures.cost_usd);
+        let usd = |at: NodeIx| {
+            let call = self.node(at).call.as_deref()?;
+            let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };
+            call.price.as_ref().ok().filter(|_| counts).map(|price| price.usd)
+        };
+        let costs = (0..self.nodes.len() as NodeIx).filter_map(usd);
         costs.fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
     }
 

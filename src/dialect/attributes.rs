@@ -8,24 +8,29 @@ use crate::semconv::{Key, KeyTable};
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
 #[derive(Debug)]
 pub struct Attributes<'a> {
-    found: Vec<(Key, AnyValue<'a>)>,
-    present: [u64; Attributes::WORDS],
+    values: Vec<AnyValue<'a>>,
+    /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
+    /// which most of those that are asked for are not.
+    places: [u8; Attributes::KEYS],
     gen_ai: bool,
 }
 
 impl<'a> Attributes<'a> {
-    const WORDS: usize = 4;
+    /// More keys than all dialects and a configuration have; what is beyond is not read.
+    const KEYS: usize = 512;
+    /// Of one record.
+    const MOST: usize = u8::MAX as usize;
 
     /// None yet.
     pub fn new() -> Attributes<'a> {
-        Attributes { found: Vec::with_capacity(32), present: [0; Attributes::WORDS], gen_ai: false }
+        Attributes { values: Vec::with_capacity(32), places: [0; Attributes::KEYS], gen_ai: false }
     }
 
     /// Forgets those of the last record.
     #[inline]
     pub fn clear(&mut self) {
-        self.found.clear();
-        self.present = [0; Attributes::WORDS];
+        self.values.clear();
+        self.places = [0; Attributes::KEYS];
         self.gen_ai = false;
     }
 
@@ -36,11 +41,11 @@ impl<'a> Attributes<'a> {
         self.gen_ai |= name.starts_with(b"gen_ai.");
         if let Some(key) = table.find(name)
             && attribute.value != AnyValue::Empty
+            && let Some(place) = self.places.get_mut(key.index())
+            && self.values.len() < Attributes::MOST
         {
-            if let Some(word) = self.present.get_mut(key.index() / 64) {
-                *word |= 1 << (key.index() % 64);
-            }
-            self.found.push((key, attribute.value));
+            self.values.push(attribute.value);
+            *place = self.values.len() as u8;
         }
     }
 
@@ -52,7 +57,7 @@ impl<'a> Attributes<'a> {
     /// Whether the attribute is there.
     #[inline]
     pub fn has(&self, key: Key) -> bool {
-        self.present.get(key.index() / 64).is_none_or(|word| word & 1 << (key.index() % 64) != 0)
+        self.places.get(key.index()).is_some_and(|place| *place > 0)
     }
 
     /// Whether any of them is there.
@@ -63,10 +68,8 @@ impl<'a> Attributes<'a> {
     /// The value of an attribute.
     #[inline]
     pub fn get(&self, key: Key) -> Option<AnyValue<'a>> {
-        if !self.has(key) {
-            return None;
-        }
-        self.found.iter().rev().find(|(found, _)| *found == key).map(|(_, value)| *value)
+        let place = usize::from(*self.places.get(key.index())?);
+        self.values.get(place.wrapping_sub(1)).copied()
     }
 
     /// The first text that is not empty, of keys in order of preference.
@@ -134,5 +137,5 @@ impl Default for Attributes<'_> {
 
 /// What emitters write in place of content they were told to withhold.
 pub fn is_redacted(text: &str) -> bool {
-    matches!(text, "<REDACTED>" | "[REDACTED]" | "<elided>")
+    text.starts_with(['<', '[']) && matches!(text, "<REDACTED>" | "[REDACTED]" | "<elided>")
 }

@@ -12,7 +12,6 @@ use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::route::Route;
 use crate::connector::Connector;
-use crate::derive::cost::By;
 use crate::export::{Left, Pump};
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
 use crate::receive::otlp::Serving;
@@ -96,8 +95,7 @@ impl Running {
             ..Status::default()
         };
         if let Some(agent) = &self.agent {
-            let (totals, running) =
-                agent.read(|core| (core.deriver.ledger(By::Day, None).totals, core.deriver.running()));
+            let (totals, running) = agent.read(|core| (core.deriver.totals(), core.deriver.running()));
             status.running = running;
             status.llm_calls = totals.llm_calls + totals.llm_failed;
             status.tool_calls = totals.tool_calls;

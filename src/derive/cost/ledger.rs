@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -100,10 +100,13 @@ pub struct Row {
 }
 
 /// What has left memory: all-time totals, and slots for the windows of the last day.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
-    accounts: HashMap<(By, Arc<str>), Account, RandomState>,
+    /// By model, agent, tool, feature and day.
+    accounts: [HashMap<Arc<str>, Account, RandomState>; 5],
     totals: Account,
+    /// The last day that was posted to, and its name.
+    today: (i64, Arc<str>),
     /// Postings whose account would have been one too many, and went to [`Ledger::OTHERS`].
     pub overflowed: u64,
 }
@@ -121,11 +124,12 @@ struct Slot {
     figures: Figures,
 }
 
+/// The row of work without an agent, a model or a feature.
+static NONE: LazyLock<Arc<str>> = LazyLock::new(|| "(none)".into());
+/// The row of whatever finds no account of its own.
+static OTHERS: LazyLock<Arc<str>> = LazyLock::new(|| "(others)".into());
+
 impl Ledger {
-    /// The row of work without an agent, a model or a feature.
-    pub const NONE: &'static str = "(none)";
-    /// The row of whatever finds no account of its own.
-    pub const OTHERS: &'static str = "(others)";
     /// The row of runs that left memory.
     pub const OLDER: &'static str = "(older runs)";
     const MOST_ACCOUNTS: usize = 10_000;
@@ -133,33 +137,49 @@ impl Ledger {
     /// Posts figures for good.
     pub fn post(&mut self, posting: &Posting, now: Timestamp) {
         self.totals.post(posting, now);
-        for by in [By::Model, By::Agent, By::Tool, By::Feature, By::Day] {
-            if let Some(key) = posting.key(by) {
-                self.account(by, key).post(posting, now);
+        let day = posting.at.as_seconds().div_euclid(86_400);
+        if day != self.today.0 {
+            self.today = (day, posting.at.date().into());
+        }
+        let today = self.today.1.clone();
+        let keys = [By::Model, By::Agent, By::Tool, By::Feature].map(|by| posting.key(by));
+        let keys = keys.into_iter().chain([Some(&today)]);
+        for (accounts, key) in self.accounts.iter_mut().zip(keys) {
+            let Some(key) = key else { continue };
+            if let Some(account) = accounts.get_mut(key) {
+                account.post(posting, now);
+                continue;
             }
+            let full = accounts.len() >= Ledger::MOST_ACCOUNTS;
+            self.overflowed += u64::from(full);
+            let key = if full { OTHERS.clone() } else { key.clone() };
+            accounts.entry(key).or_default().post(posting, now);
         }
     }
 
-    fn account(&mut self, by: By, key: Arc<str>) -> &mut Account {
-        let known = self.accounts.contains_key(&(by, key.clone()));
-        let full = self.accounts.len() >= Ledger::MOST_ACCOUNTS;
-        let key = if known || !full {
-            key
-        } else {
-            self.overflowed += 1;
-            Ledger::OTHERS.into()
-        };
-        self.accounts.entry((by, key)).or_default()
+    /// Everything that was posted.
+    pub fn totals(&self) -> Figures {
+        self.totals.all.clone()
     }
 
     /// Adds what was posted since `since` to a report; nothing means since ever.
     pub fn add_to(&self, report: &mut ReportBuilder, by: By, since: Option<Timestamp>) {
         let totals = self.totals.since(since);
-        if by == By::Run && totals != Figures::default() {
-            report.row(Ledger::OLDER.into()).add(&totals);
-        }
         report.totals.add(&totals);
-        for ((_, key), account) in self.accounts.iter().filter(|((posted_by, _), _)| *posted_by == by) {
+        let accounts = match by {
+            By::Model => &self.accounts[0],
+            By::Agent => &self.accounts[1],
+            By::Tool => &self.accounts[2],
+            By::Feature => &self.accounts[3],
+            By::Day => &self.accounts[4],
+            By::Run => {
+                if totals != Figures::default() {
+                    report.row(Ledger::OLDER.into()).add(&totals);
+                }
+                return;
+            }
+        };
+        for (key, account) in accounts {
             let figures = account.since(since);
             if figures != Figures::default() {
                 report.row(key.clone()).add(&figures);
@@ -179,9 +199,14 @@ impl ReportBuilder {
     /// Adds one posting.
     pub fn add(&mut self, posting: &Posting, by: By, run: &Arc<str>) {
         self.totals.add(&posting.figures);
-        let key = if by == By::Run { Some(run.clone()) } else { posting.key(by) };
+        let day = (by == By::Day).then(|| posting.at.date().into());
+        let key = match by {
+            By::Run => Some(run),
+            By::Day => day.as_ref(),
+            by => posting.key(by),
+        };
         if let Some(key) = key {
-            self.row(key).add(&posting.figures);
+            self.row(key.clone()).add(&posting.figures);
         }
     }
 
@@ -202,17 +227,21 @@ impl ReportBuilder {
 
 impl Posting {
     /// The row it belongs to; work that is no tool's has no row among the tools.
-    fn key(&self, by: By) -> Option<Arc<str>> {
-        let or_none = |key: &Option<Arc<str>>| Some(key.clone().unwrap_or_else(|| Ledger::NONE.into()));
-        let of_models = self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0;
+    fn key(&self, by: By) -> Option<&Arc<str>> {
+        let of_models = || self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0;
         match by {
-            By::Model => of_models.then(|| or_none(&self.model)).flatten(),
-            By::Agent => or_none(&self.agent),
-            By::Tool => self.tool.clone(),
-            By::Feature => or_none(&self.feature),
-            By::Day => Some(self.at.date().into()),
-            By::Run => None,
+            By::Model => of_models().then(|| self.model.as_ref().unwrap_or(&NONE)),
+            By::Agent => Some(self.agent.as_ref().unwrap_or(&NONE)),
+            By::Tool => self.tool.as_ref(),
+            By::Feature => Some(self.feature.as_ref().unwrap_or(&NONE)),
+            By::Day | By::Run => None,
         }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Ledger {
+        Ledger { accounts: Default::default(), totals: Account::default(), today: (i64::MIN, "".into()), overflowed: 0 }
     }
 }
 

@@ -6,7 +6,6 @@
 //! of day.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -19,9 +18,9 @@ use crate::event::Timestamp;
 /// Prices of models.
 #[derive(Default)]
 pub struct Prices {
-    known: HashMap<String, Result<Brackets, Unpriced>, RandomState>,
+    known: HashMap<Box<[u8]>, Result<Brackets, Unpriced>, RandomState>,
     /// The key of the call at hand, kept to spare an allocation per call.
-    key: String,
+    key: Vec<u8>,
 }
 
 /// Why a call has no price. An unknown price is never shown as 0.
@@ -89,23 +88,21 @@ impl Prices {
             return Err(Unpriced::NoUsage);
         }
         self.key.clear();
-        let half_hour = call.at.as_seconds().div_euclid(1800);
         for text in [call.provider, call.response_model, call.request_model, call.service_tier] {
-            self.key.push_str(text.unwrap_or_default());
-            self.key.push('\0');
+            self.key.extend_from_slice(text.unwrap_or_default().as_bytes());
+            self.key.push(0);
         }
-        write!(self.key, "{half_hour}").unwrap_or_default();
-        if !self.known.contains_key(&self.key) {
-            if self.known.len() >= Prices::MOST_KNOWN {
-                self.known.clear();
+        self.key.extend_from_slice(&call.at.as_seconds().div_euclid(1800).to_le_bytes());
+        let brackets = match self.known.get_mut(self.key.as_slice()) {
+            Some(known) => known,
+            None => {
+                if self.known.len() >= Prices::MOST_KNOWN {
+                    self.known.clear();
+                }
+                self.known.entry(self.key.as_slice().into()).or_insert_with(|| find(call).map(Brackets::of))
             }
-            self.known.insert(self.key.clone(), find(call).map(Brackets::of));
-        }
-        let brackets = match self.known.get_mut(&self.key) {
-            Some(Ok(brackets)) => brackets,
-            Some(Err(unpriced)) => return Err(*unpriced),
-            None => return Err(Unpriced::UnknownModel),
         };
+        let brackets = brackets.as_mut().map_err(|unpriced| *unpriced)?;
         let rates = brackets.rates(call.usage.input.unwrap_or(0)).map_err(|_| Unpriced::InvalidUsage)?;
         let usd = rates.total(call.usage);
         Ok(Price { usd, source: PriceSource::Table, model: brackets.model() })

@@ -31,6 +31,15 @@ impl Encoding {
     /// What we accept, for the headers that say so.
     pub const ACCEPTED: &'static str = "gzip, zstd, identity";
 
+    /// What a body of this encoding begins with.
+    fn magic(self) -> &'static [u8] {
+        match self {
+            Encoding::Identity => &[],
+            Encoding::Gzip => &[0x1f, 0x8b],
+            Encoding::Zstd => &[0x28, 0xb5, 0x2f, 0xfd],
+        }
+    }
+
     /// Of a `content-encoding` or `grpc-encoding`.
     pub fn parse(name: &str) -> Option<Encoding> {
         match name.trim() {
@@ -80,10 +89,12 @@ fn joined(mut frames: Vec<Bytes>, len: usize) -> Bytes {
     whole.freeze()
 }
 
-/// Unpacks a body to at most `limit` bytes.
+/// Unpacks a body to at most `limit` bytes. A body that is not packed in spite of its header is taken as it is:
+/// some proxies unpack and leave the header.
 pub async fn unpack(body: Bytes, encoding: Encoding, limit: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection> {
     let unpacked = match encoding {
         Encoding::Identity => return Ok(body),
+        _ if !body.starts_with(encoding.magic()) => return Ok(body),
         _ if body.len() <= UNPACK_ELSEWHERE => unpack_now(&body, encoding, limit),
         _ => match tokio::task::spawn_blocking(move || unpack_now(&body, encoding, limit)).await {
             Ok(unpacked) => unpacked,
