@@ -67,7 +67,7 @@ impl Run {
             let surroundings = self.surroundings(held.at);
             let depth = i64::from(surroundings.depth);
             let told = self.node(held.at).told;
-            let teller = Teller { run: self, held, surroundings: &surroundings, now };
+            let teller = Teller { run: self, held, surroundings, now };
             let mut attributes = Attributes::new();
             let span = Span::read_with(&held.record, |attribute| attributes.take(table, attribute));
             let spot = Spot { instrumentation: &held.instrumentation, span: &span, attributes: &attributes };
@@ -144,7 +144,7 @@ fn span_start(node: &Node) -> Timestamp {
 struct Teller<'r> {
     run: &'r Run,
     held: &'r Held,
-    surroundings: &'r Surroundings,
+    surroundings: Surroundings<'r>,
     now: Timestamp,
 }
 
@@ -293,7 +293,7 @@ impl Teller<'_> {
             }
             Scope::Agent => ComponentId::Agent(own().unwrap_or_else(|| "agent".into())),
             Scope::LlmRequest => {
-                let agent = self.run.agent_name(self.held.at, self.surroundings);
+                let agent = self.run.agent_name(self.held.at, &self.surroundings);
                 ComponentId::Llm { agent: agent.or_else(service).unwrap_or_else(|| "unknown".into()), number }
             }
             Scope::Tool => ComponentId::Tool { name: own().unwrap_or_else(|| "tool".into()), number: None },
@@ -315,15 +315,15 @@ impl Teller<'_> {
             session_id: label(|labels| &labels.session),
             user_id: label(|labels| &labels.user),
             correlation_id: None,
-            task_id: self.surroundings.task.clone(),
+            task_id: self.surroundings.task.cloned(),
         }
     }
 
     fn dimensions(&self, scope: Scope) -> Dimensions {
         let node = self.node();
         Dimensions {
-            feature: self.surroundings.feature.clone(),
-            agent: self.run.agent_name(self.held.at, self.surroundings),
+            feature: self.surroundings.feature.cloned(),
+            agent: self.run.agent_name(self.held.at, &self.surroundings),
             model: node.model.clone(),
             provider: node.provider.clone(),
             tool: node.name.clone().filter(|_| scope == Scope::Tool),
@@ -349,7 +349,7 @@ fn output_key(node: &Node) -> &'static str {
 
 impl Run {
     /// The agent at work in a node: the one that the span names, else the nearest above.
-    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings) -> Option<Name> {
+    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<Name> {
         let named = self.node(at).agent.clone();
         named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.clone()))
     }

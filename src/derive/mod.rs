@@ -18,12 +18,13 @@ mod spans;
 
 use std::time::Duration;
 
-use cost::{By, Figures, Ledger, Posting, Prices, Report, ReportBuilder};
+use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
 pub use names::Name;
 use names::Names;
 pub use node::Outcome;
 use node::{NodeIx, State};
 pub use read::{CallRecord, RunStatus, RunSummary, RunTree, TreeNode};
+use run::Run;
 pub use runs::Limits;
 use runs::{RunIx, Runs};
 use seen::Seen;
@@ -140,7 +141,7 @@ impl Deriver {
         let mut report = ReportBuilder::default();
         for run in self.runs.iter() {
             let id = run.key.id();
-            for posting in (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at)) {
+            for posting in run.postings() {
                 if since.is_none_or(|since| posting.at >= since) {
                     report.add(&posting, by, &id);
                 }
@@ -154,8 +155,7 @@ impl Deriver {
     pub fn totals(&self) -> Figures {
         let mut totals = self.ledger.totals();
         for run in self.runs.iter() {
-            let postings = (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at));
-            postings.for_each(|posting| totals.add(&posting.figures));
+            run.postings().for_each(|posting| totals.add(&posting.figures));
         }
         totals
     }
@@ -214,6 +214,7 @@ impl Deriver {
     }
 
     fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
+        let mut leaving: Vec<Box<Run>> = Vec::new();
         while self.runs.nodes() > self.limits.spans {
             let Some(mut run) = self.runs.take_oldest() else { break };
             match run.closed {
@@ -224,8 +225,11 @@ impl Deriver {
                 run.tell(&self.table, now, Duration::ZERO, &mut out.events);
             }
             run.settle(now, &mut out.facts);
-            let postings = (0..run.nodes.len() as NodeIx).filter_map(|at| run.posting(at));
-            postings.for_each(|posting: Posting| self.ledger.post(&posting, now));
+            leaving.push(run);
+        }
+        if !leaving.is_empty() {
+            self.ledger.post_all(leaving.iter().flat_map(|run| run.postings()), now);
+            leaving.into_iter().for_each(|run| self.runs.recycle(*run));
         }
     }
 }

@@ -52,9 +52,17 @@ pub struct Run {
     pub next_step: u32,
 }
 
+/// What a run allocates, empty, and handed from run to run.
+#[derive(Debug)]
+pub struct Room {
+    nodes: Vec<Node>,
+    ids: Vec<SpanId>,
+    unsettled: Vec<(Timestamp, NodeIx)>,
+}
+
 /// What surrounds a node, as far up as is known.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings<'r> {
     /// The nearest agent, itself included.
     pub agent: Option<NodeIx>,
     /// The nearest tool, itself included.
@@ -69,8 +77,8 @@ pub struct Surroundings {
     pub depth: u32,
     /// Whether the walk reached a root: nothing is still to arrive above.
     pub complete: bool,
-    pub task: Option<Name>,
-    pub feature: Option<Name>,
+    pub task: Option<&'r Name>,
+    pub feature: Option<&'r Name>,
 }
 
 impl Run {
@@ -80,11 +88,11 @@ impl Run {
     pub const DEEPEST: u32 = 1000;
 
     /// A run that was just heard of.
-    pub fn new(key: RunKey, now: Timestamp) -> Run {
+    pub fn new(key: RunKey, now: Timestamp, room: Room) -> Run {
         Run {
             key,
-            nodes: Vec::with_capacity(8),
-            ids: Vec::with_capacity(8),
+            nodes: room.nodes,
+            ids: room.ids,
             index: HashMap::default(),
             labels: Labels::default(),
             service: None,
@@ -94,12 +102,21 @@ impl Run {
             closed: false,
             lost: false,
             due: None,
-            unsettled: Vec::new(),
+            unsettled: room.unsettled,
             held: Vec::new(),
             overcounted: Vec::new(),
             next_call: 0,
             next_step: 0,
         }
+    }
+
+    /// What it allocated, for another run; of a large one nothing is worth keeping.
+    pub fn into_room(mut self) -> Option<Room> {
+        self.nodes.clear();
+        self.ids.clear();
+        self.unsettled.clear();
+        let room = Room { nodes: self.nodes, ids: self.ids, unsettled: self.unsettled };
+        (room.nodes.capacity() <= Run::SMALL).then_some(room)
     }
 
     /// The node of a span.
@@ -183,7 +200,7 @@ impl Run {
     }
 
     /// What surrounds a node.
-    pub fn surroundings(&self, at: NodeIx) -> Surroundings {
+    pub fn surroundings(&self, at: NodeIx) -> Surroundings<'_> {
         let mut found = Surroundings::default();
         let mut next = Some(at);
         for _ in 0..Run::DEEPEST {
@@ -206,16 +223,16 @@ impl Run {
                 _ => {}
             }
             if let Some(labels) = &node.labels {
-                found.task = found.task.or_else(|| labels.task.clone());
-                found.feature = found.feature.or_else(|| labels.feature.clone());
+                found.task = found.task.or(labels.task.as_ref());
+                found.feature = found.feature.or(labels.feature.as_ref());
             }
             next = node.parent;
             found.complete = next.is_none() && node.state != State::Expected;
             found.depth += 1;
         }
         found.depth -= 1;
-        found.task = found.task.or_else(|| self.labels.task.clone());
-        found.feature = found.feature.or_else(|| self.labels.feature.clone());
+        found.task = found.task.or(self.labels.task.as_ref());
+        found.feature = found.feature.or(self.labels.feature.as_ref());
         found
     }
 
@@ -238,6 +255,12 @@ impl Run {
     /// Whether anything has begun and not ended.
     pub fn has_open_work(&self) -> bool {
         self.nodes.iter().any(|node| node.state == State::Open)
+    }
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { nodes: Vec::with_capacity(8), ids: Vec::with_capacity(8), unsettled: Vec::new() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use foldhash::fast::RandomState;
 
 use super::node::State;
-use super::run::{Run, RunKey};
+use super::run::{Room, Run, RunKey};
 use crate::event::Timestamp;
 
 /// A run's place. It stays good while the run is in memory and finds nothing afterwards.
@@ -25,6 +25,8 @@ pub struct Runs {
     due: BinaryHeap<Reverse<(Timestamp, RunIx)>>,
     /// Closed runs in the order in which they closed; some have come back to life since.
     closed: VecDeque<RunIx>,
+    /// The room of runs that left memory, for the next ones.
+    spare: Vec<Room>,
     nodes: usize,
 }
 
@@ -35,6 +37,8 @@ struct Slot {
 }
 
 impl Runs {
+    const MOST_SPARE: usize = 256;
+
     /// The run of a key, new from now on if it is not in memory.
     pub fn find_or_begin(&mut self, key: RunKey, now: Timestamp) -> RunIx {
         if let Some(known) = self.by_key.get(&key) {
@@ -45,7 +49,8 @@ impl Runs {
             (self.slots.len() - 1) as u32
         });
         let ix = RunIx { slot, generation: self.slots[slot as usize].generation };
-        self.slots[slot as usize].run = Some(Box::new(Run::new(key.clone(), now)));
+        let room = self.spare.pop().unwrap_or_default();
+        self.slots[slot as usize].run = Some(Box::new(Run::new(key.clone(), now, room)));
         self.by_key.insert(key, ix);
         ix
     }
@@ -130,6 +135,13 @@ impl Runs {
         self.by_key.remove(&run.key);
         self.nodes -= run.nodes.len();
         Some(run)
+    }
+
+    /// Takes back the room of a run that left memory.
+    pub fn recycle(&mut self, run: Run) {
+        if self.spare.len() < Runs::MOST_SPARE {
+            self.spare.extend(run.into_room());
+        }
     }
 
     /// How many spans are in memory.

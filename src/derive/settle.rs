@@ -157,8 +157,8 @@ impl Run {
             agent: self.agent_name(at, &surroundings),
             cost_below: if is_root { self.cost() } else { None },
             is_root,
-            feature: surroundings.feature,
-            task: surroundings.task,
+            feature: surroundings.feature.cloned(),
+            task: surroundings.task.cloned(),
             span: self.key.trace_id().map(|trace| (trace, node.id)),
             kind,
         }
@@ -173,6 +173,11 @@ impl Run {
         };
         let costs = (0..self.nodes.len() as NodeIx).filter_map(usd);
         costs.fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
+    }
+
+    /// The figures of all work that counts.
+    pub fn postings(&self) -> impl Iterator<Item = Posting> {
+        (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at))
     }
 
     /// The figures of one node, if it counts.
@@ -195,7 +200,7 @@ impl Run {
             model: node.model.clone(),
             agent: self.agent_name(at, &surroundings),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
-            feature: surroundings.feature,
+            feature: surroundings.feature.cloned(),
             figures,
         })
     }

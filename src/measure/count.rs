@@ -1,6 +1,7 @@
 //! What each fact and each event from outside counts for.
 
 use super::Measure;
+use super::instrument::Label;
 use super::snapshot::Exemplar;
 use super::tasks::EndedTask;
 use super::windows::Dimension;
@@ -16,15 +17,15 @@ impl Measure {
             FactKind::ToolCall => self.tool_call(fact, now),
             FactKind::AgentRun { reported_usd } => self.agent_run(fact, *reported_usd, now),
             FactKind::Workflow => {
-                let labels = [text(&fact.name), fact.outcome.as_str()];
+                let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.workflow_duration.record(labels, seconds(fact), exemplar(fact), now);
                 self.task_of_root(fact, now);
             }
             FactKind::Step => {
-                let labels = [text(&fact.name), fact.outcome.as_str()];
+                let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
             }
-            FactKind::Overcounted { usd } => self.instruments.overcounted.add([text(&fact.agent)], *usd, now),
+            FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }
     }
 
@@ -43,28 +44,32 @@ impl Measure {
             "hitl.escalated" => self.escalation(event, now),
             "hitl.resolved" => {
                 let decision = word(event, "decision");
-                self.instruments.escalations.add(["", &decision], 1.0, now);
+                self.instruments.escalations.add(["".into(), (&decision).into()], 1.0, now);
                 if let Some(waited) = number(event, "waited_ms") {
-                    self.instruments.human_wait.record([&decision], waited / 1000.0, None, now);
+                    self.instruments.human_wait.record([(&decision).into()], waited / 1000.0, None, now);
                 }
             }
             "memory.accessed" => {
-                let labels = [&*word(event, "tier"), &*word(event, "hit")];
-                self.instruments.memory_accesses.add(labels, 1.0, now);
+                let (tier, hit) = (word(event, "tier"), word(event, "hit"));
+                self.instruments.memory_accesses.add([(&tier).into(), (&hit).into()], 1.0, now);
             }
             "agent.collaborated" => {
                 let consensus = word(event, "consensus_reached");
-                self.instruments.collaborations.add([text(agent), &consensus], 1.0, now);
+                self.instruments.collaborations.add([agent.into(), (&consensus).into()], 1.0, now);
             }
             _ => {}
         }
     }
 
     fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
-        let (provider, model) = (text(&call.provider), text(&call.model));
-        let (operation, request_model) = (call.op.as_str(), text(&call.request_model));
+        let (provider, model) = (Label::from(&call.provider), Label::from(&call.model));
+        let (operation, request_model) = (Label::from(call.op.as_str()), Label::from(&call.request_model));
         let failed = fact.outcome != Outcome::Completed;
-        let error = if failed { call.error_type.as_deref().unwrap_or("_OTHER") } else { "" };
+        let error = match &call.error_type {
+            _ if !failed => Label::from(""),
+            Some(error) => Label::from(error),
+            None => Label::from("_OTHER"),
+        };
         let exemplar = exemplar(fact);
         let labels = [operation, provider, request_model, model, error];
         self.instruments.operation_duration.record(labels, seconds(fact), exemplar, now);
@@ -74,18 +79,19 @@ impl Measure {
         }
         for (kind, tokens) in [("input", call.usage.input), ("output", call.usage.output)] {
             if let Some(tokens) = tokens {
-                let labels = [operation, provider, request_model, model, kind, text(&fact.agent), text(&fact.feature)];
+                let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
+                let labels = [operation, provider, request_model, model, kind.into(), agent, feature];
                 self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
             }
         }
         let usd = match &call.price {
             Ok(price) => {
-                self.cost(fact, price.usd, [model, provider, price.source.as_str()], now);
+                self.cost(fact, price.usd, (&call.model, &call.provider), price.source.as_str(), now);
                 Some(price.usd)
             }
             Err(_) if failed && !call.usage.is_known() => None,
             Err(unpriced) => {
-                self.instruments.unpriced.add([model, provider, unpriced.as_str()], 1.0, now);
+                self.instruments.unpriced.add([model, provider, unpriced.as_str().into()], 1.0, now);
                 None
             }
         };
@@ -102,10 +108,10 @@ impl Measure {
     }
 
     /// Enters a cost into the counter, the windows and the task it belongs to.
-    fn cost(&mut self, fact: &Fact, usd: f64, [model, provider, source]: [&str; 3], now: Timestamp) {
-        let labels = [text(&fact.agent), text(&fact.feature), model, provider, source];
-        self.instruments.cost.add(labels, usd, now);
-        let model: Option<Name> = Some(model).filter(|model| !model.is_empty()).map(Name::from);
+    fn cost(&mut self, fact: &Fact, usd: f64, by: Supplier<'_>, source: &'static str, now: Timestamp) {
+        let (model, provider) = by;
+        let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
+        self.instruments.cost.add([agent, feature, model.into(), provider.into(), source.into()], usd, now);
         let rows = [
             (Dimension::Agent, fact.agent.as_ref()),
             (Dimension::Feature, fact.feature.as_ref()),
@@ -118,8 +124,8 @@ impl Measure {
     }
 
     fn tool_call(&mut self, fact: &Fact, now: Timestamp) {
-        let (tool, outcome) = (text(&fact.name), fact.outcome.as_str());
-        self.instruments.tool_calls.add([tool, text(&fact.agent), outcome], 1.0, now);
+        let (tool, outcome) = (Label::from(&fact.name), Label::from(fact.outcome.as_str()));
+        self.instruments.tool_calls.add([tool, (&fact.agent).into(), outcome], 1.0, now);
         self.instruments.tool_duration.record([tool, outcome], seconds(fact), exemplar(fact), now);
         let failed = u64::from(fact.outcome != Outcome::Completed);
         // The row of a tool counts its calls; runs in total are those of agents.
@@ -132,7 +138,7 @@ impl Measure {
     }
 
     fn agent_run(&mut self, fact: &Fact, reported_usd: Option<f64>, now: Timestamp) {
-        let (agent, outcome) = (text(&fact.agent), fact.outcome.as_str());
+        let (agent, outcome) = (Label::from(&fact.agent), Label::from(fact.outcome.as_str()));
         self.instruments.run_duration.record([agent, outcome], seconds(fact), exemplar(fact), now);
         self.instruments.runs.add([agent, outcome], 1.0, now);
         if let Some(name) = &fact.agent {
@@ -146,7 +152,7 @@ impl Measure {
             sums.errors += failed;
         });
         if let Some(usd) = reported_usd {
-            self.cost(fact, usd, ["", "", "reported"], now);
+            self.cost(fact, usd, (&None, &None), "reported", now);
         }
         if let Some(task) = &fact.task {
             self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start);
@@ -173,8 +179,8 @@ impl Measure {
         }
     }
 
-    fn task_ended(&mut self, task: &EndedTask, outcome: &str, at: Timestamp, now: Timestamp) {
-        let labels = [text(&task.feature), outcome];
+    fn task_ended(&mut self, task: &EndedTask, outcome: &'static str, at: Timestamp, now: Timestamp) {
+        let labels = [(&task.feature).into(), outcome.into()];
         if let Some(seconds) = task.seconds {
             self.instruments.task_duration.record(labels, seconds, None, now);
         }
@@ -200,8 +206,8 @@ impl Measure {
         let decision = word(event, "decision");
         let reviewer = event.data.get("reviewer").and_then(|reviewer| reviewer.as_str().map(Name::from));
         let reviewer = reviewer.or_else(|| event.dimensions.agent.clone());
-        self.instruments.review_decisions.add([text(&reviewer), &decision], 1.0, now);
-        let (approved, rejected) = (u64::from(decision == "approved"), u64::from(decision == "rejected"));
+        self.instruments.review_decisions.add([(&reviewer).into(), (&decision).into()], 1.0, now);
+        let (approved, rejected) = (u64::from(&*decision == "approved"), u64::from(&*decision == "rejected"));
         self.windows.add(event.timestamp, &[(Dimension::Agent, reviewer.as_ref())], now, |sums| {
             sums.approved += approved;
             sums.rejected += rejected;
@@ -218,7 +224,7 @@ impl Measure {
         let passed =
             if given.is_empty() { event.performance.success.unwrap_or(true) } else { given.iter().all(|t| *t) };
         let feature = event.dimensions.feature.as_ref();
-        let labels = [text(&event.dimensions.feature), if passed { "passed" } else { "failed" }];
+        let labels = [(&event.dimensions.feature).into(), if passed { "passed" } else { "failed" }.into()];
         self.instruments.validation_results.add(labels, 1.0, now);
         self.windows.add(event.timestamp, &[(Dimension::Feature, feature)], now, |sums| {
             sums.validated += 1;
@@ -232,7 +238,7 @@ impl Measure {
     }
 
     fn escalation(&mut self, event: &Event, now: Timestamp) {
-        self.instruments.escalations.add([&word(event, "priority"), ""], 1.0, now);
+        self.instruments.escalations.add([(&word(event, "priority")).into(), "".into()], 1.0, now);
         let Some(task) = &event.identity.task_id else { return };
         let feature = event.dimensions.feature.as_ref();
         if let Some(mut ended) = self.tasks.end(task, feature, event.timestamp) {
@@ -246,9 +252,8 @@ impl Measure {
 /// The outcome of tasks that went to a person.
 const ESCALATED: &str = "escalated";
 
-fn text(name: &Option<Name>) -> &str {
-    name.as_deref().unwrap_or_default()
-}
+/// The model and the provider that a cost is owed to.
+type Supplier<'a> = (&'a Option<Name>, &'a Option<Name>);
 
 fn seconds(fact: &Fact) -> f64 {
     fact.end.micros_since(fact.start) as f64 / 1e6
@@ -260,12 +265,12 @@ fn exemplar(fact: &Fact) -> Option<Exemplar> {
 }
 
 /// A member of the payload as a word.
-fn word(event: &Event, key: &str) -> String {
+fn word(event: &Event, key: &str) -> Name {
     match event.data.get(key) {
-        Some(serde_json::Value::String(text)) => text,
-        Some(serde_json::Value::Bool(truth)) => truth.to_string(),
-        Some(serde_json::Value::Number(number)) => number.to_string(),
-        _ => String::new(),
+        Some(serde_json::Value::String(text)) => text.into(),
+        Some(serde_json::Value::Bool(truth)) => truth.to_string().into(),
+        Some(serde_json::Value::Number(number)) => number.to_string().into(),
+        _ => "".into(),
     }
 }
 

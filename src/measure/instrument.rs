@@ -31,13 +31,27 @@ pub struct Histogram<const N: usize> {
     bounds: &'static [f64],
 }
 
-/// The values of `N` attributes; an empty one is absent.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Labels<const N: usize>([Name; N]);
+/// The value of an attribute: one of a few words, or a name. An empty one is absent.
+#[derive(Clone, Copy, Debug)]
+pub enum Label<'a> {
+    /// A word of ours.
+    Word(&'static str),
+    /// A name from outside, mostly the very copy that the series has already.
+    Name(&'a Name),
+}
+
+/// The values of `N` attributes.
+#[derive(Debug, PartialEq, Eq)]
+struct Labels<const N: usize>([Kept; N]);
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Word(&'static str),
+    Name(Name),
+}
 
 /// The same, borrowed, so that finding a series allocates nothing.
-#[derive(PartialEq, Eq)]
-struct Query<'a, const N: usize>([&'a str; N]);
+struct Query<'a, const N: usize>([Label<'a>; N]);
 
 #[derive(Debug)]
 struct Table<const N: usize, T> {
@@ -64,7 +78,7 @@ impl<const N: usize> Counter<N> {
     }
 
     /// Counts `amount` more.
-    pub fn add(&mut self, labels: [&str; N], amount: f64, now: Timestamp) {
+    pub fn add(&mut self, labels: [Label<'_>; N], amount: f64, now: Timestamp) {
         *self.0.find(labels, now, || 0.0) += amount;
     }
 
@@ -96,7 +110,7 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// Counts a value.
-    pub fn record(&mut self, labels: [&str; N], value: f64, exemplar: Option<Exemplar>, now: Timestamp) {
+    pub fn record(&mut self, labels: [Label<'_>; N], value: f64, exemplar: Option<Exemplar>, now: Timestamp) {
         let empty = || Distribution { count: 0, sum: 0.0, buckets: vec![(0, None); self.bounds.len() + 1] };
         let distribution = self.table.find(labels, now, empty);
         distribution.count += 1;
@@ -139,7 +153,7 @@ impl<const N: usize, T> Table<N, T> {
         Table { description, keys, series: HashMap::default(), overflow: None, overflowed: 0, limit }
     }
 
-    fn find(&mut self, labels: [&str; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
+    fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
         let query = Query(labels);
         let full = self.series.len() >= self.limit;
         if full && !self.series.contains_key(&query) {
@@ -157,8 +171,8 @@ impl<const N: usize, T> Table<N, T> {
 
     fn family(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Family {
         let named = |labels: &Labels<N>| {
-            let pairs = self.keys.iter().zip(&labels.0).filter(|(_, label)| !label.is_empty());
-            pairs.map(|(key, label)| (Name::from(*key), label.clone())).collect()
+            let pairs = self.keys.iter().zip(&labels.0).filter(|(_, label)| !label.as_str().is_empty());
+            pairs.map(|(key, label)| (Name::from(*key), Name::from(label.as_str()))).collect()
         };
         let mut series: Vec<Series> = self
             .series
@@ -180,24 +194,83 @@ impl<const N: usize, T> Table<N, T> {
     }
 }
 
-// === impl Labels, Query ===
+// === impl Label, Labels, Query ===
+
+impl<'a> Label<'a> {
+    /// The value.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Label::Word(word) => word,
+            Label::Name(name) => name,
+        }
+    }
+}
+
+impl From<&'static str> for Label<'_> {
+    fn from(word: &'static str) -> Self {
+        Label::Word(word)
+    }
+}
+
+impl<'a> From<&'a Name> for Label<'a> {
+    fn from(name: &'a Name) -> Self {
+        Label::Name(name)
+    }
+}
+
+impl<'a> From<&'a Option<Name>> for Label<'a> {
+    fn from(name: &'a Option<Name>) -> Self {
+        name.as_ref().map_or(Label::Word(""), Label::Name)
+    }
+}
+
+impl Kept {
+    fn as_str(&self) -> &str {
+        match self {
+            Kept::Word(word) => word,
+            Kept::Name(name) => name,
+        }
+    }
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        same(self.as_str(), other.as_str())
+    }
+}
+
+impl Eq for Kept {}
+
+impl<const N: usize> Hash for Labels<N> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|label| label.as_str().hash(state));
+    }
+}
 
 impl<const N: usize> Hash for Query<'_, N> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0[..].hash(state);
+        self.0.iter().for_each(|label| label.as_str().hash(state));
     }
 }
 
 impl<const N: usize> Equivalent<Labels<N>> for Query<'_, N> {
     fn equivalent(&self, labels: &Labels<N>) -> bool {
-        self.0.iter().zip(&labels.0).all(|(own, other)| **own == **other)
+        self.0.iter().zip(&labels.0).all(|(own, kept)| same(own.as_str(), kept.as_str()))
     }
 }
 
 impl<const N: usize> From<&Query<'_, N>> for Labels<N> {
     fn from(query: &Query<'_, N>) -> Labels<N> {
-        Labels(query.0.map(Name::from))
+        Labels(query.0.map(|label| match label {
+            Label::Word(word) => Kept::Word(word),
+            Label::Name(name) => Kept::Name(name.clone()),
+        }))
     }
+}
+
+/// Names are shared, so that most that are equal are one.
+fn same(a: &str, b: &str) -> bool {
+    std::ptr::eq(a, b) || a == b
 }
 
 #[cfg(test)]
@@ -210,7 +283,7 @@ mod tests {
     fn series_are_bounded_and_the_overflow_is_counted() {
         let mut counter = Counter::new(DESCRIPTION, ["agent"], 3);
         for agent in ["a", "b", "c", "d", "e", "a"] {
-            counter.add([agent], 1.0, Timestamp::default());
+            counter.add([agent.into()], 1.0, Timestamp::default());
         }
         let family = counter.family();
         let overflow = family.series.last().unwrap();
@@ -223,8 +296,8 @@ mod tests {
     #[test]
     fn an_empty_label_is_absent_and_idle_series_expire() {
         let mut counter = Counter::new(DESCRIPTION, ["agent", "feature"], 10);
-        counter.add(["a", ""], 1.0, Timestamp::from_micros(1));
-        counter.add(["b", "f"], 1.0, Timestamp::from_micros(5));
+        counter.add(["a".into(), "".into()], 1.0, Timestamp::from_micros(1));
+        counter.add(["b".into(), "f".into()], 1.0, Timestamp::from_micros(5));
         assert_eq!(counter.family().series[0].attributes, [("agent".into(), "a".into())]);
         counter.expire(Timestamp::from_micros(2));
         assert_eq!(counter.family().series.len(), 1);

@@ -133,9 +133,26 @@ impl Ledger {
     /// The row of runs that left memory.
     pub const OLDER: &'static str = "(older runs)";
     const MOST_ACCOUNTS: usize = 10_000;
+    /// More would take longer to find than to post.
+    const MOST_SUMS: usize = 32;
 
-    /// Posts figures for good.
-    pub fn post(&mut self, posting: &Posting, now: Timestamp) {
+    /// Posts what left memory, for good.
+    pub fn post_all(&mut self, postings: impl Iterator<Item = Posting>, now: Timestamp) {
+        // Whole runs leave at once and most of their work is alike: added up first, it costs one posting.
+        let mut sums: Vec<Posting> = Vec::new();
+        for posting in postings {
+            if let Some(sum) = sums.iter_mut().find(|sum| sum.goes_with(&posting)) {
+                sum.figures.add(&posting.figures);
+            } else if sums.len() < Ledger::MOST_SUMS {
+                sums.push(posting);
+            } else {
+                self.post(&posting, now);
+            }
+        }
+        sums.iter().for_each(|sum| self.post(sum, now));
+    }
+
+    fn post(&mut self, posting: &Posting, now: Timestamp) {
         self.totals.post(posting, now);
         let day = posting.at.as_seconds().div_euclid(86_400);
         if day != self.today.0 {
@@ -228,14 +245,33 @@ impl ReportBuilder {
 impl Posting {
     /// The row it belongs to; work that is no tool's has no row among the tools.
     fn key(&self, by: By) -> Option<&Arc<str>> {
-        let of_models = || self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0;
         match by {
-            By::Model => of_models().then(|| self.model.as_ref().unwrap_or(&NONE)),
+            By::Model => self.is_of_models().then(|| self.model.as_ref().unwrap_or(&NONE)),
             By::Agent => Some(self.agent.as_ref().unwrap_or(&NONE)),
             By::Tool => self.tool.as_ref(),
             By::Feature => Some(self.feature.as_ref().unwrap_or(&NONE)),
             By::Day | By::Run => None,
         }
+    }
+
+    fn is_of_models(&self) -> bool {
+        self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0
+    }
+
+    /// Whether it belongs to the same accounts and slots as another. Names are shared, so that a look at where
+    /// they are tells; one that is not shared costs a posting of its own and nothing else.
+    fn goes_with(&self, other: &Posting) -> bool {
+        let same = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| match (a, b) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let slot = |posting: &Posting| posting.at.as_seconds().div_euclid(Account::FINE);
+        slot(self) == slot(other)
+            && self.is_of_models() == other.is_of_models()
+            && same(&self.model, &other.model)
+            && same(&self.agent, &other.agent)
+            && same(&self.tool, &other.tool)
+            && same(&self.feature, &other.feature)
     }
 }
 
