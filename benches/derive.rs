@@ -1,5 +1,6 @@
 //! Derivation: runs, cost and metrics from spans, without and with events, per span and against reading the
 //! same bytes with prost.
+#![allow(clippy::expect_used, clippy::print_stdout)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The wire: the check at the door, a walk over every attribute, and merging, against prost on the same bytes.
+#![allow(clippy::expect_used, clippy::print_stdout)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The wire module against prost: the same values or the same rejection, on arbitrary and on mutated input.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod arbitrary;
 mod oracle;

@@ -1,0 +1,6 @@
+//! The built binary, from the outside: what goes in, what comes out, and what it says when something is wrong.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod read_back;
+mod stop;
+mod support;

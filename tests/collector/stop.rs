@@ -1,0 +1,75 @@
+//! Starting and stopping: what a person at a terminal sees.
+
+use super::support::collector::{Collector, Port};
+use super::support::sink::{Behaviour, Sink};
+use super::support::telemetry::{agent, chat, traces};
+
+#[tokio::test]
+async fn the_banner_says_where_everything_is_and_what_to_paste() {
+    let collector = Collector::start().await;
+    let (grpc, http) = (collector.url(Port::Grpc).await, collector.url(Port::Http).await);
+    assert!(grpc.starts_with("http://127.0.0.1:") && http.starts_with("http://127.0.0.1:"), "{grpc} {http}");
+    collector.line(&format!("export OTEL_EXPORTER_OTLP_ENDPOINT={http}")).await;
+    collector.line("export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf").await;
+    collector.line("spanlight-data/agent-events.jsonl").await;
+}
+
+#[tokio::test]
+async fn both_signals_drain_and_report() {
+    for signal in ["INT", "TERM"] {
+        let collector = Collector::start().await;
+        collector.take_traces(traces(vec![chat(1, 2, 1), agent(1, 1, 0, "researcher")])).await;
+        let (dir, path) = (collector.dir.path().to_owned(), collector.data("agent-events.jsonl"));
+        collector.signal(signal).await;
+        // The directory goes with the collector: what it wrote is read while it still exists.
+        let keep = dir.join("kept.jsonl");
+        collector.line("Everything was delivered.").await;
+        std::fs::copy(&path, &keep).unwrap();
+        let events = std::fs::read_to_string(&keep).unwrap();
+        assert!(events.contains(r#""agent.completed""#), "{events}");
+        let ended = collector.ended().await;
+        assert!(ended.status.success(), "{ended:?}");
+        assert!(ended.stdout.contains("2 items taken over, 1 model calls"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_delivered_is_reported_and_fails() {
+    let sink = Sink::start().await;
+    sink.otherwise(Behaviour::Http(503, vec![]));
+    let config = format!(
+        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}\n\
+         exporters: {{otlphttp: {{endpoint: '{}'}}}}\n\
+         service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [otlphttp]}}}}}}\n",
+        sink.url()
+    );
+    let collector = Collector::with(&config).await;
+    collector.take_traces(traces(vec![chat(1, 2, 1), agent(1, 1, 0, "researcher")])).await;
+    sink.until("a try", |received| (!received.is_empty()).then_some(())).await;
+    collector.signal("TERM").await;
+    collector.line("Stopping").await;
+    // Draining has a deadline of its own; a second signal ends it.
+    collector.signal("TERM").await;
+    let ended = collector.ended().await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("before everything was delivered"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let set = format!("receivers.otlp.protocols.grpc.endpoint={}", taken.local_addr().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let ended = super::support::collector::run_in(dir.path(), &["run", "--set", &set]).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains(&taken.local_addr().unwrap().to_string()), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_port_for_other_machines_needs_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = "receivers.otlp.protocols.grpc.endpoint=0.0.0.0:0";
+    let ended = super::support::collector::run_in(dir.path(), &["run", "--set", set]).await;
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("--insecure-bind"), "{ended:?}");
+}

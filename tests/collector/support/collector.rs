@@ -1,0 +1,218 @@
+//! The built binary, started on free ports in a directory of its own.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::client::{self, Answer};
+use super::{PATIENCE, until};
+
+/// A running collector; it is killed when the test lets go of it.
+pub struct Collector {
+    /// Where its configuration and its data are.
+    pub dir: TempDir,
+    process: Child,
+    screen: Arc<Screen>,
+    readers: [JoinHandle<()>; 2],
+}
+
+/// What it has written so far.
+#[derive(Default)]
+struct Screen {
+    stdout: Mutex<Vec<String>>,
+    stderr: Mutex<Vec<String>>,
+    more: Notify,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Collector {
+    /// Starts it with the configuration that is built in, on free ports.
+    pub async fn start() -> Collector {
+        let free = [
+            "receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0",
+            "receivers.otlp.protocols.http.endpoint=127.0.0.1:0",
+            "extensions.web.endpoint=127.0.0.1:0",
+        ];
+        let args: Vec<&str> = free.iter().flat_map(|value| ["--set", *value]).collect();
+        Collector::spawn(None, &args).await
+    }
+
+    /// Starts it with a configuration.
+    pub async fn with(config: &str) -> Collector {
+        Collector::spawn(Some(config), &[]).await
+    }
+
+    async fn spawn(config: Option<&str>, args: &[&str]) -> Collector {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        command.current_dir(dir.path()).arg("run").args(args).kill_on_drop(true);
+        if let Some(config) = config {
+            std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
+            command.args(["--config", "collector.yaml"]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let screen = Arc::new(Screen::default());
+        let readers = [
+            tokio::spawn(read(process.stdout.take().unwrap(), screen.clone(), |screen| &screen.stdout)),
+            tokio::spawn(read(process.stderr.take().unwrap(), screen.clone(), |screen| &screen.stderr)),
+        ];
+        let collector = Collector { dir, process, screen, readers };
+        collector.line("Spanlight").await;
+        collector
+    }
+
+    /// Waits for a line of its output that contains `text`.
+    pub async fn line(&self, text: &str) -> String {
+        let found = async {
+            loop {
+                let more = self.screen.more.notified();
+                let lines = [&self.screen.stdout, &self.screen.stderr].map(|lines| lines.lock().unwrap().clone());
+                if let Some(line) = lines.iter().flatten().find(|line| line.contains(text)) {
+                    return line.clone();
+                }
+                more.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| {
+            let (stdout, stderr) = (self.screen.stdout.lock().unwrap(), self.screen.stderr.lock().unwrap());
+            panic!("there is no line with `{text}`:\n{}\n{}", stdout.join("\n"), stderr.join("\n"))
+        })
+    }
+
+    /// `http://…` of OTLP over gRPC, of OTLP over HTTP, or of the web endpoint, as the banner says.
+    pub async fn url(&self, what: Port) -> String {
+        let line = self.line(what.title()).await;
+        let url = line.split_whitespace().nth(1).unwrap();
+        url.trim_end_matches("/api/v1/runs").to_owned()
+    }
+
+    /// Asks the web endpoint.
+    pub async fn get(&self, path: &str) -> Answer {
+        client::get(&format!("{}{path}", self.url(Port::Web).await)).await
+    }
+
+    /// Asks the web endpoint for JSON.
+    pub async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// Posts a body to the OTLP/HTTP port.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
+        client::post(&format!("{}{path}", self.url(Port::Http).await), headers, body.into()).await
+    }
+
+    /// Posts a protobuf request of traces, which must be taken.
+    pub async fn take_traces(&self, request: Vec<u8>) {
+        let answer = self.post("/v1/traces", &[("content-type", "application/x-protobuf")], request).await;
+        assert_eq!((answer.status, answer.text()), (200, String::new()));
+    }
+
+    /// A sample of its own metrics, by its whole name with labels.
+    pub async fn sample(&self, series: &str) -> Option<f64> {
+        let text = self.get("/metrics").await.text();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_owned));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// Waits until a sample has a value.
+    pub async fn sample_becomes(&self, series: &str, value: f64) {
+        until(&format!("{series} {value}"), async || (self.sample(series).await == Some(value)).then_some(())).await;
+    }
+
+    /// The path of a file below its data directory.
+    pub fn data(&self, file: &str) -> PathBuf {
+        self.dir.path().join("spanlight-data").join(file)
+    }
+
+    /// The events in its JSONL file, once there are at least `count`.
+    pub async fn events(&self, count: usize) -> Vec<Value> {
+        let path = self.data("agent-events.jsonl");
+        until(&format!("{count} events in {}", path.display()), async || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+            let events: Vec<Value> = whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            (events.len() >= count).then_some(events)
+        })
+        .await
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub async fn signal(&self, name: &str) {
+        let id = self.process.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await.unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(mut self) -> Ended {
+        let status = tokio::time::timeout(PATIENCE, self.process.wait()).await.unwrap().unwrap();
+        for reader in self.readers {
+            reader.await.unwrap();
+        }
+        let text = |lines: &Mutex<Vec<String>>| lines.lock().unwrap().join("\n");
+        Ended { status, stdout: text(&self.screen.stdout), stderr: text(&self.screen.stderr) }
+    }
+
+    /// Stops it as a person would.
+    pub async fn stop(self) -> Ended {
+        self.signal("INT").await;
+        self.ended().await
+    }
+}
+
+/// What listens.
+#[derive(Clone, Copy)]
+pub enum Port {
+    Grpc,
+    Http,
+    Web,
+}
+
+impl Port {
+    fn title(self) -> &'static str {
+        match self {
+            Port::Grpc => "OTLP/grpc",
+            Port::Http => "OTLP/http",
+            Port::Web => "API ",
+        }
+    }
+}
+
+/// Runs a command that ends by itself.
+pub async fn run(args: &[&str]) -> Ended {
+    run_in(&std::env::temp_dir(), args).await
+}
+
+/// Runs a command that ends by itself, in a directory.
+pub async fn run_in(dir: &std::path::Path, args: &[&str]) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    let command = command.current_dir(dir).args(args).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+async fn read(from: impl AsyncRead + Unpin, screen: Arc<Screen>, part: fn(&Screen) -> &Mutex<Vec<String>>) {
+    let mut lines = BufReader::new(from).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        part(&screen).lock().unwrap().push(line);
+        screen.more.notify_waiters();
+    }
+}
