@@ -232,6 +232,10 @@ impl Run {
         node.outcome = Outcome::Lost;
         node.end = last_seen.max(node.start);
         let scope = node.scope()?;
+        if node.is_agent_run() {
+            self.unsettled.push((now, at));
+        }
+        let node = self.node(at);
         let mut event = Event::named(lifecycle(scope, EventType::Failed), node.end);
         // Sequence 1: should the work come back to life and fail in earnest, that is another event.
         let (id, name) = (node.id, event.name.clone());

@@ -150,6 +150,8 @@ impl Arrival<'_, '_> {
         }
         let node = run.node_mut(at);
         node.state = State::Ended;
+        // It may have been given up as lost.
+        node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
         node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
         if let Some(meaning) = &self.meaning {

@@ -1,0 +1,84 @@
+//! What waits for what, and for how long.
+
+use spanlight::derive::RunStatus;
+use spanlight::event::Status;
+
+use super::scene::{Scene, agent, chat, tool, workflow};
+
+#[test]
+fn events_wait_half_a_second_for_the_spans_above() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(3, 2, (10, 20), 100, 10)]).pass(400);
+    assert!(scene.names().is_empty());
+    scene.arrive(&[agent(2, 0, (0, 30), "writer")]);
+    let agents: Vec<_> = scene.out.events.iter().map(|event| event.dimensions.agent.clone()).collect();
+    assert!(agents.iter().all(|agent| agent.as_deref() == Some("writer")), "{agents:?}");
+    assert_eq!(scene.names(), ["agent.started", "llm.started", "llm.completed", "agent.completed"]);
+}
+
+#[test]
+fn events_do_not_wait_for_ever() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(3, 2, (10, 20), 100, 10)]).pass(501);
+    assert_eq!(scene.names(), ["llm.started", "llm.completed"]);
+    scene.arrive(&[agent(2, 0, (0, 30), "writer")]).pass(10_000);
+    assert_eq!(scene.names(), ["agent.started", "agent.completed"]);
+}
+
+#[test]
+fn work_enters_the_counters_when_its_run_is_over_or_after_five_seconds() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 100, 10), agent(1, 0, (0, 30), "writer")]).pass(1_900);
+    assert_eq!(scene.counted().calls.len(), 0);
+    scene.pass(200);
+    assert_eq!(scene.counted().calls["writer"], 1, "two quiet seconds after its root, a run is over");
+
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 100, 10)]).pass(4_900);
+    assert_eq!(scene.counted().calls.len(), 0);
+    scene.pass(200);
+    assert_eq!(scene.counted().calls["-"], 1, "a run without a root is not waited for");
+}
+
+#[test]
+fn a_deeper_call_that_comes_too_late_is_corrected_and_not_counted_twice() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 1000, 0), agent(1, 0, (0, 30), "writer")]).pass(10_000);
+    assert_eq!((scene.counted().cost, scene.counted().overcounted), (2_500_000, 0));
+    scene.arrive(&[chat(3, 2, (11, 19), 1000, 0)]).pass(10_000);
+    let counted = scene.counted();
+    assert_eq!(counted.cost - counted.overcounted, 2_500_000, "{counted:?}");
+    assert_eq!(scene.totals().llm_calls, 1);
+}
+
+#[test]
+fn a_run_without_a_root_is_lost_after_ten_minutes() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 100, 10)]).pass(599_000);
+    assert_eq!(scene.deriver.running(), 1);
+    scene.pass(2_000);
+    assert_eq!(scene.deriver.running(), 0);
+    assert_eq!(scene.totals().llm_calls, 1, "its calls count all the same");
+}
+
+#[test]
+fn a_run_comes_back_to_life_with_a_late_span() {
+    let mut scene = Scene::new();
+    scene.arrive(&[agent(2, 1, (0, 30), "writer"), workflow(1, 0, (0, 40))]).pass(10_000);
+    assert_eq!(scene.deriver.running(), 0);
+    scene.arrive(&[tool(3, 2, (10, 20), "search")]);
+    assert_eq!(scene.deriver.running(), 1);
+    scene.pass(10_000);
+    assert_eq!((scene.deriver.running(), scene.totals().tool_calls), (0, 1));
+    let run = &scene.deriver.summaries(|_| true)[0];
+    assert_eq!(run.status, RunStatus::Completed);
+}
+
+#[test]
+fn what_is_open_when_the_program_stops_is_told() {
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 100, 10)]).finish();
+    assert_eq!(scene.names(), ["llm.started", "llm.completed"]);
+    assert_eq!(scene.counted().calls["-"], 1);
+    assert!(scene.out.events.iter().all(|event| event.status != Status::Lost));
+}

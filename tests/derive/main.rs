@@ -1,0 +1,9 @@
+//! Derivation from the outside: telemetry arrives in any order, twice, late or never, and means the same.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod arrival;
+mod billing;
+mod bounds;
+mod events;
+mod lateness;
+mod scene;
