@@ -1,7 +1,7 @@
 //! What a foreign span means. Pure: attributes in, [`Meaning`] out.
 //!
 //! Every emitter speaks its own dialect of the GenAI conventions. A dialect is a file of data: how to recognise
-//! it, how its spans map to operations, and which keys it reads before the generic ones. [`detect`] picks the
+//! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
 mod attributes;

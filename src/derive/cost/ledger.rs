@@ -107,7 +107,7 @@ pub struct Ledger {
     totals: Account,
     /// The last day that was posted to, and its name.
     today: (i64, Arc<str>),
-    /// Postings whose account would have been one too many, and went to [`Ledger::OTHERS`].
+    /// Postings whose account would have been one too many, and went to `(others)`.
     pub overflowed: u64,
 }
 
