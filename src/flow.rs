@@ -16,7 +16,7 @@ use crate::otlp::{Batch, Signal};
 #[derive(Debug)]
 pub struct Record {
     event: Event,
-    json: OnceLock<Box<str>>,
+    json: OnceLock<String>,
 }
 
 /// A record as sinks share it.
@@ -35,7 +35,7 @@ impl Record {
 
     /// The event as one line of JSON, without a line end.
     pub fn json(&self) -> &str {
-        self.json.get_or_init(|| self.event.to_json().into())
+        self.json.get_or_init(|| self.event.to_json())
     }
 }
 

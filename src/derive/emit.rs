@@ -3,14 +3,14 @@
 //! A span's content is not kept with its node. Its bytes are, until its surroundings are known or a moment has
 //! passed, and are read a second time when the events are built.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::cost::Posting;
 use super::names::Name;
-use super::node::{Node, NodeIx, Outcome};
+use super::node::{Node, NodeIx, Outcome, Told};
 use super::run::{Run, Surroundings};
 use crate::dialect::{Attributes, Content, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
@@ -38,6 +38,16 @@ pub struct Held {
     pub instance: Option<Name>,
 }
 
+/// A beginning or an end to tell. They are put in order before they become events, which are large. At the same
+/// moment what is outside begins first and ends last.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment {
+    at: Timestamp,
+    is_end: bool,
+    depth: i64,
+    teller: usize,
+}
+
 /// What an agent's or a workflow's end says of the work below it.
 #[derive(Clone, Debug, Default)]
 struct Totals {
@@ -62,28 +72,33 @@ impl Run {
         self.number(&ready);
         let ends_of_many = ready.iter().any(|held| has_totals(self.node(held.at)));
         let totals = if ends_of_many { self.totals() } else { Vec::new() };
-        let mut events: Vec<(Timestamp, bool, i64, Event)> = Vec::with_capacity(ready.len() * 2);
+        let execution = self.key.id();
+        let mut attributes = Attributes::new();
+        let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
+        let mut moments: Vec<Moment> = Vec::with_capacity(ready.len() * 2);
         for held in &ready {
             let surroundings = self.surroundings(held.at);
-            let depth = i64::from(surroundings.depth);
-            let told = self.node(held.at).told;
-            let teller = Teller { run: self, held, surroundings, now };
-            let mut attributes = Attributes::new();
+            let (node, depth) = (self.node(held.at), i64::from(surroundings.depth));
+            if !node.told.start {
+                moments.push(Moment { at: span_start(node), is_end: false, depth, teller: tellers.len() });
+            }
+            if !node.told.end {
+                moments.push(Moment { at: node.end, is_end: true, depth: -depth, teller: tellers.len() });
+            }
+            attributes.clear();
             let span = Span::read_with(&held.record, |attribute| attributes.take(table, attribute));
             let spot = Spot { instrumentation: &held.instrumentation, span: &span, attributes: &attributes };
             let content = Content::read(&spot);
-            if !told.start {
-                events.push((span_start(self.node(held.at)), false, depth, teller.start(&content)));
-            }
-            if !told.end {
-                let totals = totals.get(held.at as usize);
-                events.push((self.node(held.at).end, true, -depth, teller.end(&content, totals)));
-            }
-            self.node_mut(held.at).told = super::node::Told { start: true, end: true };
+            tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
         }
-        // At the same moment what is outside begins first and ends last.
-        events.sort_by_key(|(time, is_end, depth, _)| (*time, *is_end, *depth));
-        out.extend(events.into_iter().map(|(_, _, _, event)| event));
+        moments.sort_unstable();
+        out.extend(moments.iter().map(|moment| {
+            let teller = &tellers[moment.teller];
+            if moment.is_end { teller.end(totals.get(teller.held.at as usize)) } else { teller.start() }
+        }));
+        for held in &ready {
+            self.node_mut(held.at).told = Told { start: true, end: true };
+        }
     }
 
     fn is_complete_above(&self, at: NodeIx) -> bool {
@@ -145,11 +160,14 @@ struct Teller<'r> {
     run: &'r Run,
     held: &'r Held,
     surroundings: Surroundings<'r>,
+    execution: &'r Name,
+    content: Content<'r>,
     now: Timestamp,
 }
 
 impl Teller<'_> {
-    fn start(&self, content: &Content<'_>) -> Event {
+    fn start(&self) -> Event {
+        let content = &self.content;
         let node = self.node();
         let mut event = self.event(EventType::Started, span_start(node));
         event.data = Data::build(|data| {
@@ -162,7 +180,8 @@ impl Teller<'_> {
         event
     }
 
-    fn end(&self, content: &Content<'_>, totals: Option<&Totals>) -> Event {
+    fn end(&self, totals: Option<&Totals>) -> Event {
+        let content = &self.content;
         let node = self.node();
         let event_type = match node.outcome {
             Outcome::Completed => EventType::Completed,
@@ -273,7 +292,7 @@ impl Teller<'_> {
             data: Data::default(),
             source: Source {
                 kind: SourceKind::Otlp,
-                dialect: node.dialect.map(Arc::from),
+                dialect: node.dialect.map(Cow::Borrowed),
                 instance: self.held.instance.clone(),
                 service: self.held.service.clone(),
             },
@@ -310,7 +329,7 @@ impl Teller<'_> {
         Identity {
             workflow_id: self.surroundings.workflow.map(id),
             parent_workflow_id: self.surroundings.outer_workflow.map(id),
-            execution_id: Some(self.run.key.id()),
+            execution_id: Some(self.execution.clone()),
             conversation_id: label(|labels| &labels.conversation),
             session_id: label(|labels| &labels.session),
             user_id: label(|labels| &labels.user),

@@ -66,6 +66,17 @@ impl ComponentId {
         parsed.unwrap_or_else(|| ComponentId::Verbatim(text.into()))
     }
 
+    /// The whole id, where that is a name and nothing else.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Verbatim(name) => Some(name),
+            ComponentId::Tool { name, number: None } => Some(name),
+            ComponentId::Tool { .. } | ComponentId::Step { .. } | ComponentId::Llm { .. } | ComponentId::System(_) => {
+                None
+            }
+        }
+    }
+
     /// Whether it has the format of its scope.
     pub fn is_well_formed(&self) -> bool {
         !matches!(self, ComponentId::Verbatim(_))
@@ -86,10 +97,12 @@ fn numbered(text: &str, separator: &str) -> Option<(Arc<str>, u32)> {
 impl fmt::Display for ComponentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Verbatim(name) => f.write_str(name),
+            ComponentId::Workflow(name)
+            | ComponentId::Agent(name)
+            | ComponentId::Verbatim(name)
+            | ComponentId::Tool { name, number: None } => f.write_str(name),
             ComponentId::Step { workflow, number } => write!(f, "{workflow}:step:{number}"),
             ComponentId::Llm { agent, number } => write!(f, "{agent}:llm:{number}"),
-            ComponentId::Tool { name, number: None } => f.write_str(name),
             ComponentId::Tool { name, number: Some(number) } => write!(f, "{name}:{number}"),
             ComponentId::System(subsystem) => write!(f, "system:{subsystem}"),
         }

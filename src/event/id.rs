@@ -46,6 +46,11 @@ impl TraceId {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Appends the 32 hexadecimal digits.
+    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(hex(&self.0).as_flattened());
+    }
 }
 
 impl SpanId {
@@ -63,6 +68,11 @@ impl SpanId {
     /// The 8 bytes.
     pub fn as_bytes(&self) -> &[u8; 8] {
         &self.0
+    }
+
+    /// Appends the 16 hexadecimal digits.
+    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(hex(&self.0).as_flattened());
     }
 }
 
@@ -89,6 +99,12 @@ impl EventId {
         Uuid::try_parse(text).ok().map(EventId)
     }
 
+    /// Appends the UUID with hyphens.
+    pub(crate) fn push_to(self, out: &mut Vec<u8>) {
+        let mut buffer = Uuid::encode_buffer();
+        out.extend_from_slice(self.0.as_hyphenated().encode_lower(&mut buffer).as_bytes());
+    }
+
     /// The UUID.
     pub fn uuid(self) -> Uuid {
         self.0
@@ -108,17 +124,17 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Appends hexadecimal digits in lower case.
-pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Hexadecimal digits in lower case. By hand, because ids stand many times in every event.
+fn hex<const N: usize>(bytes: &[u8; N]) -> [[u8; 2]; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
 }
 
 macro_rules! hex_display {
     ($($id:ty),*) => {$(
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(std::str::from_utf8(hex(&self.0).as_flattened()).unwrap_or_default())
             }
         }
 

@@ -16,6 +16,7 @@ mod read;
 mod time;
 mod write;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use component::ComponentId;
@@ -151,7 +152,7 @@ pub struct Source {
     /// Through what.
     pub kind: SourceKind,
     /// In which dialect its telemetry was.
-    pub dialect: Option<Arc<str>>,
+    pub dialect: Option<Cow<'static, str>>,
     /// `service.instance.id` of its emitter.
     pub instance: Option<Arc<str>>,
     /// `service.name` of its emitter.

@@ -221,7 +221,7 @@ impl Envelope {
         let named = self.around.get("source").and_then(Value::as_str).map(Arc::from);
         Source {
             kind: source.kind,
-            dialect: member("dialect").or_else(|| source.dialect.clone()),
+            dialect: member("dialect").map(|name: Arc<str>| name.to_string().into()).or_else(|| source.dialect.clone()),
             instance: member("instance").or_else(|| source.instance.clone()),
             service: member("service").or(named).or_else(|| source.service.clone()),
         }

@@ -1,8 +1,7 @@
 //! An event as JSON: snake_case, absent fields omitted.
 
-use super::id::push_hex;
 use super::json::{JsonObject, push_str};
-use super::{Event, Performance, Priority, Source, Timestamp};
+use super::{Event, Performance, Priority, Source};
 
 impl Event {
     /// The event as one line of JSON.
@@ -15,18 +14,23 @@ impl Event {
     /// Appends the event as one line of JSON, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = JsonObject::begin(out);
-        object.display("event_id", self.event_id);
+        object.quoted("event_id", |out| self.event_id.push_to(out));
         object.str("name", self.name.as_str());
         object.str("scope", self.scope.as_str());
         object.str("type", self.event_type.as_str());
         object.str("status", self.status.as_str());
         write_component(&mut object, self);
-        write_time(&mut object, "timestamp", self.timestamp);
-        write_time(&mut object, "observed_at", self.observed_at);
+        object.quoted("timestamp", |out| out.extend_from_slice(&self.timestamp.to_rfc3339()));
+        object.quoted("observed_at", |out| out.extend_from_slice(&self.observed_at.to_rfc3339()));
         object.opt_str("message", self.message.as_deref());
-        write_hex(&mut object, "trace_id", self.trace_id.as_ref().map(|id| &id.as_bytes()[..]));
-        write_hex(&mut object, "span_id", self.span_id.as_ref().map(|id| &id.as_bytes()[..]));
-        write_hex(&mut object, "parent_span_id", self.parent_span_id.as_ref().map(|id| &id.as_bytes()[..]));
+        if let Some(trace_id) = self.trace_id {
+            object.quoted("trace_id", |out| trace_id.push_to(out));
+        }
+        for (key, id) in [("span_id", self.span_id), ("parent_span_id", self.parent_span_id)] {
+            if let Some(id) = id {
+                object.quoted(key, |out| id.push_to(out));
+            }
+        }
         for (key, value) in [
             ("workflow_id", &self.identity.workflow_id),
             ("parent_workflow_id", &self.identity.parent_workflow_id),
@@ -64,22 +68,9 @@ impl Event {
 
 fn write_component(object: &mut JsonObject<'_>, event: &Event) {
     // Names of agents and tools come from outside and may hold anything.
-    push_str(object.key("component_id"), &event.component_id.to_string());
-}
-
-fn write_time(object: &mut JsonObject<'_>, key: &str, time: Timestamp) {
-    let out = object.key(key);
-    out.push(b'"');
-    out.extend_from_slice(&time.to_rfc3339());
-    out.push(b'"');
-}
-
-fn write_hex(object: &mut JsonObject<'_>, key: &str, id: Option<&[u8]>) {
-    if let Some(id) = id {
-        let out = object.key(key);
-        out.push(b'"');
-        push_hex(out, id);
-        out.push(b'"');
+    match event.component_id.name() {
+        Some(name) => object.str("component_id", name),
+        None => object.str("component_id", &event.component_id.to_string()),
     }
 }
 

@@ -299,7 +299,7 @@ fn source_of(group: &Group<'_>, attributes: &mut Map<String, Value>) -> Source {
     let dialect = attributes.remove(spanlight::SOURCE_DIALECT);
     Source {
         kind: kind.as_ref().and_then(Value::as_str).and_then(SourceKind::parse).unwrap_or(SourceKind::Otlp),
-        dialect: dialect.as_ref().and_then(Value::as_str).map(Arc::from),
+        dialect: dialect.as_ref().and_then(Value::as_str).map(|name| name.to_owned().into()),
         instance: of_resource(resource::SERVICE_INSTANCE_ID),
         service: of_resource(resource::SERVICE_NAME),
     }

@@ -2,10 +2,12 @@
 
 mod rotate;
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
 
 use super::{Load, Outcome};
 use crate::event::Timestamp;
@@ -57,7 +59,7 @@ pub struct FileExporter {
 
 #[derive(Debug)]
 struct Open {
-    file: tokio::fs::File,
+    file: Arc<File>,
     /// The UTC date of what is in it.
     date: String,
     /// A write failed half-way: the next one must begin a line of its own.
@@ -77,7 +79,7 @@ impl FileExporter {
 
     /// Appends a load in one write.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        match self.write(&lines(load)).await {
+        match self.write(lines(load)).await {
             Ok(()) => Outcome::DONE,
             Err(error) => Outcome::retry(format!("cannot write {}: {error}", self.path.display())),
         }
@@ -85,14 +87,14 @@ impl FileExporter {
 
     /// Has the system write out what it still holds.
     pub async fn close(&mut self) {
-        if let Some(open) = &mut self.open
-            && let Err(error) = open.file.sync_data().await
-        {
+        let Some(open) = &self.open else { return };
+        let file = open.file.clone();
+        if let Err(error) = blocking(move || file.sync_data()).await {
             crate::report::error(&format!("cannot sync {}: {error}", self.path.display()));
         }
     }
 
-    async fn write(&mut self, lines: &[u8]) -> std::io::Result<()> {
+    async fn write(&mut self, mut lines: Vec<u8>) -> io::Result<()> {
         let today = Timestamp::now().date();
         let stale = self.config.rotate == Rotate::Daily && self.open.as_ref().is_some_and(|open| open.date != today);
         if stale {
@@ -102,37 +104,39 @@ impl FileExporter {
             Some(open) => open,
             None => self.open.insert(open(&self.config, &self.path, today).await?),
         };
-        let written = async {
-            if open.torn {
-                open.file.write_all(b"\n").await?;
-            }
-            open.file.write_all(lines).await?;
-            open.file.flush().await
-        };
-        let result = written.await;
+        if open.torn {
+            lines.insert(0, b'\n');
+        }
+        let file = open.file.clone();
+        let result = blocking(move || (&*file).write_all(&lines)).await;
         open.torn = result.is_err();
         result
     }
 }
 
-async fn open(config: &Config, path: &Path, today: String) -> std::io::Result<Open> {
+async fn open(config: &Config, path: &Path, today: String) -> io::Result<Open> {
     if let Some(folder) = path.parent() {
         tokio::fs::create_dir_all(folder).await?;
     }
     if config.rotate == Rotate::Daily {
         let (path, today) = (path.to_owned(), today.clone());
         let (compress, delete) = (config.compress_after_days, config.delete_after_days);
-        let rotated = tokio::task::spawn_blocking(move || rotate::rotate(&path, &today, compress, delete)).await;
-        rotated.map_err(std::io::Error::other)??;
+        blocking(move || rotate::rotate(&path, &today, compress, delete)).await?;
     }
     let file = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await?;
-    Ok(Open { file, date: today, torn: false })
+    Ok(Open { file: Arc::new(file.into_std().await), date: today, torn: false })
+}
+
+/// Where a disk may make a thread wait. Whole loads at a time: tokio's file would copy them once more.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 fn lines(load: &Load) -> Vec<u8> {
     let mut lines = Vec::new();
     match load {
         Load::Events(records) => {
+            lines.reserve(records.iter().map(|record| record.json().len() + 1).sum());
             for record in records {
                 lines.extend_from_slice(record.json().as_bytes());
                 lines.push(b'\n');
