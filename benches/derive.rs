@@ -61,6 +61,12 @@ impl Rig {
 }
 
 fn main() {
+    whole_requests();
+    long_runs();
+}
+
+/// Requests that hold 100 runs each.
+fn whole_requests() {
     const SPANS: usize = 1000;
     // Every request has traces of its own, as on the wire. By the time one comes again, its runs have left
     // memory, which holds 200 requests.
@@ -92,4 +98,47 @@ fn main() {
             Contender::new("and events, as JSON", SPANS, || telling.borrow_mut().take(&requests[request()], true)),
         ],
     );
+}
+
+/// Requests of ten spans: runs of their own, and parts of one run that goes on and on.
+fn long_runs() {
+    const SPANS: usize = 10;
+    const REQUESTS: u64 = 20_000;
+    let requests = |in_one_trace: bool| -> Vec<Batch> {
+        let request = |seed| {
+            let bytes = agents::request(SPANS, seed);
+            if in_one_trace { Bytes::from(part_of_one_trace(&bytes, seed)) } else { bytes.into() }
+        };
+        (1..=REQUESTS).map(|seed| Batch::read(Signal::Traces, request(seed)).expect("valid").batch).collect()
+    };
+    let (short, long) = (requests(false), requests(true));
+    let contender = |name: &'static str, requests: &[Batch]| {
+        let rig = Rig::new(true);
+        requests.iter().for_each(|request| rig.borrow_mut().take(request, true));
+        let next = RefCell::new(0);
+        let requests = requests.to_vec();
+        Contender::new(name, SPANS, move || {
+            let mut next = next.borrow_mut();
+            *next = (*next + 1) % requests.len();
+            rig.borrow_mut().take(&requests[*next], true);
+        })
+    };
+    compare(
+        "deriving from requests of 10 spans, with events as JSON",
+        "span",
+        vec![contender("a run of its own each", &short), contender("all of one long run", &long)],
+    );
+}
+
+/// The same spans under another trace id, below a root that never ends.
+fn part_of_one_trace(request: &[u8], seed: u64) -> Vec<u8> {
+    let mut request = ExportTraceServiceRequest::decode(request).expect("valid");
+    let scopes = request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+    for span in scopes.flat_map(|scope| &mut scope.spans) {
+        let id = |id: &[u8]| [&(seed as u32).to_be_bytes(), &id[id.len().saturating_sub(4)..]].concat();
+        span.trace_id = vec![7; 16];
+        span.span_id = id(&span.span_id);
+        span.parent_span_id = if span.parent_span_id.is_empty() { vec![7; 8] } else { id(&span.parent_span_id) };
+    }
+    request.encode_to_vec()
 }

@@ -1,5 +1,5 @@
-//! A small harness for ratios: contenders take turns, each turn is timed by the thread's CPU clock, and medians
-//! are compared, so that a noisy machine slows all of them alike.
+//! A small harness for ratios: contenders take short turns, and the medians of many are compared, so that a noisy
+//! machine slows all of them alike.
 
 use std::time::{Duration, Instant};
 

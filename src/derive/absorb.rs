@@ -105,9 +105,9 @@ impl Run {
         let name = own_name(event);
         let same = |run: &Run, at: &NodeIx| {
             let node = run.node(*at);
-            node.state == State::Open && node.scope() == Some(event.scope) && node.name.as_deref() == name
+            node.scope() == Some(event.scope) && node.name.as_deref() == name
         };
-        let open = (0..self.nodes.len() as NodeIx).rev().find(|at| same(self, at));
+        let open = self.open().iter().rev().copied().find(|at| same(self, at));
         if let (Some(open), false) = (open, event.event_type == EventType::Started) {
             return open;
         }
@@ -131,11 +131,9 @@ impl Run {
         let open = |scope: Scope, name: Option<&str>| {
             let fits = |at: &NodeIx| {
                 let node = self.node(*at);
-                node.state == State::Open
-                    && node.scope() == Some(scope)
-                    && name.is_none_or(|name| node.name.as_deref() == Some(name))
+                node.scope() == Some(scope) && name.is_none_or(|name| node.name.as_deref() == Some(name))
             };
-            (0..self.nodes.len() as NodeIx).rev().find(fits)
+            self.open().iter().rev().copied().find(fits)
         };
         let agent = event.dimensions.agent.as_deref();
         match event.scope {
@@ -166,6 +164,7 @@ impl Run {
                 of_run.clone_from(of_event);
             }
         }
+        self.has_meaning = true;
         let node = self.node_mut(at);
         node.op = node.op.or(Some(default_op(event.scope)));
         let fill = |slot: &mut Option<Name>, value: Option<&str>, share: &mut dyn FnMut(&str) -> Name| {
@@ -182,10 +181,12 @@ impl Run {
     fn begin(&mut self, at: NodeIx, event: &Event) {
         let node = self.node_mut(at);
         node.told.start |= event.event_type == EventType::Started;
-        if node.state == State::Expected {
-            node.state = State::Open;
-            node.start = event.timestamp;
+        match node.state {
+            State::Expected => node.start = event.timestamp,
+            State::GivenUp => node.outcome = Outcome::Completed,
+            State::Open | State::Ended => return,
         }
+        self.advance(at, State::Open);
     }
 
     fn finish(
@@ -204,7 +205,6 @@ impl Run {
         if node.state == State::Expected {
             node.start = duration.map_or(event.timestamp, |duration| event.timestamp.minus(duration));
         }
-        node.state = State::Ended;
         node.end = event.timestamp.max(node.start);
         node.outcome = match event.event_type {
             EventType::Failed => Outcome::Failed,
@@ -215,6 +215,7 @@ impl Run {
             node.error.clone_from(&event.message);
         }
         node.call = call_of(event, price);
+        self.advance(at, State::Ended);
         self.unsettled.push((now, at));
         let node = self.node(at);
         if node.is_call() {
@@ -232,6 +233,8 @@ impl Run {
         node.outcome = Outcome::Lost;
         node.end = last_seen.max(node.start);
         let scope = node.scope()?;
+        self.advance(at, State::GivenUp);
+        let node = self.node(at);
         if node.is_agent_run() {
             self.unsettled.push((now, at));
         }

@@ -4,14 +4,17 @@
 //! passed, and are read a second time when the events are built.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
-use super::cost::Posting;
+use super::cost::Figures;
+use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, Told};
-use super::run::{Run, Surroundings};
+use super::run::Run;
 use crate::dialect::{Attributes, Content, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
@@ -61,17 +64,12 @@ impl Run {
     /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
     /// the order in which they happened.
     pub fn tell(&mut self, table: &KeyTable, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
-        let patience_ends = now.minus(patience);
-        let (ready, waiting): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held)
-            .into_iter()
-            .partition(|held| held.since <= patience_ends || self.is_complete_above(held.at));
-        self.held = waiting;
+        let ready = self.take_ready(now.minus(patience));
         if ready.is_empty() {
             return;
         }
         self.number(&ready);
-        let ends_of_many = ready.iter().any(|held| has_totals(self.node(held.at)));
-        let totals = if ends_of_many { self.totals() } else { Vec::new() };
+        let totals = self.totals(&ready);
         let execution = self.key.id();
         let mut attributes = Attributes::new();
         let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
@@ -94,15 +92,24 @@ impl Run {
         moments.sort_unstable();
         out.extend(moments.iter().map(|moment| {
             let teller = &tellers[moment.teller];
-            if moment.is_end { teller.end(totals.get(teller.held.at as usize)) } else { teller.start() }
+            if moment.is_end { teller.end(totals.get(&teller.held.at)) } else { teller.start() }
         }));
         for held in &ready {
             self.node_mut(held.at).told = Told { start: true, end: true };
         }
     }
 
-    fn is_complete_above(&self, at: NodeIx) -> bool {
-        self.surroundings(at).complete
+    /// Takes out the held spans that came before `patience_ends`, or whose surroundings are known. Those that were
+    /// looked at in vain are looked at again only if something has arrived above any of them.
+    fn take_ready(&mut self, patience_ends: Timestamp) -> Vec<Held> {
+        let mut held = std::mem::take(&mut self.held);
+        let expired = held.partition_point(|held| held.since <= patience_ends);
+        let mut ready: Vec<Held> = held.drain(..expired).collect();
+        let new = if std::mem::take(&mut self.gap_closed) { 0 } else { self.looked_at.saturating_sub(expired) };
+        ready.extend(held.extract_if(new.., |held| self.surroundings(held.at).complete));
+        self.looked_at = held.len();
+        self.held = held;
+        ready
     }
 
     /// Numbers calls within their agent and steps within their workflow, in the order in which they began.
@@ -123,20 +130,53 @@ impl Run {
         }
     }
 
-    /// The sums of what counts below each node.
-    fn totals(&self) -> Vec<Totals> {
-        let mut totals = vec![Totals::default(); self.nodes.len()];
-        for at in 0..self.nodes.len() as NodeIx {
-            let Some(Posting { figures, .. }) = self.posting(at) else { continue };
-            for above in self.above(at) {
-                let sum = &mut totals[above as usize];
-                sum.llm_calls += figures.llm_calls + figures.llm_failed;
-                sum.tool_calls += figures.tool_calls;
-                sum.tokens = figures.total_tokens().map(|tokens| sum.tokens.unwrap_or(0) + tokens).or(sum.tokens);
-                sum.cost_usd = figures.cost_usd.map(|usd| sum.cost_usd.unwrap_or(0.0) + usd).or(sum.cost_usd);
+    /// What counts below each agent and workflow whose end is to be told.
+    fn totals(&self, ready: &[Held]) -> HashMap<NodeIx, Totals, RandomState> {
+        let mut found = HashMap::default();
+        let ends = ready.iter().map(|held| held.at).filter(|at| has_totals(self.node(*at)));
+        let mut ends: Vec<(u32, NodeIx)> = ends.map(|at| (self.surroundings(at).depth, at)).collect();
+        // The outermost first: one walk finds the sums of all within.
+        ends.sort_unstable();
+        for (_, at) in ends {
+            if !found.contains_key(&at) {
+                self.totals_within(at, &mut found);
             }
         }
-        totals
+        found
+    }
+
+    fn totals_within(&self, top: NodeIx, found: &mut HashMap<NodeIx, Totals, RandomState>) {
+        let nodes = self.subtree(top);
+        let mut sums = vec![Totals::default(); nodes.len()];
+        for (place, (at, parent)) in nodes.iter().enumerate().skip(1).rev() {
+            let below = std::mem::take(&mut sums[place]);
+            sums[*parent].add(&below);
+            if let Some(figures) = self.figures(*at) {
+                sums[*parent].count(&figures);
+            }
+            if has_totals(self.node(*at)) {
+                found.insert(*at, below);
+            }
+        }
+        found.insert(top, std::mem::take(&mut sums[0]));
+    }
+}
+
+impl Totals {
+    fn count(&mut self, figures: &Figures) {
+        self.add(&Totals {
+            llm_calls: figures.llm_calls + figures.llm_failed,
+            tool_calls: figures.tool_calls,
+            tokens: figures.total_tokens(),
+            cost_usd: figures.cost_usd,
+        });
+    }
+
+    fn add(&mut self, other: &Totals) {
+        self.llm_calls += other.llm_calls;
+        self.tool_calls += other.tool_calls;
+        self.tokens = other.tokens.map(|tokens| self.tokens.unwrap_or(0) + tokens).or(self.tokens);
+        self.cost_usd = other.cost_usd.map(|usd| self.cost_usd.unwrap_or(0.0) + usd).or(self.cost_usd);
     }
 }
 
@@ -363,13 +403,5 @@ fn output_key(node: &Node) -> &'static str {
         Some(Scope::LlmRequest) => "response",
         Some(Scope::Tool) => "result",
         _ => "output",
-    }
-}
-
-impl Run {
-    /// The agent at work in a node: the one that the span names, else the nearest above.
-    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<Name> {
-        let named = self.node(at).agent.clone();
-        named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.clone()))
     }
 }

@@ -7,6 +7,7 @@ mod absorb;
 mod billing;
 pub mod cost;
 mod emit;
+mod lineage;
 mod names;
 mod node;
 mod read;
@@ -22,7 +23,6 @@ use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
 pub use names::Name;
 use names::Names;
 pub use node::Outcome;
-use node::{NodeIx, State};
 pub use read::{CallRecord, RunStatus, RunSummary, RunTree, TreeNode};
 use run::Run;
 pub use runs::Limits;
@@ -162,7 +162,7 @@ impl Deriver {
 
     /// Whether some rows of the ledger may still change.
     pub fn is_provisional(&self) -> bool {
-        self.runs.iter().any(|run| !run.closed && run.has_meaning())
+        self.runs.iter().any(|run| !run.closed && run.has_meaning)
     }
 
     /// What was done so far, in numbers.
@@ -172,7 +172,7 @@ impl Deriver {
 
     /// Runs in memory that are not over.
     pub fn running(&self) -> usize {
-        self.runs.iter().filter(|run| !run.closed && run.has_meaning()).count()
+        self.runs.iter().filter(|run| !run.closed && run.has_meaning).count()
     }
 
     /// Spans and runs in memory.
@@ -203,8 +203,7 @@ impl Deriver {
     /// Open work that nothing was heard of is lost.
     fn give_up_open_work(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         let lost = self.runs.change(ix, |run| {
-            let open: Vec<NodeIx> =
-                (0..run.nodes.len() as NodeIx).filter(|at| run.node(*at).state == State::Open).collect();
+            let open = run.open().to_vec();
             run.lost = !open.is_empty();
             open.into_iter().filter_map(|at| run.lose(at, now)).collect::<Vec<Event>>()
         });

@@ -14,6 +14,8 @@ pub type NodeIx = u32;
 pub struct Node {
     pub id: SpanId,
     pub parent: Option<NodeIx>,
+    pub first_child: Option<NodeIx>,
+    pub next_sibling: Option<NodeIx>,
     pub state: State,
     pub op: Option<Op>,
     pub outcome: Outcome,
@@ -48,6 +50,8 @@ pub enum State {
     Expected,
     /// It began and has not ended.
     Open,
+    /// It began, and nothing was heard of it for so long that nobody waits any more.
+    GivenUp,
     /// It ended.
     Ended,
 }
@@ -112,6 +116,8 @@ impl Node {
         Node {
             id,
             parent: None,
+            first_child: None,
+            next_sibling: None,
             state: State::Expected,
             op: None,
             outcome: Outcome::Completed,

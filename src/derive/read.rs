@@ -132,7 +132,7 @@ pub struct CallRecord {
 impl Deriver {
     /// The runs in memory, the latest first.
     pub fn summaries(&self, accept: impl Fn(&RunSummary) -> bool) -> Vec<RunSummary> {
-        let runs = self.runs.iter().filter(|run| run.has_meaning());
+        let runs = self.runs.iter().filter(|run| run.has_meaning);
         let mut summaries: Vec<RunSummary> = runs.map(Run::summary).filter(accept).collect();
         summaries.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.id.cmp(&b.id)));
         summaries
@@ -153,7 +153,7 @@ impl Deriver {
     pub fn in_flight(&self) -> Vec<(Name, u64)> {
         let mut agents: Vec<(Name, u64)> = Vec::new();
         for run in self.runs.iter().filter(|run| !run.closed) {
-            for node in run.nodes.iter().filter(|node| node.state == State::Open && node.is_agent_run()) {
+            for node in run.open().iter().map(|at| run.node(*at)).filter(|node| node.is_agent_run()) {
                 let Some(name) = &node.name else { continue };
                 match agents.iter_mut().find(|(agent, _)| agent == name) {
                     Some((_, runs)) => *runs += 1,
@@ -167,7 +167,7 @@ impl Deriver {
     fn run_called(&self, id: &str) -> Option<&Run> {
         let by_trace = TraceId::from_hex(id).and_then(|trace| self.runs.find(&RunKey::Trace(trace)));
         let ix = by_trace.or_else(|| self.runs.find(&RunKey::Named(id.into())))?;
-        self.runs.get(ix).filter(|run| run.has_meaning())
+        self.runs.get(ix).filter(|run| run.has_meaning)
     }
 }
 
@@ -214,7 +214,7 @@ impl Run {
         let root = self.root().map(|root| self.node(root)).filter(|root| root.state == State::Ended);
         match root {
             _ if self.lost => RunStatus::Lost,
-            Some(root) if !self.has_open_work() => self.status_of(root),
+            Some(root) if self.open().is_empty() => self.status_of(root),
             None if self.closed => RunStatus::Lost,
             _ => RunStatus::Running,
         }
@@ -308,7 +308,7 @@ impl TreeBuilder<'_> {
         let node = self.run.node(at);
         let own = self.run.posting(at).and_then(|posting| posting.figures.cost_usd);
         let costs = children.iter().filter_map(|child| child.cost_usd).chain(own);
-        let is_open = node.state != State::Ended && node.outcome != Outcome::Lost;
+        let is_open = matches!(node.state, State::Expected | State::Open);
         TreeNode {
             span_id: node.id,
             scope: node.scope().unwrap_or(Scope::System),

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::names::Name;
-use super::node::{Below, Labels, Node, NodeIx, State};
-use crate::event::{Scope, SpanId, Timestamp, TraceId};
+use super::node::{Labels, Node, NodeIx, State};
+use crate::event::{SpanId, Timestamp, TraceId};
 
 /// What makes spans and events one run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,8 +43,17 @@ pub struct Run {
     pub due: Option<Timestamp>,
     /// Ended nodes that have not entered the counters, by time of arrival.
     pub unsettled: Vec<(Timestamp, NodeIx)>,
-    /// Spans whose events wait for their surroundings to arrive.
+    /// Spans whose events wait for their surroundings to arrive, by time of arrival.
     pub held: Vec<super::emit::Held>,
+    /// How many of these were looked at, in vain.
+    pub looked_at: usize,
+    /// Whether a node has arrived since with which the surroundings of others may be complete.
+    pub gap_closed: bool,
+    /// What has begun and not ended.
+    open: Vec<NodeIx>,
+    root: Option<NodeIx>,
+    /// Whether any of it is ours.
+    pub has_meaning: bool,
     /// Calls that were billed before a deeper call turned up.
     pub overcounted: Vec<NodeIx>,
     /// Numbers for calls and steps without an agent or a workflow.
@@ -60,32 +69,9 @@ pub struct Room {
     unsettled: Vec<(Timestamp, NodeIx)>,
 }
 
-/// What surrounds a node, as far up as is known.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Surroundings<'r> {
-    /// The nearest agent, itself included.
-    pub agent: Option<NodeIx>,
-    /// The nearest tool, itself included.
-    pub tool: Option<NodeIx>,
-    /// The nearest workflow, itself included.
-    pub workflow: Option<NodeIx>,
-    /// The workflow around that one.
-    pub outer_workflow: Option<NodeIx>,
-    /// The outermost workflow.
-    pub root_workflow: Option<NodeIx>,
-    /// How many nodes are above.
-    pub depth: u32,
-    /// Whether the walk reached a root: nothing is still to arrive above.
-    pub complete: bool,
-    pub task: Option<&'r Name>,
-    pub feature: Option<&'r Name>,
-}
-
 impl Run {
     /// Runs with more spans than this are looked up by hash instead of by a walk over the ids.
     const SMALL: usize = 32;
-    /// Nobody nests deeper; whoever does gets a new root there.
-    pub const DEEPEST: u32 = 1000;
 
     /// A run that was just heard of.
     pub fn new(key: RunKey, now: Timestamp, room: Room) -> Run {
@@ -104,6 +90,11 @@ impl Run {
             due: None,
             unsettled: room.unsettled,
             held: Vec::new(),
+            looked_at: 0,
+            gap_closed: false,
+            open: Vec::new(),
+            root: None,
+            has_meaning: false,
             overcounted: Vec::new(),
             next_call: 0,
             next_step: 0,
@@ -157,104 +148,33 @@ impl Run {
         &mut self.nodes[at as usize]
     }
 
-    /// Hangs a node below its parent. A parent that would close a circle is none.
-    pub fn link(&mut self, at: NodeIx, parent: SpanId) {
-        if parent == self.node(at).id {
+    /// Brings a node's life forward, once it hangs where it belongs.
+    pub fn advance(&mut self, at: NodeIx, state: State) {
+        let before = std::mem::replace(&mut self.node_mut(at).state, state);
+        match (before == State::Open, state == State::Open) {
+            (false, true) => self.open.push(at),
+            (true, false) => self.open.retain(|open| *open != at),
+            _ => {}
+        }
+        if before != State::Expected {
             return;
         }
-        let parent = self.find_or_expect(parent);
-        // Only a node that something hangs below can come to be above itself.
-        let closes_a_circle = || self.above(parent).chain([parent]).any(|above| above == at);
-        if closes_a_circle() {
-            return;
+        if self.node(at).parent.is_none() && self.root().is_none() {
+            self.root = Some(at);
         }
-        self.node_mut(at).parent = Some(parent);
-        let node = self.node(at);
-        let below = Below { call: node.below.call || node.is_call(), tokens: node.below.tokens || node.has_tokens() };
-        self.spread(at, below);
-    }
-
-    /// The nodes above, the nearest first.
-    pub fn above(&self, at: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
-        let parent = |at: &NodeIx| self.node(*at).parent;
-        std::iter::successors(parent(&at), parent.to_owned()).take(Run::DEEPEST as usize)
-    }
-
-    /// Tells the nodes above what hangs below them.
-    pub fn spread(&mut self, at: NodeIx, below: Below) {
-        let mut next = self.node(at).parent;
-        for _ in 0..Run::DEEPEST {
-            let Some(above) = next else { break };
-            let node = self.node_mut(above);
-            let merged = Below { call: node.below.call | below.call, tokens: node.below.tokens | below.tokens };
-            if merged == node.below {
-                break;
-            }
-            let has_new_tokens = merged.tokens && !node.below.tokens;
-            node.below = merged;
-            next = node.parent;
-            if has_new_tokens && node.billed {
-                self.overcounted.push(above);
-            }
+        if self.node(at).first_child.is_some() && !self.held.is_empty() && self.surroundings(at).complete {
+            self.gap_closed = true;
         }
-    }
-
-    /// What surrounds a node.
-    pub fn surroundings(&self, at: NodeIx) -> Surroundings<'_> {
-        let mut found = Surroundings::default();
-        let mut next = Some(at);
-        for _ in 0..Run::DEEPEST {
-            let Some(at) = next else { break };
-            let node = self.node(at);
-            match node.scope() {
-                Some(Scope::Agent) if node.is_agent_run() => {
-                    found.agent.get_or_insert(at);
-                }
-                Some(Scope::Tool) => {
-                    found.tool.get_or_insert(at);
-                }
-                Some(Scope::Workflow) => {
-                    if found.workflow.is_some() {
-                        found.outer_workflow.get_or_insert(at);
-                    }
-                    found.workflow.get_or_insert(at);
-                    found.root_workflow = Some(at);
-                }
-                _ => {}
-            }
-            if let Some(labels) = &node.labels {
-                found.task = found.task.or(labels.task.as_ref());
-                found.feature = found.feature.or(labels.feature.as_ref());
-            }
-            next = node.parent;
-            found.complete = next.is_none() && node.state != State::Expected;
-            found.depth += 1;
-        }
-        found.depth -= 1;
-        found.task = found.task.or(self.labels.task.as_ref());
-        found.feature = found.feature.or(self.labels.feature.as_ref());
-        found
     }
 
     /// The root: the first node that has arrived and hangs below nothing.
     pub fn root(&self) -> Option<NodeIx> {
-        let arrived = |node: &Node| node.parent.is_none() && node.state != State::Expected;
-        self.nodes.iter().position(arrived).map(|at| at as NodeIx)
+        self.root.filter(|root| self.node(*root).parent.is_none())
     }
 
-    /// The nearest node above that has a meaning.
-    pub fn parent_of_meaning(&self, at: NodeIx) -> Option<NodeIx> {
-        self.above(at).find(|above| self.node(*above).op.is_some())
-    }
-
-    /// Whether any of it is ours.
-    pub fn has_meaning(&self) -> bool {
-        self.nodes.iter().any(|node| node.op.is_some())
-    }
-
-    /// Whether anything has begun and not ended.
-    pub fn has_open_work(&self) -> bool {
-        self.nodes.iter().any(|node| node.state == State::Open)
+    /// What has begun and not ended, in the order in which it began.
+    pub fn open(&self) -> &[NodeIx] {
+        &self.open
     }
 }
 

@@ -196,7 +196,7 @@ impl Limits {
 
     /// When a run is over if nothing more arrives.
     pub fn over_at(&self, run: &Run) -> Timestamp {
-        let patience = if run.has_open_work() {
+        let patience = if !run.open().is_empty() {
             self.heartbeat
         } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {
             self.quiet

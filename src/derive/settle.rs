@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cost::{Figures, Posting, Price, Unpriced};
 use super::names::Name;
-use super::node::{NodeIx, Outcome};
+use super::node::{NodeIx, Outcome, State};
 use super::run::Run;
 use crate::dialect::{Op, Usage};
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
@@ -155,7 +155,7 @@ impl Run {
             end: node.end,
             name: node.name.clone(),
             agent: self.agent_name(at, &surroundings),
-            cost_below: if is_root { self.cost() } else { None },
+            cost_below: if is_root { self.cost(at) } else { None },
             is_root,
             feature: surroundings.feature.cloned(),
             task: surroundings.task.cloned(),
@@ -164,14 +164,14 @@ impl Run {
         }
     }
 
-    /// What the run has cost so far, as far as prices are known.
-    pub fn cost(&self) -> Option<f64> {
+    /// What a piece of work has cost with all below it, as far as prices are known.
+    fn cost(&self, top: NodeIx) -> Option<f64> {
         let usd = |at: NodeIx| {
             let call = self.node(at).call.as_deref()?;
             let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };
             call.price.as_ref().ok().filter(|_| counts).map(|price| price.usd)
         };
-        let costs = (0..self.nodes.len() as NodeIx).filter_map(usd);
+        let costs = self.subtree(top).into_iter().filter_map(|(at, _)| usd(at));
         costs.fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
     }
 
@@ -180,20 +180,9 @@ impl Run {
         (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at))
     }
 
-    /// The figures of one node, if it counts.
+    /// The figures of one node, if it counts, and whose they are.
     pub fn posting(&self, at: NodeIx) -> Option<Posting> {
-        let node = self.node(at);
-        let mut figures = Figures::default();
-        let failed = node.outcome != Outcome::Completed;
-        match node.scope()? {
-            Scope::LlmRequest if self.call_counts(at) => self.post_call(at, failed, &mut figures),
-            Scope::Tool if self.tool_counts(at) => (figures.tool_calls, figures.tool_failed) = (1, u64::from(failed)),
-            Scope::Agent if node.is_agent_run() && node.state == super::node::State::Ended => {
-                (figures.agent_runs, figures.agent_failed) = (1, u64::from(failed));
-                figures.cost_usd = self.reported_cost(at);
-            }
-            _ => return None,
-        }
+        let (node, figures) = (self.node(at), self.figures(at)?);
         let surroundings = self.surroundings(at);
         Some(Posting {
             at: node.end,
@@ -205,14 +194,31 @@ impl Run {
         })
     }
 
+    /// The figures of one node, if it counts.
+    pub fn figures(&self, at: NodeIx) -> Option<Figures> {
+        let node = self.node(at);
+        let mut figures = Figures::default();
+        let failed = node.outcome != Outcome::Completed;
+        match node.scope()? {
+            Scope::LlmRequest if self.call_counts(at) => self.post_call(at, failed, &mut figures),
+            Scope::Tool if self.tool_counts(at) => (figures.tool_calls, figures.tool_failed) = (1, u64::from(failed)),
+            Scope::Agent if node.is_agent_run() && matches!(node.state, State::Ended | State::GivenUp) => {
+                (figures.agent_runs, figures.agent_failed) = (1, u64::from(failed));
+                figures.cost_usd = self.reported_cost(at);
+            }
+            _ => return None,
+        }
+        Some(figures)
+    }
+
     /// The cost that an agent's own end reports, which counts only where no call below it has a price.
     fn reported_cost(&self, at: NodeIx) -> Option<f64> {
         let reported = self.node(at).call.as_ref()?.price.as_ref().ok()?.usd;
-        let is_priced = |call: &NodeIx| {
-            let price = self.node(*call).call.as_ref().map(|call| &call.price);
-            matches!(price, Some(Ok(_))) && self.call_counts(*call) && self.above(*call).any(|above| above == at)
+        let is_priced = |call: NodeIx| {
+            let price = self.node(call).call.as_ref().map(|call| &call.price);
+            matches!(price, Some(Ok(_))) && self.call_counts(call)
         };
-        let priced_below = (0..self.nodes.len() as NodeIx).any(|call| is_priced(&call));
+        let priced_below = self.subtree(at).into_iter().any(|(call, _)| is_priced(call));
         (!priced_below).then_some(reported)
     }
 

@@ -149,7 +149,6 @@ impl Arrival<'_, '_> {
             run.instance = self.emitter.instance.clone();
         }
         let node = run.node_mut(at);
-        node.state = State::Ended;
         // It may have been given up as lost.
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
@@ -162,6 +161,7 @@ impl Arrival<'_, '_> {
         if let Some(parent) = SpanId::from_bytes(self.span.parent_span_id) {
             run.link(at, parent);
         }
+        run.advance(at, State::Ended);
         let node = run.node(at);
         if node.is_call() {
             let below = Below { call: true, tokens: node.has_tokens() };
@@ -171,6 +171,7 @@ impl Arrival<'_, '_> {
     }
 
     fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {
+        run.has_meaning = true;
         let node = run.node_mut(at);
         node.op = Some(meaning.op);
         node.dialect = Some(meaning.dialect);

@@ -1,0 +1,161 @@
+//! Who hangs below whom in a run, and what that makes of each.
+//!
+//! Every walk is bounded by the depth or by the size of a subtree, never by the size of the run, because runs can
+//! be long and are looked at with every request that brings a part of one.
+
+use super::Name;
+use super::node::{Below, NodeIx, State};
+use super::run::Run;
+use crate::event::{Scope, SpanId};
+
+/// What surrounds a node, as far up as is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings<'r> {
+    /// The nearest agent, itself included.
+    pub agent: Option<NodeIx>,
+    /// The nearest tool, itself included.
+    pub tool: Option<NodeIx>,
+    /// The nearest workflow, itself included.
+    pub workflow: Option<NodeIx>,
+    /// The next workflow above that one.
+    pub outer_workflow: Option<NodeIx>,
+    /// How many nodes are above.
+    pub depth: u32,
+    /// Whether the walk reached a root: nothing is still to arrive above.
+    pub complete: bool,
+    pub task: Option<&'r Name>,
+    pub feature: Option<&'r Name>,
+}
+
+impl Run {
+    /// No walk goes up further than this, so that no input makes one endless.
+    const DEEPEST: u32 = 1000;
+
+    /// Hangs a node below its parent. A parent that would close a circle is none.
+    pub fn link(&mut self, at: NodeIx, parent: SpanId) {
+        if parent == self.node(at).id {
+            return;
+        }
+        let parent = self.find_or_expect(parent);
+        let before = self.node(at).parent;
+        if before == Some(parent) || self.may_close_a_circle(at, parent) {
+            return;
+        }
+        if let Some(before) = before {
+            self.unlink(at, before);
+        }
+        let next = self.node_mut(parent).first_child.replace(at);
+        let node = self.node_mut(at);
+        (node.parent, node.next_sibling) = (Some(parent), next);
+        let below = Below { call: node.below.call || node.is_call(), tokens: node.below.tokens || node.has_tokens() };
+        self.spread(at, below);
+    }
+
+    /// Whether a node would come to be above itself. Only one that something hangs below can; and where the walk up
+    /// does not find an end, it might.
+    fn may_close_a_circle(&self, at: NodeIx, parent: NodeIx) -> bool {
+        let is_below_itself = || parent == at || self.above(parent).any(|above| above == at);
+        let has_no_end = || self.above(parent).count() == Run::DEEPEST as usize;
+        self.node(at).first_child.is_some() && (is_below_itself() || has_no_end())
+    }
+
+    fn unlink(&mut self, at: NodeIx, parent: NodeIx) {
+        let next = self.node_mut(at).next_sibling.take();
+        if self.node(parent).first_child == Some(at) {
+            self.node_mut(parent).first_child = next;
+            return;
+        }
+        let previous = self.children(parent).find(|child| self.node(*child).next_sibling == Some(at));
+        if let Some(previous) = previous {
+            self.node_mut(previous).next_sibling = next;
+        }
+    }
+
+    /// The nodes above, the nearest first.
+    pub fn above(&self, at: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
+        let parent = |at: &NodeIx| self.node(*at).parent;
+        std::iter::successors(parent(&at), parent.to_owned()).take(Run::DEEPEST as usize)
+    }
+
+    /// The nodes right below.
+    pub fn children(&self, at: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
+        std::iter::successors(self.node(at).first_child, |at| self.node(*at).next_sibling)
+    }
+
+    /// A node and all below it, each after its parent, with the place of its parent in this list.
+    pub fn subtree(&self, top: NodeIx) -> Vec<(NodeIx, usize)> {
+        let mut found = vec![(top, 0)];
+        let mut next = 0;
+        while let Some((at, _)) = found.get(next).copied() {
+            found.extend(self.children(at).map(|child| (child, next)));
+            next += 1;
+        }
+        found
+    }
+
+    /// Tells the nodes above what hangs below them.
+    pub fn spread(&mut self, at: NodeIx, below: Below) {
+        let mut next = self.node(at).parent;
+        for _ in 0..Run::DEEPEST {
+            let Some(above) = next else { break };
+            let node = self.node_mut(above);
+            let merged = Below { call: node.below.call | below.call, tokens: node.below.tokens | below.tokens };
+            if merged == node.below {
+                break;
+            }
+            let has_new_tokens = merged.tokens && !node.below.tokens;
+            node.below = merged;
+            next = node.parent;
+            if has_new_tokens && node.billed {
+                self.overcounted.push(above);
+            }
+        }
+    }
+
+    /// What surrounds a node.
+    pub fn surroundings(&self, at: NodeIx) -> Surroundings<'_> {
+        let mut found = Surroundings::default();
+        let mut next = Some(at);
+        for _ in 0..Run::DEEPEST {
+            let Some(at) = next else { break };
+            let node = self.node(at);
+            match node.scope() {
+                Some(Scope::Agent) if node.is_agent_run() => {
+                    found.agent.get_or_insert(at);
+                }
+                Some(Scope::Tool) => {
+                    found.tool.get_or_insert(at);
+                }
+                Some(Scope::Workflow) => {
+                    if found.workflow.is_some() {
+                        found.outer_workflow.get_or_insert(at);
+                    }
+                    found.workflow.get_or_insert(at);
+                }
+                _ => {}
+            }
+            if let Some(labels) = &node.labels {
+                found.task = found.task.or(labels.task.as_ref());
+                found.feature = found.feature.or(labels.feature.as_ref());
+            }
+            next = node.parent;
+            found.complete = next.is_none() && node.state != State::Expected;
+            found.depth += 1;
+        }
+        found.depth -= 1;
+        found.task = found.task.or(self.labels.task.as_ref());
+        found.feature = found.feature.or(self.labels.feature.as_ref());
+        found
+    }
+
+    /// The nearest node above that has a meaning.
+    pub fn parent_of_meaning(&self, at: NodeIx) -> Option<NodeIx> {
+        self.above(at).find(|above| self.node(*above).op.is_some())
+    }
+
+    /// The agent at work in a node: the one that the span names, else the nearest above.
+    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<Name> {
+        let named = self.node(at).agent.clone();
+        named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.clone()))
+    }
+}
