@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod read_back;
+mod sdk;
 mod stop;
 mod support;
