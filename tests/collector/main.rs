@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod corpus;
+mod prometheus;
 mod read_back;
 mod sdk;
 mod stop;
