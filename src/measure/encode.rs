@@ -34,7 +34,7 @@ fn put_family(out: &mut Vec<u8>, family: &Family, since: Timestamp, now: Timesta
         family.series.iter().for_each(|series| put_message(out, 1, |out| put_point(out, series, since, now)));
     };
     match family.kind {
-        FamilyKind::Gauge | FamilyKind::Unknown => put_message(out, 5, points),
+        FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::Info => put_message(out, 5, points),
         FamilyKind::Counter | FamilyKind::UpDownCounter => put_message(out, 7, |out| {
             points(out);
             put_u64(out, 2, CUMULATIVE);

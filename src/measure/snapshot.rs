@@ -31,6 +31,8 @@ pub enum FamilyKind {
     Histogram,
     /// Quantiles that the sender made.
     Summary,
+    /// Words about an emitter; the value is always 1.
+    Info,
     /// Not said: names that others chose, under which totals have no suffix.
     Unknown,
 }

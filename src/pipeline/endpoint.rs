@@ -81,6 +81,7 @@ fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
         ("series_overflow", (|left_out| left_out.overflowed) as fn(crate::export::prometheus::LeftOut) -> u64),
         ("conflicting_kind", |left_out| left_out.conflicting),
         ("stale_point", |left_out| left_out.stale),
+        ("invalid_value", |left_out| left_out.invalid),
     ] {
         let store = store.clone();
         let labels = [("component", "prometheus"), ("reason", reason)];

@@ -1,6 +1,11 @@
 //! The built binary, from the outside: what goes in, what comes out, and what it says when something is wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod corpus;
+mod prometheus;
 mod read_back;
+mod sdk;
 mod stop;
 mod support;
+#[path = "../golden/truth.rs"]
+mod truth;

@@ -16,7 +16,7 @@ use spanlight::derive::{Deriver, Output, Settings, TreeNode};
 use spanlight::event::{Event, Timestamp};
 use spanlight::otlp::json::from_json;
 use spanlight::otlp::{Batch, Signal};
-use truth::Truth;
+use truth::{Ledger, Truth};
 
 #[test]
 fn every_scenario_is_understood() {
@@ -29,7 +29,7 @@ fn every_scenario_is_understood() {
     for scenario in scenarios {
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
         let (deriver, events) = derive(&scenario);
-        let wrong = Truth::read(&scenario).compare(&deriver);
+        let wrong = Truth::read(&scenario).compare(&ledger(&deriver));
         if !wrong.is_empty() {
             writeln!(failures, "{name}: {}", wrong.join(" ")).unwrap();
         }
@@ -58,6 +58,24 @@ fn derive(scenario: &Path) -> (Deriver, Vec<Event>) {
     }
     deriver.tick(now.plus(Duration::from_secs(3600)), &mut out);
     (deriver, out.events)
+}
+
+fn ledger(deriver: &Deriver) -> Ledger {
+    let totals = deriver.ledger(By::Model, None).totals;
+    let rows = |by| deriver.ledger(by, None).rows.into_iter().map(|row| (row.key.to_string(), row.figures));
+    let totals = [
+        ("llm_calls", Some(totals.llm_calls)),
+        ("input_tokens", totals.input_tokens),
+        ("output_tokens", totals.output_tokens),
+        ("cache_read_tokens", totals.cache_read_tokens),
+        ("cache_write_tokens", totals.cache_write_tokens),
+        ("reasoning_tokens", totals.reasoning_tokens),
+    ];
+    Ledger {
+        totals: totals.into_iter().filter_map(|(name, figure)| Some((name.to_owned(), figure?))).collect(),
+        tools: rows(By::Tool).map(|(key, figures)| (key, (figures.tool_calls, figures.tool_failed))).collect(),
+        agents: rows(By::Agent).map(|(key, figures)| (key, figures.agent_runs)).collect(),
+    }
 }
 
 fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {

@@ -4,8 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use spanlight::derive::Deriver;
-use spanlight::derive::cost::By;
+
+/// What Spanlight says, however it was asked.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub totals: BTreeMap<String, u64>,
+    /// Calls and failures.
+    pub tools: BTreeMap<String, (u64, u64)>,
+    /// Runs.
+    pub agents: BTreeMap<String, u64>,
+}
 
 pub struct Truth {
     figures: BTreeMap<String, u64>,
@@ -55,34 +63,21 @@ impl Truth {
     }
 
     /// Every figure that differs, as `name=got/truth`.
-    pub fn compare(&self, deriver: &Deriver) -> Vec<String> {
-        let totals = deriver.ledger(By::Model, None).totals;
-        let rows = |by| -> BTreeMap<String, _> {
-            deriver.ledger(by, None).rows.into_iter().map(|row| (row.key.to_string(), row.figures)).collect()
-        };
-        let (tools, agents) = (rows(By::Tool), rows(By::Agent));
+    pub fn compare(&self, ledger: &Ledger) -> Vec<String> {
         let mut got: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         for (name, truth) in &self.figures {
-            let figure = match name.as_str() {
-                "llm_calls" => Some(totals.llm_calls),
-                "input_tokens" => totals.input_tokens,
-                "output_tokens" => totals.output_tokens,
-                "cache_read_tokens" => totals.cache_read_tokens,
-                "cache_write_tokens" => totals.cache_write_tokens,
-                _ => totals.reasoning_tokens,
-            };
-            got.insert(name.clone(), (figure.unwrap_or(0), *truth));
+            got.insert(name.clone(), (ledger.totals.get(name).copied().unwrap_or(0), *truth));
         }
         for (name, (runs, failures)) in &self.tools {
-            let row = tools.get(name).cloned().unwrap_or_default();
-            got.insert(format!("tool:{name}"), (row.tool_calls, *runs));
-            got.insert(format!("tool_failed:{name}"), (row.tool_failed, *failures));
+            let (calls, failed) = ledger.tools.get(name).copied().unwrap_or_default();
+            got.insert(format!("tool:{name}"), (calls, *runs));
+            got.insert(format!("tool_failed:{name}"), (failed, *failures));
         }
         for (name, invocations) in &self.agents {
-            let row = agents.get(name);
-            got.insert(format!("agent:{name}"), (u64::from(row.is_some()), 1));
+            let runs = ledger.agents.get(name);
+            got.insert(format!("agent:{name}"), (u64::from(runs.is_some()), 1));
             if let Some(invocations) = invocations {
-                got.insert(format!("agent_runs:{name}"), (row.map_or(0, |row| row.agent_runs), *invocations));
+                got.insert(format!("agent_runs:{name}"), (runs.copied().unwrap_or(0), *invocations));
             }
         }
         let is_obtainable = |name: &str| {

@@ -49,6 +49,8 @@ pub struct LeftOut {
     pub conflicting: u64,
     /// They came after a later point of their series.
     pub stale: u64,
+    /// They have no value, or one that a counter cannot have.
+    pub invalid: u64,
 }
 
 impl Prometheus {

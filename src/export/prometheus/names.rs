@@ -21,13 +21,19 @@ pub fn metric(name: &str, unit: &str, kind: FamilyKind) -> String {
     let trimmed = collapsed.trim_end_matches('_');
     // `_total` is the suffix of a counter's sample, not part of its name.
     let bare = if kind == FamilyKind::Counter { trimmed.strip_suffix("_total").unwrap_or(trimmed) } else { trimmed };
-    bare.to_owned()
+    if bare.is_empty() { "_".to_owned() } else { bare.to_owned() }
 }
 
 /// The name of a label.
 pub fn label(name: &str) -> String {
     let label = sanitise(name).replace(':', "_");
-    if label.starts_with("__") { format!("key{label}") } else { label }
+    match label.as_str() {
+        "" => "_".to_owned(),
+        // These belong to the samples of histograms and summaries.
+        "le" | "quantile" => format!("exported_{label}"),
+        _ if label.starts_with("__") => format!("key{label}"),
+        _ => label,
+    }
 }
 
 fn sanitise(name: &str) -> String {
@@ -130,5 +136,8 @@ mod tests {
         assert_eq!(name("run.seconds", "s", FamilyKind::Gauge), "run_seconds");
         assert_eq!(label("gen_ai.agent.name"), "gen_ai_agent_name");
         assert_eq!(label("__name__"), "key__name__");
+        assert_eq!(label("le"), "exported_le");
+        // What has no letter that Prometheus knows still needs a name.
+        assert_eq!((name("値", "", FamilyKind::Gauge), label("")), ("_".into(), "_".into()));
     }
 }

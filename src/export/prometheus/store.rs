@@ -131,7 +131,10 @@ impl Store {
                 state.series.remove(&attributes);
                 continue;
             }
-            let Some(value) = total_of(&point, kind) else { continue };
+            let Some(value) = total_of(&point, kind) else {
+                self.left_out.invalid += 1;
+                continue;
+            };
             let full = state.series.len() >= self.max_series && !state.series.contains_key(&attributes);
             if full {
                 self.left_out.overflowed += 1;
@@ -169,11 +172,9 @@ impl Store {
 
     /// All as they stand.
     pub fn families(&self) -> Vec<Family> {
-        let mut families: Vec<Family> = self.metrics.iter().map(|(name, state)| state.family(name)).collect();
-        if !self.targets.is_empty() {
-            families.push(self.target_info());
-        }
-        families
+        // In front, for the first of a name stands.
+        let targets = Some(self.target_info()).filter(|_| !self.targets.is_empty());
+        targets.into_iter().chain(self.metrics.iter().map(|(name, state)| state.family(name))).collect()
     }
 
     fn target_info(&self) -> Family {
@@ -187,10 +188,10 @@ impl Store {
             .collect();
         series.sort_by(|a, b| a.attributes.cmp(&b.attributes));
         Family {
-            name: "target_info".into(),
+            name: "target".into(),
             unit: "".into(),
             help: "The resources of emitters.".into(),
-            kind: FamilyKind::Gauge,
+            kind: FamilyKind::Info,
             series,
         }
     }
@@ -253,10 +254,12 @@ impl Total {
 
 fn total_of(point: &DataPoint<'_>, kind: MetricKind) -> Option<Total> {
     match kind {
-        MetricKind::Gauge | MetricKind::Sum { .. } => match point.number()? {
-            Number::Int(number) => Some(Total::Number(number as f64)),
-            Number::Double(number) => Some(Total::Number(number)),
-        },
+        MetricKind::Gauge | MetricKind::Sum { .. } => {
+            let number = number_of(point.number()?);
+            // What is not a number is not at least 0 either.
+            let is_possible = number >= 0.0 || !matches!(kind, MetricKind::Sum { monotonic: true, .. });
+            is_possible.then_some(Total::Number(number))
+        }
         MetricKind::Histogram(_) => Some(histogram(point)),
         MetricKind::ExponentialHistogram(_) => Some(exponential_histogram(point)),
         MetricKind::Summary => {
@@ -269,8 +272,11 @@ fn total_of(point: &DataPoint<'_>, kind: MetricKind) -> Option<Total> {
 fn histogram(point: &DataPoint<'_>) -> Total {
     let histogram = point.histogram();
     let bounds = histogram.explicit_bounds().chain([f64::INFINITY]).map(Bound);
-    let mut buckets: BTreeMap<Bound, (u64, Option<Exemplar>)> =
-        bounds.zip(histogram.bucket_counts().map(|count| (count, None))).collect();
+    let mut buckets: BTreeMap<Bound, (u64, Option<Exemplar>)> = BTreeMap::new();
+    for (bound, count) in bounds.zip(histogram.bucket_counts()) {
+        // Some emitters say infinity themselves, and then there are two such buckets.
+        buckets.entry(bound).or_default().0 += count;
+    }
     if buckets.is_empty() {
         buckets.insert(Bound(f64::INFINITY), (histogram.count, None));
     }
@@ -311,16 +317,19 @@ fn place_exemplars(point: &DataPoint<'_>, buckets: &mut BTreeMap<Bound, (u64, Op
 }
 
 fn exemplar_of(exemplar: &view::Exemplar<'_>) -> Option<Exemplar> {
-    let value = match exemplar.value? {
-        Number::Int(number) => number as f64,
-        Number::Double(number) => number,
-    };
     Some(Exemplar {
-        value,
+        value: number_of(exemplar.value?),
         at: Timestamp::from_unix_nanos(exemplar.time_unix_nano),
         trace_id: TraceId::from_bytes(exemplar.trace_id)?,
         span_id: SpanId::from_bytes(exemplar.span_id)?,
     })
+}
+
+fn number_of(number: Number) -> f64 {
+    match number {
+        Number::Int(number) => number as f64,
+        Number::Double(number) => number,
+    }
 }
 
 fn label_value(value: AnyValue<'_>) -> String {

@@ -1,10 +1,10 @@
 //! The exposition formats: Prometheus text 0.0.4, and OpenMetrics 1.0 with exemplars.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write;
 
 use super::names;
-use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Series, Value};
+use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Value};
 
 /// How metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,28 +28,78 @@ impl Format {
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
         }
     }
+
+    /// OpenMetrics wants sums to be counters, so it has none of what may be below zero, and no such quantiles.
+    fn allows(self, value: f64) -> bool {
+        self == Format::Text || value >= 0.0
+    }
+
+    /// A number as a label. OpenMetrics says how exactly, for two spellings would be two series.
+    fn bound(self, value: f64) -> String {
+        if self == Format::Text || value.is_infinite() {
+            return number(value);
+        }
+        let scientific = format!("{value:e}");
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        match exponent.parse::<i32>().unwrap_or(0) {
+            -4..6 if value.fract() == 0.0 => format!("{value}.0"),
+            -4..6 => value.to_string(),
+            exponent => format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()),
+        }
+    }
 }
 
 /// Writes all metrics. Families that have one name in Prometheus are written as one; where their kinds differ,
-/// the first stands.
+/// or the samples of one are called as another's, the first stands: a reader would refuse the whole page.
 pub fn render(families: &[Family], format: Format) -> String {
     let mut by_name: BTreeMap<String, Vec<&Family>> = BTreeMap::new();
+    let mut owners: HashMap<String, (String, FamilyKind)> = HashMap::new();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
-        by_name.entry(names::metric(&family.name, &family.unit, family.kind)).or_default().push(family);
+        let name = names::metric(&family.name, &family.unit, family.kind);
+        let owner = (name.clone(), family.kind);
+        let claims = claims(&name, family.kind);
+        if claims.iter().all(|claim| owners.get(claim).is_none_or(|known| *known == owner)) {
+            owners.extend(claims.into_iter().map(|claim| (claim, owner.clone())));
+            by_name.entry(name).or_default().push(family);
+        }
     }
     let mut out = String::new();
     for (name, families) in &by_name {
-        let first = families[0];
-        let mut writer = Writer { out: &mut out, name, kind: first.kind, format };
-        writer.header(&first.help);
-        for family in families.iter().filter(|family| family.kind == first.kind) {
-            family.series.iter().for_each(|series| writer.series(series));
+        let mut writer = Writer { out: &mut out, name, kind: families[0].kind, format };
+        writer.header(&families[0].help);
+        let mut seen = HashSet::new();
+        for series in families.iter().flat_map(|family| &family.series) {
+            let labels = labels(&series.attributes);
+            if !seen.contains(&labels) {
+                writer.series(&labels, &series.value);
+                seen.insert(labels);
+            }
         }
     }
     if format == Format::OpenMetrics {
         out.push_str("# EOF\n");
     }
     out
+}
+
+/// The names that a family takes: its own and those of its samples.
+fn claims(name: &str, kind: FamilyKind) -> Vec<String> {
+    let suffixes: &[&str] = match kind {
+        FamilyKind::Counter | FamilyKind::Info => &[suffix(kind)],
+        FamilyKind::Histogram => &["_bucket", "_sum", "_count"],
+        FamilyKind::Summary => &["_sum", "_count"],
+        FamilyKind::Gauge | FamilyKind::UpDownCounter | FamilyKind::Unknown => &[],
+    };
+    [""].iter().chain(suffixes).map(|suffix| format!("{name}{suffix}")).collect()
+}
+
+/// What the sample of a family that has one sample adds to its name.
+fn suffix(kind: FamilyKind) -> &'static str {
+    match kind {
+        FamilyKind::Counter => "_total",
+        FamilyKind::Info => "_info",
+        _ => "",
+    }
 }
 
 struct Writer<'a> {
@@ -63,35 +113,35 @@ impl Writer<'_> {
     fn header(&mut self, help: &str) {
         let kind = match (self.kind, self.format) {
             (FamilyKind::Counter, _) => "counter",
-            (FamilyKind::Gauge | FamilyKind::UpDownCounter, _) => "gauge",
+            (FamilyKind::Gauge | FamilyKind::UpDownCounter, _) | (FamilyKind::Info, Format::Text) => "gauge",
+            (FamilyKind::Info, Format::OpenMetrics) => "info",
             (FamilyKind::Histogram, _) => "histogram",
             (FamilyKind::Summary, _) => "summary",
             (FamilyKind::Unknown, Format::Text) => "untyped",
             (FamilyKind::Unknown, Format::OpenMetrics) => "unknown",
         };
         // Text 0.0.4 names the sample, OpenMetrics the family.
-        let suffix = if self.kind == FamilyKind::Counter && self.format == Format::Text { "_total" } else { "" };
+        let suffix = if self.format == Format::Text { suffix(self.kind) } else { "" };
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         let help = if self.format == Format::OpenMetrics { help.replace('"', "\\\"") } else { help };
         let name = self.name;
         self.push(format_args!("# HELP {name}{suffix} {help}\n# TYPE {name}{suffix} {kind}\n"));
     }
 
-    fn series(&mut self, series: &Series) {
-        let labels = labels(&series.attributes);
-        match &series.value {
+    fn series(&mut self, labels: &str, value: &Value) {
+        match value {
             Value::Number(number) => {
-                let suffix = if self.kind == FamilyKind::Counter { "_total" } else { "" };
-                self.sample(suffix, &labels, None, *number);
+                self.sample(suffix(self.kind), labels, None, *number);
                 self.out.push('\n');
             }
-            Value::Histogram { count, sum, buckets } => self.histogram(&labels, *count, *sum, buckets),
+            Value::Histogram { count, sum, buckets } => self.histogram(labels, *count, *sum, buckets),
             Value::Summary { count, sum, quantiles } => {
-                for (quantile, value) in quantiles {
-                    self.sample("", &labels, Some(("quantile", number(*quantile))), *value);
+                let format = self.format;
+                for (quantile, value) in quantiles.iter().filter(|(_, value)| format.allows(*value)) {
+                    self.sample("", labels, Some(("quantile", self.format.bound(*quantile))), *value);
                     self.out.push('\n');
                 }
-                self.sum_and_count(&labels, Some(*sum), *count);
+                self.sum_and_count(labels, Some(*sum), *count);
             }
         }
     }
@@ -100,26 +150,34 @@ impl Writer<'_> {
         let mut below = 0;
         for bucket in buckets {
             below += bucket.count;
-            self.sample("_bucket", labels, Some(("le", number(bucket.bound))), below as f64);
+            self.sample("_bucket", labels, Some(("le", self.format.bound(bucket.bound))), below as f64);
             if let (Format::OpenMetrics, Some(exemplar)) = (self.format, &bucket.exemplar) {
                 self.exemplar(exemplar);
             }
             self.out.push('\n');
         }
+        // Whatever the emitter counted, the last bucket has to hold as many as there are.
+        let count =
+            if buckets.last().is_some_and(|bucket| bucket.bound.is_infinite()) { below } else { count.max(below) };
         if buckets.last().is_none_or(|bucket| bucket.bound.is_finite()) {
-            self.sample("_bucket", labels, Some(("le", number(f64::INFINITY))), count as f64);
+            self.sample("_bucket", labels, Some(("le", self.format.bound(f64::INFINITY))), count as f64);
             self.out.push('\n');
         }
+        let sum = sum.filter(|_| buckets.first().is_none_or(|bucket| self.format.allows(bucket.bound)));
         self.sum_and_count(labels, sum, count);
     }
 
     fn sum_and_count(&mut self, labels: &str, sum: Option<f64>, count: u64) {
+        let sum = sum.filter(|sum| self.format.allows(*sum));
         if let Some(sum) = sum {
             self.sample("_sum", labels, None, sum);
             self.out.push('\n');
         }
-        self.sample("_count", labels, None, count as f64);
-        self.out.push('\n');
+        // In OpenMetrics a histogram has both or neither.
+        if sum.is_some() || self.format == Format::Text || self.kind != FamilyKind::Histogram {
+            self.sample("_count", labels, None, count as f64);
+            self.out.push('\n');
+        }
     }
 
     fn sample(&mut self, suffix: &str, labels: &str, extra: Option<(&str, String)>, value: f64) {
@@ -172,6 +230,7 @@ fn number(value: f64) -> String {
 mod tests {
     use super::*;
     use crate::event::{SpanId, Timestamp, TraceId};
+    use crate::measure::Series;
 
     fn families() -> Vec<Family> {
         let family = |name: &str, unit: &str, kind, attributes: &[(&str, &str)], value| Family {
@@ -220,6 +279,14 @@ run_duration_seconds_sum{gen_ai_agent_name=\"x\"} 2.5
 run_duration_seconds_count{gen_ai_agent_name=\"x\"} 3
 ";
         assert_eq!(render(&families(), Format::Text), expected);
+    }
+
+    #[test]
+    fn bounds_are_spelled_as_openmetrics_wants() {
+        let spelled = [0.0, 1.0, 0.25, 0.0001, 0.00001, 100_000.0, 1e6, 1_048_576.0, -2.5, f64::INFINITY];
+        let spelled = spelled.map(|bound| Format::OpenMetrics.bound(bound));
+        let expected = ["0.0", "1.0", "0.25", "0.0001", "1e-05", "100000.0", "1e+06", "1.048576e+06", "-2.5", "+Inf"];
+        assert_eq!(spelled, expected);
     }
 
     #[test]

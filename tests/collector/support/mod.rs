@@ -2,8 +2,10 @@
 
 pub mod client;
 pub mod collector;
+pub mod plain;
 pub mod sink;
 pub mod telemetry;
+pub mod tools;
 
 use std::time::Duration;
 
