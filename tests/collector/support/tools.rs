@@ -1,4 +1,4 @@
-//! Programs of others that tests run: below `target/tools`, where `.ci/tools` puts them.
+//! Programs of others that tests run: below `target/tools`, where `scripts/test-tools` puts them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -46,6 +46,6 @@ pub async fn feed(mut command: Command, input: &str) -> Output {
 
 fn tool(path: &str) -> PathBuf {
     let found = file("target/tools").join(path);
-    assert!(found.exists(), "there is no {}: run .ci/tools", found.display());
+    assert!(found.exists(), "there is no {}: run scripts/test-tools", found.display());
     found
 }
