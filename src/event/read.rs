@@ -321,7 +321,7 @@ impl Envelope {
             _ => None,
         };
         let bad = || ReadError(format!("{key} {value} is no time; write RFC 3339 or seconds since 1970"));
-        time.map(Some).ok_or_else(bad)
+        time.filter(|time| time.is_writable()).map(Some).ok_or_else(bad)
     }
 }
 
@@ -371,6 +371,7 @@ fn seconds_or_millis(number: f64) -> Timestamp {
 
 fn review_of(event: &Event, decision: &str) -> Event {
     let mut review = Event::named(EventName::of("review.decided"), event.timestamp);
+    review.event_id = EventId::of_implied(event.event_id, review.name.as_str());
     review.observed_at = event.observed_at;
     review.component_id = event.component_id.clone();
     review.identity = event.identity.clone();
@@ -454,6 +455,8 @@ mod tests {
         assert_eq!(events[0].performance.cost_usd, Some(0.12));
         assert_eq!(events[0].timestamp.to_string(), "2023-10-12T15:09:58.567000Z");
         assert_eq!(events[1].data.get("decision"), Some("rejected".into()));
+        // Read again, as from a file, it implies the same verdict: the same id, so nobody counts it twice.
+        assert_eq!(read(&events[0].to_json()).remove(0).unwrap(), events);
     }
 
     #[test]
@@ -482,6 +485,7 @@ mod tests {
         assert!(error(r#"{"name":"a.b","priority":11}"#).contains("1 (most urgent) to 10"));
         assert!(error(r#"{"name":"a.b","trace_id":"zz"}"#).contains("32 hexadecimal digits"));
         assert!(error(r#"{"name":"a.b","timestamp":"yesterday"}"#).contains("RFC 3339"));
+        assert!(error(r#"{"name":"a.b","timestamp":1e300}"#).contains("RFC 3339"));
         assert!(error(r#"{"name":"a.b","scope":"robot"}"#).contains("workflow_step"));
     }
 }
