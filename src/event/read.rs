@@ -277,6 +277,8 @@ impl Envelope {
             }
             Scope::System => None,
         };
+        // A name that holds a separator means what its text means, here as when the event is read again.
+        let component = component.map(|made| ComponentId::parse(event.scope, &made.to_string()));
         component.unwrap_or_else(|| event.component_id.clone())
     }
 
@@ -475,6 +477,17 @@ mod tests {
         let runtime = one(r#"{"scope":"WorkflowStep","event_type":"Started","component_id":"pipe:step:0"}"#);
         assert_eq!((runtime.name.as_str(), runtime.component_id.to_string()), ("step.started", "pipe:step:0".into()));
         assert_eq!(one(r#"{"type":"MY_OWN"}"#).name.as_str(), "custom.my_own");
+    }
+
+    #[test]
+    fn whatever_work_is_called_its_event_is_the_same_when_it_is_read_again() {
+        for name in ["agent.started", "tool.started", "llm.started", "workflow.started", "step.started"] {
+            for called in ["x", "", "a:llm:", "a:llm:3", "b:step:1", "mcp:2", "system:x", "system:", "\\u0000"] {
+                let keys = ["agent", "tool", "workflow", "step_name"].map(|key| format!(r#""{key}":"{called}""#));
+                let event = one(&format!(r#"{{"name":"{name}",{}}}"#, keys.join(",")));
+                assert_eq!(one(&event.to_json()), event, "{name} {called}");
+            }
+        }
     }
 
     #[test]
