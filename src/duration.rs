@@ -43,6 +43,25 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
 }
 
+/// This many seconds: none of a negative number or of no number, the longest there is of one that is too large.
+/// Figures from outside hold anything, and the standard library's conversion panics over them.
+///
+/// ```
+/// use std::time::Duration;
+/// use spanlight::duration::from_seconds;
+///
+/// assert_eq!(from_seconds(1.5), Duration::from_millis(1500));
+/// assert_eq!((from_seconds(-1.0), from_seconds(f64::NAN)), (Duration::ZERO, Duration::ZERO));
+/// assert_eq!(from_seconds(1e300), Duration::MAX);
+/// ```
+pub fn from_seconds(seconds: f64) -> Duration {
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) => duration,
+        Err(_) if seconds > 0.0 => Duration::MAX,
+        Err(_) => Duration::ZERO,
+    }
+}
+
 /// The duration as a person would say it, with two units at most: `850 ms`, `2.5 s`, `3 m 20 s`, `2 h 5 m`.
 pub fn display(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();

@@ -44,6 +44,9 @@ pub trait Intake: Send + Sync + 'static {
     /// Whether anything wants telemetry of this kind.
     fn takes(&self, signal: Signal) -> bool;
 
+    /// Whether anything wants events.
+    fn takes_events(&self) -> bool;
+
     /// Takes a batch over. Once this returns `Ok`, what it holds has reached the configured ack point.
     fn batch(&self, batch: Batch) -> Acknowledged<'_>;
 
@@ -64,6 +67,13 @@ pub struct Refused {
     pub reason: String,
     /// When it makes sense to try again.
     pub retry_after: Duration,
+}
+
+impl Refused {
+    /// The same in whole seconds, as HTTP's `Retry-After` has it.
+    pub fn retry_after_seconds(&self) -> u64 {
+        self.retry_after.as_secs_f64().ceil().max(1.0) as u64
+    }
 }
 
 impl fmt::Display for Refused {

@@ -42,8 +42,7 @@ fn outcome(metrics: &Value, colours: bool) -> String {
     let summary = &metrics["summary"];
     let number = |key: &str| summary[key].as_f64();
     let percent = |key: &str| number(key).map(|share| format!("{:.1} %", share * 100.0));
-    let seconds =
-        |key: &str| number(key).map(|s| crate::duration::display(std::time::Duration::from_secs_f64(s.max(0.0))));
+    let seconds = |key: &str| number(key).map(|s| crate::duration::display(crate::duration::from_seconds(s)));
     let mut table = Table::new(&["outcome", ">"]);
     for (name, value) in [
         ("agent utilisation", percent("agent_utilization")),

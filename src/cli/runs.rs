@@ -96,7 +96,7 @@ fn row(run: &Value) -> Vec<String> {
 
 /// A duration in milliseconds, for people.
 pub fn took(millis: f64) -> String {
-    crate::duration::display(std::time::Duration::from_secs_f64(millis.max(0.0) / 1000.0))
+    crate::duration::display(crate::duration::from_seconds(millis / 1000.0))
 }
 
 /// What figures cost; calls without a known price are said, never shown as 0.

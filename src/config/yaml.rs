@@ -52,9 +52,12 @@ pub struct Key {
 /// Aliases are copies, so a small document could grow without end.
 const MOST_NODES: usize = 100_000;
 
+/// What is nested deeper than any configuration would take the stack with it.
+const MOST_DEPTH: usize = 100;
+
 /// Reads one document. An empty one is an empty map.
 pub fn parse(text: &str) -> Result<Node, Problem> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 };
+    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, depth: 0 };
     let mut document = None;
     loop {
         let (event, span) = builder.next()?;
@@ -67,15 +70,14 @@ pub fn parse(text: &str) -> Result<Node, Problem> {
             event => document = Some(builder.node(event, &span)?),
         }
     }
-    Ok(document
-        .filter(|node| !node.is_null())
-        .unwrap_or(Node { place: Place::default(), value: Value::Map(Vec::new()) }))
+    Ok(document.filter(|node| !node.is_null()).unwrap_or(Node::empty_map(Place { line: 1, column: 1 })))
 }
 
 struct Builder<'i> {
     parser: Parser<'i, saphyr_parser::StrInput<'i>>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    depth: usize,
 }
 
 impl<'i> Builder<'i> {
@@ -96,6 +98,10 @@ impl<'i> Builder<'i> {
         if self.nodes > MOST_NODES {
             return Err(problem(place, "the document is too large, or its aliases make it so"));
         }
+        if self.depth > MOST_DEPTH {
+            return Err(problem(place, "this is nested too deep"));
+        }
+        self.depth += 1;
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 (anchor, Value::Scalar { text: text.into_owned(), quoted: style != ScalarStyle::Plain })
@@ -106,10 +112,15 @@ impl<'i> Builder<'i> {
                 let known = self.anchors.get(&anchor).cloned();
                 let node = known.ok_or_else(|| problem(place, "this alias names no anchor"))?;
                 self.nodes += node.size();
+                if self.depth + node.depth() > MOST_DEPTH {
+                    return Err(problem(place, "with this alias it is nested too deep"));
+                }
+                self.depth -= 1;
                 return Ok(node);
             }
             _ => return Err(problem(place, "a value is missing here")),
         };
+        self.depth -= 1;
         let node = Node { place, value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -247,6 +258,16 @@ impl Node {
         }
     }
 
+    /// How many levels there are, its own included.
+    fn depth(&self) -> usize {
+        let below = match &self.value {
+            Value::Scalar { .. } => None,
+            Value::List(items) => items.iter().map(Node::depth).max(),
+            Value::Map(entries) => entries.iter().map(|(_, value)| value.depth()).max(),
+        };
+        1 + below.unwrap_or(0)
+    }
+
     fn size(&self) -> usize {
         match &self.value {
             Value::Scalar { .. } => 1,
@@ -279,6 +300,17 @@ mod tests {
         assert_eq!(error("a: [1\nb: 2\n").place.line, 2);
         assert!(error("a: 1\n---\nb: 2\n").message.contains("second"));
         assert!(error("a: *nowhere\n").message.contains("anchor"));
+    }
+
+    #[test]
+    fn nesting_has_an_end_also_through_aliases() {
+        let nested = |levels: usize, inner: &str| format!("{}{inner}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(&nested(90, "x")).is_ok());
+        assert!(parse(&nested(120, "x")).unwrap_err().message.contains("too deep"));
+        assert!(parse(&nested(100_000, "x")).is_err());
+        let text = format!("a: &a {}\nb: {}\n", nested(60, "x"), nested(60, "*a"));
+        let error = parse(&text).unwrap_err();
+        assert!(error.place.line == 2 && error.message.contains("too deep"), "{error}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn style(event: &Event) -> Style {
 /// Duration, cost and tokens, as far as they are known.
 fn figures(event: &Event) -> Vec<String> {
     let performance = &event.performance;
-    let duration = performance.duration_ms.map(|ms| std::time::Duration::from_secs_f64(ms.max(0.0) / 1000.0));
+    let duration = performance.duration_ms.map(|ms| crate::duration::from_seconds(ms / 1000.0));
     let tokens = match (performance.input_tokens, performance.output_tokens) {
         (None, None) => None,
         (input, output) => {

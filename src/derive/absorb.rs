@@ -201,7 +201,7 @@ impl Run {
         if node.state == State::Ended {
             return;
         }
-        let duration = event.performance.duration_ms.map(|ms| std::time::Duration::from_secs_f64(ms.max(0.0) / 1000.0));
+        let duration = event.performance.duration_ms.map(|ms| crate::duration::from_seconds(ms / 1000.0));
         if node.state == State::Expected {
             node.start = duration.map_or(event.timestamp, |duration| event.timestamp.minus(duration));
         }

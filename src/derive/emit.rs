@@ -175,7 +175,7 @@ impl Totals {
     fn add(&mut self, other: &Totals) {
         self.llm_calls += other.llm_calls;
         self.tool_calls += other.tool_calls;
-        self.tokens = other.tokens.map(|tokens| self.tokens.unwrap_or(0) + tokens).or(self.tokens);
+        self.tokens = other.tokens.map(|tokens| self.tokens.unwrap_or(0).saturating_add(tokens)).or(self.tokens);
         self.cost_usd = other.cost_usd.map(|usd| self.cost_usd.unwrap_or(0.0) + usd).or(self.cost_usd);
     }
 }

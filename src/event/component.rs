@@ -42,7 +42,7 @@ pub enum ComponentId {
         /// The call's number, where several are told apart.
         number: Option<u32>,
     },
-    /// `system:subsystem`
+    /// `system:subsystem`; in every other scope work that was given no name of its own
     System(Arc<str>),
     /// An id from outside that does not fit its scope, kept as it came.
     Verbatim(Arc<str>),
@@ -51,17 +51,22 @@ pub enum ComponentId {
 impl ComponentId {
     /// The id that a text means in a scope; one that does not fit the scope's format is kept verbatim.
     pub fn parse(scope: Scope, text: &str) -> ComponentId {
+        let system = || text.strip_prefix("system:").and_then(name).map(ComponentId::System);
         let parsed = match scope {
+            Scope::Workflow | Scope::Agent if is_nameless(text) => system(),
             Scope::Workflow => name(text).map(ComponentId::Workflow),
             Scope::Agent => name(text).map(ComponentId::Agent),
-            Scope::WorkflowStep => {
-                numbered(text, ":step:").map(|(workflow, number)| ComponentId::Step { workflow, number })
+            Scope::WorkflowStep => numbered(text, ":step:")
+                .map(|(workflow, number)| ComponentId::Step { workflow, number })
+                .or_else(system),
+            Scope::LlmRequest => {
+                numbered(text, ":llm:").map(|(agent, number)| ComponentId::Llm { agent, number }).or_else(system)
             }
-            Scope::LlmRequest => numbered(text, ":llm:").map(|(agent, number)| ComponentId::Llm { agent, number }),
             Scope::Tool => numbered(text, ":")
                 .map(|(name, number)| ComponentId::Tool { name, number: Some(number) })
+                .or_else(|| system().filter(|_| is_nameless(text)))
                 .or_else(|| name(text).map(|name| ComponentId::Tool { name, number: None })),
-            Scope::System => text.strip_prefix("system:").and_then(name).map(ComponentId::System),
+            Scope::System => system(),
         };
         parsed.unwrap_or_else(|| ComponentId::Verbatim(text.into()))
     }
@@ -86,6 +91,11 @@ impl ComponentId {
 /// A name on its own: not empty, and without the separator of the numbered formats.
 fn name(text: &str) -> Option<Arc<str>> {
     (!text.is_empty() && !text.contains(":step:") && !text.contains(":llm:")).then(|| text.into())
+}
+
+/// Whether it is what [`super::Event::named`] gives work without a name: the first part of an event's name.
+fn is_nameless(text: &str) -> bool {
+    text.strip_prefix("system:").is_some_and(|part| !part.is_empty() && !part.contains(':'))
 }
 
 fn numbered(text: &str, separator: &str) -> Option<(Arc<str>, u32)> {
@@ -125,10 +135,26 @@ mod tests {
             (Scope::Tool, "web_scraper:0"),
             (Scope::Tool, "mcp:github:search"),
             (Scope::System, "system:tool_loop_detection"),
+            (Scope::Workflow, "system:workflow"),
+            (Scope::WorkflowStep, "system:step"),
+            (Scope::Agent, "system:agent"),
+            (Scope::LlmRequest, "system:llm"),
+            (Scope::LlmRequest, "system:llm:0"),
+            (Scope::Tool, "system:tool"),
         ] {
             let id = ComponentId::parse(scope, text);
             assert!(id.is_well_formed(), "{text}");
             assert_eq!(id.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn work_without_a_name_is_read_again_as_such() {
+        for scope in Scope::ALL {
+            for part in ["workflow", "step", "agent", "llm", "tool", "system", "custom"] {
+                let id = ComponentId::System(part.into());
+                assert_eq!(ComponentId::parse(*scope, &id.to_string()), id, "{scope}");
+            }
         }
     }
 

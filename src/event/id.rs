@@ -89,6 +89,15 @@ impl EventId {
         EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
     }
 
+    /// The id of an event that another one implies, however often that one is read: UUIDv8 of XXH3-128 over the
+    /// other's id and this one's name.
+    pub fn of_implied(by: EventId, name: &str) -> EventId {
+        let mut hash = Xxh3::new();
+        hash.update(by.0.as_bytes());
+        hash.update(name.as_bytes());
+        EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
+    }
+
     /// The id of an event that is no fact of a span, seen now.
     pub fn new_random() -> EventId {
         EventId(Uuid::now_v7())

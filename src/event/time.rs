@@ -41,6 +41,11 @@ impl Timestamp {
         text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp(time.as_microsecond()))
     }
 
+    /// Whether it can be written and read again: years 0 to 9999, short of the last day in some time zones.
+    pub fn is_writable(self) -> bool {
+        (-62_167_219_200_000_000..=253_402_207_200_999_999).contains(&self.0)
+    }
+
     /// Microseconds since 1970.
     pub const fn as_micros(self) -> i64 {
         self.0
@@ -139,6 +144,12 @@ mod tests {
             let theirs = format!("{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap());
             prop_assert_eq!(time.to_string(), theirs);
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn what_is_writable_can_be_read_again(micros in -62_167_219_200_000_001i64..253_402_207_201_000_001) {
+            let time = Timestamp::from_micros(micros);
+            prop_assert!(!time.is_writable() || Timestamp::parse(&time.to_string()) == Some(time), "{time}");
         }
     }
 }

@@ -55,7 +55,7 @@ impl Config {
         let grown = self.initial_interval.0.as_secs_f64() * self.multiplier.powi(attempt.min(1000) as i32);
         let base = grown.min(self.max_interval.0.as_secs_f64());
         let jitter = 1.0 + self.randomization_factor * (2.0 * random() - 1.0);
-        let own = Duration::from_secs_f64(base * jitter);
+        let own = crate::duration::from_seconds(base * jitter);
         match asked_for {
             // A little later than asked, so that not everyone comes at once.
             Some(asked_for) => asked_for.mul_f64(1.0 + 0.1 * random()),

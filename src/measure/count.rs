@@ -101,8 +101,8 @@ impl Measure {
         self.windows.add(fact.end, &rows, now, |sums| {
             sums.unpriced_calls += unpriced;
             if of_model {
-                sums.input_tokens += call.usage.input.unwrap_or(0);
-                sums.output_tokens += call.usage.output.unwrap_or(0);
+                sums.input_tokens = sums.input_tokens.saturating_add(call.usage.input.unwrap_or(0));
+                sums.output_tokens = sums.output_tokens.saturating_add(call.usage.output.unwrap_or(0));
             }
         });
     }

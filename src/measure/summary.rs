@@ -84,7 +84,7 @@ impl Summary {
             time_to_completion: ratio(sums.task_seconds, sums.tasks),
             total_cost_usd: sums.cost_usd,
             unpriced_calls: sums.unpriced_calls,
-            tokens: sums.input_tokens + sums.output_tokens,
+            tokens: sums.input_tokens.saturating_add(sums.output_tokens),
             runs: sums.runs,
             errors: sums.errors,
         }

@@ -155,8 +155,8 @@ impl Sums {
     fn add(&mut self, other: &Sums) {
         self.cost_usd += other.cost_usd;
         self.unpriced_calls += other.unpriced_calls;
-        self.input_tokens += other.input_tokens;
-        self.output_tokens += other.output_tokens;
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         self.runs += other.runs;
         self.errors += other.errors;
         self.tasks += other.tasks;

@@ -107,17 +107,9 @@ fn post_events(router: Arc<Router>, reception: Reception) -> PostEvents {
     Box::new(move |body: Bytes| {
         let (intake, reception) = (intake.clone(), reception.clone());
         Box::pin(async move {
-            match events::take(&body, &intake, &reception).await {
-                Ok(outcome) => (outcome.status(), outcome.to_json()),
-                Err(refused) => {
-                    reception.overloaded.add(1);
-                    let mut json = Vec::new();
-                    let mut object = crate::event::JsonObject::begin(&mut json);
-                    object.str("error", &refused.to_string());
-                    object.end();
-                    (axum::http::StatusCode::SERVICE_UNAVAILABLE, json)
-                }
-            }
+            let taken = events::take(&body, &intake, &reception).await;
+            let taken = taken.inspect_err(|_| reception.overloaded.add(1));
+            taken.map(|outcome| (outcome.status(), outcome.to_json()))
         })
     })
 }

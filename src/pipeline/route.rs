@@ -121,6 +121,10 @@ impl Intake for Router {
         self.routes.iter().any(|route| route.signal == signal)
     }
 
+    fn takes_events(&self) -> bool {
+        self.agent.is_some()
+    }
+
     fn batch(&self, batch: Batch) -> Acknowledged<'_> {
         Box::pin(async move {
             let routes = || self.routes.iter().filter(|route| route.signal == batch.signal());

@@ -48,8 +48,14 @@ pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
 
 /// `POST /v1/events`
 pub async fn post_events(state: Shared, body: Bytes) -> Response {
-    let (status, body) = (state.post_events)(body).await;
-    answer(status, body)
+    match (state.post_events)(body).await {
+        Ok((status, body)) => answer(status, body),
+        Err(refused) => {
+            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string());
+            response.headers_mut().insert(header::RETRY_AFTER, refused.retry_after_seconds().into());
+            response
+        }
+    }
 }
 
 /// `GET /api/v1/ledger`

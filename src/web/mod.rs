@@ -23,6 +23,7 @@ pub use hub::{Hub, Page};
 
 use crate::config::types::Listen;
 use crate::connector::Connector;
+use crate::flow::Refused;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,8 +59,8 @@ pub struct State {
 /// Writes all metrics for an `Accept` header: the content type and the text.
 pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
 
-/// Takes a body of events: the status and the JSON to answer.
-pub type PostEvents = Box<dyn Fn(Bytes) -> BoxFuture<'static, (StatusCode, Vec<u8>)> + Send + Sync>;
+/// Takes a body of events: the status and the JSON to answer, or why it cannot be taken now.
+pub type PostEvents = Box<dyn Fn(Bytes) -> BoxFuture<'static, Result<(StatusCode, Vec<u8>), Refused>> + Send + Sync>;
 
 /// State as handlers share it.
 type Shared = axum::extract::State<Arc<State>>;

@@ -4,6 +4,7 @@
 mod corpus;
 mod prometheus;
 mod read_back;
+mod receive;
 mod sdk;
 mod stop;
 mod support;

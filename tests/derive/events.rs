@@ -90,3 +90,22 @@ fn ids_of_events_are_those_of_their_facts() {
     assert_eq!(one.len(), 4);
     assert!(one.iter().all(|id| id.as_bytes()[14] == b'8'), "they are UUIDs of version 8: {one:?}");
 }
+
+#[test]
+fn figures_beyond_all_bounds_are_kept_within_them() {
+    let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+    let mut scene = Scene::new();
+    for duration in ["1e300", "-1e300", "0"] {
+        let json = format!(
+            r#"{{"name":"llm.completed","trace_id":"01010101010101010101010101010101","agent":"a",
+            "performance":{{"duration_ms":{duration},"cost_usd":1e300,"input_tokens":{}}}}}"#,
+            u64::MAX
+        );
+        for event in read_events(json.as_bytes(), &source, scene.now).remove(0).unwrap() {
+            scene.event(event);
+        }
+    }
+    scene.pass(10_000).finish();
+    assert_eq!(scene.totals().llm_calls, 3);
+    assert_eq!(scene.totals().input_tokens, Some(u64::MAX));
+}

@@ -332,11 +332,12 @@ impl Account {
 }
 
 impl Figures {
-    /// Adds other figures; a count is known as soon as a part of it is.
+    /// Adds other figures; a count is known as soon as a part of it is. Counts of tokens are what an emitter says
+    /// they are, so their sum may be too large to count.
     pub fn add(&mut self, other: &Figures) {
-        fn known<T: Copy + std::ops::Add<Output = T>>(sum: &mut Option<T>, more: Option<T>) {
+        fn known(sum: &mut Option<u64>, more: Option<u64>) {
             *sum = match (*sum, more) {
-                (Some(sum), Some(more)) => Some(sum + more),
+                (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
                 (sum, more) => sum.or(more),
             };
         }
@@ -347,7 +348,10 @@ impl Figures {
         known(&mut self.cache_read_tokens, other.cache_read_tokens);
         known(&mut self.cache_write_tokens, other.cache_write_tokens);
         known(&mut self.reasoning_tokens, other.reasoning_tokens);
-        known(&mut self.cost_usd, other.cost_usd);
+        self.cost_usd = match (self.cost_usd, other.cost_usd) {
+            (Some(sum), Some(more)) => Some(sum + more),
+            (sum, more) => sum.or(more),
+        };
         self.unpriced_calls += other.unpriced_calls;
         self.embedding_calls += other.embedding_calls;
         known(&mut self.embedding_tokens, other.embedding_tokens);
@@ -361,7 +365,7 @@ impl Figures {
     pub fn total_tokens(&self) -> Option<u64> {
         match (self.input_tokens, self.output_tokens) {
             (None, None) => None,
-            (input, output) => Some(input.unwrap_or(0) + output.unwrap_or(0)),
+            (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
         }
     }
 

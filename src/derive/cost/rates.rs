@@ -171,7 +171,7 @@ impl Rates {
         let of = |tokens: u64, rate: f64| tokens as f64 * rate;
         let (short, long) = (count(usage.cache_write_5m), count(usage.cache_write_1h));
         let unspecified = count(usage.cache_write).saturating_sub(short).saturating_sub(long);
-        let cached = count(usage.cache_read) + unspecified + short + long;
+        let cached = [unspecified, short, long].into_iter().fold(count(usage.cache_read), u64::saturating_add);
         let fresh = count(usage.input).saturating_sub(cached).saturating_sub(count(usage.input_audio));
         let plain =
             count(usage.output).saturating_sub(count(usage.reasoning)).saturating_sub(count(usage.output_audio));

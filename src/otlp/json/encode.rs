@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::otlp::schema::{Field, Kind, Message, Rule};
 use crate::otlp::wire::{Fields, Wire, read_varint};
 
-/// The OTLP/JSON of a message that has passed [`super::super::check`], on one line.
+/// The OTLP/JSON of a message that has passed [`super::super::check`] and needs no normalising, as those of batches,
+/// on one line.
 pub fn to_json(message: &[u8], schema: &'static Message) -> String {
     let mut out = String::with_capacity(message.len() * 2);
     write_message(&mut out, message, schema);

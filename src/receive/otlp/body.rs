@@ -42,7 +42,8 @@ impl Encoding {
 
     /// Of a `content-encoding` or `grpc-encoding`.
     pub fn parse(name: &str) -> Option<Encoding> {
-        match name.trim() {
+        // Content codings know no case.
+        match name.trim().to_ascii_lowercase().as_str() {
             "" | "identity" => Some(Encoding::Identity),
             "gzip" | "x-gzip" => Some(Encoding::Gzip),
             "zstd" => Some(Encoding::Zstd),
@@ -51,10 +52,11 @@ impl Encoding {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes.
-pub async fn read(mut body: Incoming, limit: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection> {
+/// Reads a whole body of at most `limit` bytes and `framing` around them.
+pub async fn read(mut body: Incoming, limit: usize, framing: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection> {
+    let most = limit.saturating_add(framing);
     let announced = body.size_hint().lower();
-    if announced > limit as u64 {
+    if announced > most as u64 {
         return Err(Rejection::TooLarge { limit });
     }
     let mut frames: Vec<Bytes> = Vec::new();
@@ -68,7 +70,7 @@ pub async fn read(mut body: Incoming, limit: usize, held: &mut Held<'_>) -> Resu
         };
         if let Ok(data) = frame.into_data() {
             len += data.len();
-            if len > limit {
+            if len > most {
                 return Err(Rejection::TooLarge { limit });
             }
             held.grow(data.len()).map_err(Rejection::Overloaded)?;

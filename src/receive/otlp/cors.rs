@@ -36,6 +36,11 @@ pub fn expose(cors: Option<&Cors>, request: &HeaderMap, reply: &mut Answer) {
     }
 }
 
+/// Whether the request comes from no web page, or from one that may send.
+pub fn permits(cors: Option<&Cors>, request: &HeaderMap) -> bool {
+    !request.contains_key(header::ORIGIN) || allowed(cors, request).is_some()
+}
+
 fn allowed<'c>(cors: Option<&'c Cors>, request: &HeaderMap) -> Option<(&'c Cors, HeaderValue)> {
     let cors = cors?;
     let origin = request.get(header::ORIGIN)?;

@@ -57,7 +57,7 @@ async fn export(
     request: Request<Incoming>,
 ) -> Result<Vec<u8>, Rejection> {
     let mut held = service.gate.enter().map_err(Rejection::Overloaded)?;
-    let body = body::read(request.into_body(), service.limit + PREFIX, &mut held).await?;
+    let body = body::read(request.into_body(), service.limit, PREFIX, &mut held).await?;
     let (message, encoding) = unframe(body, encoding)?;
     let message = body::unpack(message, encoding, service.limit, &mut held).await?;
     let partial = service.export(signal, message, Format::Protobuf).await?;

@@ -116,6 +116,7 @@ impl Service {
         reception.invalid.add(received.rejected);
         let message = match received.rejected {
             0 => String::new(),
+            1 => "a span has no valid trace id (16 bytes, not all 0) or span id (8 bytes, not all 0)".into(),
             n => format!("{n} spans have no valid trace id (16 bytes, not all 0) or span id (8 bytes, not all 0)"),
         };
         Ok(Partial { rejected: received.rejected, message })
