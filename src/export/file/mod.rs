@@ -60,7 +60,7 @@ struct Open {
     file: tokio::fs::File,
     /// The UTC date of what is in it.
     date: String,
-    /// A write failed half-way: the next one must begin a line of its own.
+    /// A write ended half-way: the next one must begin a line of its own.
     torn: bool,
 }
 
@@ -102,16 +102,15 @@ impl FileExporter {
             Some(open) => open,
             None => self.open.insert(open(&self.config, &self.path, today).await?),
         };
-        let written = async {
-            if open.torn {
-                open.file.write_all(b"\n").await?;
-            }
-            open.file.write_all(lines).await?;
-            open.file.flush().await
-        };
-        let result = written.await;
-        open.torn = result.is_err();
-        result
+        if open.torn {
+            open.file.write_all(b"\n").await?;
+        }
+        // Until the write is done, it may be cut short by an error or by the end of an attempt.
+        open.torn = true;
+        open.file.write_all(lines).await?;
+        open.file.flush().await?;
+        open.torn = false;
+        Ok(())
     }
 }
 
