@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, json};
-use crate::derive::RunSummary;
 use crate::derive::cost::{By, parse_window};
+use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
 use crate::measure::Dimension;
 use crate::nearest::nearest;
@@ -194,7 +194,8 @@ impl RunFilter {
         let mut filter = RunFilter::default();
         for (field, value) in query.0 {
             match field.as_str() {
-                "status" => filter.statuses.push(value),
+                "status" if RunStatus::WORDS.contains(&value.as_str()) => filter.statuses.push(value),
+                "status" => return Err(unknown_status(&value)),
                 "agent" => filter.agents.push(value),
                 "feature" => filter.features.push(value),
                 "task" => filter.tasks.push(value),
@@ -267,6 +268,12 @@ impl Query {
     fn unknown(&self, known: &[&'static str]) -> Option<Response> {
         self.0.first().map(|(key, _)| bad(&unknown_parameter(key, known)))
     }
+}
+
+fn unknown_status(word: &str) -> String {
+    let all = RunStatus::WORDS.join(", ");
+    let hint = nearest(word, RunStatus::WORDS.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
+    format!("`{word}` is no status of a run; it is one of {all}{}", hint.unwrap_or_default())
 }
 
 fn unknown_parameter(key: &str, known: &[&'static str]) -> String {
