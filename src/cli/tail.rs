@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use http_body_util::BodyExt;
 
-use super::client::{query, request};
+use super::client::{query, refused, request};
 use super::{Failure, Target};
 use crate::console::{self, Style, event::in_short};
 use crate::event::{Source, SourceKind, Timestamp, read_events};
@@ -84,7 +84,7 @@ async fn listen(target: &Target, path: &str, reader: &mut Reader) -> Result<(), 
     let mut body = response.into_body();
     if !status.is_success() {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        return Err(Failure::usage(String::from_utf8_lossy(&body)));
+        return Err(refused(status, &body));
     }
     reader.unread.clear();
     while let Some(frame) = body.frame().await {
