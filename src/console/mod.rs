@@ -45,7 +45,9 @@ pub fn status(text: &str) {
 
 /// How many characters fit into a line of the terminal.
 pub fn width() -> usize {
-    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
+    const UNKNOWN: usize = 100;
+    let said = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)).or_else(said).unwrap_or(UNKNOWN)
 }
 
 fn with_status_out_of_the_way(write_lines: impl FnOnce()) {
