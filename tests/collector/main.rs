@@ -1,6 +1,13 @@
 //! The built binary, from the outside: what goes in, what comes out, and what it says when something is wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod commands;
+mod configuration;
+mod deliver;
+mod files;
+mod forward;
+mod process;
+mod queue;
 mod read_back;
 mod stop;
 mod support;
