@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::{Span, span::Event};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::Event};
 use prost::Message;
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,9 @@ use super::support::client;
 use super::support::collector::{Collector, Port};
 use super::support::config::{through, traces_through};
 use super::support::sink::Sink;
-use super::support::telemetry::{agent, agents, chat, int, logs, metrics, span, text, traces, traces_request};
+use super::support::telemetry::{
+    agent, agents, attribute, chat, int, logs, metrics, span, text, traces, traces_request,
+};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
@@ -207,13 +209,36 @@ async fn secrets_are_masked_wherever_they_stand() {
     let rules = "{blocked_values: ['sk-[a-z0-9]+'], blocked_key_patterns: ['(?i)password']}";
     let sink = Sink::start().await;
     let collector = collector(&[("redaction", rules)], &sink).await;
-    let attributes = vec![text("note", "use sk-abc1 and sk-def2"), text("db.Password", "hunter2"), text("k", "v")];
-    let mut leaking = span(1, 1, 0, "leak", attributes);
+    let array = |values: [&str; 2]| {
+        let values = values.map(|text| AnyValue { value: Some(Value::StringValue(text.into())) });
+        attribute("args", Value::ArrayValue(ArrayValue { values: values.to_vec() }))
+    };
+    let map = |values| attribute("request", Value::KvlistValue(KeyValueList { values }));
+    let mut leaking = span(
+        1,
+        1,
+        0,
+        "leak",
+        vec![
+            text("note", "use sk-abc1 and sk-def2"),
+            text("db.Password", "hunter2"),
+            array(["--key=sk-abc1", "plain"]),
+            map(vec![text("header", "sk-abc1"), text("password", "hunter2"), text("k", "v")]),
+            text("k", "v"),
+        ],
+    );
     leaking.events.push(Event { attributes: vec![text("message", "sk-ghi3!")], ..Event::default() });
-    collector.take_traces(traces(vec![leaking])).await;
-    let found = sink.spans(1).await;
-    assert_eq!(found[0].attributes, [text("note", "use **** and ****"), text("k", "v")]);
-    assert_eq!(found[0].events[0].attributes, [text("message", "****!")]);
+    leaking.status = Some(Status { message: "401 for sk-abc1".into(), code: 2 });
+    let mut request = traces_request(vec![leaking]);
+    request.resource_spans[0].resource.as_mut().unwrap().attributes.push(array(["serve", "--key=sk-abc1"]));
+    collector.take_traces(request.encode_to_vec()).await;
+    let found = &sink.spans(1).await[0];
+    let changed = map(vec![text("header", "****"), text("k", "v")]);
+    let expected = [text("note", "use **** and ****"), array(["--key=****", "plain"]), changed, text("k", "v")];
+    assert_eq!(found.attributes, expected);
+    assert_eq!(found.events[0].attributes, [text("message", "****!")]);
+    assert_eq!(found.status.as_ref().unwrap().message, "401 for ****");
+    assert!(!holds(&sink.received()[0].body, b"sk-"), "nor does the resource tell");
 
     let sink = Sink::start().await;
     let settings = format!("{{endpoint: '{}'}}", sink.url());
