@@ -1,5 +1,7 @@
 //! A configuration as YAML again, the way it is in force; secrets are not shown.
 
+use std::borrow::Cow;
+
 use super::yaml::{Node, Value};
 
 /// Keys whose values are nobody's business.
@@ -52,8 +54,20 @@ fn write_value(out: &mut String, node: &Node, level: usize, secret: bool) {
     }
 }
 
+/// A URL without its password.
+fn without_password(text: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (userinfo, host) = rest[..rest.find('/').unwrap_or(rest.len())].rsplit_once('@')?;
+        let (user, _) = userinfo.split_once(':')?;
+        Some(format!("{scheme}://{user}:hidden@{host}{}", &rest[userinfo.len() + 1 + host.len()..]))
+    };
+    parts().map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
 /// A value, which no variable is to be replaced in again.
 fn value(text: &str, quoted: bool) -> String {
+    let text = without_password(text);
     let mut escaped = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -89,6 +103,15 @@ mod tests {
         let printed = print(&parse(text).unwrap());
         assert!(!printed.contains("abc") && !printed.contains("y\n"), "{printed}");
         assert_eq!(print(&parse(&printed).unwrap()), printed);
+    }
+
+    #[test]
+    fn passwords_in_urls_are_hidden() {
+        assert_eq!(without_password("redis://:p@ss@host:6379/0"), "redis://:hidden@host:6379/0");
+        assert_eq!(without_password("http://ada:x@host"), "http://ada:hidden@host");
+        for text in ["http://host:4318/a@b:c", "http://ada@host", "host:4317", "a: b@c"] {
+            assert_eq!(without_password(text), text);
+        }
     }
 
     #[test]
