@@ -53,7 +53,10 @@ pub async fn request(
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     client.request(request).await.map_err(|error| {
         let remedy = "is a collector running? `spanlight` starts one, --url names another";
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
         Failure::new(format!("cannot reach {}: {cause}; {remedy}", target.url))
     })
 }

@@ -39,7 +39,10 @@ async fn full_id(target: &Target, id: &str) -> Result<String, Failure> {
     match fitting.as_slice() {
         [only] => Ok((*only).to_owned()),
         [] => Ok(id.to_owned()),
-        several => Err(Failure::usage(format!("`{id}` fits {} runs: {}", several.len(), several.join(", ")))),
+        several => {
+            let (count, first) = (several.len(), several[..several.len().min(5)].join(", "));
+            Err(Failure::usage(format!("`{id}` fits {count} runs, such as {first}; write more of it")))
+        }
     }
 }
 
