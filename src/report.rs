@@ -47,6 +47,8 @@ fn say(level: &str, message: &str) {
         }
     };
     drop(said);
+    // Much of what is said comes from other programs.
+    let message = crate::console::safe(message);
     let again = if held_back > 0 { format!(" (and {held_back} times more)") } else { String::new() };
     crate::console::line(&format!("{} {level} {message}{again}", Timestamp::now()));
 }

@@ -1,6 +1,6 @@
 //! Asking a running collector.
 
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
@@ -21,8 +21,14 @@ pub async fn get_bytes(target: &Target, path: &str) -> Result<Bytes, Failure> {
     if status.is_success() {
         return Ok(body);
     }
-    let said = serde_json::from_slice::<Value>(&body).ok().and_then(|json| Some(json["error"].as_str()?.to_owned()));
-    Err(Failure::new(said.unwrap_or_else(|| format!("the collector answered {status}"))))
+    Err(refused(status, &body))
+}
+
+/// What the collector says when it has nothing to give: what was asked makes no sense, or there is no such thing.
+pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
+    let said = serde_json::from_slice::<Value>(body).ok().and_then(|json| Some(json["error"].as_str()?.to_owned()));
+    let message = said.unwrap_or_else(|| format!("the collector answered {status}"));
+    if status == StatusCode::BAD_REQUEST { Failure::usage(message) } else { Failure::new(message) }
 }
 
 /// Asks for a JSON document.
@@ -47,22 +53,27 @@ pub async fn request(
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     client.request(request).await.map_err(|error| {
         let remedy = "is a collector running? `spanlight` starts one, --url names another";
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
         Failure::new(format!("cannot reach {}: {cause}; {remedy}", target.url))
     })
 }
 
 /// A query string of the pairs that have a value.
 pub fn query(pairs: &[(&str, Option<&str>)]) -> String {
-    let encode = |text: &str| -> String {
-        text.bytes()
-            .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
-                _ => format!("%{byte:02X}"),
-            })
-            .collect()
-    };
     let pairs: Vec<String> =
         pairs.iter().filter_map(|(key, value)| Some(format!("{key}={}", encode((*value)?)))).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}
+
+/// Text as part of a URL.
+pub fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (byte as char).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
 }

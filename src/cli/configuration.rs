@@ -77,10 +77,14 @@ fn load(file: Option<&Path>, set: &[String]) -> Result<(Config, Plan), Failure> 
     };
     let overrides: Result<Vec<Override>, String> = set.iter().map(|text| Override::parse(text)).collect();
     let overrides = overrides.map_err(Failure::usage)?;
-    let config = Config::parse(&text, &overrides, &|name| std::env::var(name).ok());
-    let config = config.map_err(|problems| failure(file, &problems))?;
-    let plan = plan(&config).map_err(|problems| failure(file, &problems))?;
-    Ok((config, plan))
+    let (config, mut problems) = Config::parse(&text, &overrides, &|name| std::env::var(name).ok());
+    let planned = config.map(|config| plan(&config).map(|plan| (config, plan)));
+    match planned {
+        Some(Ok(good)) if problems.is_empty() => return Ok(good),
+        Some(Err(more)) => problems.extend(more),
+        Some(Ok(_)) | None => {}
+    }
+    Err(failure(file, &problems))
 }
 
 fn failure(file: Option<&Path>, problems: &[Problem]) -> Failure {

@@ -114,7 +114,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::from(OK),
         Err(failure) => {
-            crate::console::line(&format!("error: {}", failure.message));
+            // Configurations have problems in several lines; a collector's words may hold anything.
+            let lines: Vec<String> = failure.message.lines().map(crate::console::safe).collect();
+            crate::console::line(&format!("error: {}", lines.join("\n")));
             ExitCode::from(failure.code)
         }
     }

@@ -34,6 +34,7 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
     }
     let colours = console::colours();
     console::output(&outcome(&metrics, colours));
+    console::output("");
     console::output(&costs(&ledger, &args.by, colours));
     Ok(())
 }

@@ -25,6 +25,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
     let running = start(plan, &options).await.map_err(Failure::new)?;
     console::output(&banner(running.addresses(), console::colours()));
+    console::output("");
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     let mut last = Status::default();
     loop {

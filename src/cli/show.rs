@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{get, get_bytes};
+use super::client::{encode, get, get_bytes};
 use super::runs::{cost, took};
 use super::{Failure, Target};
 use crate::console::{self, Style, event};
@@ -20,7 +20,7 @@ pub struct ShowArgs {
 /// Shows a run.
 pub async fn show(args: ShowArgs) -> Result<(), Failure> {
     let id = full_id(&args.target, &args.run).await?;
-    let path = format!("/api/v1/runs/{id}");
+    let path = format!("/api/v1/runs/{}", encode(&id));
     if args.target.json {
         let body = get_bytes(&args.target, &path).await?;
         console::output(&String::from_utf8_lossy(&body));
@@ -39,7 +39,10 @@ async fn full_id(target: &Target, id: &str) -> Result<String, Failure> {
     match fitting.as_slice() {
         [only] => Ok((*only).to_owned()),
         [] => Ok(id.to_owned()),
-        several => Err(Failure::usage(format!("`{id}` fits {} runs: {}", several.len(), several.join(", ")))),
+        several => {
+            let (count, first) = (several.len(), several[..several.len().min(5)].join(", "));
+            Err(Failure::usage(format!("`{id}` fits {count} runs, such as {first}; write more of it")))
+        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::{query, request};
+use super::client::{query, refused, request};
 use super::{Failure, Target};
 use crate::console::{self, Style, event::in_short};
 use crate::event::{Source, SourceKind, Timestamp, read_events};
@@ -47,33 +48,46 @@ pub struct TailArgs {
     q: Option<String>,
 }
 
-/// Shows events until interrupted. A connection that breaks is made again, from the last event on.
+/// Shows events until interrupted, or until nobody reads them any more.
 pub async fn tail(args: TailArgs) -> Result<(), Failure> {
-    let path = format!(
-        "/api/v1/stream{}",
-        query(&[
-            ("from", args.all.then_some("0")),
-            ("scope", args.scope.as_deref()),
-            ("name", args.name.as_deref()),
-            ("agent", args.agent.as_deref()),
-            ("status", args.status.as_deref()),
-            ("tool", args.tool.as_deref()),
-            ("model", args.model.as_deref()),
-            ("feature", args.feature.as_deref()),
-            ("execution", args.execution.as_deref()),
-            ("q", args.q.as_deref()),
-        ])
-    );
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    tokio::select! {
+        result = follow(&args) => result,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::new),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// A connection that breaks is made again, from the last event on.
+async fn follow(args: &TailArgs) -> Result<(), Failure> {
+    let path = path(args);
     let mut reader = Reader { json: args.target.json, ..Reader::default() };
     // A collector that is not there at first is a mistake; one that goes away comes back.
     listen(&args.target, &path, &mut reader).await?;
-    loop {
+    while console::is_read() {
         console::line(&Style::Dim.paint("the connection broke; trying again", console::colours()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         while listen(&args.target, &path, &mut reader).await.is_err() {
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     }
+    Ok(())
+}
+
+fn path(args: &TailArgs) -> String {
+    let query = query(&[
+        ("from", args.all.then_some("0")),
+        ("scope", args.scope.as_deref()),
+        ("name", args.name.as_deref()),
+        ("agent", args.agent.as_deref()),
+        ("status", args.status.as_deref()),
+        ("tool", args.tool.as_deref()),
+        ("model", args.model.as_deref()),
+        ("feature", args.feature.as_deref()),
+        ("execution", args.execution.as_deref()),
+        ("q", args.q.as_deref()),
+    ]);
+    format!("/api/v1/stream{query}")
 }
 
 async fn listen(target: &Target, path: &str, reader: &mut Reader) -> Result<(), Failure> {
@@ -84,13 +98,16 @@ async fn listen(target: &Target, path: &str, reader: &mut Reader) -> Result<(), 
     let mut body = response.into_body();
     if !status.is_success() {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        return Err(Failure::usage(String::from_utf8_lossy(&body)));
+        return Err(refused(status, &body));
     }
     reader.unread.clear();
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { break };
         if let Some(data) = frame.data_ref() {
             reader.take(data);
+        }
+        if !console::is_read() {
+            break;
         }
     }
     Ok(())

@@ -31,6 +31,8 @@ pub struct Config {
     pub components: Vec<(Section, ComponentId, Node)>,
     /// What runs.
     pub service: Service,
+    /// Where values stand whose variables could not be replaced.
+    unresolved: Vec<Place>,
 }
 
 /// Something wrong in a configuration: where, and what to do.
@@ -45,21 +47,30 @@ pub struct Problem {
 }
 
 impl Config {
-    /// Reads a configuration. `lookup` gives the environment's variables.
+    /// Reads a configuration as far as it can be read, and says what is wrong with it. `lookup` gives the
+    /// environment's variables.
     pub fn parse(
         text: &str,
         overrides: &[Override],
         lookup: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Config, Vec<Problem>> {
-        let mut tree = yaml::parse(text).map_err(|problem| vec![problem])?;
+    ) -> (Option<Config>, Vec<Problem>) {
+        let mut tree = match yaml::parse(text) {
+            Ok(tree) => tree,
+            Err(problem) => return (None, vec![problem]),
+        };
         overrides.iter().for_each(|change| change.apply(&mut tree));
         let mut problems = Vec::new();
         env::substitute(&mut tree, lookup, &mut problems);
-        let config = service::read(tree, &mut problems);
-        match config {
-            Some(config) if problems.is_empty() => Ok(config),
-            _ => Err(problems),
-        }
+        let unresolved = problems.iter().map(|problem| problem.place).collect();
+        let config = service::read(tree, unresolved, &mut problems);
+        (config, problems)
+    }
+
+    /// Whether a problem with a component comes from a variable that could not be replaced, which is a problem of
+    /// its own.
+    pub fn is_explained(&self, problem: &Problem, component: &Node) -> bool {
+        let of_all = problem.place == component.place;
+        self.unresolved.iter().any(|place| *place == problem.place || (of_all && component.holds(*place)))
     }
 
     /// The untyped configuration of a component.

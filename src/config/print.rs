@@ -1,5 +1,7 @@
 //! A configuration as YAML again, the way it is in force; secrets are not shown.
 
+use std::borrow::Cow;
+
 use super::yaml::{Node, Value};
 
 /// Keys whose values are nobody's business.
@@ -30,32 +32,59 @@ fn write_node(out: &mut String, node: &Node, level: usize, secret: bool) {
                 write_value(out, item, level + 1, secret);
             }
         }
-        Value::Scalar { text, quoted } => out.push_str(&scalar(text, *quoted)),
+        Value::Scalar { text, quoted } => out.push_str(&value(text, *quoted)),
     }
 }
 
-fn write_value(out: &mut String, value: &Node, level: usize, secret: bool) {
-    match &value.value {
+fn write_value(out: &mut String, node: &Node, level: usize, secret: bool) {
+    match &node.value {
         Value::Scalar { text, .. } if secret && !text.is_empty() => out.push_str(" \"[hidden]\"\n"),
-        Value::Scalar { text, .. } if text.is_empty() && value.is_null() => out.push('\n'),
+        Value::Scalar { text, .. } if text.is_empty() && node.is_null() => out.push('\n'),
         Value::Scalar { text, quoted } => {
             out.push(' ');
-            out.push_str(&scalar(text, *quoted));
+            out.push_str(&value(text, *quoted));
             out.push('\n');
         }
         Value::Map(entries) if entries.is_empty() => out.push_str(" {}\n"),
         Value::List(items) if items.is_empty() => out.push_str(" []\n"),
         _ => {
             out.push('\n');
-            write_node(out, value, level, secret);
+            write_node(out, node, level, secret);
         }
     }
+}
+
+/// A URL without its password.
+fn without_password(text: &str) -> Cow<'_, str> {
+    let parts = || {
+        let (scheme, rest) = text.split_once("://")?;
+        let (userinfo, host) = rest[..rest.find('/').unwrap_or(rest.len())].rsplit_once('@')?;
+        let (user, _) = userinfo.split_once(':')?;
+        Some(format!("{scheme}://{user}:hidden@{host}{}", &rest[userinfo.len() + 1 + host.len()..]))
+    };
+    parts().map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// A value, which no variable is to be replaced in again.
+fn value(text: &str, quoted: bool) -> String {
+    let text = without_password(text);
+    let mut escaped = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        escaped.push(letter);
+        if letter == '$' && matches!(letters.peek(), Some('$' | '{')) {
+            escaped.push('$');
+        }
+    }
+    scalar(&escaped, quoted)
 }
 
 /// Quoted where it was quoted, or where it would be something else without.
 fn scalar(text: &str, quoted: bool) -> String {
     let plain = !text.is_empty()
-        && !text.starts_with(['-', '?', ':', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`', '#', '[', '{', ' '])
+        && !text.starts_with([
+            '-', '?', ':', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`', '#', '[', ']', '{', '}', ',', ' ',
+        ])
         && !text.ends_with([' ', ':'])
         && !text.contains(": ")
         && !text.contains(" #")
@@ -74,5 +103,24 @@ mod tests {
         let printed = print(&parse(text).unwrap());
         assert!(!printed.contains("abc") && !printed.contains("y\n"), "{printed}");
         assert_eq!(print(&parse(&printed).unwrap()), printed);
+    }
+
+    #[test]
+    fn passwords_in_urls_are_hidden() {
+        assert_eq!(without_password("redis://:p@ss@host:6379/0"), "redis://:hidden@host:6379/0");
+        assert_eq!(without_password("http://ada:x@host"), "http://ada:hidden@host");
+        for text in ["http://host:4318/a@b:c", "http://ada@host", "host:4317", "a: b@c"] {
+            assert_eq!(without_password(text), text);
+        }
+    }
+
+    #[test]
+    fn a_dollar_sign_that_was_escaped_stays_one() {
+        let mut tree = parse("a: \"$${x}\"\nb: $$$$1\nc: a$b\n").unwrap();
+        super::super::env::substitute(&mut tree, &|_| None, &mut Vec::new());
+        assert_eq!(print(&tree), "a: \"$${x}\"\nb: $$$1\nc: a$b\n");
+        let mut again = parse(&print(&tree)).unwrap();
+        super::super::env::substitute(&mut again, &|_| None, &mut Vec::new());
+        assert_eq!(print(&again), print(&tree));
     }
 }

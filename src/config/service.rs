@@ -74,7 +74,7 @@ const TOP_LEVEL: &[&str] = &["receivers", "processors", "connectors", "exporters
 const SERVICE: &[&str] = &["extensions", "pipelines", "telemetry"];
 
 /// Reads the general shape.
-pub fn read(tree: Node, problems: &mut Vec<Problem>) -> Option<Config> {
+pub fn read(tree: Node, unresolved: Vec<Place>, problems: &mut Vec<Problem>) -> Option<Config> {
     let Some(top) = tree.entries() else {
         problems.push(at(tree.place, "", format!("a configuration is a map, not {}", tree.kind())));
         return None;
@@ -95,13 +95,14 @@ pub fn read(tree: Node, problems: &mut Vec<Problem>) -> Option<Config> {
         };
         for (key, node) in entries {
             match ComponentId::parse(&key.text) {
-                Some(id) => components.push((section, id, node.clone())),
+                // A component is where its name stands, which may be a line above its settings.
+                Some(id) => components.push((section, id, Node { place: key.place, ..node.clone() })),
                 None => problems.push(at(key.place, section.name(), format!("`{}` is no TYPE or TYPE/NAME", key.text))),
             }
         }
     }
     let service = read_service(&tree, problems)?;
-    let config = Config { tree, components, service };
+    let config = Config { tree, components, service, unresolved };
     check_references(&config, problems);
     Some(config)
 }

@@ -223,6 +223,15 @@ impl Node {
         }
     }
 
+    /// Whether something below stands at a place.
+    pub fn holds(&self, place: Place) -> bool {
+        match &self.value {
+            Value::Scalar { .. } => false,
+            Value::List(items) => items.iter().any(|item| item.place == place || item.holds(place)),
+            Value::Map(entries) => entries.iter().any(|(_, node)| node.place == place || node.holds(place)),
+        }
+    }
+
     /// Removes the part at a path; whether there was one.
     pub fn remove(&mut self, path: &[String]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };

@@ -76,7 +76,11 @@ pub fn in_full(event: &Event, colours: bool) -> String {
         field("took", &figures.join(", "));
     }
     for (key, value) in event.data.to_map() {
-        field(&key, &plain(&value));
+        let value = plain(&value);
+        // The first line has said that already.
+        if value != event.component_id.to_string() {
+            field(&key, &value);
+        }
     }
     text
 }
@@ -90,13 +94,14 @@ pub fn in_short(event: &Event, colours: bool, width: usize) -> String {
         rest.push_str(&safe(part));
     }
     let head = format!("{} {:<20} {component:<28}", clock(event.timestamp), event.name.as_str());
-    let rest = cut(rest.trim(), width.saturating_sub(head.chars().count() + 1).max(20));
-    format!(
+    let rest = cut(rest.trim(), width.saturating_sub(head.chars().count() + 2).max(20));
+    let line = format!(
         "{} {} {}  {rest}",
         Style::Dim.paint(&clock(event.timestamp), colours),
         style(event).paint(&format!("{:<20}", event.name.as_str()), colours),
         Style::Bold.paint(&format!("{component:<28}"), colours),
-    )
+    );
+    line.trim_end().to_owned()
 }
 
 fn style(event: &Event) -> Style {

@@ -329,6 +329,9 @@ impl TreeBuilder<'_> {
 }
 
 impl RunStatus {
+    /// The words for all of them.
+    pub const WORDS: &'static [&'static str] = &["running", "completed", "failed", "canceled", "lost"];
+
     /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -165,7 +165,9 @@ fn word<T: Copy + fmt::Display>(
 ) -> Result<T, FilterError> {
     parse(value).ok_or_else(|| {
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-        FilterError(format!("`{value}` is no {field}; it is one of {}", all.join(", ")))
+        let hint = crate::nearest(value, all.iter().map(String::as_str));
+        let hint = hint.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        FilterError(format!("`{value}` is no {field}; it is one of {}{hint}", all.join(", ")))
     })
 }
 

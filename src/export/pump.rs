@@ -3,8 +3,8 @@
 //! An exporter makes one attempt at one load. Everything else is here: how much may wait, what happens when it
 //! is too much, how often an attempt is repeated, and what became of every item.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -118,6 +118,9 @@ struct Shared {
     settings: Settings,
     /// Attempts have failed for longer than [`Shared::FAILING_AFTER`].
     failing: AtomicBool,
+    /// Nothing more comes, and what waits has until the deadline.
+    draining: CancellationToken,
+    deadline: OnceLock<tokio::time::Instant>,
     stop: CancellationToken,
     /// How many workers are alive.
     workers: AtomicUsize,
@@ -137,11 +140,17 @@ impl Pump {
     /// Starts an exporter. `exporters` are its attempts that may be under way at a time.
     pub fn start(id: &str, signal: &str, settings: Settings, exporters: Vec<Exporter>, health: &Health) -> Pump {
         let queue = Queue::new(settings.queue.bounds());
-        let stop = CancellationToken::new();
-        let failing = AtomicBool::new(false);
-        let counts = Counts::new(id, signal, health);
-        let alive = AtomicUsize::new(exporters.len());
-        let shared = Arc::new(Shared { id: id.to_owned(), queue, settings, failing, stop, workers: alive, counts });
+        let shared = Arc::new(Shared {
+            id: id.to_owned(),
+            queue,
+            settings,
+            failing: AtomicBool::new(false),
+            draining: CancellationToken::new(),
+            deadline: OnceLock::new(),
+            stop: CancellationToken::new(),
+            workers: AtomicUsize::new(exporters.len()),
+            counts: Counts::new(id, signal, health),
+        });
         shared.show(signal, health);
         let mut workers = JoinSet::new();
         for exporter in exporters {
@@ -162,6 +171,8 @@ impl Pump {
 
     /// Takes no more, and delivers what waits until the deadline.
     pub async fn drain(mut self, deadline: tokio::time::Instant) -> Left {
+        self.shared.deadline.get_or_init(|| deadline);
+        self.shared.draining.cancel();
         self.shared.queue.close();
         let all = async { while self.workers.join_next().await.is_some() {} };
         if tokio::time::timeout_at(deadline, all).await.is_err() {
@@ -227,6 +238,24 @@ impl Shared {
         health.gauge(QUEUE_BYTES, &labels, move || shared.queue.size().1 as f64);
         let shared = self.clone();
         health.gauge(QUEUE_CAPACITY, &labels, move || shared.queue.capacity() as f64);
+    }
+
+    /// Waits before the next attempt. Whether there should be one: not if it would come after the deadline of
+    /// draining.
+    async fn pause(&self, delay: Duration, receiver_asked: bool) -> bool {
+        let wake = tokio::time::Instant::now() + delay;
+        if !self.draining.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep_until(wake) => return true,
+                // There is not much time left: whoever chose the delay alone tries once more at once.
+                () = self.draining.cancelled() => if !receiver_asked { return true },
+            }
+        }
+        let in_time = self.deadline.get().is_some_and(|deadline| wake < *deadline);
+        if in_time {
+            tokio::time::sleep_until(wake).await;
+        }
+        in_time
     }
 
     fn failed_since(&self, since: Instant) {
@@ -307,7 +336,10 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
             let delay = crate::duration::display(delay);
             crate::report::warn(&format!("{}: {why}; trying again in {delay} and so on", shared.id));
         }
-        tokio::time::sleep(delay).await;
+        if !shared.pause(delay, after.is_some()).await {
+            shared.counts.left.add(load.items());
+            return;
+        }
     }
 }
 

@@ -65,7 +65,9 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     let mut warnings = Vec::new();
     let mut components = Vec::new();
     for (section, id, node) in &config.components {
-        let component = component(*section, id, node, &mut problems);
+        let mut found = Vec::new();
+        let component = component(*section, id, node, &mut found);
+        problems.extend(found.into_iter().filter(|problem| !config.is_explained(problem, node)));
         if is_used(config, *section, id) {
             components.extend(component.map(|component| (*section, id.clone(), component)));
         } else {

@@ -10,7 +10,7 @@ use super::attributes::hash;
 use super::content::{Class, Policy, class_of, class_of_member};
 use super::matching::expression;
 use crate::event::{Data, Event};
-use crate::otlp::edit::{Edit, Value, attribute, edit_attributes, rewrite};
+use crate::otlp::edit::{Edit, Value, attribute, rewrite};
 use crate::otlp::view::{AnyValue, KeyValue, LogRecord};
 use crate::otlp::{Batch, Signal};
 
@@ -49,6 +49,31 @@ pub struct Redaction {
 
 const MASK: &str = "****";
 
+/// Makes another message of an encoded one; nothing if there is nothing to change.
+type Step<'s> = &'s dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Numbers of the fields that hold text from outside, in the messages of OTLP.
+mod field {
+    pub const RESOURCE_GROUPS: u32 = 1;
+    pub const RESOURCE: u32 = 1;
+    pub const RESOURCE_ATTRIBUTES: u32 = 1;
+    pub const SPAN_ATTRIBUTES: u32 = 9;
+    pub const SPAN_EVENTS: u32 = 11;
+    pub const SPAN_LINKS: u32 = 13;
+    pub const SPAN_STATUS: u32 = 15;
+    pub const EVENT_ATTRIBUTES: u32 = 3;
+    pub const LINK_ATTRIBUTES: u32 = 4;
+    pub const STATUS_MESSAGE: u32 = 2;
+    pub const LOG_BODY: u32 = 5;
+    pub const LOG_ATTRIBUTES: u32 = 6;
+    pub const KEY_VALUE_VALUE: u32 = 2;
+    pub const VALUE_STRING: u32 = 1;
+    pub const VALUE_ARRAY: u32 = 5;
+    pub const VALUE_MAP: u32 = 6;
+    /// Of an array and of a map.
+    pub const VALUES: u32 = 1;
+}
+
 impl Redaction {
     /// Compiles the expressions.
     pub fn new(config: &Config) -> Result<Redaction, String> {
@@ -62,23 +87,34 @@ impl Redaction {
 
     /// The batch without what is withheld; nothing if there was nothing of it.
     pub fn batch(&self, batch: &Batch) -> Option<Batch> {
-        let edit = |changed: Option<Vec<u8>>| changed.map_or(Edit::Keep, Edit::Replace);
-        batch.edit(|_, record| match batch.signal() {
-            Signal::Traces => {
-                let attributes = self.attributes(record, 9);
-                let span = attributes.as_deref().unwrap_or(record);
-                let events = rewrite(span, 11, |event| edit(self.attributes(event, 3)));
-                edit(events.or(attributes))
-            }
-            Signal::Logs => {
-                let attributes = self.attributes(record, 6);
-                let log = attributes.as_deref().unwrap_or(record);
-                let body = self.body(log);
-                edit(body.or(attributes))
-            }
+        let records = batch.edit(|_, record| match batch.signal() {
+            Signal::Traces => edit(self.span(record)),
+            Signal::Logs => edit(self.log(record)),
             // Measurements hold no content.
             Signal::Metrics => Edit::Keep,
-        })
+        });
+        let current = records.as_ref().unwrap_or(batch);
+        // Resources tell how a process was started, with all that stood on its command line.
+        let resources = rewrite(current.bytes(), field::RESOURCE_GROUPS, |group| {
+            let redact = |resource: &[u8]| edit(self.attributes(resource, field::RESOURCE_ATTRIBUTES));
+            edit(rewrite(group, field::RESOURCE, redact))
+        });
+        resources.map(|bytes| Batch::encoded(batch.signal(), bytes, current.items())).or(records)
+    }
+
+    fn span(&self, span: &[u8]) -> Option<Vec<u8>> {
+        let status = |status: &[u8]| edit(rewrite(status, field::STATUS_MESSAGE, |message| edit(self.text(message))));
+        let steps: [Step<'_>; 4] = [
+            &|span| self.attributes(span, field::SPAN_ATTRIBUTES),
+            &|span| rewrite(span, field::SPAN_EVENTS, |event| edit(self.attributes(event, field::EVENT_ATTRIBUTES))),
+            &|span| rewrite(span, field::SPAN_LINKS, |link| edit(self.attributes(link, field::LINK_ATTRIBUTES))),
+            &|span| rewrite(span, field::SPAN_STATUS, status),
+        ];
+        one_after_the_other(span, &steps)
+    }
+
+    fn log(&self, log: &[u8]) -> Option<Vec<u8>> {
+        one_after_the_other(log, &[&|log| self.attributes(log, field::LOG_ATTRIBUTES), &|log| self.body(log)])
     }
 
     /// The event without what is withheld.
@@ -108,10 +144,11 @@ impl Redaction {
     }
 
     fn attributes(&self, record: &[u8], number: u32) -> Option<Vec<u8>> {
-        edit_attributes(record, number, |found| self.attribute(found), &[])
+        rewrite(record, number, |attribute| self.attribute(attribute))
     }
 
-    fn attribute(&self, found: KeyValue<'_>) -> Edit {
+    fn attribute(&self, encoded: &[u8]) -> Edit {
+        let found = KeyValue::read(encoded);
         let key = found.key.as_str();
         if self.blocked_keys.iter().any(|pattern| pattern.is_match(key)) {
             return Edit::Drop;
@@ -119,11 +156,26 @@ impl Redaction {
         match class_of(key).map_or(Policy::Keep, |class| self.policy(class)) {
             Policy::Drop => Edit::Drop,
             Policy::Hash => Edit::Replace(attribute(key, &Value::String(hash(found.value)))),
-            Policy::Keep => match found.value.text().and_then(|text| self.masked(text.as_str())) {
-                Some(masked) => Edit::Replace(attribute(key, &Value::String(masked))),
-                None => Edit::Keep,
-            },
+            Policy::Keep => edit(rewrite(encoded, field::KEY_VALUE_VALUE, |value| edit(self.value(value)))),
         }
+    }
+
+    /// An encoded `AnyValue` with its texts masked, however deep they are.
+    fn value(&self, value: &[u8]) -> Option<Vec<u8>> {
+        if self.blocked_values.is_empty() && self.blocked_keys.is_empty() {
+            return None;
+        }
+        let array = |array: &[u8]| edit(rewrite(array, field::VALUES, |item| edit(self.value(item))));
+        let steps: [Step<'_>; 3] = [
+            &|value| rewrite(value, field::VALUE_STRING, |text| edit(self.text(text))),
+            &|value| rewrite(value, field::VALUE_ARRAY, array),
+            &|value| rewrite(value, field::VALUE_MAP, |map| edit(self.attributes(map, field::VALUES))),
+        ];
+        one_after_the_other(value, &steps)
+    }
+
+    fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
+        self.masked(&String::from_utf8_lossy(text)).map(String::into_bytes)
     }
 
     /// The bodies of the conventions' own events are messages; those of other records are only searched.
@@ -131,15 +183,14 @@ impl Redaction {
         let log = LogRecord::read(record);
         let is_content = log.event_name.as_str().starts_with("gen_ai.") && log.body != AnyValue::Empty;
         let policy = if is_content { self.policy(Class::Messages) } else { Policy::Keep };
-        let replace = |text: String| {
-            let mut body = Vec::new();
-            crate::otlp::wire::put_bytes(&mut body, 1, text.as_bytes());
-            Edit::Replace(body)
-        };
-        rewrite(record, 5, |_| match policy {
+        rewrite(record, field::LOG_BODY, |body| match policy {
             Policy::Drop => Edit::Drop,
-            Policy::Hash => replace(hash(log.body)),
-            Policy::Keep => log.body.text().and_then(|text| self.masked(text.as_str())).map_or(Edit::Keep, &replace),
+            Policy::Hash => {
+                let mut hashed = Vec::new();
+                crate::otlp::wire::put_bytes(&mut hashed, field::VALUE_STRING, hash(log.body).as_bytes());
+                Edit::Replace(hashed)
+            }
+            Policy::Keep => edit(self.value(body)),
         })
     }
 
@@ -179,6 +230,15 @@ impl Redaction {
             _ => false,
         }
     }
+}
+
+fn edit(changed: Option<Vec<u8>>) -> Edit {
+    changed.map_or(Edit::Keep, Edit::Replace)
+}
+
+/// What some steps make of a message; nothing if none of them changes it.
+fn one_after_the_other(message: &[u8], steps: &[Step<'_>]) -> Option<Vec<u8>> {
+    steps.iter().fold(None, |changed: Option<Vec<u8>>, step| step(changed.as_deref().unwrap_or(message)).or(changed))
 }
 
 /// `content: drop`, or `content: {messages: drop, tools: hash}`.

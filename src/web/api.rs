@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, json};
-use crate::derive::RunSummary;
 use crate::derive::cost::{By, parse_window};
+use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
 use crate::measure::Dimension;
 use crate::nearest::nearest;
@@ -63,7 +63,7 @@ pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let by = query.take("by").unwrap_or_else(|| "model".into());
     let Some(by) = By::parse(&by) else {
-        return bad(&format!("`by={by}` is not one of {}", By::WORDS.join(", ")));
+        return bad(&no_word("by", &by, By::WORDS));
     };
     let window = query.take("window").unwrap_or_else(|| "all".into());
     let since = match parse_window(&window) {
@@ -90,7 +90,7 @@ pub async fn summary(state: Shared, RawQuery(query): RawQuery) -> Response {
         None => None,
         Some(by) => match Dimension::parse(&by) {
             Some(by) => Some(by),
-            None => return bad(&format!("`by={by}` is not one of agent, feature, model, tool")),
+            None => return bad(&no_word("by", &by, &["agent", "feature", "model", "tool"])),
         },
     };
     if let Some(answer) = query.unknown(&["by", "window"]) {
@@ -200,7 +200,8 @@ impl RunFilter {
         let mut filter = RunFilter::default();
         for (field, value) in query.0 {
             match field.as_str() {
-                "status" => filter.statuses.push(value),
+                "status" if RunStatus::WORDS.contains(&value.as_str()) => filter.statuses.push(value),
+                "status" => return Err(no_word("status", &value, RunStatus::WORDS)),
                 "agent" => filter.agents.push(value),
                 "feature" => filter.features.push(value),
                 "task" => filter.tasks.push(value),
@@ -275,6 +276,12 @@ impl Query {
     }
 }
 
+/// What is wrong with a parameter that takes one of a few words.
+fn no_word(key: &str, value: &str, words: &[&'static str]) -> String {
+    let hint = nearest(value, words.iter().copied()).map(|meant| format!("; did you mean `{meant}`?"));
+    format!("`{key}={value}` is not one of {}{}", words.join(", "), hint.unwrap_or_default())
+}
+
 fn unknown_parameter(key: &str, known: &[&'static str]) -> String {
     match nearest(key, known.iter().copied()) {
         Some(meant) => format!("there is no parameter `{key}`; did you mean `{meant}`?"),
@@ -302,7 +309,10 @@ fn percent_decode(text: &str) -> String {
 }
 
 fn no_run(id: &str) -> Response {
-    refuse(StatusCode::NOT_FOUND, &format!("there is no run `{id}` in memory; GET /api/v1/runs lists them"))
+    refuse(
+        StatusCode::NOT_FOUND,
+        &format!("there is no run `{id}` in memory; `spanlight runs` and GET /api/v1/runs list them"),
+    )
 }
 
 fn bad(message: &str) -> Response {

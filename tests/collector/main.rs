@@ -1,8 +1,15 @@
 //! The built binary, from the outside: what goes in, what comes out, and what it says when something is wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod commands;
+mod configuration;
 mod corpus;
+mod deliver;
+mod files;
+mod forward;
+mod process;
 mod prometheus;
+mod queue;
 mod read_back;
 mod receive;
 mod sdk;

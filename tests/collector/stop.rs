@@ -39,7 +39,7 @@ async fn what_could_not_be_delivered_is_reported_and_fails() {
     sink.otherwise(Behaviour::Http(503, vec![]));
     let config = format!(
         "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}\n\
-         exporters: {{otlphttp: {{endpoint: '{}'}}}}\n\
+         exporters: {{otlphttp: {{endpoint: '{}', retry_on_failure: {{initial_interval: 1s, max_interval: 1s}}}}}}\n\
          service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [otlphttp]}}}}}}\n",
         sink.url()
     );

@@ -62,7 +62,7 @@ struct Open {
     file: Arc<File>,
     /// The UTC date of what is in it.
     date: String,
-    /// A write failed half-way: the next one must begin a line of its own.
+    /// A write ended half-way: the next one must begin a line of its own.
     torn: bool,
 }
 
@@ -107,10 +107,12 @@ impl FileExporter {
         if open.torn {
             lines.insert(0, b'\n');
         }
+        // Until the write is done, it may be cut short by an error or by the end of an attempt.
+        open.torn = true;
         let file = open.file.clone();
-        let result = blocking(move || (&*file).write_all(&lines)).await;
-        open.torn = result.is_err();
-        result
+        blocking(move || (&*file).write_all(&lines)).await?;
+        open.torn = false;
+        Ok(())
     }
 }
 

@@ -66,11 +66,17 @@ fn is_packed(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")
 }
 
-/// How old a rotated file of `path` is by the day in its name; nothing for any other file.
+/// How old a rotated file of `path` is by the day in its name; nothing for any file whose name [`free_name`] does
+/// not give: whatever else people keep there is theirs.
 fn age_in_days(path: &Path, old: &Path, today: &str) -> Option<i64> {
-    let (stem, _) = name_parts(path);
+    let (stem, extension) = name_parts(path);
     let name = old.file_name()?.to_str()?;
-    let day = name.strip_prefix(&stem)?.strip_prefix('-')?.get(..10)?;
+    let name = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(&extension)?;
+    let (day, suffix) = name.strip_prefix(&stem)?.strip_prefix('-')?.split_at_checked(10)?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !suffix.is_empty() && !suffix.strip_prefix('.').is_some_and(is_number) {
+        return None;
+    }
     let number = |date: &str| Timestamp::parse(&format!("{date}T00:00:00Z")).map(|time| time.as_seconds() / 86_400);
     Some(number(today)? - number(day)?)
 }
@@ -120,6 +126,17 @@ mod tests {
         let packed = File::open(file("e-2026-11-10.jsonl.gz")).unwrap();
         flate2::read::GzDecoder::new(packed).read_to_string(&mut unpacked).unwrap();
         assert_eq!(unpacked, "e-2026-11-10.jsonl");
+    }
+
+    #[test]
+    fn files_of_other_names_are_nobodys_business() {
+        let folder = tempfile::tempdir().unwrap();
+        let others = ["e-2020-01-01-notes.jsonl", "e-2020-01-01.jsonl.bak", "e-2020-01-01.txt", "e-x.jsonl"];
+        others.iter().for_each(|name| fs::write(folder.path().join(name), name).unwrap());
+        rotate(&folder.path().join("e.jsonl"), "2026-11-21", 7, 30).unwrap();
+        let mut others = others.map(str::to_owned);
+        others.sort();
+        assert_eq!(names(folder.path()), others);
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
         return Outcome::Done { rejected, why };
     }
     let message = percent_decode(text("grpc-message").unwrap_or_default());
-    let why = format!("{} {message}", code_name(code));
+    let why = format!("{} {}", code_name(code), crate::console::cut(&message, 200)).trim_end().to_owned();
     let after = find("grpc-status-details-bin").and_then(|details| retry_info(details.as_bytes()));
     // OTLP: these may be repeated; RESOURCE_EXHAUSTED only if the receiver says when.
     let retryable = matches!(code, 1 | 4 | 10 | 11 | 14 | 15) || (code == 8 && after.is_some());

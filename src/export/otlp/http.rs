@@ -98,7 +98,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
         let (rejected, why) = if is_json { json_partial_success(body) } else { partial_success(body) };
         return Outcome::Done { rejected, why };
     }
-    let why = format!("HTTP {status} {}", said(headers, body));
+    let why = format!("HTTP {status} {}", said(headers, body)).trim_end().to_owned();
     match status.as_u16() {
         429 | 502 | 503 | 504 => Outcome::Retry { after: retry_after(headers, now), why },
         _ => Outcome::Reject { why },
@@ -126,7 +126,7 @@ fn said(headers: &HeaderMap, body: &[u8]) -> String {
         None
     };
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    crate::console::cut(&crate::console::safe(text.trim()), 200)
+    crate::console::cut(text.trim(), 200)
 }
 
 fn json_partial_success(body: &[u8]) -> (usize, String) {

@@ -48,18 +48,24 @@ impl Collector {
             "extensions.web.endpoint=127.0.0.1:0",
         ];
         let args: Vec<&str> = free.iter().flat_map(|value| ["--set", *value]).collect();
-        Collector::spawn(None, &args).await
+        Collector::spawn(None, &args, &[]).await
     }
 
     /// Starts it with a configuration.
     pub async fn with(config: &str) -> Collector {
-        Collector::spawn(Some(config), &[]).await
+        Collector::spawn(Some(config), &[], &[]).await
     }
 
-    async fn spawn(config: Option<&str>, args: &[&str]) -> Collector {
+    /// Starts it with a configuration, and with variables in its environment.
+    pub async fn with_environment(config: &str, variables: &[(&str, &str)]) -> Collector {
+        Collector::spawn(Some(config), &[], variables).await
+    }
+
+    async fn spawn(config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
         command.current_dir(dir.path()).arg("run").args(args).kill_on_drop(true);
+        command.envs(variables.iter().copied());
         if let Some(config) = config {
             std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
             command.args(["--config", "collector.yaml"]);

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod collector;
+pub mod config;
 pub mod plain;
 pub mod sink;
 pub mod telemetry;

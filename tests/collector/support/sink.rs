@@ -142,10 +142,15 @@ impl Received {
         if !self.path.ends_with("/v1/traces") && !self.path.contains("TraceService") {
             return Vec::new();
         }
-        let request = ExportTraceServiceRequest::decode(self.body.clone()).unwrap();
-        let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
-        scopes.flat_map(|scope| scope.spans).collect()
+        spans_of(&self.body)
     }
+}
+
+/// The spans of an encoded request.
+pub fn spans_of(request: &[u8]) -> Vec<Span> {
+    let request = ExportTraceServiceRequest::decode(request).unwrap();
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
