@@ -76,7 +76,7 @@ impl Redaction {
     }
 
     fn span(&self, span: &[u8]) -> Option<Vec<u8>> {
-        let steps: [&dyn Fn(&[u8]) -> Option<Vec<u8>>; 4] = [
+        let steps: [Step<'_>; 4] = [
             &|span| self.attributes(span, 9),
             &|span| rewrite(span, 11, |event| edit(self.attributes(event, 3))),
             &|span| rewrite(span, 13, |link| edit(self.attributes(link, 4))),
@@ -137,7 +137,7 @@ impl Redaction {
         if self.blocked_values.is_empty() && self.blocked_keys.is_empty() {
             return None;
         }
-        let steps: [&dyn Fn(&[u8]) -> Option<Vec<u8>>; 3] = [
+        let steps: [Step<'_>; 3] = [
             &|value| rewrite(value, 1, |text| edit(self.text(text))),
             &|value| rewrite(value, 5, |array| edit(rewrite(array, 1, |item| edit(self.value(item))))),
             &|value| rewrite(value, 6, |map| edit(self.attributes(map, 1))),
@@ -207,8 +207,11 @@ fn edit(changed: Option<Vec<u8>>) -> Edit {
     changed.map_or(Edit::Keep, Edit::Replace)
 }
 
+/// What changes an encoded message, or does not.
+type Step<'s> = &'s dyn Fn(&[u8]) -> Option<Vec<u8>>;
+
 /// What some steps make of a message; nothing if none of them changes it.
-fn one_after_the_other(message: &[u8], steps: &[&dyn Fn(&[u8]) -> Option<Vec<u8>>]) -> Option<Vec<u8>> {
+fn one_after_the_other(message: &[u8], steps: &[Step<'_>]) -> Option<Vec<u8>> {
     steps.iter().fold(None, |changed: Option<Vec<u8>>, step| step(changed.as_deref().unwrap_or(message)).or(changed))
 }
 
