@@ -39,9 +39,14 @@ pub fn is_read() -> bool {
     !UNREAD.load(Relaxed)
 }
 
-/// Whether there is a status line: only terminals have one.
+/// Whether there is a status line: only terminals that can erase one have it.
 pub fn has_status() -> bool {
-    stdout().is_terminal()
+    stdout().is_terminal() && !is_dumb()
+}
+
+/// Terminals such as that of an editor say so when they know no escape sequences.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|name| name == "dumb")
 }
 
 /// Shows a status line, where there is one; an empty text takes it away.
@@ -90,9 +95,9 @@ fn write_to(mut stream: impl Write, text: &str) -> std::io::Result<()> {
     writeln!(stream, "{text}")
 }
 
-/// Whether to colour: only for terminals, and not where `NO_COLOR` is set.
+/// Whether to colour: only for terminals that can, and not where `NO_COLOR` is set.
 pub fn colours() -> bool {
-    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    has_status() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// A style of text on terminals that have any.
