@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::configuration::load_for_run;
 use super::{Failure, RunArgs};
-use crate::console::{self, Style, event::usd};
+use crate::console::{self, Style, counted, event::usd};
 use crate::duration::display;
 use crate::pipeline::{Addresses, Options, Report, Running, Status, start};
 
@@ -87,8 +87,8 @@ fn show_status(running: &Running, last: &Status) -> Status {
 fn status_line(status: &Status, per_second: u64) -> String {
     let mut parts = vec![
         format!("{} running", status.running),
-        format!("{} model calls", status.llm_calls),
-        format!("{} tool calls", status.tool_calls),
+        counted(status.llm_calls, "model call"),
+        counted(status.tool_calls, "tool call"),
         status.cost_usd.map_or("no cost yet".into(), usd),
     ];
     let troubles = [("unpriced", status.unpriced_calls), ("refused", status.refused), ("dropped", status.dropped)];
@@ -100,11 +100,11 @@ fn status_line(status: &Status, per_second: u64) -> String {
 fn last_words(report: &Report) -> String {
     let status = &report.status;
     let mut text = format!(
-        "Ran for {}: {} items taken over, {} model calls, {} tool calls, {}.\n",
+        "Ran for {}: {} taken over, {}, {}, {}.\n",
         display(report.ran_for),
-        status.accepted,
-        status.llm_calls,
-        status.tool_calls,
+        counted(status.accepted, "item"),
+        counted(status.llm_calls, "model call"),
+        counted(status.tool_calls, "tool call"),
         status.cost_usd.map_or("no known cost".into(), usd),
     );
     if status.refused > 0 || status.dropped > 0 {
@@ -114,7 +114,7 @@ fn last_words(report: &Report) -> String {
         [] => text.push_str("Everything was delivered."),
         left => {
             for left in left {
-                text.push_str(&format!("NOT delivered: {} items of {}\n", left.items, left.exporter));
+                text.push_str(&format!("NOT delivered: {} of {}\n", counted(left.items as u64, "item"), left.exporter));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::client::{encode, get, get_bytes};
 use super::runs::{cost, took};
 use super::{Failure, Target};
-use crate::console::{self, Style, event};
+use crate::console::{self, Style, counted, event};
 
 /// `spanlight show`
 #[derive(Args, Debug)]
@@ -58,8 +58,8 @@ fn render(run: &Value, colours: bool) -> String {
     );
     let facts = [
         run["duration_ms"].as_f64().map(took),
-        Some(format!("{} model calls", count("llm_calls") + count("llm_failed"))),
-        Some(format!("{} tool calls", count("tool_calls"))),
+        Some(counted(count("llm_calls") + count("llm_failed"), "model call")),
+        Some(counted(count("tool_calls"), "tool call")),
         Some(format!("{} → {} tokens", count("input_tokens"), count("output_tokens"))),
         Some(cost(figures)),
         run["service"].as_str().map(|service| format!("from {}", console::safe(service))),

@@ -146,6 +146,11 @@ pub fn safe(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
+/// `1 call`, `2 calls`.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// The text in at most `width` characters, cut visibly.
 pub fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {

@@ -170,9 +170,9 @@ impl Deriver {
         self.counts
     }
 
-    /// Runs in memory that are not over.
+    /// Runs in which work goes on, or whose root is still to be heard of.
     pub fn running(&self) -> usize {
-        self.runs.iter().filter(|run| !run.closed && run.has_meaning).count()
+        self.runs.iter().filter(|run| run.has_meaning && run.status() == RunStatus::Running).count()
     }
 
     /// Spans and runs in memory.

@@ -210,7 +210,7 @@ impl Run {
     }
 
     /// The root decides; until it has ended the run goes on, and a run that is given up is lost.
-    fn status(&self) -> RunStatus {
+    pub fn status(&self) -> RunStatus {
         let root = self.root().map(|root| self.node(root)).filter(|root| root.state == State::Ended);
         match root {
             _ if self.lost => RunStatus::Lost,

@@ -76,7 +76,7 @@ async fn a_run_is_a_tree() {
     let collector = collector().await;
     let expected = "\
 researcher completed  07070707070707070707070707070707
-5.0 s · 1 model calls · 1 tool calls · 1000 → 100 tokens · $0.003500 · from tests
+5.0 s · 1 model call · 1 tool call · 1000 → 100 tokens · $0.003500 · from tests
 
 invoke_agent researcher  5.0 s  $0.003500
 ├─ chat gpt-4o-2024-08-06  2.0 s  1000 → 100 tokens  $0.003500

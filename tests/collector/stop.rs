@@ -29,7 +29,7 @@ async fn both_signals_drain_and_report() {
         assert!(events.contains(r#""agent.completed""#), "{events}");
         let ended = collector.ended().await;
         assert!(ended.status.success(), "{ended:?}");
-        assert!(ended.stdout.contains("2 items taken over, 1 model calls"), "{ended:?}");
+        assert!(ended.stdout.contains("2 items taken over, 1 model call,"), "{ended:?}");
     }
 }
 

@@ -65,11 +65,11 @@ fn a_run_without_a_root_is_lost_after_ten_minutes() {
 fn a_run_comes_back_to_life_with_a_late_span() {
     let mut scene = Scene::new();
     scene.arrive(&[agent(2, 1, (0, 30), "writer"), workflow(1, 0, (0, 40))]).pass(10_000);
-    assert_eq!(scene.deriver.running(), 0);
+    assert!(!scene.deriver.is_provisional());
     scene.arrive(&[tool(3, 2, (10, 20), "search")]);
-    assert_eq!(scene.deriver.running(), 1);
+    assert!(scene.deriver.is_provisional());
     scene.pass(10_000);
-    assert_eq!((scene.deriver.running(), scene.totals().tool_calls), (0, 1));
+    assert_eq!((scene.deriver.is_provisional(), scene.totals().tool_calls), (false, 1));
     let run = &scene.deriver.summaries(|_| true)[0];
     assert_eq!(run.status, RunStatus::Completed);
 }
