@@ -3,35 +3,28 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
+use axum::body::Body;
 
 use super::build::Built;
 use super::plan::Pipeline;
-use super::route::Router;
 use crate::connector::Connector;
 use crate::derive::Settings;
 use crate::event::Timestamp;
 use crate::export::prometheus::{Format, Prometheus, render};
-use crate::flow::{Gate, SharedIntake};
-use crate::health::{About, Health, Reception, resident_memory};
+use crate::flow::Gate;
+use crate::health::{About, Health, resident_memory};
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
-use crate::receive::events;
+use crate::receive::Events;
 use crate::web::{Hub, PostEvents, State};
 
 /// Puts together what the endpoint serves from.
-pub fn state(
-    agent: Option<&Arc<Connector>>,
-    hub: Arc<Hub>,
-    health: &Health,
-    built: &Built,
-    router: Arc<Router>,
-) -> State {
+pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, built: &Built, events: Events) -> State {
     let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
     State {
         scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
         unready: Box::new(unready(connector.clone(), built)),
-        post_events: post_events(router, Reception::new(health, "web", "http", "events")),
+        post_events: post_events(events),
         connector,
         hub,
     }
@@ -102,15 +95,11 @@ fn unready(connector: Arc<Connector>, built: &Built) -> impl Fn() -> Option<Stri
     }
 }
 
-fn post_events(router: Arc<Router>, reception: Reception) -> PostEvents {
-    let intake: SharedIntake = router;
-    Box::new(move |body: Bytes| {
-        let (intake, reception) = (intake.clone(), reception.clone());
-        Box::pin(async move {
-            let taken = events::take(&body, &intake, &reception).await;
-            let taken = taken.inspect_err(|_| reception.overloaded.add(1));
-            taken.map(|outcome| (outcome.status(), outcome.to_json()))
-        })
+fn post_events(events: Events) -> PostEvents {
+    let events = Arc::new(events);
+    Box::new(move |request| {
+        let events = events.clone();
+        Box::pin(async move { events.post(request).await.map(Body::new) })
     })
 }
 

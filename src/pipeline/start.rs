@@ -22,6 +22,7 @@ use crate::connector::{Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
 use crate::otlp::Signal;
+use crate::receive::Events;
 use crate::receive::otlp::{self, Service, Serving};
 use crate::web::{self, Hub};
 
@@ -79,7 +80,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     if let Some((_, listener)) = web {
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
-        let state = endpoint::state(agent.as_ref(), hub, &health, &built, router);
+        let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
+        let state = endpoint::state(agent.as_ref(), hub, &health, &built, events);
         let stop = stop_web.clone();
         tasks.spawn(async move {
             if let Err(error) = web::serve(listener, Arc::new(state), stop).await {

@@ -1,48 +1,107 @@
 //! JSON events over HTTP: one, an array, or NDJSON, native or in another system's envelope.
 
-use http::StatusCode;
+use std::fmt::Display;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use hyper::body::Body;
+
+use super::otlp::http::{JSON, decline, encoding, refuse};
+use super::otlp::reply::{Answer, answer};
+use super::otlp::{Format, Rejection, body};
 use crate::event::{JsonObject, Source, SourceKind, Timestamp, push_str, read_events};
-use crate::flow::{Refused, SharedIntake};
-use crate::health::Reception;
+use crate::flow::{Gate, SharedIntake};
+use crate::health::{Health, Reception};
+
+/// Where events come in: on the OTLP/HTTP port, and on the web endpoint.
+pub struct Events {
+    intake: SharedIntake,
+    gate: Arc<Gate>,
+    limit: usize,
+    reception: Reception,
+}
 
 /// What became of the events of a request.
 #[derive(Debug, Default)]
-pub struct Outcome {
+struct Outcome {
     accepted: usize,
     rejected: Vec<(usize, String)>,
 }
 
-/// Takes the events of a body over. One bad event loses nothing but itself.
-pub async fn take(body: &[u8], intake: &SharedIntake, reception: &Reception) -> Result<Outcome, Refused> {
-    let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
-    let mut outcome = Outcome::default();
-    let mut events = Vec::new();
-    for (index, read) in read_events(body, &source, Timestamp::now()).into_iter().enumerate() {
-        match read {
-            Ok(read) => {
-                outcome.accepted += 1;
-                events.extend(read);
+impl Events {
+    /// For one listener. `transport` is its name in metrics; `limit` is that of bodies, also unpacked, in bytes.
+    pub fn new(
+        receiver: &str,
+        transport: &str,
+        intake: SharedIntake,
+        gate: Arc<Gate>,
+        limit: usize,
+        health: &Health,
+    ) -> Events {
+        Events { intake, gate, limit, reception: Reception::new(health, receiver, transport, "events") }
+    }
+
+    /// Answers a `POST`.
+    pub async fn post<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Display> + Unpin,
+    {
+        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let format = content_type.and_then(Format::parse);
+        if !self.intake.takes_events() {
+            return decline(StatusCode::NOT_FOUND, format, "no pipeline of this collector takes events");
+        }
+        let encoding = match encoding(request.headers(), format) {
+            Ok(encoding) => encoding,
+            Err(answer) => return *answer,
+        };
+        let taken = async {
+            let mut held = self.gate.enter().map_err(Rejection::Overloaded)?;
+            let body = body::read(request.into_body(), self.limit, 0, &mut held).await?;
+            let body = body::unpack(body, encoding, self.limit, &mut held).await?;
+            self.take(&body).await
+        };
+        match taken.await {
+            Ok(outcome) => answer(outcome.status(), JSON, outcome.to_json()),
+            Err(rejection) => {
+                rejection.count(&self.reception);
+                refuse(&rejection, Format::Json)
             }
-            Err(error) => outcome.rejected.push((index, error.to_string())),
         }
     }
-    if !events.is_empty() {
-        intake.events(events).await?;
+
+    /// Takes the events of a body over. One bad event loses nothing but itself.
+    async fn take(&self, body: &[u8]) -> Result<Outcome, Rejection> {
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        let mut outcome = Outcome::default();
+        let mut events = Vec::new();
+        for (index, read) in read_events(body, &source, Timestamp::now()).into_iter().enumerate() {
+            match read {
+                Ok(read) => {
+                    outcome.accepted += 1;
+                    events.extend(read);
+                }
+                Err(error) => outcome.rejected.push((index, error.to_string())),
+            }
+        }
+        if !events.is_empty() {
+            self.intake.events(events).await.map_err(Rejection::Overloaded)?;
+        }
+        self.reception.accepted.add(outcome.accepted);
+        self.reception.invalid.add(outcome.rejected.len());
+        Ok(outcome)
     }
-    reception.accepted.add(outcome.accepted);
-    reception.invalid.add(outcome.rejected.len());
-    Ok(outcome)
 }
 
 impl Outcome {
     /// 400 only if none was good.
-    pub fn status(&self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         if self.accepted == 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK }
     }
 
     /// How many were taken, and what is wrong with each of the others.
-    pub fn to_json(&self) -> Vec<u8> {
+    fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = JsonObject::begin(&mut out);
         object.u64("accepted", self.accepted as u64);

@@ -1,4 +1,6 @@
 //! Receivers: what takes telemetry in and hands it to a [`crate::flow::Intake`].
 
-pub mod events;
+mod events;
 pub mod otlp;
+
+pub use events::Events;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery};
+use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
@@ -47,15 +46,8 @@ pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
 }
 
 /// `POST /v1/events`
-pub async fn post_events(state: Shared, body: Bytes) -> Response {
-    match (state.post_events)(body).await {
-        Ok((status, body)) => answer(status, body),
-        Err(refused) => {
-            let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, &refused.to_string());
-            response.headers_mut().insert(header::RETRY_AFTER, refused.retry_after_seconds().into());
-            response
-        }
-    }
+pub async fn post_events(state: Shared, request: Request) -> Response {
+    (state.post_events)(request).await
 }
 
 /// `GET /api/v1/ledger`

@@ -10,9 +10,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::http::StatusCode;
+use axum::extract::Request;
 use axum::middleware;
+use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
@@ -23,7 +23,6 @@ pub use hub::{Hub, Page};
 
 use crate::config::types::Listen;
 use crate::connector::Connector;
-use crate::flow::Refused;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]
@@ -52,15 +51,15 @@ pub struct State {
     pub scrape: Scrape,
     /// Why the pipelines do not move, if they do not.
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
-    /// Takes a body of events.
+    /// Answers a `POST` of events.
     pub post_events: PostEvents,
 }
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
 pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
 
-/// Takes a body of events: the status and the JSON to answer, or why it cannot be taken now.
-pub type PostEvents = Box<dyn Fn(Bytes) -> BoxFuture<'static, Result<(StatusCode, Vec<u8>), Refused>> + Send + Sync>;
+/// Answers a `POST` of events.
+pub type PostEvents = Box<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// State as handlers share it.
 type Shared = axum::extract::State<Arc<State>>;

@@ -1,11 +1,12 @@
 //! Reading a request's body: within a size, within memory, within patience, and decompressed.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use super::Rejection;
 use crate::flow::Held;
@@ -53,7 +54,10 @@ impl Encoding {
 }
 
 /// Reads a whole body of at most `limit` bytes and `framing` around them.
-pub async fn read(mut body: Incoming, limit: usize, framing: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection> {
+pub async fn read<B>(mut body: B, limit: usize, framing: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let most = limit.saturating_add(framing);
     let announced = body.size_hint().lower();
     if announced > most as u64 {

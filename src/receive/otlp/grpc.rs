@@ -40,7 +40,7 @@ pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
     match export(service, signal, encoding, request).await {
         Ok(response) => success(&response),
         Err(rejection) => {
-            service.count(Some(signal), &rejection);
+            rejection.count(service.reception(signal));
             let retry_after = match &rejection {
                 Rejection::Overloaded(refused) => Some(refused.retry_after),
                 _ => None,

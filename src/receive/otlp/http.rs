@@ -8,12 +8,11 @@ use super::reply::{Answer, answer};
 use super::status::{self, Code};
 use super::{Format, Rejection, Service, cors};
 use crate::otlp::Signal;
-use crate::receive::events;
 
 /// The path of JSON events.
 const EVENTS: &str = "/v1/events";
 const PROTOBUF: &str = "application/x-protobuf";
-const JSON: &str = "application/json";
+pub const JSON: &str = "application/json";
 
 /// Serves one request.
 pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
@@ -36,24 +35,16 @@ async fn route(service: &Service, request: Request<Incoming>) -> Answer {
         let message = format!("there is no {path} here; there are {}", known.join(", "));
         return decline(StatusCode::NOT_FOUND, format, &message);
     }
-    if !signal.map_or_else(|| service.intake.takes_events(), |signal| service.intake.takes(signal)) {
-        let message = format!("no pipeline of this collector takes {}", signal.map_or("events", Signal::name));
-        return decline(StatusCode::NOT_FOUND, format, &message);
+    if let Some(signal) = signal.filter(|signal| !service.intake.takes(*signal)) {
+        return decline(StatusCode::NOT_FOUND, format, &format!("no pipeline of this collector takes {signal}"));
     }
     if request.method() != Method::POST {
         let mut answer = decline(StatusCode::METHOD_NOT_ALLOWED, format, &format!("{path} takes POST"));
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return answer;
     }
-    let encoding = text(request.headers(), header::CONTENT_ENCODING);
-    let Some(encoding) = Encoding::parse(encoding) else {
-        let message = format!("the encoding {encoding} is not known; known are {}", Encoding::ACCEPTED);
-        let mut answer = decline(StatusCode::UNSUPPORTED_MEDIA_TYPE, format, &message);
-        answer.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));
-        return answer;
-    };
     match (signal, format) {
-        (Some(signal), Some(format)) => telemetry(service, signal, format, encoding, request).await,
+        (Some(signal), Some(format)) => telemetry(service, signal, format, request).await,
         (Some(_), None) => {
             let message = format!("the content type is {PROTOBUF} or {JSON}, not `{content_type}`");
             decline(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, &message)
@@ -62,17 +53,15 @@ async fn route(service: &Service, request: Request<Incoming>) -> Answer {
         (None, _) if !cors::permits(service.cors.as_ref(), request.headers()) => {
             decline(StatusCode::FORBIDDEN, format, "this web page may not send events; see `cors` of the receiver")
         }
-        (None, _) => take_events(service, encoding, request).await,
+        (None, _) => service.events.post(request).await,
     }
 }
 
-async fn telemetry(
-    service: &Service,
-    signal: Signal,
-    format: Format,
-    encoding: Encoding,
-    request: Request<Incoming>,
-) -> Answer {
+async fn telemetry(service: &Service, signal: Signal, format: Format, request: Request<Incoming>) -> Answer {
+    let encoding = match encoding(request.headers(), Some(format)) {
+        Ok(encoding) => encoding,
+        Err(answer) => return *answer,
+    };
     let taken = async {
         let mut held = service.gate.enter().map_err(Rejection::Overloaded)?;
         let body = body::read(request.into_body(), service.limit, 0, &mut held).await?;
@@ -83,29 +72,25 @@ async fn telemetry(
         (Ok(partial), Format::Protobuf) => answer(StatusCode::OK, PROTOBUF, partial.to_protobuf()),
         (Ok(partial), Format::Json) => answer(StatusCode::OK, JSON, partial.to_json(signal)),
         (Err(rejection), format) => {
-            service.count(Some(signal), &rejection);
+            rejection.count(service.reception(signal));
             refuse(&rejection, format)
         }
     }
 }
 
-async fn take_events(service: &Service, encoding: Encoding, request: Request<Incoming>) -> Answer {
-    let taken = async {
-        let mut held = service.gate.enter().map_err(Rejection::Overloaded)?;
-        let body = body::read(request.into_body(), service.limit, 0, &mut held).await?;
-        let body = body::unpack(body, encoding, service.limit, &mut held).await?;
-        events::take(&body, &service.intake, &service.events).await.map_err(Rejection::Overloaded)
-    };
-    match taken.await {
-        Ok(outcome) => answer(outcome.status(), JSON, outcome.to_json()),
-        Err(rejection) => {
-            service.count(None, &rejection);
-            refuse(&rejection, Format::Json)
-        }
-    }
+/// How the body is compressed, or the answer to what we cannot unpack.
+pub fn encoding(headers: &HeaderMap, format: Option<Format>) -> Result<Encoding, Box<Answer>> {
+    let name = text(headers, header::CONTENT_ENCODING);
+    Encoding::parse(name).ok_or_else(|| {
+        let message = format!("the encoding {name} is not known; known are {}", Encoding::ACCEPTED);
+        let mut answer = decline(StatusCode::UNSUPPORTED_MEDIA_TYPE, format, &message);
+        answer.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static(Encoding::ACCEPTED));
+        Box::new(answer)
+    })
 }
 
-fn refuse(rejection: &Rejection, format: Format) -> Answer {
+/// The answer to what was not taken.
+pub fn refuse(rejection: &Rejection, format: Format) -> Answer {
     let status = match rejection {
         Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
         Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -122,7 +107,7 @@ fn refuse(rejection: &Rejection, format: Format) -> Answer {
 
 /// Refuses what no body can mend. OTLP wants a `google.rpc.Status` with every refusal; who sends neither of its
 /// formats is more likely a person.
-fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Answer {
+pub fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Answer {
     match format {
         Some(format) => status_of(status, format, Code::Unimplemented, message),
         None => answer(status, "text/plain; charset=utf-8", format!("{message}\n")),
@@ -138,7 +123,7 @@ fn status_of(status: StatusCode, format: Format, code: Code, message: &str) -> A
 
 impl Format {
     /// Of a `content-type`. Media types know no case, and parameters such as a charset change nothing.
-    fn parse(content_type: &str) -> Option<Format> {
+    pub fn parse(content_type: &str) -> Option<Format> {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         let is = |known: &str| essence.eq_ignore_ascii_case(known);
         let of_json = is(JSON).then_some(Format::Json);

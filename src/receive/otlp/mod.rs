@@ -5,12 +5,12 @@
 //! framed by hand over hyper, because refusing before the body is read and bounding what comes out of a
 //! decompressor both need the bytes.
 
-mod body;
+pub(super) mod body;
 pub mod config;
 mod cors;
 mod grpc;
-mod http;
-mod reply;
+pub(super) mod http;
+pub(super) mod reply;
 mod server;
 mod status;
 
@@ -27,6 +27,7 @@ use crate::flow::{Gate, Refused, SharedIntake};
 use crate::health::{Health, Reception};
 use crate::otlp::json::from_json;
 use crate::otlp::{Batch, Signal};
+use crate::receive::Events;
 
 /// What a listener needs to serve requests.
 pub struct Service {
@@ -36,7 +37,7 @@ pub struct Service {
     paths: [(String, Signal); 3],
     cors: Option<config::Cors>,
     reception: [Reception; 3],
-    events: Reception,
+    events: Events,
 }
 
 /// How a request's body is written.
@@ -77,13 +78,13 @@ impl Service {
         health: &Health,
     ) -> Service {
         Service {
+            events: Events::new(receiver, transport, intake.clone(), gate.clone(), limit, health),
             intake,
             gate,
             limit,
             paths: Signal::ALL.map(|signal| (signal.http_path().to_owned(), signal)),
             cors: None,
             reception: Signal::ALL.map(|signal| Reception::new(health, receiver, transport, signal.name())),
-            events: Reception::new(health, receiver, transport, "events"),
         }
     }
 
@@ -122,16 +123,6 @@ impl Service {
         Ok(Partial { rejected: received.rejected, message })
     }
 
-    /// Counts what was not taken. How many items a refused request held is not known: it counts as one.
-    fn count(&self, signal: Option<Signal>, rejection: &Rejection) {
-        let reception = signal.map_or(&self.events, |signal| self.reception(signal));
-        match rejection {
-            Rejection::Malformed(_) | Rejection::TooSlow => reception.invalid.add(1),
-            Rejection::TooLarge { .. } => reception.too_large.add(1),
-            Rejection::Overloaded(_) | Rejection::Internal(_) => reception.overloaded.add(1),
-        }
-    }
-
     fn reception(&self, signal: Signal) -> &Reception {
         match signal {
             Signal::Traces => &self.reception[0],
@@ -142,6 +133,15 @@ impl Service {
 }
 
 impl Rejection {
+    /// Counts it. How many items a refused request held is not known: it counts as one.
+    pub(super) fn count(&self, reception: &Reception) {
+        match self {
+            Rejection::Malformed(_) | Rejection::TooSlow => reception.invalid.add(1),
+            Rejection::TooLarge { .. } => reception.too_large.add(1),
+            Rejection::Overloaded(_) | Rejection::Internal(_) => reception.overloaded.add(1),
+        }
+    }
+
     fn code(&self) -> Code {
         match self {
             Rejection::Malformed(_) => Code::InvalidArgument,

@@ -53,6 +53,11 @@ async fn the_web_endpoint_takes_events_too() {
     let answer = post(&url, &[], event(1).to_string().into()).await;
     assert_eq!((answer.status, answer.json()), (200, json!({"accepted": 1})));
     assert_eq!(numbers(&collector.events(1).await), [1]);
+    let packed = gzip(event(2).to_string().as_bytes());
+    assert_eq!(post(&url, &[("content-encoding", "gzip")], packed).await.status, 200);
+    let many = vec![event(3).to_string(); 20_000].join("\n");
+    assert!(many.len() > 2 << 20, "more than a web framework allows by default");
+    assert_eq!(post(&url, &[], many.into()).await.json(), json!({"accepted": 20_000}));
     let answer = post(&url, &[("origin", "https://evil.example")], event(2).to_string().into()).await;
     assert_eq!(answer.status, 403, "a page elsewhere must not make events up: {answer:?}");
 }
