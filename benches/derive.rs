@@ -2,13 +2,17 @@
 //! same bytes with prost.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-mod support;
+#[path = "support/agents.rs"]
+mod agents;
+#[path = "support/compare.rs"]
+mod compare;
 
 use std::cell::RefCell;
 use std::hint::black_box;
 use std::time::Duration;
 
 use bytes::Bytes;
+use compare::{Contender, compare};
 use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
@@ -16,7 +20,6 @@ use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::Timestamp;
 use spanlight::measure::Measure;
 use spanlight::otlp::{Batch, Signal};
-use support::{Contender, agents, compare};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -72,7 +75,7 @@ fn whole_requests() {
     // memory, which holds 200 requests.
     const REQUESTS: usize = 500;
     let requests: Vec<Batch> = (0..REQUESTS as u64)
-        .map(|seed| Batch::read(Signal::Traces, agents::request(SPANS, seed).into()).expect("valid").batch)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(SPANS, seed, 0).into()).expect("valid").batch)
         .collect();
     let bytes: Vec<Bytes> = requests.iter().map(|batch| batch.bytes().clone()).collect();
     let next = RefCell::new(0);
@@ -106,7 +109,7 @@ fn long_runs() {
     const REQUESTS: u64 = 20_000;
     let requests = |in_one_trace: bool| -> Vec<Batch> {
         let request = |seed| {
-            let bytes = agents::request(SPANS, seed);
+            let bytes = agents::request(SPANS, seed, 0);
             if in_one_trace { Bytes::from(part_of_one_trace(&bytes, seed)) } else { bytes.into() }
         };
         (1..=REQUESTS).map(|seed| Batch::read(Signal::Traces, request(seed)).expect("valid").batch).collect()

@@ -1,24 +1,27 @@
 //! The wire: the check at the door, a walk over every attribute, and merging, against prost on the same bytes.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
-mod support;
+#[path = "support/agents.rs"]
+mod agents;
+#[path = "support/compare.rs"]
+mod compare;
 
 use std::hint::black_box;
 
 use bytes::Bytes;
+use compare::{Contender, compare};
 use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use spanlight::otlp::view::{AnyValue, Span};
 use spanlight::otlp::{Batch, Signal, check};
-use support::{Contender, agents, compare};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
     const SPANS: usize = 1000;
-    let bytes = Bytes::from(agents::request(SPANS, 1));
+    let bytes = Bytes::from(agents::request(SPANS, 1, 0));
     println!("{} bytes/span", bytes.len() / SPANS);
     let batch = Batch::read(Signal::Traces, bytes.clone()).expect("valid").batch;
     compare(
@@ -37,7 +40,7 @@ fn main() {
         ],
     );
     let small: Vec<Batch> = (0..100)
-        .map(|seed| Batch::read(Signal::Traces, agents::request(10, seed).into()).expect("valid").batch)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(10, seed, 0).into()).expect("valid").batch)
         .collect();
     compare(
         "merging 100 requests of 10 spans",

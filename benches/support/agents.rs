@@ -8,8 +8,9 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 
 /// The encoded request of `spans` spans; `seed` makes its trace ids and token counts its own.
-pub fn request(spans: usize, seed: u64) -> Vec<u8> {
-    let spans = (0..).flat_map(|index| trace(seed, index)).take(spans).collect();
+/// `content` is how many bytes of messages every span has.
+pub fn request(spans: usize, seed: u64, content: usize) -> Vec<u8> {
+    let spans = (0..).flat_map(|index| trace(seed, index, content)).take(spans).collect();
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
             resource: Some(Resource {
@@ -33,10 +34,16 @@ pub fn request(spans: usize, seed: u64) -> Vec<u8> {
     .encode_to_vec()
 }
 
-fn trace(seed: u64, index: u64) -> Vec<Span> {
+fn trace(seed: u64, index: u64, content: usize) -> Vec<Span> {
     let conversation = format!("conv-{seed:04x}{index:04x}");
-    let span = |number: u64, parent: u64, name: &str, (from, to): (u64, u64), attributes: Vec<KeyValue>| {
+    let span = |number: u64, parent: u64, name: &str, (from, to): (u64, u64), mut attributes: Vec<KeyValue>| {
         let id = |number: u64| (index << 8 | number).to_be_bytes().to_vec();
+        if content > 0 {
+            let words = "the order was delivered on monday ".repeat(content / 34 + 1);
+            let message =
+                format!(r#"[{{"role":"user","parts":[{{"type":"text","content":"{}"}}]}}]"#, &words[..content]);
+            attributes.push(text("gen_ai.input.messages", &message));
+        }
         let start = 1_790_000_000_000_000_000 + index * 1_000_000;
         Span {
             trace_id: [seed.to_be_bytes(), (index + 1).to_be_bytes()].concat(),

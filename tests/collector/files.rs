@@ -76,7 +76,7 @@ async fn telemetry_is_a_batch_a_line_and_a_restart_goes_on_behind_it() {
     let mut sent = Vec::new();
     for seed in 1..=2 {
         let collector = Collector::with(&config).await;
-        let request = agents::request(20, seed);
+        let request = agents::request(20, seed, 0);
         collector.take_traces(request.clone()).await;
         sent.push(ExportTraceServiceRequest::decode(&*request).unwrap());
         assert!(collector.stop().await.status.success());

@@ -16,7 +16,7 @@ async fn a_request_goes_on_byte_for_byte() {
         let sink = Sink::start().await;
         let settings = format!("{{endpoint: '{}', compression: none}}", sink.url());
         let collector = Collector::with(&traces_to(&[(exporter, &settings)])).await;
-        let mut request = agents::request(50, 1);
+        let mut request = agents::request(50, 1, 0);
         // A field of a later version of OTLP: nobody here knows it, and it must not get lost.
         request.extend([0x98, 0x06, 0x01]);
         collector.take_traces(request.clone()).await;
@@ -81,7 +81,7 @@ async fn bodies_are_packed_as_configured() {
                 if compression.is_empty() { String::new() } else { format!(", compression: {compression}") };
             let settings = format!("{{endpoint: '{}'{compression}}}", sink.url());
             let collector = Collector::with(&traces_to(&[(exporter, &settings)])).await;
-            let request = agents::request(50, 1);
+            let request = agents::request(50, 1, 0);
             collector.take_traces(request.clone()).await;
             let received = sink.until("a request", |received| received.first().cloned()).await;
             assert_eq!(received.headers.get(header).map(|value| value.to_str().unwrap()), encoding, "{exporter}");
@@ -125,7 +125,7 @@ async fn json_says_the_same_as_protobuf() {
     let sink = Sink::start().await;
     let settings = format!("{{traces_endpoint: '{}/json', encoding: json}}", sink.url());
     let collector = Collector::with(&traces_to(&[("otlphttp", &settings)])).await;
-    let request = agents::request(20, 1);
+    let request = agents::request(20, 1, 0);
     collector.take_traces(request.clone()).await;
     let received = sink.until("a request", |received| received.first().cloned()).await;
     assert_eq!(received.headers["content-type"], "application/json");

@@ -255,7 +255,7 @@ async fn large_batches_are_split_and_small_ones_wait_a_moment() {
     let sink = Sink::start().await;
     let sizes = "{send_batch_size: 20, send_batch_max_size: 20, timeout: 100ms}";
     let collector = collector(&[("batch", sizes)], &sink).await;
-    let request = agents::request(50, 1);
+    let request = agents::request(50, 1, 0);
     collector.take_traces(request.clone()).await;
     let spans = sink.spans(50).await;
     let mut sizes: Vec<usize> = sink.received().iter().map(|received| received.spans().len()).collect();

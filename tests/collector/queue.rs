@@ -103,7 +103,7 @@ async fn a_slow_exporter_does_not_stop_the_others() {
     let exporters = [("otlp/slow", slow_settings.as_str()), ("otlp/other", &other_settings)];
     let collector = Collector::with(&traces_to(&exporters)).await;
     for seed in 0..20 {
-        collector.take_traces(agents::request(10, seed)).await;
+        collector.take_traces(agents::request(10, seed, 0)).await;
         other.spans(10 * (seed as usize + 1)).await;
     }
     let sent = r#"spanlight_exporter_sent_total{exporter="otlp/slow",signal="traces"}"#;

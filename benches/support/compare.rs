@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-pub mod agents;
-
 /// One thing to time: a name, how many units a call handles, and the call.
 pub struct Contender<'a> {
     pub name: &'static str,

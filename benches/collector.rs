@@ -1,0 +1,225 @@
+//! The whole collector as a process: CPU time per span, from OTLP in to OTLP out, against reading the same bytes
+//! with prost. The collector runs on core 1; load and sink share core 0.
+#![allow(clippy::expect_used, clippy::print_stdout)]
+
+#[path = "support/agents.rs"]
+mod agents;
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fs;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::task::LocalSet;
+
+/// Requests under way at a time.
+const CONCURRENCY: usize = 8;
+const WARM_UP: Duration = Duration::from_secs(2);
+const MEASURED: Duration = Duration::from_secs(6);
+
+/// One line of the table.
+struct Case {
+    name: &'static str,
+    config: &'static str,
+    protocol: Protocol,
+    spans: usize,
+    /// Bytes of prompts and completions in every span.
+    content: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Grpc,
+    Http,
+}
+
+fn main() {
+    pin(std::process::id(), 0);
+    let case = |name, config, protocol, spans, content| Case { name, config, protocol, spans, content };
+    let cases = [
+        case("forward and derive, gRPC, 1000 spans a request", "forward", Protocol::Grpc, 1000, 0),
+        case("forward and derive, HTTP, 1000 spans a request", "forward", Protocol::Http, 1000, 0),
+        case("forward and derive, gRPC, 10 spans a request", "forward", Protocol::Grpc, 10, 0),
+        case("forward and derive, HTTP, 10 spans a request", "forward", Protocol::Http, 10, 0),
+        case("1.9 kB spans with prompts, gRPC, 100 a request", "forward", Protocol::Grpc, 100, 1500),
+        case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    println!("{:<50} {:>12} {:>8} {:>10} {:>9}", "", "CPU µs/span", "x prost", "spans/s", "peak MiB");
+    for case in &cases {
+        LocalSet::new().block_on(&runtime, measure(case));
+    }
+}
+
+async fn measure(case: &Case) {
+    let requests: Vec<Bytes> = requests(case).into_iter().map(Bytes::from).collect();
+    let prost = prost_micros(&requests[0], case.spans);
+    let folder = tempfile::tempdir().expect("a folder");
+    let sink = Sink::start().await;
+    let collector = Collector::start(case, folder.path(), sink.address);
+    collector.is_ready().await;
+    let sent = Rc::new(Cell::new(0));
+    let load: Vec<_> = (0..CONCURRENCY)
+        .map(|worker| tokio::task::spawn_local(load(case.protocol, requests.clone(), worker, sent.clone())))
+        .collect();
+    tokio::time::sleep(WARM_UP).await;
+    let (cpu, spans, start) = (collector.cpu(), sent.get() * case.spans as u64, Instant::now());
+    tokio::time::sleep(MEASURED).await;
+    let (cpu, spans) = (collector.cpu() - cpu, sent.get() * case.spans as u64 - spans);
+    let rate = spans as f64 / start.elapsed().as_secs_f64();
+    load.iter().for_each(tokio::task::JoinHandle::abort);
+    let micros = cpu.as_secs_f64() * 1e6 / spans as f64;
+    println!("{:<50} {micros:>12.2} {:>8.2} {rate:>10.0} {:>9.1}", case.name, micros / prost, collector.peak_mib());
+}
+
+/// Different requests, so many that memory has forgotten the first when it comes again.
+fn requests(case: &Case) -> Vec<Vec<u8>> {
+    (1..=200_000 / case.spans as u64).map(|seed| agents::request(case.spans, seed, case.content)).collect()
+}
+
+/// What reading a span with prost takes.
+fn prost_micros(request: &Bytes, spans: usize) -> f64 {
+    let start = Instant::now();
+    let mut read = 0;
+    while start.elapsed() < Duration::from_millis(500) {
+        black_box(ExportTraceServiceRequest::decode(request.clone()).expect("valid"));
+        read += spans;
+    }
+    start.elapsed().as_secs_f64() * 1e6 / read as f64
+}
+
+async fn load(protocol: Protocol, requests: Vec<Bytes>, worker: usize, sent: Rc<Cell<u64>>) {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Grpc).build(connector);
+    let mut next = requests.len() * worker / CONCURRENCY;
+    loop {
+        let body = &requests[next % requests.len()];
+        let request = match protocol {
+            Protocol::Grpc => Request::post(format!("http://{GRPC}/{TRACES}"))
+                .header("content-type", "application/grpc")
+                .body(Full::new(framed(body))),
+            Protocol::Http => Request::post(format!("http://{HTTP}/v1/traces"))
+                .header("content-type", "application/x-protobuf")
+                .body(Full::new(body.clone())),
+        };
+        let response = client.request(request.expect("a request")).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let refused = response.headers().get("grpc-status").is_some_and(|status| status != "0");
+        response.into_body().collect().await.expect("an answer");
+        if !refused {
+            sent.set(sent.get() + 1);
+            next += 1;
+        }
+    }
+}
+
+// Where the configurations listen.
+const GRPC: &str = "127.0.0.1:14317";
+const HTTP: &str = "127.0.0.1:14318";
+const WEB: &str = "http://127.0.0.1:13010/readyz";
+const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+fn framed(body: &[u8]) -> Bytes {
+    [&[0], &(body.len() as u32).to_be_bytes()[..], body].concat().into()
+}
+
+/// The process that is measured.
+struct Collector(Child);
+
+impl Collector {
+    fn start(case: &Case, folder: &std::path::Path, sink: SocketAddr) -> Collector {
+        let config = fs::read_to_string(format!("benches/collector/{}.yaml", case.config)).expect("a configuration");
+        let path = folder.join("collector.yaml");
+        fs::write(&path, config.replace("127.0.0.1:5317", &sink.to_string())).expect("a folder to write to");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        command.arg("run").arg("--config").arg(path).current_dir(folder).stdout(Stdio::null());
+        let child = command.spawn().expect("the collector");
+        pin(child.id(), 1);
+        Collector(child)
+    }
+
+    async fn is_ready(&self) {
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        while client.get(WEB.parse().expect("a URL")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// User and system time so far. A tick is a hundredth of a second on every Linux.
+    fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("Linux");
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn peak_mib(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0) / 1024.0
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("the collector was running");
+    }
+}
+
+/// Takes everything and looks at nothing.
+struct Sink {
+    address: SocketAddr,
+}
+
+impl Sink {
+    async fn start() -> Sink {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("a port");
+        tokio::task::spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let service = service_fn(|request: Request<Incoming>| async {
+                        let mut body = request.into_body();
+                        while let Some(Ok(_)) = body.frame().await {}
+                        let trailers = HeaderMap::from_iter([(
+                            http::HeaderName::from_static("grpc-status"),
+                            HeaderValue::from_static("0"),
+                        )]);
+                        let frames = [Frame::data(framed(&[])), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+                        let response = Response::builder().header("content-type", "application/grpc");
+                        response.body(StreamBody::new(futures_util::stream::iter(frames)))
+                    });
+                    // A connection ends when its collector does.
+                    auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+                });
+            }
+        });
+        Sink { address }
+    }
+}
+
+/// Keeps a process on one core, where there is a `taskset`.
+fn pin(process: u32, core: u32) {
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-a", "-p", "-c", &core.to_string(), &process.to_string()]).stdout(Stdio::null());
+    if taskset.status().is_err() {
+        println!("There is no `taskset`: load and collector compete for all cores.");
+    }
+}
