@@ -155,7 +155,7 @@ impl Deriver {
     pub fn totals(&self) -> Figures {
         let mut totals = self.ledger.totals();
         for run in self.runs.iter() {
-            run.postings().for_each(|posting| totals.add(&posting.figures));
+            totals.add(&run.sum());
         }
         totals
     }

@@ -182,8 +182,6 @@ impl Run {
                 names.push(name.clone());
             }
         }
-        let mut figures = Figures::default();
-        (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at)).for_each(|p| figures.add(&p.figures));
         let status = self.status();
         let outermost = self.outermost();
         let name = outermost.and_then(|at| self.node(at).name.clone()).or_else(|| names.first().cloned());
@@ -202,7 +200,7 @@ impl Run {
             feature: surroundings.feature.cloned().or_else(|| self.first_label(|labels| &labels.feature)),
             task_id: surroundings.task.cloned().or_else(|| self.first_label(|labels| &labels.task)),
             agents: names,
-            figures,
+            figures: self.sum(),
             error: self.error(status),
             provisional: !self.closed,
             orphans,
@@ -271,7 +269,7 @@ impl Run {
             provider: node.provider.clone(),
             model: node.model.clone(),
             usage: call.usage,
-            counts: self.posting(at).is_some_and(|posting| posting.figures.cost_usd.is_some()) || self.call_counts(at),
+            counts: self.figures(at).is_some_and(|figures| figures.cost_usd.is_some()) || self.call_counts(at),
             cost_usd: price.map(|price| price.usd),
             price_source: price.map(|price| price.source),
             priced_as: price.map(|price| price.model.clone()),
@@ -306,7 +304,7 @@ impl TreeBuilder<'_> {
         }
         let children = self.nodes(below, level + 1);
         let node = self.run.node(at);
-        let own = self.run.posting(at).and_then(|posting| posting.figures.cost_usd);
+        let own = self.run.figures(at).and_then(|figures| figures.cost_usd);
         let costs = children.iter().filter_map(|child| child.cost_usd).chain(own);
         let is_open = matches!(node.state, State::Expected | State::Open);
         TreeNode {
@@ -321,7 +319,7 @@ impl TreeBuilder<'_> {
             model: node.model.clone(),
             usage: node.call.as_deref().filter(|_| node.is_call()).map(|call| call.usage),
             cost_usd: costs.fold(None, |sum: Option<f64>, usd| Some(sum.unwrap_or(0.0) + usd)),
-            counts: self.run.posting(at).is_some(),
+            counts: self.run.figures(at).is_some(),
             error: node.error.clone(),
             children,
         }

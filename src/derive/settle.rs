@@ -180,6 +180,13 @@ impl Run {
         (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at))
     }
 
+    /// The figures of all of it together.
+    pub fn sum(&self) -> Figures {
+        let mut sum = Figures::default();
+        (0..self.nodes.len() as NodeIx).filter_map(|at| self.figures(at)).for_each(|figures| sum.add(&figures));
+        sum
+    }
+
     /// The figures of one node, if it counts, and whose they are.
     pub fn posting(&self, at: NodeIx) -> Option<Posting> {
         let (node, figures) = (self.node(at), self.figures(at)?);
