@@ -10,6 +10,7 @@ mod tail;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -19,6 +20,9 @@ const OK: u8 = 0;
 const FAILED: u8 = 1;
 /// What was asked makes no sense.
 const USAGE: u8 = 2;
+
+/// How long whoever reads may take over the last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Shows what AI agents are doing, what they cost and whether it was worth it.
 #[derive(Debug, Parser)]
@@ -111,13 +115,17 @@ pub fn main() -> ExitCode {
             Command::Config(args) => configuration::configuration(&args),
         }
     });
-    match result {
-        Ok(()) => ExitCode::from(OK),
+    let code = match result {
+        Ok(()) => OK,
         Err(failure) => {
             // Configurations have problems in several lines; a collector's words may hold anything.
             let lines: Vec<String> = failure.message.lines().map(crate::console::safe).collect();
             crate::console::line(&format!("error: {}", lines.join("\n")));
-            ExitCode::from(failure.code)
+            failure.code
         }
-    }
+    };
+    // What a disk or a reader still holds up has been reported; the program ends all the same.
+    crate::console::settle(LAST_WORDS);
+    runtime.shutdown_timeout(LAST_WORDS);
+    ExitCode::from(code)
 }

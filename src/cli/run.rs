@@ -23,6 +23,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     }
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    console::write_in_background();
     let running = start(plan, &options).await.map_err(Failure::new)?;
     console::output(&banner(running.addresses(), console::colours()));
     console::output("");

@@ -2,41 +2,22 @@
 //! another apart.
 
 pub mod event;
+mod screen;
 pub mod table;
 
-use std::io::{IsTerminal, Write, stderr, stdout};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::io::{IsTerminal, stdout};
 
-/// The status line that stands below everything else, if there is one.
-static STATUS: Mutex<String> = Mutex::new(String::new());
-
-/// Writing to standard output failed.
-static UNREAD: AtomicBool = AtomicBool::new(false);
-
-/// Erases the line the cursor is in.
-const ERASE: &str = "\r\x1b[2K";
-/// Moves the cursor up a line.
-const UP: &str = "\x1b[A";
+use screen::Job;
+pub use screen::{is_read, settle, unwritten, write_in_background};
 
 /// Writes a line to standard error, above the status line.
 pub fn line(text: &str) {
-    // Whoever reads standard error may have gone: there is nobody to tell.
-    with_status_out_of_the_way(|| write_to(stderr().lock(), text).unwrap_or_default());
+    screen::submit(Job::Line(text.to_owned()));
 }
 
 /// Writes text to standard output, above the status line. The text ends its own lines.
 pub fn output(text: &str) {
-    with_status_out_of_the_way(|| {
-        if write_to(stdout().lock(), text.trim_end_matches('\n')).is_err() {
-            UNREAD.store(true, Relaxed);
-        }
-    });
-}
-
-/// Whether somebody may still read standard output: `head` goes away when it has seen enough.
-pub fn is_read() -> bool {
-    !UNREAD.load(Relaxed)
+    screen::submit(Job::Output(text.to_owned()));
 }
 
 /// Whether there is a status line: only terminals that can erase one have it.
@@ -51,16 +32,8 @@ fn is_dumb() -> bool {
 
 /// Shows a status line, where there is one; an empty text takes it away.
 pub fn status(text: &str) {
-    if !has_status() {
-        return;
-    }
-    let mut status = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    if *status != text {
-        let mut out = stdout().lock();
-        // A terminal that is gone shows nothing, which is no reason to stop working.
-        write!(out, "{}{text}", erase(&status, width())).and_then(|()| out.flush()).unwrap_or_default();
-        status.clear();
-        status.push_str(text);
+    if has_status() {
+        screen::submit(Job::Status(text.to_owned()));
     }
 }
 
@@ -70,29 +43,6 @@ pub fn width() -> usize {
     let said = || std::env::var("COLUMNS").ok()?.parse().ok();
     let unknown = if stdout().is_terminal() { USUAL } else { usize::MAX };
     terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0)).or_else(said).unwrap_or(unknown)
-}
-
-fn with_status_out_of_the_way(write_lines: impl FnOnce()) {
-    let status = STATUS.lock().unwrap_or_else(PoisonError::into_inner);
-    if status.is_empty() {
-        return write_lines();
-    }
-    let mut out = stdout().lock();
-    out.write_all(erase(&status, width()).as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
-    drop(out);
-    write_lines();
-    let mut out = stdout().lock();
-    out.write_all(status.as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
-}
-
-/// What erases a status line at whose end the cursor is. A terminal that has become narrower shows it in several.
-fn erase(status: &str, width: usize) -> String {
-    let lines = status.chars().count().div_ceil(width.max(1)).max(1);
-    ERASE.to_owned() + &format!("{UP}{ERASE}").repeat(lines - 1)
-}
-
-fn write_to(mut stream: impl Write, text: &str) -> std::io::Result<()> {
-    writeln!(stream, "{text}")
 }
 
 /// Whether to colour: only for terminals that can, and not where `NO_COLOR` is set.
@@ -159,16 +109,4 @@ pub fn cut(text: &str, width: usize) -> String {
     let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
     short.push('…');
     short
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_line_is_erased_with_all_its_lines() {
-        assert_eq!(erase("", 80), ERASE);
-        assert_eq!(erase(&"x".repeat(80), 80), ERASE);
-        assert_eq!(erase(&"x".repeat(81), 40), format!("{ERASE}{UP}{ERASE}{UP}{ERASE}"));
-    }
 }

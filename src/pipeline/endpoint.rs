@@ -114,6 +114,8 @@ pub fn show_process(health: &Health, gate: &Arc<Gate>) {
     let started = Instant::now();
     health.gauge(MEMORY, &[], || resident_memory().unwrap_or(0) as f64);
     health.total(UPTIME, &[], move || started.elapsed().as_secs_f64());
+    let unread = [("component", "console"), ("reason", "unread")];
+    health.total(crate::health::DROPPED, &unread, || crate::console::unwritten() as f64);
     let gate = gate.clone();
     health.gauge(IN_FLIGHT, &[], move || gate.in_flight() as f64);
 }

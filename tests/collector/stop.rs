@@ -1,8 +1,12 @@
 //! Starting and stopping: what a person at a terminal sees.
 
+use serde_json::json;
+
+use super::support::client::{self, post};
 use super::support::collector::{Collector, Port};
 use super::support::sink::{Behaviour, Sink};
 use super::support::telemetry::{agent, chat, traces};
+use super::support::until;
 
 #[tokio::test]
 async fn the_banner_says_where_everything_is_and_what_to_paste() {
@@ -72,4 +76,27 @@ async fn a_port_for_other_machines_needs_a_word() {
     let ended = super::support::collector::run_in(dir.path(), &["run", "--set", set]).await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stderr.contains("--insecure-bind"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn a_terminal_that_nobody_reads_holds_nothing_up() {
+    let mut collector = Collector::start().await;
+    let url = collector.url(Port::Web).await;
+    let unread = collector.unread().await;
+    let event = json!({"name": "agent.failed", "message": "there is much to say ".repeat(25)}).to_string();
+    let dropped = async || {
+        let dropped = r#"spanlight_dropped_total{component="console",reason="unread"}"#;
+        let metrics = client::get(&format!("{url}/metrics")).await.text();
+        metrics.lines().find_map(|line| line.strip_prefix(dropped)).filter(|count| *count != " 0").map(|_| ())
+    };
+    // More and more, until a pipe and what waits for it hold no more.
+    until("lines that were dropped", async || {
+        let answer = post(&format!("{url}/v1/events"), &[], vec![event.clone(); 2000].join("\n").into()).await;
+        assert_eq!(answer.json(), json!({"accepted": 2000}));
+        dropped().await
+    })
+    .await;
+    collector.signal("TERM").await;
+    assert!(collector.gone().await.success());
+    drop(unread);
 }

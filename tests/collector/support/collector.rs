@@ -29,6 +29,8 @@ struct Screen {
     stdout: Mutex<Vec<String>>,
     stderr: Mutex<Vec<String>>,
     more: Notify,
+    /// Held by whoever wants nobody to read.
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// How it ended.
@@ -100,6 +102,16 @@ impl Collector {
         })
     }
 
+    /// Nobody reads what it writes as long as the guard lives, as with a pager in front of it.
+    pub async fn unread(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.screen.reading.clone().lock_owned().await
+    }
+
+    /// Waits until the process is gone, whether or not anybody reads its last words.
+    pub async fn gone(&mut self) -> ExitStatus {
+        tokio::time::timeout(PATIENCE, self.process.wait()).await.unwrap().unwrap()
+    }
+
     /// `http://…` of OTLP over gRPC, of OTLP over HTTP, or of the web endpoint, as the banner says.
     pub async fn url(&self, what: Port) -> String {
         let line = self.line(what.title()).await;
@@ -168,7 +180,7 @@ impl Collector {
 
     /// Waits until it has ended.
     pub async fn ended(mut self) -> Ended {
-        let status = tokio::time::timeout(PATIENCE, self.process.wait()).await.unwrap().unwrap();
+        let status = self.gone().await;
         for reader in self.readers {
             reader.await.unwrap();
         }
@@ -218,6 +230,7 @@ pub async fn run_in(dir: &std::path::Path, args: &[&str]) -> Ended {
 async fn read(from: impl AsyncRead + Unpin, screen: Arc<Screen>, part: fn(&Screen) -> &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(from).lines();
     while let Some(line) = lines.next_line().await.unwrap() {
+        let _reading = screen.reading.lock().await;
         part(&screen).lock().unwrap().push(line);
         screen.more.notify_waiters();
     }
