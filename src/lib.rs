@@ -1,4 +1,48 @@
 //! Spanlight shows what AI agents are doing, what they cost and whether it was worth it.
+//!
+//! OpenTelemetry of agents goes in; domain events, runs, cost and metrics come out. The `spanlight` command is a
+//! collector around this library, and the library's core is what it derives with: no I/O, no clock, no tasks.
+//!
+//! In reading order:
+//!
+//! 1. [`event`] is the noun: a domain event, its ids, its JSON, filters.
+//! 2. [`otlp`] is the wire: export requests, checked once and read where their bytes lie. [`semconv`] has the names
+//!    of attributes.
+//! 3. [`dialect`] says what a foreign span means.
+//! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
+//! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
+//!    writes durations.
+//! 6. With the feature `collector`, which is on by default: `config` and `console`, `receive`, `process`, `connector`,
+//!    `export` and `web` are the stages, `pipeline` makes a running collector of them, `cli` is the command.
+//!
+//! Without the feature the core is what is left, and time is always passed in:
+//!
+//! ```
+//! use spanlight::derive::{Deriver, Output, Settings};
+//! use spanlight::event::Timestamp;
+//! use spanlight::otlp::json::from_json;
+//! use spanlight::otlp::{Batch, Signal};
+//!
+//! let request = br#"{"resourceSpans": [{"scopeSpans": [{"spans": [{
+//!     "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "chat gpt-4o",
+//!     "startTimeUnixNano": "1795242480000000000", "endTimeUnixNano": "1795242480384000000",
+//!     "attributes": [
+//!         {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+//!         {"key": "gen_ai.provider.name", "value": {"stringValue": "openai"}},
+//!         {"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o"}},
+//!         {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "1840"}},
+//!         {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "95"}}]}]}]}]}"#;
+//! let protobuf = from_json(request, Signal::Traces.schema()).unwrap();
+//! let batch = Batch::read(Signal::Traces, protobuf.into()).unwrap().batch;
+//!
+//! let (mut deriver, mut out) = (Deriver::new(Settings::default()), Output::default());
+//! deriver.spans(&batch, Timestamp::parse("2026-11-21T06:28:01Z").unwrap(), &mut out);
+//!
+//! let names: Vec<&str> = out.events.iter().map(|event| event.name.as_str()).collect();
+//! assert_eq!(names, ["llm.started", "llm.completed"]);
+//! assert_eq!(out.events[1].performance.cost_usd, Some(0.00555));
+//! assert_eq!(deriver.totals().llm_calls, 1);
+//! ```
 
 pub mod duration;
 mod nearest;

@@ -1,4 +1,4 @@
-//! Which events someone wants to see: the same fields in queries, on the WebSocket and in subscriptions.
+//! Which events someone wants to see: the same fields in queries, on the stream and in the `filter` processor.
 
 use std::fmt;
 

@@ -1,7 +1,6 @@
 //! The noun: a domain event, one type wherever it goes.
 //!
-//! The same [`Event`] is used in process, in JSONL, over HTTP and WebSocket, in Redis and Kafka, and, as a log
-//! record, over OTLP. Plain data: no I/O, no clock but the one it is given.
+//! The same [`Event`] is used in process, in JSONL, over HTTP and, as a log record, over OTLP. Plain data: no I/O.
 
 pub mod catalogue;
 
