@@ -123,13 +123,17 @@ impl Connector {
         dropped("duplicate_span", |counts| counts.duplicate_spans);
         dropped("duplicate_event", |counts| counts.duplicate_events);
         dropped("expired", |counts| counts.expired_events);
+        dropped("invalid_ids", |counts| counts.invalid_ids);
         health.total(SPANS, &[], count(|counts| counts.spans));
         health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
         health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));
+        health.total(EVICTED, &[], count(|counts| counts.runs_evicted));
         let connector = self.clone();
         health.gauge(RUNS, &[], move || connector.read(|core| core.deriver.in_memory().1) as f64);
         let connector = self.clone();
         health.total(OVERFLOW, &[], move || connector.read(|core| core.measure.left_out().0) as f64);
+        let connector = self.clone();
+        health.total(TOO_LATE, &[], move || connector.read(|core| core.measure.left_out().1) as f64);
     }
 
     fn change(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
@@ -169,6 +173,16 @@ const CUT_SHORT: About = About {
     name: "spanlight.agent.runs_cut_short",
     unit: "{run}",
     help: "Runs that left memory before they were over, because there was no more room.",
+};
+const EVICTED: About = About {
+    name: "spanlight.agent.runs_evicted",
+    unit: "{run}",
+    help: "Runs that were over and left memory to make room; the ledger keeps their sums.",
+};
+const TOO_LATE: About = About {
+    name: "spanlight.agent.too_late",
+    unit: "{measurement}",
+    help: "Measurements of work that ended before the oldest window; counters have them, the summary does not.",
 };
 const OVERFLOW: About = About {
     name: "spanlight.agent.series_overflow",

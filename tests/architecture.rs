@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "config",
             "connector",
+            "console",
             "derive",
             "event",
             "export",

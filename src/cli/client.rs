@@ -68,6 +68,12 @@ pub fn query(pairs: &[(&str, Option<&str>)]) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
+/// The same of filters that may have several values each.
+pub fn filter_query(filters: &[(&str, &[String])]) -> String {
+    let pairs = filters.iter().flat_map(|(key, values)| values.iter().map(|value| (*key, Some(value.as_str()))));
+    query(&pairs.collect::<Vec<_>>())
+}
+
 /// Text as part of a URL.
 pub fn encode(text: &str) -> String {
     text.bytes()

@@ -59,7 +59,8 @@ fn outcome(metrics: &Value, colours: bool) -> String {
         table.row(vec![name.into(), value.unwrap_or_else(|| "-".into())]);
     }
     let window = metrics["window"].as_str().unwrap_or_default();
-    format!("{}\n{}", Style::Bold.paint(&format!("The last {window}"), colours), table.render(colours))
+    let title = format!("Of the last {window}");
+    format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours))
 }
 
 fn costs(ledger: &Value, by: &str, colours: bool) -> String {
@@ -69,7 +70,11 @@ fn costs(ledger: &Value, by: &str, colours: bool) -> String {
         table.row(cells(row["key"].as_str().unwrap_or_default(), row));
     }
     table.row(cells("total", &ledger["totals"]));
-    let mut text = table.render(colours);
+    let title = match ledger["window"].as_str() {
+        Some("all") | None => "Cost since the collector started".to_owned(),
+        Some(window) => format!("Cost of the last {window}"),
+    };
+    let mut text = format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours));
     if ledger["provisional"] == true {
         text.push_str(&Style::Dim.paint("Some runs are not over: these figures may still change.", colours));
     }

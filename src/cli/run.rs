@@ -112,6 +112,7 @@ fn last_words(report: &Report) -> String {
         text.push_str(&format!("Refused {}, dropped {}; /metrics had the reasons.\n", status.refused, status.dropped));
     }
     match report.left.as_slice() {
+        [] if status.dropped > 0 => text.push_str("Nothing was left on its way."),
         [] => text.push_str("Everything was delivered."),
         left => {
             for left in left {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use super::client::{get, get_bytes, query};
+use super::client::{filter_query, get, get_bytes};
 use super::{Failure, Target};
 use crate::console::{self, Style, event, table::Table};
 use crate::event::Timestamp;
@@ -15,22 +15,31 @@ pub struct RunsArgs {
     target: Target,
     /// Only runs of this status: running, completed, failed, canceled, lost
     #[arg(long)]
-    status: Option<String>,
+    status: Vec<String>,
     /// Only runs in which this agent worked
     #[arg(long)]
-    agent: Option<String>,
+    agent: Vec<String>,
     /// Only runs for this feature
     #[arg(long)]
-    feature: Option<String>,
+    feature: Vec<String>,
     /// Only runs on this task
     #[arg(long)]
-    task: Option<String>,
+    task: Vec<String>,
     /// Only runs of this conversation
     #[arg(long)]
-    conversation: Option<String>,
+    conversation: Vec<String>,
+    /// Only runs for this user
+    #[arg(long)]
+    user: Vec<String>,
     /// Only runs that began since: a time, or how long ago, such as 15m
     #[arg(long)]
-    since: Option<String>,
+    since: Vec<String>,
+    /// Only runs that began before
+    #[arg(long)]
+    until: Vec<String>,
+    /// Only runs whose name, agent or id has this text
+    #[arg(long)]
+    q: Vec<String>,
     /// How many
     #[arg(long, default_value_t = 20)]
     limit: usize,
@@ -38,19 +47,20 @@ pub struct RunsArgs {
 
 /// Lists runs.
 pub async fn runs(args: RunsArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let path = format!(
-        "/api/v1/runs{}",
-        query(&[
-            ("status", args.status.as_deref()),
-            ("agent", args.agent.as_deref()),
-            ("feature", args.feature.as_deref()),
-            ("task", args.task.as_deref()),
-            ("conversation", args.conversation.as_deref()),
-            ("since", args.since.as_deref()),
-            ("limit", Some(&limit)),
-        ])
-    );
+    let limit = [args.limit.to_string()];
+    let query = filter_query(&[
+        ("status", &args.status),
+        ("agent", &args.agent),
+        ("feature", &args.feature),
+        ("task", &args.task),
+        ("conversation", &args.conversation),
+        ("user", &args.user),
+        ("since", &args.since),
+        ("until", &args.until),
+        ("q", &args.q),
+        ("limit", &limit),
+    ]);
+    let path = format!("/api/v1/runs{query}");
     if args.target.json {
         let body = get_bytes(&args.target, &path).await?;
         console::output(&String::from_utf8_lossy(&body));

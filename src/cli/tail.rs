@@ -6,7 +6,7 @@ use clap::Args;
 use http_body_util::BodyExt;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client::{query, refused, request};
+use super::client::{filter_query, refused, request};
 use super::{Failure, Target};
 use crate::console::{self, Style, event::in_short};
 use crate::event::{Source, SourceKind, Timestamp, read_events};
@@ -19,33 +19,64 @@ pub struct TailArgs {
     /// Begin with the events that are still in memory
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    filter: EventFilter,
+}
+
+/// The filters of the API. Of several values of one any fits, and all filters must.
+#[derive(Args, Debug)]
+struct EventFilter {
     /// Only events of this scope: workflow, workflow_step, agent, llm_request, tool, system
     #[arg(long)]
-    scope: Option<String>,
-    /// Only events of this name; `agent.*` is every event of agents
-    #[arg(long)]
-    name: Option<String>,
-    /// Only events of this agent
-    #[arg(long)]
-    agent: Option<String>,
+    scope: Vec<String>,
+    /// Only events of this type: started, progress, completed, failed, canceled
+    #[arg(long = "type")]
+    kind: Vec<String>,
     /// Only events of this status
     #[arg(long)]
-    status: Option<String>,
-    /// Only events of this tool
+    status: Vec<String>,
+    /// Only events of this name; `agent.*` is every event of agents
     #[arg(long)]
-    tool: Option<String>,
-    /// Only events of this model
+    name: Vec<String>,
+    /// Only events of this agent
     #[arg(long)]
-    model: Option<String>,
+    agent: Vec<String>,
     /// Only events for this feature
     #[arg(long)]
-    feature: Option<String>,
+    feature: Vec<String>,
+    /// Only events of this model
+    #[arg(long)]
+    model: Vec<String>,
+    /// Only events of this tool
+    #[arg(long)]
+    tool: Vec<String>,
+    /// Only events of this task
+    #[arg(long)]
+    task: Vec<String>,
     /// Only events of this execution (a run's id)
     #[arg(long)]
-    execution: Option<String>,
+    execution: Vec<String>,
+    /// Only events of this conversation
+    #[arg(long)]
+    conversation: Vec<String>,
+    /// Only events of this user
+    #[arg(long)]
+    user: Vec<String>,
+    /// Only events with this tag
+    #[arg(long)]
+    tag: Vec<String>,
+    /// Only events at least as urgent, from 1 (most urgent) to 10
+    #[arg(long)]
+    min_priority: Vec<String>,
+    /// Only events since: a time, or how long ago, such as 15m
+    #[arg(long)]
+    since: Vec<String>,
+    /// Only events until
+    #[arg(long)]
+    until: Vec<String>,
     /// Only events that mention this text
     #[arg(long)]
-    q: Option<String>,
+    q: Vec<String>,
 }
 
 /// Shows events until interrupted, or until nobody reads them any more.
@@ -75,17 +106,27 @@ async fn follow(args: &TailArgs) -> Result<(), Failure> {
 }
 
 fn path(args: &TailArgs) -> String {
-    let query = query(&[
-        ("from", args.all.then_some("0")),
-        ("scope", args.scope.as_deref()),
-        ("name", args.name.as_deref()),
-        ("agent", args.agent.as_deref()),
-        ("status", args.status.as_deref()),
-        ("tool", args.tool.as_deref()),
-        ("model", args.model.as_deref()),
-        ("feature", args.feature.as_deref()),
-        ("execution", args.execution.as_deref()),
-        ("q", args.q.as_deref()),
+    let filter = &args.filter;
+    let from = if args.all { vec!["0".to_owned()] } else { Vec::new() };
+    let query = filter_query(&[
+        ("from", &from),
+        ("scope", &filter.scope),
+        ("type", &filter.kind),
+        ("status", &filter.status),
+        ("name", &filter.name),
+        ("agent", &filter.agent),
+        ("feature", &filter.feature),
+        ("model", &filter.model),
+        ("tool", &filter.tool),
+        ("task", &filter.task),
+        ("execution", &filter.execution),
+        ("conversation", &filter.conversation),
+        ("user", &filter.user),
+        ("tag", &filter.tag),
+        ("min_priority", &filter.min_priority),
+        ("since", &filter.since),
+        ("until", &filter.until),
+        ("q", &filter.q),
     ]);
     format!("/api/v1/stream{query}")
 }
@@ -164,7 +205,8 @@ impl Reader {
         let event = serde_json::from_str::<serde_json::Value>(&data).map(|json| json["event"].to_string());
         let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
         let events = read_events(event.unwrap_or_default().as_bytes(), &source, Timestamp::now());
-        for event in events.into_iter().flatten().flatten() {
+        // What follows from an event, such as a verdict, is in the stream as an event of its own.
+        if let Some(event) = events.into_iter().flatten().flatten().next() {
             console::output(&in_short(&event, console::colours(), console::width()));
         }
     }

@@ -116,7 +116,7 @@ impl Deriver {
     /// Lets time pass: held events go out, work enters the counters, runs close.
     pub fn tick(&mut self, now: Timestamp, out: &mut Output) {
         while let Some(ix) = self.runs.next_due(now) {
-            self.tell(ix, now, emit::HOLD, out);
+            self.tell(ix, now, self.limits.hold, out);
             let limits = &self.limits;
             let over = self.runs.change(ix, |run| {
                 run.settle(now.minus(settle::SETTLE), &mut out.facts);

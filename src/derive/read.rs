@@ -134,7 +134,7 @@ impl Deriver {
     pub fn summaries(&self, accept: impl Fn(&RunSummary) -> bool) -> Vec<RunSummary> {
         let runs = self.runs.iter().filter(|run| run.has_meaning);
         let mut summaries: Vec<RunSummary> = runs.map(Run::summary).filter(accept).collect();
-        summaries.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.id.cmp(&b.id)));
+        summaries.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         summaries
     }
 

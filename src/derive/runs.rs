@@ -170,6 +170,8 @@ impl Runs {
 pub struct Limits {
     /// Spans kept in memory, of open and closed runs together.
     pub spans: usize,
+    /// How long the events of a span wait for the spans above it.
+    pub hold: std::time::Duration,
     /// How long after its root ended, with nothing open, a run counts as ended.
     pub quiet: std::time::Duration,
     /// How long without a sign of life until open work counts as lost.
@@ -181,14 +183,20 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         let seconds = std::time::Duration::from_secs;
-        Limits { spans: 100_000, quiet: seconds(2), heartbeat: seconds(60), idle: seconds(600) }
+        Limits {
+            spans: 100_000,
+            hold: super::emit::HOLD,
+            quiet: seconds(2),
+            heartbeat: seconds(60),
+            idle: seconds(600),
+        }
     }
 }
 
 impl Limits {
     /// When a run wants to be looked at next.
     fn due(&self, run: &Run) -> Option<Timestamp> {
-        let held = run.held.first().map(|held| held.since.plus(super::emit::HOLD));
+        let held = run.held.first().map(|held| held.since.plus(self.hold));
         let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(super::settle::SETTLE));
         let over = (!run.closed).then(|| self.over_at(run));
         [held, unsettled, over].into_iter().flatten().min()

@@ -30,6 +30,8 @@ pub struct Fact {
     pub name: Option<Name>,
     /// The agent at work.
     pub agent: Option<Name>,
+    /// The tool that ran or below which it happened.
+    pub tool: Option<Name>,
     /// What it was for.
     pub feature: Option<Name>,
     /// The task worked on.
@@ -155,6 +157,7 @@ impl Run {
             end: node.end,
             name: node.name.clone(),
             agent: self.agent_name(at, &surroundings),
+            tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
             cost_below: if is_root { self.cost(at) } else { None },
             is_root,
             feature: surroundings.feature.cloned(),

@@ -76,7 +76,7 @@ impl Deriver {
         touched.sort_unstable();
         touched.dedup();
         for ix in touched {
-            self.tell(ix, now, super::emit::HOLD, out);
+            self.tell(ix, now, self.limits.hold, out);
             self.runs.schedule(ix, &self.limits);
         }
         self.keep_within_bounds(now, out);

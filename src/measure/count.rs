@@ -44,7 +44,6 @@ impl Measure {
             "hitl.escalated" => self.escalation(event, now),
             "hitl.resolved" => {
                 let decision = word(event, "decision");
-                self.instruments.escalations.add(["".into(), (&decision).into()], 1.0, now);
                 if let Some(waited) = number(event, "waited_ms") {
                     self.instruments.human_wait.record([(&decision).into()], waited / 1000.0, None, now);
                 }
@@ -97,14 +96,20 @@ impl Measure {
         };
         let unpriced = u64::from(usd.is_none() && !failed);
         let of_model = call.op != Op::Embeddings;
-        let rows = [(Dimension::Model, call.model.as_ref())];
-        self.windows.add(fact.end, &rows, now, |sums| {
+        self.windows.add(fact.end, &rows_of(fact, call.model.as_ref()), now, |sums| {
             sums.unpriced_calls += unpriced;
             if of_model {
                 sums.input_tokens = sums.input_tokens.saturating_add(call.usage.input.unwrap_or(0));
                 sums.output_tokens = sums.output_tokens.saturating_add(call.usage.output.unwrap_or(0));
             }
         });
+        // The row of a model counts its calls; runs in total are those of agents.
+        if let Some(model) = &call.model {
+            self.windows.add_row(fact.end, (Dimension::Model, model), now, |sums| {
+                sums.runs += 1;
+                sums.errors += u64::from(failed);
+            });
+        }
     }
 
     /// Enters a cost into the counter, the windows and the task it belongs to.
@@ -112,12 +117,7 @@ impl Measure {
         let (model, provider) = by;
         let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
         self.instruments.cost.add([agent, feature, model.into(), provider.into(), source.into()], usd, now);
-        let rows = [
-            (Dimension::Agent, fact.agent.as_ref()),
-            (Dimension::Feature, fact.feature.as_ref()),
-            (Dimension::Model, model.as_ref()),
-        ];
-        self.windows.add(fact.end, &rows, now, |sums| sums.cost_usd += usd);
+        self.windows.add(fact.end, &rows_of(fact, model.as_ref()), now, |sums| sums.cost_usd += usd);
         if let Some(task) = &fact.task {
             self.tasks.cost(task, fact.feature.as_ref(), usd);
         }
@@ -238,7 +238,7 @@ impl Measure {
     }
 
     fn escalation(&mut self, event: &Event, now: Timestamp) {
-        self.instruments.escalations.add([(&word(event, "priority")).into(), "".into()], 1.0, now);
+        self.instruments.escalations.add([(&word(event, "priority")).into()], 1.0, now);
         let Some(task) = &event.identity.task_id else { return };
         let feature = event.dimensions.feature.as_ref();
         if let Some(mut ended) = self.tasks.end(task, feature, event.timestamp) {
@@ -247,6 +247,16 @@ impl Measure {
             self.task_ended(&ended, ESCALATED, event.timestamp, now);
         }
     }
+}
+
+/// Whose tokens and cost those of a fact are.
+fn rows_of<'f>(fact: &'f Fact, model: Option<&'f Name>) -> [(Dimension, Option<&'f Name>); 4] {
+    [
+        (Dimension::Agent, fact.agent.as_ref()),
+        (Dimension::Feature, fact.feature.as_ref()),
+        (Dimension::Model, model),
+        (Dimension::Tool, fact.tool.as_ref()),
+    ]
 }
 
 /// The outcome of tasks that went to a person.

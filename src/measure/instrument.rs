@@ -109,10 +109,11 @@ impl<const N: usize> Histogram<N> {
         Histogram { table: Table::new(description, keys, limit), bounds }
     }
 
-    /// Counts a value.
+    /// Counts a value. The exemplar says of which span it is.
     pub fn record(&mut self, labels: [Label<'_>; N], value: f64, exemplar: Option<Exemplar>, now: Timestamp) {
         let empty = || Distribution { count: 0, sum: 0.0, buckets: vec![(0, None); self.bounds.len() + 1] };
         let distribution = self.table.find(labels, now, empty);
+        let exemplar = exemplar.map(|exemplar| Exemplar { value, ..exemplar });
         distribution.count += 1;
         distribution.sum += value;
         let bucket = self.bounds.partition_point(|bound| *bound < value);

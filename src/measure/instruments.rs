@@ -114,7 +114,7 @@ instruments! {
     /// Results of validations.
     validation_results: Counter<2> = "agent.validation.results", "{result}", ["feature", "result"];
     /// Escalations to people.
-    escalations: Counter<2> = "agent.escalations", "{escalation}", ["priority", "resolution"];
+    escalations: Counter<1> = "agent.escalations", "{escalation}", ["priority"];
     /// Time that agents waited for people.
     human_wait: Histogram<1> = "agent.human.wait", "s", ["resolution"], HUMAN_SECONDS;
     /// Accesses to memories of agents.

@@ -28,7 +28,7 @@ pub struct Summary {
     pub unpriced_calls: u64,
     /// Tokens read and written.
     pub tokens: u64,
-    /// Runs of agents; in the rows of tools, their calls.
+    /// Runs of agents; in the rows of tools and models, their calls.
     pub runs: u64,
     /// Of these, not completed.
     pub errors: u64,

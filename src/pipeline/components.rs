@@ -52,6 +52,8 @@ pub struct AgentConfig {
     pub metrics_interval: Interval,
     /// Spans kept in memory, of open and closed runs together.
     pub max_spans: Option<usize>,
+    /// How long the events of a span wait for the spans above it, so that they can name their agent and workflow.
+    pub hold_events: Option<Span>,
     /// How long without a sign of life until open work counts as lost.
     pub heartbeat_timeout: Option<Span>,
     /// How long until a run whose root never came counts as lost.
@@ -96,6 +98,7 @@ impl AgentConfig {
             limits: derive::Limits {
                 spans: self.max_spans.unwrap_or(defaults.spans),
                 heartbeat: self.heartbeat_timeout.map_or(defaults.heartbeat, |span| span.0),
+                hold: self.hold_events.map_or(defaults.hold, |span| span.0),
                 idle: self.idle_timeout.map_or(defaults.idle, |span| span.0),
                 ..defaults
             },

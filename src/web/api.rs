@@ -110,12 +110,15 @@ pub async fn runs(state: Shared, RawQuery(query): RawQuery) -> Response {
     };
     let mut found = state.connector.read(|core| core.deriver.summaries(|run| filter.accepts(run)));
     if let Some(cursor) = cursor {
-        let at = found.iter().position(|run| *run.id == *cursor).map_or(0, |at| at + 1);
-        found.drain(..at);
+        // By time and id, so that a run which has left memory since is still a place in the list.
+        let place = cursor.split_once('-').and_then(|(time, id)| Some((time.parse().ok()?, id)));
+        let Some((time, id)) = place else { return bad(&format!("`cursor={cursor}` is none that was given out")) };
+        let time = Timestamp::from_micros(time);
+        found.retain(|run| (run.started_at, &*run.id) < (time, id));
     }
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|run| run.id.to_string());
+    let next = found.last().filter(|_| more).map(|run| format!("{}-{}", run.started_at.as_micros(), run.id));
     ok(json::runs(&found, next))
 }
 

@@ -74,6 +74,11 @@ impl Hub {
         *self.head.borrow()
     }
 
+    /// The offset of the oldest event in memory.
+    pub fn first(&self) -> u64 {
+        self.lock().first
+    }
+
     /// Tells of new events.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
@@ -81,21 +86,27 @@ impl Hub {
 
     /// At most `limit` events that fit, from an offset on.
     pub fn read(&self, from: u64, limit: usize, filter: &Filter) -> Page {
-        let ring = self.lock();
-        let start = from.max(ring.first);
-        let mut page = Page { next: start, gap: (from < ring.first).then_some((from, ring.first)), ..Page::default() };
-        let skip = usize::try_from(start - ring.first).unwrap_or(usize::MAX);
-        for (index, record) in ring.events.iter().enumerate().skip(skip) {
+        let (first, events) = self.since(from);
+        let start = from.max(first);
+        let mut page = Page { next: start, gap: (from < first).then_some((from, first)), ..Page::default() };
+        for (offset, record) in (start..).zip(events) {
             if page.events.len() == limit {
                 break;
             }
-            let offset = ring.first + index as u64;
-            if filter.matches(record.event()) {
-                page.events.push((offset, record.clone()));
-            }
             page.next = offset + 1;
+            if filter.matches(record.event()) {
+                page.events.push((offset, record));
+            }
         }
         page
+    }
+
+    /// The offset of the oldest event in memory, and all events from an offset on. Looking at them is done outside
+    /// the lock, which every new event waits for.
+    fn since(&self, from: u64) -> (u64, Vec<SharedRecord>) {
+        let ring = self.lock();
+        let skip = usize::try_from(from.saturating_sub(ring.first)).unwrap_or(usize::MAX);
+        (ring.first, ring.events.iter().skip(skip).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

@@ -57,8 +57,9 @@ fn messages(hub: Arc<Hub>, from: Begin, filter: Filter) -> impl Stream<Item = Re
     let (next, first) = match from {
         Begin::Offset(offset) => (offset, Vec::new()),
         Begin::OtherEpoch => {
-            let gap = json::gap(0, hub.head(), "the collector was restarted");
-            (0, vec![Message::default().event("gap").data(gap)])
+            let first = hub.first();
+            let gap = json::gap(0, first, "the collector was restarted");
+            (first, vec![Message::default().event("gap").data(gap)])
         }
     };
     let watch = hub.watch();

@@ -97,13 +97,14 @@ async fn the_report_shows_outcome_and_cost() {
     .await;
     let report = text_of(&collector, &["report"]).await;
     let expected = "\
+Cost of the last 24h
 model              calls  failed  tools  input  cached  output       cost
 gpt-4o-2024-08-06      1       0      0   1000       -     100  $0.003500
 total                  1       0      1   1000       -     100  $0.003500
 ";
     let (outcome, costs) = report.split_once("\n\n").unwrap();
     assert_eq!(costs, expected);
-    for line in ["The last 24h", "time to completion           5.0 s", "runs of agents                   1"] {
+    for line in ["Of the last 24h", "time to completion           5.0 s", "runs of agents                   1"] {
         assert!(outcome.contains(line), "{outcome}");
     }
     let by_tool = text_of(&collector, &["report", "--by", "tool", "--since", "all"]).await;
