@@ -1,11 +1,14 @@
 //! The connector `agent`: telemetry in, events and metrics out.
 //!
-//! It puts the pure core behind one lock and gives it a clock. One piece of work holds the lock for about as
+//! It puts the pure core behind one lock and gives it a clock. One portion of work holds the lock for about as
 //! long as it takes to read its spans once; whatever waits (files, networks) is behind the queues of exporters.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use crate::derive::{Counts, Deriver, Output, Settings};
 use crate::event::{Event, Timestamp};
@@ -13,7 +16,7 @@ use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health};
 use crate::measure::{Family, Measure};
 use crate::otlp::records::to_event;
-use crate::otlp::{Batch, Signal};
+use crate::otlp::{Batch, Limit, Signal};
 
 /// Something that wants events, in order. It must not wait.
 pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
@@ -36,6 +39,8 @@ pub struct Core {
 }
 
 impl Connector {
+    /// How much is taken in under one lock, for which readers and other requests wait: a few milliseconds.
+    const PORTION: Limit = Limit { items: 2000, bytes: usize::MAX };
     /// How often time passes for open runs.
     pub const TICK: Duration = Duration::from_millis(250);
 
@@ -60,6 +65,11 @@ impl Connector {
 
     /// Takes telemetry in: spans, and log records that are events.
     pub fn batch(&self, batch: &Batch) {
+        let portions = || batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion));
+        if batch.items() > Connector::PORTION.items { off_worker(portions) } else { self.portion(batch) }
+    }
+
+    fn portion(&self, batch: &Batch) {
         let now = Timestamp::now();
         self.change(now, |core| match batch.signal() {
             Signal::Traces => core.deriver.spans(batch, now, &mut core.out),
@@ -76,8 +86,12 @@ impl Connector {
 
     /// Takes events in.
     pub fn events(&self, events: Vec<Event>) {
-        let now = Timestamp::now();
-        self.change(now, |core| events.into_iter().for_each(|event| core.deriver.event(event, now, &mut core.out)));
+        let mut events = events.into_iter();
+        while events.len() > 0 {
+            let now = Timestamp::now();
+            let portion = events.by_ref().take(Connector::PORTION.items);
+            self.change(now, |core| portion.for_each(|event| core.deriver.event(event, now, &mut core.out)));
+        }
     }
 
     /// Lets time pass.
@@ -158,6 +172,14 @@ impl Connector {
 
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets other tasks of this thread go on elsewhere while `work` takes long.
+fn off_worker(work: impl FnOnce()) {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 

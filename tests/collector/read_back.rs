@@ -1,7 +1,7 @@
 //! Reading back: runs, ledger, events and metrics of what was sent.
 
 use super::support::collector::Collector;
-use super::support::telemetry::{agent, chat, span, text, traces};
+use super::support::telemetry::{agent, agents, chat, span, text, traces};
 use super::support::until;
 
 #[tokio::test]
@@ -55,4 +55,16 @@ async fn tokens_and_cost_are_broken_down_by_whatever_they_belong_to() {
         let figures = [&row["tokens"], &row["runs"], &row["total_cost_usd"]].map(|figure| figure.as_f64().unwrap());
         assert_eq!((row["key"].as_str(), figures), (Some(key), [1100.0, f64::from(runs), 0.0035]), "{row}");
     }
+}
+
+#[tokio::test]
+async fn a_large_request_is_taken_in_portions_and_counts_whole() {
+    let collector = Collector::start().await;
+    collector.take_traces(agents::request(25_000, 1, 0)).await;
+    let figures = &collector.json("/api/v1/ledger").await["totals"];
+    assert_eq!(
+        (&figures["llm_calls"], &figures["tool_calls"], &figures["agent_runs"]),
+        (&7500.into(), &5000.into(), &5000.into())
+    );
+    assert_eq!(collector.sample("spanlight_agent_spans_total").await, Some(25_000.0));
 }
