@@ -7,12 +7,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, PriceSource};
 use super::names::Name;
-use super::node::{Below, Call, NodeIx, Outcome, State};
+use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::{Deriver, Output};
 use crate::dialect::{Op, Usage};
 use crate::event::catalogue::lifecycle;
-use crate::event::{Event, EventId, EventType, Scope, SpanId, Status, Timestamp};
+use crate::event::{Event, EventId, EventType, Scope, SpanId, Timestamp};
 
 impl Deriver {
     /// Takes an event from outside in and passes it on, unless it is a duplicate or came too late.
@@ -107,7 +107,7 @@ impl Run {
             let node = run.node(*at);
             node.scope() == Some(event.scope) && node.name.as_deref() == name
         };
-        let open = self.open().iter().rev().copied().find(|at| same(self, at));
+        let open = self.open().find(|at| same(self, at));
         if let (Some(open), false) = (open, event.event_type == EventType::Started) {
             return open;
         }
@@ -133,7 +133,7 @@ impl Run {
                 let node = self.node(*at);
                 node.scope() == Some(scope) && name.is_none_or(|name| node.name.as_deref() == Some(name))
             };
-            self.open().iter().rev().copied().find(fits)
+            self.open().find(fits)
         };
         let agent = event.dimensions.agent.as_deref();
         match event.scope {
@@ -152,18 +152,17 @@ impl Run {
         if self.service.is_none() {
             self.service = event.source.service.as_deref().map(&mut *share);
         }
-        let labels = [
-            (&mut self.labels.conversation, &event.identity.conversation_id),
-            (&mut self.labels.session, &event.identity.session_id),
-            (&mut self.labels.user, &event.identity.user_id),
-            (&mut self.labels.task, &event.identity.task_id),
-            (&mut self.labels.feature, &event.dimensions.feature),
-        ];
-        for (of_run, of_event) in labels {
-            if of_run.is_none() {
-                of_run.clone_from(of_event);
-            }
-        }
+        let (identity, dimensions) = (&event.identity, &event.dimensions);
+        self.label(
+            at,
+            Labels {
+                conversation: identity.conversation_id.clone(),
+                session: identity.session_id.clone(),
+                user: identity.user_id.clone(),
+                task: identity.task_id.clone(),
+                feature: dimensions.feature.clone(),
+            },
+        );
         self.has_meaning = true;
         let node = self.node_mut(at);
         node.op = node.op.or(Some(default_op(event.scope)));
@@ -184,9 +183,9 @@ impl Run {
         match node.state {
             State::Expected => node.start = event.timestamp,
             State::GivenUp => node.outcome = Outcome::Completed,
-            State::Open | State::Ended => return,
+            State::Open { .. } | State::Ended => return,
         }
-        self.advance(at, State::Open);
+        self.open_up(at);
     }
 
     fn finish(
@@ -217,41 +216,38 @@ impl Run {
         node.call = call_of(event, price);
         self.advance(at, State::Ended);
         self.unsettled.push((now, at));
-        let node = self.node(at);
-        if node.is_call() {
-            let below = Below { call: true, tokens: node.has_tokens() };
-            self.spread(at, below);
+        if self.node(at).is_call() {
+            self.spread(at);
+        } else if self.node(at).reported_usd().is_some() {
+            self.count_only_here(at);
+        }
+    }
+
+    /// A cost that an agent reports holds those that agents below it reported.
+    fn count_only_here(&mut self, at: NodeIx) {
+        for (below, _) in self.subtree(at).into_iter().skip(1) {
+            if self.node(below).billed && self.node(below).reported_usd().is_some() {
+                self.overcounted.push(below);
+            }
         }
     }
 
     /// Gives up on open work.
     pub fn lose(&mut self, at: NodeIx, now: Timestamp) -> Option<Event> {
         let last_seen = self.last_seen;
-        let trace = self.key.trace_id();
-        let execution = self.key.id();
         let node = self.node_mut(at);
         node.outcome = Outcome::Lost;
         node.end = last_seen.max(node.start);
-        let scope = node.scope()?;
         self.advance(at, State::GivenUp);
-        let node = self.node(at);
-        if node.is_agent_run() {
+        if self.node(at).is_agent_run() {
             self.unsettled.push((now, at));
         }
-        let node = self.node(at);
-        let mut event = Event::named(lifecycle(scope, EventType::Failed), node.end);
+        let mut event = self.bare_event(at, EventType::Failed, now)?;
         // Sequence 1: should the work come back to life and fail in earnest, that is another event.
-        let (id, name) = (node.id, event.name.clone());
-        event.event_id = trace.map_or(event.event_id, |trace| EventId::of_span_fact(trace, id, name.as_str(), 1));
-        event.observed_at = now;
-        event.status = Status::Lost;
+        if let Some(trace) = self.key.trace_id() {
+            event.event_id = EventId::of_span_fact(trace, self.node(at).id, event.name.as_str(), 1);
+        }
         event.message = Some("lost: it began, never ended, and nothing was heard of it since".into());
-        event.trace_id = trace;
-        event.span_id = trace.map(|_| node.id);
-        event.identity.execution_id = Some(execution);
-        event.dimensions.agent = node.agent.clone().or_else(|| node.name.clone().filter(|_| scope == Scope::Agent));
-        event.dimensions.model.clone_from(&node.model);
-        event.dimensions.tool = node.name.clone().filter(|_| scope == Scope::Tool);
         Some(event)
     }
 }

@@ -99,6 +99,23 @@ impl Run {
         }
     }
 
+    /// An event of a node of which there is no span to read.
+    pub fn bare_event(&self, at: NodeIx, event_type: EventType, now: Timestamp) -> Option<Event> {
+        self.node(at).scope()?;
+        let held = Held {
+            at,
+            since: now,
+            record: Bytes::new(),
+            instrumentation: "".into(),
+            service: self.service.clone(),
+            instance: self.instance.clone(),
+        };
+        let content = Content { input: None, output: None, tool_call_id: None, finish_reason: None };
+        let (surroundings, execution) = (self.surroundings(at), &self.key.id());
+        let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
+        Some(teller.event(event_type, self.node(at).end))
+    }
+
     /// Takes out the held spans that came before `patience_ends`, or whose surroundings are known. Those that were
     /// looked at in vain are looked at again only if something has arrived above any of them.
     fn take_ready(&mut self, patience_ends: Timestamp) -> Vec<Held> {

@@ -4,7 +4,7 @@
 //! be long and are looked at with every request that brings a part of one.
 
 use super::Name;
-use super::node::{Below, NodeIx, State};
+use super::node::{NodeIx, State};
 use super::run::Run;
 use crate::event::{Scope, SpanId};
 
@@ -45,10 +45,12 @@ impl Run {
             self.unlink(at, before);
         }
         let next = self.node_mut(parent).first_child.replace(at);
+        if let Some(next) = next {
+            self.node_mut(next).previous_sibling = Some(at);
+        }
         let node = self.node_mut(at);
-        (node.parent, node.next_sibling) = (Some(parent), next);
-        let below = Below { call: node.below.call || node.is_call(), tokens: node.below.tokens || node.has_tokens() };
-        self.spread(at, below);
+        (node.parent, node.previous_sibling, node.next_sibling) = (Some(parent), None, next);
+        self.spread(at);
     }
 
     /// Whether a node would come to be above itself. Only one that something hangs below can; and where the walk up
@@ -60,14 +62,14 @@ impl Run {
     }
 
     fn unlink(&mut self, at: NodeIx, parent: NodeIx) {
-        let next = self.node_mut(at).next_sibling.take();
-        if self.node(parent).first_child == Some(at) {
-            self.node_mut(parent).first_child = next;
-            return;
+        let node = self.node_mut(at);
+        let (previous, next) = (node.previous_sibling.take(), node.next_sibling.take());
+        match previous {
+            Some(previous) => self.node_mut(previous).next_sibling = next,
+            None => self.node_mut(parent).first_child = next,
         }
-        let previous = self.children(parent).find(|child| self.node(*child).next_sibling == Some(at));
-        if let Some(previous) = previous {
-            self.node_mut(previous).next_sibling = next;
+        if let Some(next) = next {
+            self.node_mut(next).previous_sibling = previous;
         }
     }
 
@@ -93,20 +95,24 @@ impl Run {
         found
     }
 
-    /// Tells the nodes above what hangs below them.
-    pub fn spread(&mut self, at: NodeIx, below: Below) {
+    /// Tells the nodes above what hangs below them. What was counted there and counts here instead is noted.
+    pub fn spread(&mut self, at: NodeIx) {
+        let below = self.node(at).below_inclusive();
         let mut next = self.node(at).parent;
         for _ in 0..Run::DEEPEST {
             let Some(above) = next else { break };
             let node = self.node_mut(above);
-            let merged = Below { call: node.below.call | below.call, tokens: node.below.tokens | below.tokens };
+            let merged = node.below.or(below);
             if merged == node.below {
                 break;
             }
-            let has_new_tokens = merged.tokens && !node.below.tokens;
+            let counts_elsewhere = match node.is_call() {
+                true => merged.tokens && !node.below.tokens,
+                false => merged.priced && !node.below.priced,
+            };
             node.below = merged;
             next = node.parent;
-            if has_new_tokens && node.billed {
+            if counts_elsewhere && node.billed {
                 self.overcounted.push(above);
             }
         }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
 pub use names::Name;
 use names::Names;
+use node::NodeIx;
 pub use node::Outcome;
 pub use read::{CallRecord, RunStatus, RunSummary, RunTree, TreeNode};
 use run::Run;
@@ -119,7 +120,7 @@ impl Deriver {
             self.tell(ix, now, self.limits.hold, out);
             let limits = &self.limits;
             let over = self.runs.change(ix, |run| {
-                run.settle(now.minus(settle::SETTLE), &mut out.facts);
+                run.settle(now, limits, &mut out.facts);
                 !run.closed && limits.over_at(run) <= now
             });
             if over == Some(true) {
@@ -197,13 +198,13 @@ impl Deriver {
     /// Tells and counts everything a run holds, without waiting for more.
     fn flush(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         self.tell(ix, now, Duration::ZERO, out);
-        self.runs.change(ix, |run| run.settle(now, &mut out.facts));
+        self.runs.change(ix, |run| run.settle_all(&mut out.facts));
     }
 
     /// Open work that nothing was heard of is lost.
     fn give_up_open_work(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         let lost = self.runs.change(ix, |run| {
-            let open = run.open().to_vec();
+            let open: Vec<NodeIx> = run.open().collect();
             run.lost = !open.is_empty();
             open.into_iter().filter_map(|at| run.lose(at, now)).collect::<Vec<Event>>()
         });
@@ -223,7 +224,7 @@ impl Deriver {
             if self.wants_events {
                 run.tell(&self.table, now, Duration::ZERO, &mut out.events);
             }
-            run.settle(now, &mut out.facts);
+            run.settle_all(&mut out.facts);
             leaving.push(run);
         }
         if !leaving.is_empty() {

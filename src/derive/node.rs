@@ -16,7 +16,12 @@ pub struct Node {
     pub parent: Option<NodeIx>,
     pub first_child: Option<NodeIx>,
     pub next_sibling: Option<NodeIx>,
+    pub previous_sibling: Option<NodeIx>,
     pub state: State,
+    /// Whether its span has arrived, and not only events that speak of it.
+    pub has_span: bool,
+    /// Whether its parent is in another process, which may report elsewhere.
+    pub has_remote_parent: bool,
     pub op: Option<Op>,
     pub outcome: Outcome,
     pub start: Timestamp,
@@ -37,6 +42,8 @@ pub struct Node {
     /// Whether it has entered the counters, and as a billed call.
     pub settled: bool,
     pub billed: bool,
+    /// Whether its task was told of it.
+    pub counted_for_task: bool,
     /// Its number among the calls of its agent or the steps of its workflow, once it has one.
     pub number: Option<u32>,
     pub next_call: u32,
@@ -49,7 +56,10 @@ pub enum State {
     /// Only its children have arrived.
     Expected,
     /// It began and has not ended.
-    Open,
+    Open {
+        /// Its number among what was opened in the run.
+        opening: u64,
+    },
     /// It began, and nothing was heard of it for so long that nobody waits any more.
     GivenUp,
     /// It ended.
@@ -101,6 +111,8 @@ pub struct Below {
     pub call: bool,
     /// A call of a model with tokens.
     pub tokens: bool,
+    /// A call of a model whose price is known.
+    pub priced: bool,
 }
 
 /// Which of its events are out.
@@ -108,6 +120,21 @@ pub struct Below {
 pub struct Told {
     pub start: bool,
     pub end: bool,
+}
+
+impl Labels {
+    /// A label of a span, without another copy of it where it is that of the run.
+    pub fn said_again(&self, said: Option<&str>, pick: fn(&Labels) -> &Option<Name>) -> Option<Name> {
+        let known = pick(self).as_ref().filter(|known| Some(&***known) == said);
+        known.cloned().or_else(|| said.map(Name::from))
+    }
+}
+
+impl Below {
+    /// Either.
+    pub fn or(self, other: Below) -> Below {
+        Below { call: self.call | other.call, tokens: self.tokens | other.tokens, priced: self.priced | other.priced }
+    }
 }
 
 impl Node {
@@ -118,7 +145,10 @@ impl Node {
             parent: None,
             first_child: None,
             next_sibling: None,
+            previous_sibling: None,
             state: State::Expected,
+            has_span: false,
+            has_remote_parent: false,
             op: None,
             outcome: Outcome::Completed,
             start: Timestamp::default(),
@@ -135,6 +165,7 @@ impl Node {
             told: Told::default(),
             settled: false,
             billed: false,
+            counted_for_task: false,
             number: None,
             next_call: 0,
             next_step: 0,
@@ -149,6 +180,18 @@ impl Node {
     /// Whether it is a call of a model.
     pub fn is_call(&self) -> bool {
         self.scope() == Some(Scope::LlmRequest)
+    }
+
+    /// What it means for the nodes above it that this node, and what hangs below it, is there.
+    pub fn below_inclusive(&self) -> Below {
+        let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.is_ok());
+        self.below.or(Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced })
+    }
+
+    /// What the emitter of an agent says that its run cost.
+    pub fn reported_usd(&self) -> Option<f64> {
+        let price = self.call.as_ref().filter(|_| self.is_agent_run())?.price.as_ref();
+        price.ok().map(|price| price.usd)
     }
 
     /// Whether it is a call of a model whose tokens are known.

@@ -1,5 +1,6 @@
 //! What people ask of runs: a list of them, one as a tree, and how its cost was made.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Deriver;
@@ -151,17 +152,15 @@ impl Deriver {
 
     /// Agents at work, with the number of their open runs.
     pub fn in_flight(&self) -> Vec<(Name, u64)> {
-        let mut agents: Vec<(Name, u64)> = Vec::new();
+        let mut agents: BTreeMap<Name, u64> = BTreeMap::new();
         for run in self.runs.iter().filter(|run| !run.closed) {
-            for node in run.open().iter().map(|at| run.node(*at)).filter(|node| node.is_agent_run()) {
-                let Some(name) = &node.name else { continue };
-                match agents.iter_mut().find(|(agent, _)| agent == name) {
-                    Some((_, runs)) => *runs += 1,
-                    None => agents.push((name.clone(), 1)),
+            for node in run.open().map(|at| run.node(at)).filter(|node| node.is_agent_run()) {
+                if let Some(name) = &node.name {
+                    *agents.entry(name.clone()).or_default() += 1;
                 }
             }
         }
-        agents
+        agents.into_iter().collect()
     }
 
     fn run_called(&self, id: &str) -> Option<&Run> {
@@ -176,12 +175,9 @@ impl Run {
         let with_meaning = || self.nodes.iter().filter(|node| node.op.is_some() && node.state != State::Expected);
         let mut agents: Vec<&Node> = with_meaning().filter(|node| node.is_agent_run()).collect();
         agents.sort_by_key(|node| node.start);
-        let mut names: Vec<Name> = Vec::new();
-        for name in agents.iter().filter_map(|node| node.name.as_ref()) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+        let mut seen: HashSet<&Name> = HashSet::new();
+        let names = agents.iter().filter_map(|node| node.name.as_ref()).filter(|name| seen.insert(name));
+        let names: Vec<Name> = names.cloned().collect();
         let status = self.status();
         let outermost = self.outermost();
         let name = outermost.and_then(|at| self.node(at).name.clone()).or_else(|| names.first().cloned());
@@ -212,8 +208,9 @@ impl Run {
         let root = self.root().map(|root| self.node(root)).filter(|root| root.state == State::Ended);
         match root {
             _ if self.lost => RunStatus::Lost,
-            Some(root) if self.open().is_empty() => self.status_of(root),
-            None if self.closed => RunStatus::Lost,
+            Some(root) if !self.has_open_work() => self.status_of(root),
+            // Its root was never heard of, but nothing that was known of it is missing.
+            None if self.closed => self.outermost().map_or(RunStatus::Lost, |at| self.status_of(self.node(at))),
             _ => RunStatus::Running,
         }
     }
@@ -306,7 +303,7 @@ impl TreeBuilder<'_> {
         let node = self.run.node(at);
         let own = self.run.figures(at).and_then(|figures| figures.cost_usd);
         let costs = children.iter().filter_map(|child| child.cost_usd).chain(own);
-        let is_open = matches!(node.state, State::Expected | State::Open);
+        let is_open = matches!(node.state, State::Expected | State::Open { .. });
         TreeNode {
             span_id: node.id,
             scope: node.scope().unwrap_or(Scope::System),

@@ -3,7 +3,7 @@
 //! A child that arrives before its parent hangs below a node that is only expected; the parent fills it in
 //! later. So every walk up the tree goes as far as is known, and no span is ever looked for twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -37,20 +37,29 @@ pub struct Run {
     pub last_seen: Timestamp,
     /// Whether it counts as ended, until more arrives.
     pub closed: bool,
+    /// Its place in the order in which runs closed.
+    pub closing: u64,
     /// Whether its open work was given up on.
     pub lost: bool,
     /// When it wants to be looked at next.
     pub due: Option<Timestamp>,
     /// Ended nodes that have not entered the counters, by time of arrival.
     pub unsettled: Vec<(Timestamp, NodeIx)>,
+    /// Those that wait longer, because what is above them has not arrived.
+    pub waiting: Vec<(Timestamp, NodeIx)>,
+    /// Work that may be a task, or a part of one, when the run is over.
+    pub task_work: Vec<NodeIx>,
     /// Spans whose events wait for their surroundings to arrive, by time of arrival.
     pub held: Vec<super::emit::Held>,
     /// How many of these were looked at, in vain.
     pub looked_at: usize,
     /// Whether a node has arrived since with which the surroundings of others may be complete.
     pub gap_closed: bool,
-    /// What has begun and not ended.
-    open: Vec<NodeIx>,
+    /// The same since work was last moved into the counters.
+    pub gap_closed_for_counters: bool,
+    /// What has begun and not ended, in the order in which it began.
+    open: BTreeMap<u64, NodeIx>,
+    next_opening: u64,
     root: Option<NodeIx>,
     /// Whether any of it is ours.
     pub has_meaning: bool,
@@ -86,13 +95,18 @@ impl Run {
             first_seen: now,
             last_seen: now,
             closed: false,
+            closing: 0,
             lost: false,
             due: None,
             unsettled: room.unsettled,
+            waiting: Vec::new(),
+            task_work: Vec::new(),
             held: Vec::new(),
             looked_at: 0,
             gap_closed: false,
-            open: Vec::new(),
+            gap_closed_for_counters: false,
+            open: BTreeMap::new(),
+            next_opening: 0,
             root: None,
             has_meaning: false,
             overcounted: Vec::new(),
@@ -151,30 +165,84 @@ impl Run {
     /// Brings a node's life forward, once it hangs where it belongs.
     pub fn advance(&mut self, at: NodeIx, state: State) {
         let before = std::mem::replace(&mut self.node_mut(at).state, state);
-        match (before == State::Open, state == State::Open) {
-            (false, true) => self.open.push(at),
-            (true, false) => self.open.retain(|open| *open != at),
+        match (before, state) {
+            (State::Open { .. }, State::Open { .. }) => {}
+            (State::Open { opening }, _) => drop(self.open.remove(&opening)),
+            (_, State::Open { opening }) => drop(self.open.insert(opening, at)),
             _ => {}
         }
         if before != State::Expected {
             return;
         }
-        if self.node(at).parent.is_none() && self.root().is_none() {
+        if self.root().is_none() && self.is_root(at) {
             self.root = Some(at);
         }
-        if self.node(at).first_child.is_some() && !self.held.is_empty() && self.surroundings(at).complete {
-            self.gap_closed = true;
+        if self.node(at).first_child.is_some() && self.surroundings(at).complete {
+            (self.gap_closed, self.gap_closed_for_counters) = (true, true);
         }
     }
 
-    /// The root: the first node that has arrived and hangs below nothing.
-    pub fn root(&self) -> Option<NodeIx> {
-        self.root.filter(|root| self.node(*root).parent.is_none())
+    /// Lets work begin.
+    pub fn open_up(&mut self, at: NodeIx) {
+        let opening = self.next_opening;
+        self.next_opening += 1;
+        self.advance(at, State::Open { opening });
     }
 
-    /// What has begun and not ended, in the order in which it began.
-    pub fn open(&self) -> &[NodeIx] {
-        &self.open
+    /// The root: the first node that has arrived and hangs below nothing that will.
+    pub fn root(&self) -> Option<NodeIx> {
+        self.root.filter(|root| self.is_root(*root))
+    }
+
+    fn is_root(&self, at: NodeIx) -> bool {
+        let node = self.node(at);
+        let is_expected = |parent: NodeIx| self.node(parent).state == State::Expected;
+        node.parent.is_none_or(|parent| node.has_remote_parent && is_expected(parent))
+    }
+
+    /// What has begun and not ended, what began last first.
+    pub fn open(&self) -> impl Iterator<Item = NodeIx> {
+        self.open.values().rev().copied()
+    }
+
+    /// Whether anything has begun and not ended.
+    pub fn has_open_work(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Writes down to whom and to what a piece of work belongs. What most of a run belongs to is kept with the run,
+    /// the rest with the node; what it is for and the task differ within runs, and are always the node's.
+    pub fn label(&mut self, at: NodeIx, said: Labels) {
+        let mut own = Labels { task: said.task, feature: said.feature, ..Labels::default() };
+        for (said, of_run, of_node) in [
+            (said.conversation, &mut self.labels.conversation, &mut own.conversation),
+            (said.session, &mut self.labels.session, &mut own.session),
+            (said.user, &mut self.labels.user, &mut own.user),
+        ] {
+            match (said, &of_run) {
+                (Some(said), None) => *of_run = Some(said),
+                (Some(said), Some(common)) if *common != said => *of_node = Some(said),
+                _ => {}
+            }
+        }
+        if own.is_empty() {
+            return;
+        }
+        if own.task.is_some() {
+            self.task_work.push(at);
+        }
+        let known = self.node_mut(at).labels.get_or_insert_default();
+        for (known, own) in [
+            (&mut known.conversation, own.conversation),
+            (&mut known.session, own.session),
+            (&mut known.user, own.user),
+            (&mut known.task, own.task),
+            (&mut known.feature, own.feature),
+        ] {
+            if own.is_some() {
+                *known = own;
+            }
+        }
     }
 }
 

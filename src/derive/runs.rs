@@ -24,7 +24,8 @@ pub struct Runs {
     by_key: HashMap<RunKey, RunIx, RandomState>,
     due: BinaryHeap<Reverse<(Timestamp, RunIx)>>,
     /// Closed runs in the order in which they closed; some have come back to life since.
-    closed: VecDeque<RunIx>,
+    closed: VecDeque<(u64, RunIx)>,
+    closings: u64,
     /// The room of runs that left memory, for the next ones.
     spare: Vec<Room>,
     nodes: usize,
@@ -108,15 +109,26 @@ impl Runs {
 
     /// Counts a run as ended: it may leave memory when room is needed.
     pub fn close(&mut self, ix: RunIx) {
-        self.change(ix, |run| run.closed = true);
-        self.closed.push_back(ix);
+        let closing = self.closings;
+        self.closings += 1;
+        self.change(ix, |run| (run.closed, run.closing) = (true, closing));
+        self.closed.push_back((closing, ix));
+        // Runs that came back to life left entries behind.
+        if self.closed.len() > 2 * self.by_key.len() + 1000 {
+            let closed = std::mem::take(&mut self.closed);
+            self.closed = closed.into_iter().filter(|entry| self.is_current(*entry)).collect();
+        }
+    }
+
+    fn is_current(&self, (closing, ix): (u64, RunIx)) -> bool {
+        self.get(ix).is_some_and(|run| run.closed && run.closing == closing)
     }
 
     /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first.
     pub fn take_oldest(&mut self) -> Option<Box<Run>> {
-        while let Some(ix) = self.closed.pop_front() {
-            if self.get(ix).is_some_and(|run| run.closed) {
-                return self.take(ix);
+        while let Some(entry) = self.closed.pop_front() {
+            if self.is_current(entry) {
+                return self.take(entry.1);
             }
         }
         while let Some(Reverse((_, ix))) = self.due.pop() {
@@ -172,6 +184,8 @@ pub struct Limits {
     pub spans: usize,
     /// How long the events of a span wait for the spans above it.
     pub hold: std::time::Duration,
+    /// How long at most work waits for what is above it before it enters the counters.
+    pub settle: std::time::Duration,
     /// How long after its root ended, with nothing open, a run counts as ended.
     pub quiet: std::time::Duration,
     /// How long without a sign of life until open work counts as lost.
@@ -186,6 +200,7 @@ impl Default for Limits {
         Limits {
             spans: 100_000,
             hold: super::emit::HOLD,
+            settle: seconds(300),
             quiet: seconds(2),
             heartbeat: seconds(60),
             idle: seconds(600),
@@ -198,13 +213,14 @@ impl Limits {
     fn due(&self, run: &Run) -> Option<Timestamp> {
         let held = run.held.first().map(|held| held.since.plus(self.hold));
         let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(super::settle::SETTLE));
+        let waiting = run.waiting.first().map(|(arrived, _)| arrived.plus(self.settle));
         let over = (!run.closed).then(|| self.over_at(run));
-        [held, unsettled, over].into_iter().flatten().min()
+        [held, unsettled, waiting, over].into_iter().flatten().min()
     }
 
     /// When a run is over if nothing more arrives.
     pub fn over_at(&self, run: &Run) -> Timestamp {
-        let patience = if !run.open().is_empty() {
+        let patience = if run.has_open_work() {
             self.heartbeat
         } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {
             self.quiet

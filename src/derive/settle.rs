@@ -1,7 +1,8 @@
 //! Entering the counters: facts of work that has ended, once each.
 //!
 //! Counters must not go down, and what a span counts for may change while spans above and below it arrive. So a
-//! node enters them when its run has closed, or five seconds after it arrived, whichever is first.
+//! node enters them five seconds after it arrived if all above it is known by then, and otherwise when it is, when its
+//! run has closed, or after some minutes, whichever is first.
 
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use super::cost::{Figures, Posting, Price, Unpriced};
 use super::names::Name;
 use super::node::{NodeIx, Outcome, State};
 use super::run::Run;
+use super::runs::Limits;
 use crate::dialect::{Op, Usage};
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
 
-/// How long a node waits for what may change it.
+/// How long a node waits for what may change it, where all above it is known.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
 /// A piece of work that has entered the counters.
@@ -36,10 +38,6 @@ pub struct Fact {
     pub feature: Option<Name>,
     /// The task worked on.
     pub task: Option<Name>,
-    /// Whether nothing that means anything is above it.
-    pub is_root: bool,
-    /// What all calls below it cost, where it is a root.
-    pub cost_below: Option<f64>,
     /// The span, for exemplars.
     pub span: Option<(TraceId, SpanId)>,
 }
@@ -60,6 +58,13 @@ pub enum FactKind {
     ToolCall,
     /// A call of a model that counts.
     Call(Box<CallFact>),
+    /// Work on a task, told when its run is over: its fact has the task, or is one itself.
+    TaskWork {
+        /// What it cost with all below it, as far as prices are known.
+        usd: Option<f64>,
+        /// Whether nothing is above it, so that the task is done if it went well.
+        ends_it: bool,
+    },
     /// A call that was counted before a deeper one turned up: this much too much.
     Overcounted {
         /// US dollars.
@@ -89,13 +94,60 @@ pub struct CallFact {
 }
 
 impl Run {
-    /// Moves into the counters what arrived before `until`.
-    pub fn settle(&mut self, until: Timestamp, out: &mut Vec<Fact>) {
-        let ready = self.unsettled.partition_point(|(arrived, _)| *arrived <= until);
-        let ready: Vec<NodeIx> = self.unsettled.drain(..ready).map(|(_, at)| at).collect();
-        for at in ready {
-            self.settle_node(at, out);
+    /// Moves into the counters what has waited long enough: a few seconds, or, where not all is known of what it hangs
+    /// below, until it is or until nobody waits any more.
+    pub fn settle(&mut self, now: Timestamp, limits: &Limits, out: &mut Vec<Fact>) {
+        let arrived_by = |list: &[(Timestamp, NodeIx)], time: Timestamp| list.partition_point(|(at, _)| *at <= time);
+        let due = arrived_by(&self.unsettled, now.minus(SETTLE));
+        let due: Vec<(Timestamp, NodeIx)> = self.unsettled.drain(..due).collect();
+        let expired = arrived_by(&self.waiting, now.minus(limits.settle));
+        let mut ready: Vec<NodeIx> = self.waiting.drain(..expired).map(|(_, at)| at).collect();
+        if std::mem::take(&mut self.gap_closed_for_counters) {
+            let mut waiting = std::mem::take(&mut self.waiting);
+            ready.extend(waiting.extract_if(.., |(_, at)| self.surroundings(*at).complete).map(|(_, at)| at));
+            self.waiting = waiting;
         }
+        for (arrived, at) in due {
+            match self.surroundings(at).complete {
+                true => ready.push(at),
+                false => self.waiting.push((arrived, at)),
+            }
+        }
+        ready.into_iter().for_each(|at| self.settle_node(at, out));
+        self.settle_overcounted(out);
+    }
+
+    /// Moves everything into the counters, and into the tasks that it is of: the run is over.
+    pub fn settle_all(&mut self, out: &mut Vec<Fact>) {
+        let waiting = std::mem::take(&mut self.waiting).into_iter().chain(self.unsettled.drain(..));
+        let waiting: Vec<NodeIx> = waiting.map(|(_, at)| at).collect();
+        waiting.into_iter().for_each(|at| self.settle_node(at, out));
+        self.settle_overcounted(out);
+        for at in std::mem::take(&mut self.task_work) {
+            self.settle_task(at, out);
+        }
+    }
+
+    /// What has no work above it is a task, or one more run of the one it names; what names a task that the work above
+    /// it does not is a part of that task.
+    fn settle_task(&mut self, at: NodeIx, out: &mut Vec<Fact>) {
+        let node = self.node(at);
+        if node.counted_for_task || !matches!(node.state, State::Ended | State::GivenUp) {
+            return;
+        }
+        let is_root = self.parent_of_meaning(at).is_none();
+        let is_work = node.scope() == Some(Scope::Workflow) || node.is_agent_run();
+        let own = node.labels.as_ref().and_then(|labels| labels.task.as_ref());
+        let above = node.parent.and_then(|parent| self.surroundings(parent).task);
+        if (is_root && is_work) || (own.is_some() && own != above) {
+            self.node_mut(at).counted_for_task = true;
+            let kind = FactKind::TaskWork { usd: self.cost(at), ends_it: is_root && is_work };
+            let fact = self.fact(at, kind);
+            out.push(fact);
+        }
+    }
+
+    fn settle_overcounted(&mut self, out: &mut Vec<Fact>) {
         for at in std::mem::take(&mut self.overcounted) {
             let node = self.node_mut(at);
             if !std::mem::take(&mut node.billed) {
@@ -116,7 +168,11 @@ impl Run {
         let kind = match node.scope() {
             Some(Scope::Workflow) => FactKind::Workflow,
             Some(Scope::WorkflowStep) => FactKind::Step,
-            Some(Scope::Agent) if node.is_agent_run() => FactKind::AgentRun { reported_usd: self.reported_cost(at) },
+            Some(Scope::Agent) if node.is_agent_run() => {
+                let reported_usd = self.reported_cost(at);
+                self.node_mut(at).billed = reported_usd.is_some();
+                FactKind::AgentRun { reported_usd }
+            }
             Some(Scope::Tool) if self.tool_counts(at) => FactKind::ToolCall,
             Some(Scope::LlmRequest) if self.call_counts(at) => match self.call_fact(at) {
                 Some(fact) => {
@@ -127,6 +183,9 @@ impl Run {
             },
             _ => return,
         };
+        if matches!(kind, FactKind::Workflow | FactKind::AgentRun { .. }) {
+            self.task_work.push(at);
+        }
         let fact = self.fact(at, kind);
         out.push(fact);
     }
@@ -149,8 +208,6 @@ impl Run {
     fn fact(&self, at: NodeIx, kind: FactKind) -> Fact {
         let node = self.node(at);
         let surroundings = self.surroundings(at);
-        let is_root =
-            matches!(kind, FactKind::Workflow | FactKind::AgentRun { .. }) && self.parent_of_meaning(at).is_none();
         Fact {
             outcome: node.outcome,
             start: node.start,
@@ -158,8 +215,6 @@ impl Run {
             name: node.name.clone(),
             agent: self.agent_name(at, &surroundings),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
-            cost_below: if is_root { self.cost(at) } else { None },
-            is_root,
             feature: surroundings.feature.cloned(),
             task: surroundings.task.cloned(),
             span: self.key.trace_id().map(|trace| (trace, node.id)),
@@ -221,22 +276,18 @@ impl Run {
         Some(figures)
     }
 
-    /// The cost that an agent's own end reports, which counts only where no call below it has a price.
+    /// The cost that an agent's own end reports, which counts only where no call below it has a price, and where no
+    /// agent above reports one that holds it.
     fn reported_cost(&self, at: NodeIx) -> Option<f64> {
-        let reported = self.node(at).call.as_ref()?.price.as_ref().ok()?.usd;
-        let is_priced = |call: NodeIx| {
-            let price = self.node(call).call.as_ref().map(|call| &call.price);
-            matches!(price, Some(Ok(_))) && self.call_counts(call)
-        };
-        let priced_below = self.subtree(at).into_iter().any(|(call, _)| is_priced(call));
-        (!priced_below).then_some(reported)
+        let reports = |at: NodeIx| self.node(at).reported_usd().filter(|_| !self.node(at).below.priced);
+        reports(at).filter(|_| !self.above(at).any(|above| reports(above).is_some()))
     }
 
     fn post_call(&self, at: NodeIx, failed: bool, figures: &mut Figures) {
         let node = self.node(at);
         let Some(call) = node.call.as_deref() else { return };
         if node.op == Some(Op::Embeddings) {
-            figures.embedding_calls = u64::from(!failed);
+            (figures.embedding_calls, figures.llm_failed) = (u64::from(!failed), u64::from(failed));
             figures.embedding_tokens = call.usage.input;
         } else {
             (figures.llm_calls, figures.llm_failed) = (u64::from(!failed), u64::from(failed));
@@ -249,7 +300,7 @@ impl Run {
         match &call.price {
             Ok(price) => figures.cost_usd = Some(price.usd),
             // A call that failed before any token costs nothing that anyone could know.
-            Err(Unpriced::NoUsage) if failed => {}
+            Err(_) if failed && !call.usage.is_known() => {}
             Err(_) => figures.unpriced_calls = 1,
         }
     }

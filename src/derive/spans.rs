@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cost::{Call as PricedCall, Prices};
 use super::emit::Held;
 use super::names::{Name, Names};
-use super::node::{Below, Call, Labels, NodeIx, Outcome, State};
+use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
@@ -13,7 +13,7 @@ use crate::dialect::{self, Attributes, Meaning, Spot};
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span};
-use crate::semconv::{Key, KeyTable, resource};
+use crate::semconv::{Key, resource};
 
 /// What the resource and scope of a group of spans say of all of them.
 struct Emitter {
@@ -90,21 +90,23 @@ impl Deriver {
             task: None,
             feature: None,
         };
+        let mut best = [usize::MAX; 2];
         for attribute in group.resource.attributes() {
-            let Some(text) = attribute.value.text().map(|text| text.as_str()).filter(|text| !text.is_empty()) else {
-                continue;
-            };
-            match attribute.key.as_str() {
-                resource::SERVICE_NAME => emitter.service = Some(self.names.share(text)),
-                resource::SERVICE_INSTANCE_ID => emitter.instance = Some(self.names.share(text)),
-                key => {
-                    let is = |keys: &[Key], table: &KeyTable| {
-                        table.find(key.as_bytes()).is_some_and(|found| keys.contains(&found))
+            let text = attribute.value.text().map(|text| text.as_str()).filter(|text| !text.is_empty());
+            match (attribute.key.as_str(), text) {
+                (resource::SERVICE_NAME, Some(text)) => emitter.service = Some(self.names.share(text)),
+                (resource::SERVICE_INSTANCE_ID, Some(text)) => emitter.instance = Some(self.names.share(text)),
+                (key, _) => {
+                    let (Some(key), Some(value)) = (self.table.find(key.as_bytes()), as_label(attribute.value)) else {
+                        continue;
                     };
-                    if is(&self.dimension_keys.feature, &self.table) {
-                        emitter.feature = Some(self.names.share(text));
-                    } else if is(&self.dimension_keys.task, &self.table) {
-                        emitter.task = Some(self.names.share(text));
+                    let keys = &self.dimension_keys;
+                    let dimensions = [(&keys.feature, &mut emitter.feature), (&keys.task, &mut emitter.task)];
+                    for (best, (keys, dimension)) in best.iter_mut().zip(dimensions) {
+                        // The first of the keys that is there, in the order of the configuration.
+                        if let Some(rank) = keys.iter().position(|known| *known == key).filter(|rank| rank < best) {
+                            (*best, *dimension) = (rank, Some(self.names.share(&value)));
+                        }
                     }
                 }
             }
@@ -126,6 +128,9 @@ impl Emitter {
     }
 }
 
+/// The flags of a span that knows where its parent is, and that it is in another process.
+const REMOTE: u32 = 0x300;
+
 /// One span on its way into its run.
 struct Arrival<'a, 'b> {
     id: SpanId,
@@ -140,7 +145,7 @@ impl Arrival<'_, '_> {
     /// Fills in the span's node; nothing if the span was here already.
     fn take_in(&self, run: &mut Run, names: &mut Names, prices: &mut Prices, keys: &DimensionKeys) -> Option<NodeIx> {
         let at = run.find_or_expect(self.id);
-        if run.node(at).state == State::Ended {
+        if std::mem::replace(&mut run.node_mut(at).has_span, true) {
             return None;
         }
         (run.last_seen, run.closed, run.lost) = (self.now, false, false);
@@ -149,6 +154,7 @@ impl Arrival<'_, '_> {
             run.instance = self.emitter.instance.clone();
         }
         let node = run.node_mut(at);
+        node.has_remote_parent = self.span.flags & REMOTE == REMOTE;
         // It may have been given up as lost.
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
@@ -162,10 +168,8 @@ impl Arrival<'_, '_> {
             run.link(at, parent);
         }
         run.advance(at, State::Ended);
-        let node = run.node(at);
-        if node.is_call() {
-            let below = Below { call: true, tokens: node.has_tokens() };
-            run.spread(at, below);
+        if run.node(at).is_call() {
+            run.spread(at);
         }
         Some(at)
     }
@@ -182,8 +186,10 @@ impl Arrival<'_, '_> {
         if let Some(failure) = &meaning.failure {
             node.outcome = Outcome::Failed;
             node.error = match (failure.error_type, failure.message) {
-                (Some(kind), Some(message)) if !message.contains(kind) => Some(format!("{kind}: {message}").into()),
-                (_, Some(message)) => Some(message.into()),
+                (Some(kind), Some(message)) if !message.contains(kind) => {
+                    Some(crate::event::message(&format!("{kind}: {message}")))
+                }
+                (_, Some(message)) => Some(crate::event::message(message)),
                 (kind, None) => kind.map(|kind| names.share(kind)),
             };
         }
@@ -217,43 +223,40 @@ impl Arrival<'_, '_> {
             Scope::LlmRequest | Scope::System => return None,
         };
         let span_name = self.span.name.as_str();
-        let after_operation = span_name.strip_prefix(meaning.op.as_str()).map(str::trim);
+        let (first_word, rest) = span_name.split_once(' ').unwrap_or((span_name, ""));
+        let after_operation = Some(rest.trim()).filter(|_| first_word == meaning.op.as_str());
         let by_name = after_operation.filter(|rest| !rest.is_empty()).unwrap_or(span_name);
         attribute.or(Some(by_name).filter(|name| !name.is_empty()))
     }
 
-    /// What most of a run belongs to is kept with the run, the rest with the node.
     fn label(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, keys: &DimensionKeys) {
-        let mut own = Labels::default();
-        let shared = [
-            (&meaning.conversation_id, &mut run.labels.conversation, &mut own.conversation),
-            (&meaning.session_id, &mut run.labels.session, &mut own.session),
-            (&meaning.user_id, &mut run.labels.user, &mut own.user),
-        ];
-        for (label, of_run, of_node) in shared {
-            match (label.as_deref(), &of_run) {
-                (Some(label), None) => *of_run = Some(label.into()),
-                (Some(label), Some(common)) if **common != *label => *of_node = Some(label.into()),
-                _ => {}
-            }
-        }
+        let emitter = self.emitter;
         if run.labels.feature.is_none() && run.labels.task.is_none() {
-            run.labels.feature = self.emitter.feature.clone();
-            run.labels.task = self.emitter.task.clone();
+            run.labels.feature = emitter.feature.clone();
+            run.labels.task = emitter.task.clone();
         }
-        let dimension = |keys: &[Key]| -> Option<Arc<str>> { label_of(self.attributes, keys) };
-        own.feature = dimension(&keys.feature).map(|feature| names.share(&feature));
-        own.task = dimension(&keys.task);
-        if !own.is_empty() {
-            run.node_mut(at).labels = Some(Box::new(own));
-        }
+        let of_emitter = |said: &Option<Name>, of_run: &Option<Name>| said.clone().filter(|_| said != of_run);
+        let feature = label_of(self.attributes, &keys.feature).map(|feature| names.share(&feature));
+        let task = label_of(self.attributes, &keys.task);
+        let said = Labels {
+            conversation: run.labels.said_again(meaning.conversation_id.as_deref(), |labels| &labels.conversation),
+            session: run.labels.said_again(meaning.session_id.as_deref(), |labels| &labels.session),
+            user: run.labels.said_again(meaning.user_id.as_deref(), |labels| &labels.user),
+            feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
+            task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
+        };
+        run.label(at, said);
     }
 }
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
-    keys.iter().find_map(|key| match attributes.get(*key)? {
+    keys.iter().find_map(|key| as_label(attributes.get(*key)?))
+}
+
+fn as_label(value: AnyValue<'_>) -> Option<Arc<str>> {
+    match value {
         AnyValue::String(text) if !text.is_empty() => Some(text.as_str().into()),
         AnyValue::Int(number) => Some(number.to_string().into()),
         _ => None,
-    })
+    }
 }

@@ -19,12 +19,12 @@ impl Measure {
             FactKind::Workflow => {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.workflow_duration.record(labels, seconds(fact), exemplar(fact), now);
-                self.task_of_root(fact, now);
             }
             FactKind::Step => {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
             }
+            FactKind::TaskWork { usd, ends_it } => self.task_work(fact, *usd, *ends_it, now),
             FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }
     }
@@ -83,18 +83,16 @@ impl Measure {
                 self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
             }
         }
-        let usd = match &call.price {
-            Ok(price) => {
-                self.cost(fact, price.usd, (&call.model, &call.provider), price.source.as_str(), now);
-                Some(price.usd)
+        let mut unpriced = 0;
+        match &call.price {
+            Ok(price) => self.cost(fact, price.usd, (&call.model, &call.provider), price.source.as_str(), now),
+            // A call that failed before any token costs nothing that anyone could know.
+            Err(_) if failed && !call.usage.is_known() => {}
+            Err(reason) => {
+                unpriced = 1;
+                self.instruments.unpriced.add([model, provider, reason.as_str().into()], 1.0, now);
             }
-            Err(_) if failed && !call.usage.is_known() => None,
-            Err(unpriced) => {
-                self.instruments.unpriced.add([model, provider, unpriced.as_str().into()], 1.0, now);
-                None
-            }
-        };
-        let unpriced = u64::from(usd.is_none() && !failed);
+        }
         let of_model = call.op != Op::Embeddings;
         self.windows.add(fact.end, &rows_of(fact, call.model.as_ref()), now, |sums| {
             sums.unpriced_calls += unpriced;
@@ -118,9 +116,6 @@ impl Measure {
         let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
         self.instruments.cost.add([agent, feature, model.into(), provider.into(), source.into()], usd, now);
         self.windows.add(fact.end, &rows_of(fact, model.as_ref()), now, |sums| sums.cost_usd += usd);
-        if let Some(task) = &fact.task {
-            self.tasks.cost(task, fact.feature.as_ref(), usd);
-        }
     }
 
     fn tool_call(&mut self, fact: &Fact, now: Timestamp) {
@@ -157,25 +152,25 @@ impl Measure {
         if let Some(task) = &fact.task {
             self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start);
         }
-        self.task_of_root(fact, now);
     }
 
-    /// A workflow or agent that nothing is above completes its task; without a task id it is one itself.
-    fn task_of_root(&mut self, fact: &Fact, now: Timestamp) {
-        if !fact.is_root {
-            return;
-        }
-        let ended = match &fact.task {
-            Some(task) => self.tasks.end(task, fact.feature.as_ref(), fact.end),
-            None => Some(EndedTask {
-                feature: fact.feature.clone(),
-                seconds: Some(seconds(fact)),
-                cost_usd: fact.cost_below,
-                attempts: None,
-            }),
+    /// A run of a task is over. Without a task id the run is the task itself. A run that failed is an attempt: only
+    /// success, or an escalation, ends a task that has an id, because it may be tried again.
+    fn task_work(&mut self, fact: &Fact, usd: Option<f64>, ends_it: bool, now: Timestamp) {
+        let Some(id) = &fact.task else {
+            let (feature, seconds) = (fact.feature.clone(), Some(seconds(fact)));
+            let task = EndedTask { feature, seconds, cost_usd: usd, attempts: None };
+            return self.task_ended(&task, fact.outcome.as_str(), fact.end, now);
         };
-        if let Some(ended) = ended {
-            self.task_ended(&ended, fact.outcome.as_str(), fact.end, now);
+        if let Some((feature, ended_at)) = self.tasks.worked(id, fact.feature.as_ref(), fact.start, usd) {
+            let rows = [(Dimension::Feature, feature.as_ref())];
+            self.windows.add(ended_at, &rows, now, |sums| sums.task_cost_usd += usd.unwrap_or(0.0));
+        }
+        if ends_it
+            && fact.outcome == Outcome::Completed
+            && let Some(ended) = self.tasks.end(id, fact.feature.as_ref(), fact.end)
+        {
+            self.task_ended(&ended, Outcome::Completed.as_str(), fact.end, now);
         }
     }
 

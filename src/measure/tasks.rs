@@ -23,7 +23,8 @@ pub struct Task {
     /// Runs by agent: the most that one agent needed is the number of attempts.
     runs: HashMap<Name, u64, RandomState>,
     feature: Option<Name>,
-    ended: bool,
+    /// When it ended, if it has.
+    ended_at: Option<Timestamp>,
 }
 
 /// What is known of a task that has ended.
@@ -55,18 +56,28 @@ impl Tasks {
         *task.runs.entry(agent.cloned().unwrap_or_default()).or_default() += 1;
     }
 
-    /// Work on it cost something.
-    pub fn cost(&mut self, id: &Name, feature: Option<&Name>, usd: f64) {
+    /// A run of it is over, and cost this much. For one that had ended already: its feature and when, because its cost
+    /// was counted without this.
+    pub fn worked(
+        &mut self,
+        id: &Name,
+        feature: Option<&Name>,
+        start: Timestamp,
+        usd: Option<f64>,
+    ) -> Option<(Option<Name>, Timestamp)> {
         let task = self.task(id, feature);
-        task.cost_usd = Some(task.cost_usd.unwrap_or(0.0) + usd);
+        task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
+        task.cost_usd = usd.map(|usd| task.cost_usd.unwrap_or(0.0) + usd).or(task.cost_usd);
+        task.ended_at.map(|at| (task.feature.clone(), at))
     }
 
     /// The task ended; nothing if it had ended already.
     pub fn end(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
         let task = self.task(id, feature);
-        if std::mem::replace(&mut task.ended, true) {
+        if task.ended_at.is_some() {
             return None;
         }
+        task.ended_at = Some(at);
         let began = task.queued_at.or(task.started_at);
         Some(EndedTask {
             feature: task.feature.clone(),
@@ -106,8 +117,9 @@ mod tests {
         tasks.queued(&id, Some(&feature), at(10));
         tasks.ran(&id, None, Some(&scribe), at(20));
         tasks.ran(&id, None, Some(&"critic".into()), at(25));
-        tasks.cost(&id, None, 0.5);
+        assert_eq!(tasks.worked(&id, None, at(12), Some(0.5)), None);
         let ended = tasks.end(&id, None, at(40)).unwrap();
+        assert_eq!(tasks.worked(&id, None, at(30), Some(0.1)), Some((Some("login".into()), at(40))));
         let expected =
             EndedTask { feature: Some(feature), seconds: Some(30.0), cost_usd: Some(0.5), attempts: Some(2) };
         assert_eq!(ended, expected);

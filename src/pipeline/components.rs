@@ -54,6 +54,8 @@ pub struct AgentConfig {
     pub max_spans: Option<usize>,
     /// How long the events of a span wait for the spans above it, so that they can name their agent and workflow.
     pub hold_events: Option<Span>,
+    /// How long at most work waits for the spans above it before it enters the counters.
+    pub settle_timeout: Option<Span>,
     /// How long without a sign of life until open work counts as lost.
     pub heartbeat_timeout: Option<Span>,
     /// How long until a run whose root never came counts as lost.
@@ -98,6 +100,7 @@ impl AgentConfig {
             limits: derive::Limits {
                 spans: self.max_spans.unwrap_or(defaults.spans),
                 heartbeat: self.heartbeat_timeout.map_or(defaults.heartbeat, |span| span.0),
+                settle: self.settle_timeout.map_or(defaults.settle, |span| span.0),
                 hold: self.hold_events.map_or(defaults.hold, |span| span.0),
                 idle: self.idle_timeout.map_or(defaults.idle, |span| span.0),
                 ..defaults

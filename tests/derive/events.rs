@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use spanlight::event::{Event, Source, SourceKind, read_events};
+use spanlight::derive::cost::By;
+use spanlight::event::{Event, Performance};
 
 use super::scene::{Scene, agent, chat};
 
@@ -70,15 +71,68 @@ fn a_started_event_shows_what_is_in_flight_and_silence_makes_it_lost() {
 
 #[test]
 fn other_events_pass_through_as_they_are() {
-    let json = br#"{"name":"review.decided","data":{"decision":"approved"},"agent":"critic"}"#;
-    let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
     let mut scene = Scene::new();
-    let read = read_events(json, &source, scene.now).remove(0).unwrap();
-    read.into_iter().for_each(|event| {
-        scene.event(event);
-    });
+    scene.json(r#"{"name":"review.decided","data":{"decision":"approved"},"agent":"critic"}"#);
     assert_eq!(scene.out.from_outside, [0]);
     assert_eq!(scene.names(), ["review.decided"]);
+}
+
+#[test]
+fn a_span_fills_in_what_its_event_left_out() {
+    let spans = [chat(2, 1, (10, 20), 1000, 10), agent(1, 0, (0, 30), "writer")];
+    let mut scene = Scene::new();
+    for mut event in layer_events(&spans) {
+        event.performance = Performance::default();
+        event.parent_span_id = None;
+        scene.event(event);
+    }
+    scene.arrive(&spans).pass(10_000);
+    let totals = scene.totals();
+    assert_eq!((totals.input_tokens, totals.unpriced_calls, totals.agent_runs), (Some(1000), 0, 1));
+    assert_eq!(scene.deriver.counts().duplicate_spans, 0);
+    assert_eq!(scene.tally().values().sum::<usize>(), 4);
+    let tree = scene.deriver.tree(&"01".repeat(16)).unwrap();
+    assert_eq!((tree.roots.len(), tree.roots[0].children.len()), (1, 1));
+}
+
+#[test]
+fn each_event_says_what_its_work_is_for() {
+    let mut scene = Scene::new();
+    for (agent, feature, usd) in [("a", "login", 1.0), ("b", "search", 2.0)] {
+        for name in ["agent.started", "agent.completed"] {
+            let performance = if name == "agent.completed" {
+                format!(r#","performance":{{"cost_usd":{usd}}}"#)
+            } else {
+                String::new()
+            };
+            scene.json(&format!(
+                r#"{{"name":"{name}","agent":"{agent}","feature":"{feature}","execution_id":"e"{performance}}}"#
+            ));
+        }
+    }
+    let report = scene.deriver.ledger(By::Feature, None);
+    let of = |feature: &str| report.rows.iter().find(|row| &*row.key == feature).unwrap().figures.cost_usd;
+    assert_eq!((of("login"), of("search")), (Some(1.0), Some(2.0)));
+}
+
+#[test]
+fn a_reported_cost_holds_those_below_it() {
+    let mut scene = Scene::new();
+    let event = |name: &str, agent: &str, usd: f64| {
+        let ids = r#""trace_id":"01010101010101010101010101010101","span_id":"#;
+        let (span, parent) = if agent == "inner" {
+            ("0000000000000002", r#","parent_span_id":"0000000000000001""#)
+        } else {
+            ("0000000000000001", "")
+        };
+        format!(r#"{{"name":"{name}","agent":"{agent}",{ids}"{span}"{parent},"performance":{{"cost_usd":{usd}}}}}"#)
+    };
+    scene.json(&event("agent.completed", "inner", 0.1)).pass(400_000);
+    assert_eq!(scene.totals().cost_usd, Some(0.1));
+    scene.json(&event("agent.completed", "outer", 0.3)).pass(400_000);
+    assert_eq!(scene.totals().cost_usd, Some(0.3));
+    let counted = scene.counted();
+    assert_eq!(counted.overcounted, 100_000_000, "what was counted inside is taken back: {counted:?}");
 }
 
 #[test]
@@ -93,7 +147,6 @@ fn ids_of_events_are_those_of_their_facts() {
 
 #[test]
 fn figures_beyond_all_bounds_are_kept_within_them() {
-    let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
     let mut scene = Scene::new();
     for duration in ["1e300", "-1e300", "0"] {
         let json = format!(
@@ -101,9 +154,7 @@ fn figures_beyond_all_bounds_are_kept_within_them() {
             "performance":{{"duration_ms":{duration},"cost_usd":1e300,"input_tokens":{}}}}}"#,
             u64::MAX
         );
-        for event in read_events(json.as_bytes(), &source, scene.now).remove(0).unwrap() {
-            scene.event(event);
-        }
+        scene.json(&json);
     }
     scene.pass(10_000).finish();
     assert_eq!(scene.totals().llm_calls, 3);

@@ -1,5 +1,6 @@
 //! What waits for what, and for how long.
 
+use opentelemetry_proto::tonic::trace::v1::Span;
 use spanlight::derive::RunStatus;
 use spanlight::event::Status;
 
@@ -26,7 +27,7 @@ fn events_do_not_wait_for_ever() {
 }
 
 #[test]
-fn work_enters_the_counters_when_its_run_is_over_or_after_five_seconds() {
+fn work_enters_the_counters_when_its_run_is_over_or_its_surroundings_are_known() {
     let mut scene = Scene::new();
     scene.arrive(&[chat(2, 1, (10, 20), 100, 10), agent(1, 0, (0, 30), "writer")]).pass(1_900);
     assert_eq!(scene.counted().calls.len(), 0);
@@ -34,10 +35,18 @@ fn work_enters_the_counters_when_its_run_is_over_or_after_five_seconds() {
     assert_eq!(scene.counted().calls["writer"], 1, "two quiet seconds after its root, a run is over");
 
     let mut scene = Scene::new();
-    scene.arrive(&[chat(2, 1, (10, 20), 100, 10)]).pass(4_900);
+    scene.arrive(&[chat(3, 2, (10, 20), 100, 10)]).pass(60_000);
     assert_eq!(scene.counted().calls.len(), 0);
-    scene.pass(200);
-    assert_eq!(scene.counted().calls["-"], 1, "a run without a root is not waited for");
+    scene.arrive(&[agent(2, 0, (0, 60_000), "writer"), chat(4, 2, (10, 20), 100, 10)]).pass(1_000);
+    assert_eq!(scene.counted().calls.len(), 0);
+    scene.pass(4_100);
+    assert_eq!(scene.counted().calls["writer"], 2, "what waited is counted for the agent it belongs to");
+
+    let mut scene = Scene::new();
+    scene.arrive(&[chat(2, 1, (10, 20), 100, 10)]).pass(299_000);
+    assert_eq!(scene.counted().calls.len(), 0);
+    scene.pass(2_000);
+    assert_eq!(scene.counted().calls["-"], 1, "nobody waits for ever");
 }
 
 #[test]
@@ -81,4 +90,30 @@ fn what_is_open_when_the_program_stops_is_told() {
     assert_eq!(scene.names(), ["llm.started", "llm.completed"]);
     assert_eq!(scene.counted().calls["-"], 1);
     assert!(scene.out.events.iter().all(|event| event.status != Status::Lost));
+}
+
+#[test]
+fn work_below_a_parent_that_reports_elsewhere_ends_as_it_ended() {
+    let mut scene = Scene::new();
+    scene.arrive(&[agent(2, 1, (0, 30), "writer")]).pass(700_000);
+    let run = &scene.deriver.summaries(|_| true)[0];
+    assert_eq!((run.status, scene.deriver.running()), (RunStatus::Completed, 0));
+    // A span that says that its parent is in another process is not waited for.
+    let mut scene = Scene::new();
+    scene.arrive(&[Span { flags: 0x301, ..agent(2, 1, (0, 30), "writer") }]);
+    assert_eq!(scene.deriver.running(), 0);
+    scene.pass(3_000);
+    assert_eq!(scene.counted().agents["writer"], 1);
+}
+
+#[test]
+fn what_is_lost_says_what_it_was() {
+    let mut scene = Scene::new();
+    scene
+        .json(r#"{"name":"agent.started","agent":"writer","task_id":"t1","feature":"login","execution_id":"e"}"#)
+        .pass(61_000);
+    let lost = scene.out.events.iter().find(|event| event.name.as_str() == "agent.failed").unwrap();
+    assert_eq!((lost.status, lost.component_id.to_string()), (Status::Lost, "writer".to_owned()));
+    assert_eq!(lost.identity.task_id.as_deref(), Some("t1"));
+    assert_eq!(lost.dimensions.feature.as_deref(), Some("login"));
 }

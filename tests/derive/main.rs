@@ -7,3 +7,4 @@ mod bounds;
 mod events;
 mod lateness;
 mod scene;
+mod tasks;

@@ -9,7 +9,8 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use spanlight::derive::cost::{By, Figures};
 use spanlight::derive::{Deriver, Fact, FactKind, Limits, Output, Settings};
-use spanlight::event::{Event, Timestamp};
+use spanlight::event::{Event, Source, SourceKind, Timestamp, read_events};
+use spanlight::measure::{Measure, Summary};
 use spanlight::otlp::{Batch, Signal};
 
 /// When every scene begins.
@@ -47,6 +48,15 @@ impl Scene {
         self
     }
 
+    /// An event arrives as JSON.
+    pub fn json(&mut self, json: &str) -> &mut Scene {
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        for event in read_events(json.as_bytes(), &source, self.now).remove(0).unwrap() {
+            self.event(event);
+        }
+        self
+    }
+
     /// Time passes.
     pub fn pass(&mut self, millis: u64) -> &mut Scene {
         self.now = self.now.plus(Duration::from_millis(millis));
@@ -78,6 +88,16 @@ impl Scene {
         tally
     }
 
+    /// The summary of the last day, of all facts and events that came out.
+    pub fn summary(&self) -> Summary {
+        let mut measure = Measure::new(self.now);
+        for index in &self.out.from_outside {
+            measure.event(&self.out.events[*index], self.now);
+        }
+        self.out.facts.iter().for_each(|fact| measure.fact(fact, self.now));
+        measure.summary(Duration::from_secs(24 * 3600), self.now)
+    }
+
     /// What the facts that came out add up to.
     pub fn counted(&self) -> Counted {
         let mut counted = Counted::default();
@@ -105,7 +125,7 @@ impl Counted {
         let agent = fact.agent.as_deref().unwrap_or("-").to_owned();
         match &fact.kind {
             FactKind::Workflow => self.workflows += 1,
-            FactKind::Step => {}
+            FactKind::Step | FactKind::TaskWork { .. } => {}
             FactKind::AgentRun { .. } => *self.agents.entry(agent).or_default() += 1,
             FactKind::ToolCall => {
                 *self.tools.entry(fact.name.as_deref().unwrap_or("-").to_owned()).or_default() += 1;
