@@ -5,7 +5,10 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -69,13 +72,6 @@ pub struct Refused {
     pub retry_after: Duration,
 }
 
-impl Refused {
-    /// The same in whole seconds, as HTTP's `Retry-After` has it.
-    pub fn retry_after_seconds(&self) -> u64 {
-        self.retry_after.as_secs_f64().ceil().max(1.0) as u64
-    }
-}
-
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; try again in {}", self.reason, crate::duration::display(self.retry_after))
@@ -85,10 +81,11 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 /// Admission by memory: what is being read and worked on is counted, and when memory is short nothing more is
-/// let in, before its body is read.
+/// let in, before its body is read. At the end nothing is let in any more.
 #[derive(Debug)]
 pub struct Gate {
     short_of_memory: AtomicBool,
+    closed: AtomicBool,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
 }
@@ -101,7 +98,7 @@ pub struct Held<'g> {
 }
 
 impl Gate {
-    /// Requests that may be in memory at a time, unless a memory limiter says otherwise.
+    /// Bytes of requests that may be in memory at a time, unless a memory limiter says otherwise.
     pub const MOST_IN_FLIGHT: usize = 256 << 20;
     const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -109,6 +106,7 @@ impl Gate {
     pub fn new() -> Gate {
         Gate {
             short_of_memory: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(Gate::MOST_IN_FLIGHT),
         }
@@ -124,6 +122,11 @@ impl Gate {
         self.short_of_memory.store(short, Relaxed);
     }
 
+    /// Lets nothing in from now on: what is behind the gate is about to end.
+    pub fn close(&self) {
+        self.closed.store(true, SeqCst);
+    }
+
     /// Bytes of requests in memory.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
@@ -131,10 +134,21 @@ impl Gate {
 
     /// Lets a request in, or not.
     pub fn enter(&self) -> Result<Held<'_>, Refused> {
-        if self.short_of_memory.load(Relaxed) {
-            return Err(Refused { reason: "memory is short".into(), retry_after: Gate::RETRY_AFTER });
-        }
+        self.check_open()?;
+        self.check_memory()?;
         Ok(Held { gate: self, bytes: 0 })
+    }
+
+    fn check_open(&self) -> Result<(), Refused> {
+        if self.closed.load(SeqCst) { Err(Gate::refused("the collector is stopping")) } else { Ok(()) }
+    }
+
+    fn check_memory(&self) -> Result<(), Refused> {
+        if self.short_of_memory.load(Relaxed) { Err(Gate::refused("memory is short")) } else { Ok(()) }
+    }
+
+    fn refused(reason: &str) -> Refused {
+        Refused { reason: reason.into(), retry_after: Gate::RETRY_AFTER }
     }
 }
 
@@ -147,17 +161,30 @@ impl Default for Gate {
 impl Held<'_> {
     /// Counts more bytes of the request, if there is room for them.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        // What has begun stops too: it is what fills the memory.
+        self.gate.check_memory()?;
+        self.gate.check_open()?;
         let before = self.gate.in_flight.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
         // A request that is alone may be as large as its own limit allows.
         let alone = before + bytes == self.bytes;
         if !alone && before + bytes > self.gate.most_in_flight.load(Relaxed) {
-            return Err(Refused {
-                reason: "too many requests are in memory already".into(),
-                retry_after: Gate::RETRY_AFTER,
-            });
+            return Err(Gate::refused("too many requests are in memory already"));
         }
         Ok(())
+    }
+
+    /// Gives bytes back that were counted and not needed.
+    pub fn shrink(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.gate.in_flight.fetch_sub(bytes, Relaxed);
+    }
+
+    /// Whether the request may be handed over: not once what is behind the gate is ending, because it would be
+    /// acknowledged and lost.
+    pub fn may_pass(&self) -> Result<(), Refused> {
+        self.gate.check_open()
     }
 }
 
@@ -181,9 +208,22 @@ mod tests {
         assert!(second.grow(1).is_err());
         drop(first);
         assert!(second.grow(50).is_ok());
+        second.shrink(20);
+        assert_eq!(gate.in_flight(), 31);
         drop(second);
         assert_eq!(gate.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_has_begun_stops_as_well() {
+        let gate = Gate::new();
+        let mut held = gate.enter().unwrap();
         gate.set_short_of_memory(true);
-        assert!(gate.enter().is_err());
+        assert!(gate.enter().is_err() && held.grow(1).is_err());
+        assert!(held.may_pass().is_ok(), "it is in memory already, and leaves it when it is handed over");
+        gate.set_short_of_memory(false);
+        held.grow(1).unwrap();
+        gate.close();
+        assert!(gate.enter().is_err() && held.grow(1).is_err() && held.may_pass().is_err());
     }
 }

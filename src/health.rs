@@ -211,12 +211,18 @@ impl Count {
 pub struct Reception {
     /// Items taken over.
     pub accepted: Count,
-    /// Items of a request whose memory was short or whose queues were full.
+    /// Requests for which memory was short or queues were full, or that came while stopping.
     pub overloaded: Count,
     /// Items that were malformed, or invalid on their own.
     pub invalid: Count,
     /// Requests whose size was over the limit.
     pub too_large: Count,
+    /// Requests whose bodies did not come in time.
+    pub too_slow: Count,
+    /// Requests of a path, method, type or encoding that is not taken here.
+    pub unsupported: Count,
+    /// Requests of web pages that may not send.
+    pub forbidden: Count,
 }
 
 impl Reception {
@@ -232,20 +238,34 @@ impl Reception {
             overloaded: refused("overloaded"),
             invalid: refused("invalid"),
             too_large: refused("too_large"),
+            too_slow: refused("too_slow"),
+            unsupported: refused("unsupported"),
+            forbidden: refused("forbidden"),
         }
     }
 }
 
 /// The memory of this process in bytes, where the system tells.
 pub fn resident_memory() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4096)
+    resident(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Of `/proc/self/status`: `statm` is shorter but counts in pages, whose size differs between machines.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kib << 10)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn resident_memory_is_in_kibibytes_whatever_a_page_is() {
+        assert_eq!(resident("Name:\tspanlight\nVmHWM:\t   99 kB\nVmRSS:\t   13500 kB\n"), Some(13500 << 10));
+        assert_eq!(resident("Name:\tspanlight\n"), None);
+    }
 
     #[test]
     fn the_same_labels_add_up_and_the_collectors_names_are_there() {

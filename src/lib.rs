@@ -68,6 +68,9 @@ pub mod console;
 pub mod report;
 
 #[cfg(feature = "collector")]
+pub mod listen;
+
+#[cfg(feature = "collector")]
 pub mod connector;
 #[cfg(feature = "collector")]
 pub mod export;

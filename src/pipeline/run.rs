@@ -13,14 +13,16 @@ use super::plan::Pipeline;
 use super::route::Route;
 use crate::connector::Connector;
 use crate::export::{Left, Pump};
+use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
-use crate::receive::otlp::Serving;
+use crate::listen::Serving;
 
 /// A running collector.
 pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
     pub(super) health: Health,
+    pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
     pub(super) pumps: Vec<Pump>,
     pub(super) routes: Vec<(Pipeline, Arc<Route>)>,
@@ -107,6 +109,8 @@ impl Running {
 
     /// Stops sources, drains what is on its way until `patience` ends, and says what was left.
     pub async fn stop(mut self, patience: Duration) -> Report {
+        // What is not handed over by now would be acknowledged and lost.
+        self.gate.close();
         let sources = self.serving.drain(..).map(|serving| serving.stop(Running::STOP_SOURCES.min(patience)));
         futures_util::future::join_all(sources).await;
         if let Some(agent) = &self.agent {

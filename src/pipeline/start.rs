@@ -21,9 +21,10 @@ use crate::config::{ComponentId, Section};
 use crate::connector::{Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
+use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
 use crate::receive::Events;
-use crate::receive::otlp::{self, Service, Serving};
+use crate::receive::otlp::{self, Service};
 use crate::web::{self, Hub};
 
 /// Why nothing runs.
@@ -82,16 +83,12 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let state = endpoint::state(agent.as_ref(), hub, &health, &built, events);
-        let stop = stop_web.clone();
-        tasks.spawn(async move {
-            if let Err(error) = web::serve(listener, Arc::new(state), stop).await {
-                crate::report::error(&format!("the web endpoint ended: {error}"));
-            }
-        });
+        let listener = Listener::new(listener, "web", Limits::default(), &health);
+        tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, health, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
 }
 
 /// A receiver's bound port.
@@ -111,14 +108,16 @@ impl BoundReceiver {
             }
             (_, protocols) => {
                 let http = protocols.http.as_ref().map(|http| http.max_request_body_size);
-                (http.unwrap_or(otlp::config::MAX_MESSAGE), otlp::config::Grpc::default().max_concurrent_streams)
+                (http.unwrap_or(otlp::config::MAX_MESSAGE), Limits::default().streams)
             }
         };
         let mut service = Service::new(&self.id.to_string(), self.transport, router, gate, limit, health);
         if let Some(http) = &self.config.protocols.http {
             service = service.with_http(http);
         }
-        otlp::Listener::new(self.listener, service, streams).serve()
+        let name = format!("{}/{}", self.id, self.transport);
+        let limits = Limits { streams, ..Limits::default() };
+        otlp::serve(Listener::new(self.listener, &name, limits, health), service)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::machine::total_memory;
 use crate::config::types::Span;
 use crate::flow::Gate;
 use crate::health::resident_memory;
@@ -19,9 +20,9 @@ pub struct Config {
     pub limit_mib: u64,
     /// Requests are refused from this much below the limit on, in MiB; by default a fifth of it.
     pub spike_limit_mib: u64,
-    /// Instead of `limit_mib`: a share of the machine's memory.
+    /// Instead of `limit_mib`: a share of the memory of the machine, or of the container.
     pub limit_percentage: u64,
-    /// Instead of `spike_limit_mib`: a share of the machine's memory.
+    /// Instead of `spike_limit_mib`: a share of the same memory.
     pub spike_limit_percentage: u64,
 }
 
@@ -68,11 +69,4 @@ impl Config {
             gate.set_short_of_memory(resident_memory().is_some_and(|resident| resident > soft_limit));
         }
     }
-}
-
-fn total_memory() -> Option<u64> {
-    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = meminfo.lines().find(|line| line.starts_with("MemTotal:"))?;
-    let kib: u64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(kib << 10)
 }

@@ -9,6 +9,7 @@ pub mod attributes;
 pub mod batch;
 mod content;
 pub mod filter;
+mod machine;
 pub mod matching;
 pub mod memory_limiter;
 pub mod redaction;

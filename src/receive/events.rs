@@ -11,7 +11,7 @@ use super::otlp::http::{JSON, decline, encoding, refuse};
 use super::otlp::reply::{Answer, answer};
 use super::otlp::{Format, Rejection, body};
 use crate::event::{JsonObject, Source, SourceKind, Timestamp, push_str, read_events};
-use crate::flow::{Gate, SharedIntake};
+use crate::flow::{Gate, Held, SharedIntake};
 use crate::health::{Health, Reception};
 
 /// Where events come in: on the OTLP/HTTP port, and on the web endpoint.
@@ -42,6 +42,11 @@ impl Events {
         Events { intake, gate, limit, reception: Reception::new(health, receiver, transport, "events") }
     }
 
+    /// Where their requests are counted.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
     /// Answers a `POST`.
     pub async fn post<B>(&self, request: Request<B>) -> Answer
     where
@@ -50,17 +55,21 @@ impl Events {
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let format = content_type.and_then(Format::parse);
         if !self.intake.takes_events() {
+            self.reception.unsupported.add(1);
             return decline(StatusCode::NOT_FOUND, format, "no pipeline of this collector takes events");
         }
         let encoding = match encoding(request.headers(), format) {
             Ok(encoding) => encoding,
-            Err(answer) => return *answer,
+            Err(answer) => {
+                self.reception.unsupported.add(1);
+                return *answer;
+            }
         };
         let taken = async {
             let mut held = self.gate.enter().map_err(Rejection::Overloaded)?;
             let body = body::read(request.into_body(), self.limit, 0, &mut held).await?;
             let body = body::unpack(body, encoding, self.limit, &mut held).await?;
-            self.take(&body).await
+            self.take(&body, &held).await
         };
         match taken.await {
             Ok(outcome) => answer(outcome.status(), JSON, outcome.to_json()),
@@ -72,7 +81,7 @@ impl Events {
     }
 
     /// Takes the events of a body over. One bad event loses nothing but itself.
-    async fn take(&self, body: &[u8]) -> Result<Outcome, Rejection> {
+    async fn take(&self, body: &[u8], held: &Held<'_>) -> Result<Outcome, Rejection> {
         let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
         let mut outcome = Outcome::default();
         let mut events = Vec::new();
@@ -86,6 +95,7 @@ impl Events {
             }
         }
         if !events.is_empty() {
+            held.may_pass().map_err(Rejection::Overloaded)?;
             self.intake.events(events).await.map_err(Rejection::Overloaded)?;
         }
         self.reception.accepted.add(outcome.accepted);

@@ -8,6 +8,7 @@ mod stream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -15,14 +16,15 @@ use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
+use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use hub::{Hub, Page};
 
 use crate::config::types::Listen;
 use crate::connector::Connector;
+use crate::listen::Listener;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]
@@ -64,9 +66,12 @@ pub type PostEvents = Box<dyn Fn(Request) -> BoxFuture<'static, Response> + Send
 /// State as handlers share it.
 type Shared = axum::extract::State<Arc<State>>;
 
+/// How long an answer under way may take once told to stop.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// Serves until told to stop.
-pub async fn serve(listener: TcpListener, state: Arc<State>, stop: CancellationToken) -> std::io::Result<()> {
-    let loopback = listener.local_addr()?.ip().is_loopback();
+pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
+    let loopback = listener.is_loopback();
     let router = Router::new()
         .route("/", get(api::welcome))
         .route("/healthz", get(api::healthz))
@@ -84,5 +89,8 @@ pub async fn serve(listener: TcpListener, state: Arc<State>, stop: CancellationT
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
-    axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await }).await
+    let serving = listener.serve(TowerToHyperService::new(router));
+    stop.cancelled().await;
+    // A stream has no end of its own.
+    serving.stop(GOODBYE).await;
 }

@@ -82,27 +82,35 @@ struct Delay {
 }
 
 /// A connection on which a test writes what no well-behaved client would.
-struct Raw(TcpStream);
+pub struct Raw(TcpStream);
 
 impl Raw {
-    async fn connect(collector: &Collector, port: Port) -> Raw {
+    pub async fn connect(collector: &Collector, port: Port) -> Raw {
         let url = collector.url(port).await;
         Raw(TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap())
     }
 
     /// Sends the head of a POST.
-    async fn begin(collector: &Collector, path: &str, headers: &str) -> Raw {
+    pub async fn begin(collector: &Collector, path: &str, headers: &str) -> Raw {
         let mut raw = Raw::connect(collector, Port::Http).await;
         raw.write(format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n").as_bytes()).await;
         raw
     }
 
-    async fn write(&mut self, bytes: &[u8]) {
+    pub async fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).await.unwrap();
     }
 
+    /// Waits until the other side ends the connection.
+    pub async fn end(mut self) {
+        let mut more = [0; 64];
+        let ended = tokio::time::timeout(PATIENCE, self.0.read(&mut more)).await.unwrap();
+        // It may end with a reset.
+        assert_eq!(ended.unwrap_or(0), 0);
+    }
+
     /// What comes back until `end` of it does.
-    async fn until(&mut self, end: &str) -> String {
+    pub async fn until(&mut self, end: &str) -> String {
         let mut text = String::new();
         let read = async {
             let mut buffer = [0; 4096];

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::receive::Raw;
 use super::support::client::{self, post};
 use super::support::collector::{Collector, Port};
 use super::support::sink::{Behaviour, Sink};
@@ -57,6 +58,27 @@ async fn what_could_not_be_delivered_is_reported_and_fails() {
     let ended = collector.ended().await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stderr.contains("before everything was delivered"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_handed_over_when_it_stops_is_refused() {
+    let collector = Collector::start().await;
+    let head = "content-type: application/x-protobuf\r\ncontent-length: 4\r\nexpect: 100-continue\r\n";
+    let mut late = Raw::begin(&collector, "/v1/traces", head).await;
+    late.until("100 Continue").await;
+    // Neither of these asks for anything, so neither is waited for.
+    let silent = Raw::connect(&collector, Port::Grpc).await;
+    let mut partial = Raw::connect(&collector, Port::Http).await;
+    partial.write(b"POST /v1/tra").await;
+    collector.signal("TERM").await;
+    silent.end().await;
+    partial.end().await;
+    // An empty request, which would be taken at any other time.
+    late.write(b"\x0a\x02\x12\x00").await;
+    let answer = late.until("stopping").await.to_lowercase();
+    assert!(answer.starts_with("http/1.1 503 ") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    let ended = collector.ended().await;
+    assert!(ended.status.success(), "{ended:?}");
 }
 
 #[tokio::test]

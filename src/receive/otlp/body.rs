@@ -1,21 +1,27 @@
 //! Reading a request's body: within a size, within memory, within patience, and decompressed.
 
 use std::fmt::Display;
-use std::io::Read;
-use std::time::Duration;
+use std::io::{self, Read};
+use std::sync::LazyLock;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Body;
+use tokio::sync::Semaphore;
 
 use super::Rejection;
 use crate::flow::Held;
+use crate::listen::Deadline;
 
-/// How long a sender may pause within a body.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Frames below this size are copied: each would keep the whole buffer that it was read into.
+const SMALL_FRAME: usize = 4 << 10;
 
-/// Compressed bodies above this size are unpacked on a thread that no connection waits for.
-const UNPACK_ELSEWHERE: usize = 256 << 10;
+/// What is unpacked between two looks at memory. It is also how long nobody else gets the thread.
+const STEP: usize = 256 << 10;
+
+/// Bodies of more than a step are unpacked one for each core at a time: more would not be faster, only larger.
+static UNPACKING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
 
 /// How a body is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,73 +69,127 @@ where
     if announced > most as u64 {
         return Err(Rejection::TooLarge { limit });
     }
-    let mut frames: Vec<Bytes> = Vec::new();
-    let mut len = 0;
+    let deadline = Deadline::begin();
+    let mut pieces = Pieces::default();
     loop {
-        let frame = match tokio::time::timeout(PATIENCE, body.frame()).await {
+        let frame = match tokio::time::timeout_at(deadline.next(pieces.len), body.frame()).await {
             Err(_) => return Err(Rejection::TooSlow),
-            Ok(None) => break,
+            Ok(None) => return Ok(pieces.join()),
             Ok(Some(Err(error))) => return Err(Rejection::Malformed(format!("the body broke off: {error}"))),
             Ok(Some(Ok(frame))) => frame,
         };
         if let Ok(data) = frame.into_data() {
-            len += data.len();
-            if len > most {
+            if pieces.len + data.len() > most {
                 return Err(Rejection::TooLarge { limit });
             }
             held.grow(data.len()).map_err(Rejection::Overloaded)?;
-            frames.push(data);
+            pieces.push(data);
         }
     }
-    Ok(joined(frames, len))
 }
 
-fn joined(mut frames: Vec<Bytes>, len: usize) -> Bytes {
-    if frames.len() == 1
-        && let Some(only) = frames.pop()
-    {
-        return only;
+/// What has come of a body. Most bodies are one piece, which is not copied.
+#[derive(Default)]
+struct Pieces {
+    large: Vec<Bytes>,
+    /// Behind the large ones: small ones, as one.
+    small: BytesMut,
+    len: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, data: Bytes) {
+        let is_first = self.len == 0;
+        self.len += data.len();
+        if data.len() >= SMALL_FRAME || (is_first && !data.is_empty()) {
+            if !self.small.is_empty() {
+                self.large.push(self.small.split().freeze());
+            }
+            self.large.push(data);
+        } else {
+            self.small.extend_from_slice(&data);
+        }
     }
-    let mut whole = BytesMut::with_capacity(len);
-    frames.into_iter().for_each(|frame| whole.extend_from_slice(frame.chunk()));
-    whole.freeze()
+
+    fn join(mut self) -> Bytes {
+        if self.small.is_empty() && self.large.len() <= 1 {
+            return self.large.pop().unwrap_or_default();
+        }
+        let mut whole = BytesMut::with_capacity(self.len);
+        self.large.iter().for_each(|piece| whole.extend_from_slice(piece));
+        whole.extend_from_slice(&self.small);
+        whole.freeze()
+    }
 }
 
 /// Unpacks a body to at most `limit` bytes. A body that is not packed in spite of its header is taken as it is:
 /// some proxies unpack and leave the header.
 pub async fn unpack(body: Bytes, encoding: Encoding, limit: usize, held: &mut Held<'_>) -> Result<Bytes, Rejection> {
-    let unpacked = match encoding {
-        Encoding::Identity => return Ok(body),
-        _ if !body.starts_with(encoding.magic()) => return Ok(body),
-        _ if body.len() <= UNPACK_ELSEWHERE => unpack_now(&body, encoding, limit),
-        _ => match tokio::task::spawn_blocking(move || unpack_now(&body, encoding, limit)).await {
-            Ok(unpacked) => unpacked,
-            Err(error) => Err(Rejection::Internal(format!("unpacking the body failed: {error}"))),
-        },
-    }?;
-    held.grow(unpacked.len()).map_err(Rejection::Overloaded)?;
-    Ok(unpacked.into())
+    if encoding == Encoding::Identity || !body.starts_with(encoding.magic()) {
+        return Ok(body);
+    }
+    let mut unpacker = Unpacker::new(&body, encoding, limit)?;
+    if unpacker.step(held)? {
+        return Ok(unpacker.out.into());
+    }
+    // It is never closed.
+    let _turn = UNPACKING.acquire().await;
+    while !unpacker.step(held)? {
+        tokio::task::yield_now().await;
+    }
+    Ok(unpacker.out.into())
 }
 
-fn unpack_now(body: &[u8], encoding: Encoding, limit: usize) -> Result<Vec<u8>, Rejection> {
-    // One byte more than allowed tells a body that is too large from one that just fits.
-    let most = limit as u64 + 1;
-    let mut out = Vec::with_capacity((body.len() * 4).min(limit));
-    let result = match encoding {
-        Encoding::Identity => return Ok(body.to_vec()),
-        Encoding::Gzip => flate2::read::MultiGzDecoder::new(body).take(most).read_to_end(&mut out),
-        Encoding::Zstd => zstd::Decoder::with_buffer(body).and_then(|decoder| decoder.take(most).read_to_end(&mut out)),
-    };
-    if let Err(error) = result {
-        return Err(Rejection::Malformed(format!("the body is not {encoding:?} as its header says: {error}")));
+/// A body on its way out of its archive.
+struct Unpacker<'b> {
+    decoder: Box<dyn Read + Send + 'b>,
+    encoding: Encoding,
+    limit: usize,
+    out: Vec<u8>,
+}
+
+impl<'b> Unpacker<'b> {
+    fn new(body: &'b [u8], encoding: Encoding, limit: usize) -> Result<Unpacker<'b>, Rejection> {
+        let decoder: io::Result<Box<dyn Read + Send>> = match encoding {
+            Encoding::Identity => Ok(Box::new(body)),
+            Encoding::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(body))),
+            Encoding::Zstd => zstd::Decoder::with_buffer(body).map(|decoder| Box::new(decoder) as _),
+        };
+        let decoder = decoder.map_err(|error| malformed(encoding, &error))?;
+        let out = Vec::with_capacity((body.len() * 4).min(STEP).min(limit));
+        Ok(Unpacker { decoder, encoding, limit, out })
     }
-    if out.len() > limit { Err(Rejection::TooLarge { limit }) } else { Ok(out) }
+
+    /// Unpacks a little more, if there is room for it. Says whether this was the end.
+    fn step(&mut self, held: &mut Held<'_>) -> Result<bool, Rejection> {
+        held.grow(STEP).map_err(Rejection::Overloaded)?;
+        // One byte more than allowed tells a body that is too large from one that just fits.
+        let most = STEP.min(self.limit + 1 - self.out.len());
+        let read = (&mut self.decoder).take(most as u64).read_to_end(&mut self.out);
+        let read = read.map_err(|error| malformed(self.encoding, &error))?;
+        if self.out.len() > self.limit {
+            return Err(Rejection::TooLarge { limit: self.limit });
+        }
+        held.shrink(STEP - read);
+        Ok(read < most)
+    }
+}
+
+fn malformed(encoding: Encoding, error: &io::Error) -> Rejection {
+    Rejection::Malformed(format!("the body is not {encoding:?} as its header says: {error}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
     use std::io::Write;
+    use std::time::Duration;
+
+    use crate::flow::Gate;
+    use futures_util::stream::{self, Stream};
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
 
     fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -137,16 +197,91 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    #[test]
-    fn bodies_are_unpacked_up_to_the_limit() {
-        let data = vec![7; 10_000];
-        for (packed, encoding) in
-            [(gzip(&data), Encoding::Gzip), (zstd::encode_all(&data[..], 1).unwrap(), Encoding::Zstd)]
-        {
-            assert_eq!(unpack_now(&packed, encoding, 10_000).unwrap(), data);
-            assert!(matches!(unpack_now(&packed, encoding, 9_999), Err(Rejection::TooLarge { limit: 9_999 })));
-            let broken = &packed[..packed.len() - 3];
-            assert!(matches!(unpack_now(broken, encoding, 10_000), Err(Rejection::Malformed(_))));
+    #[tokio::test]
+    async fn bodies_are_unpacked_up_to_the_limit() {
+        let gate = Gate::new();
+        for size in [10_000, STEP, STEP * 5 + 3] {
+            let data = vec![7; size];
+            for (packed, encoding) in
+                [(gzip(&data), Encoding::Gzip), (zstd::encode_all(&data[..], 1).unwrap(), Encoding::Zstd)]
+            {
+                let mut held = gate.enter().unwrap();
+                let packed = Bytes::from(packed);
+                assert_eq!(unpack(packed.clone(), encoding, size, &mut held).await.unwrap(), data);
+                assert_eq!(gate.in_flight(), size);
+                let refused = unpack(packed.clone(), encoding, size - 1, &mut held).await;
+                assert!(matches!(refused, Err(Rejection::TooLarge { limit }) if limit == size - 1));
+                let broken = packed.slice(..packed.len() - 3);
+                let refused = unpack(broken, encoding, size, &mut held).await;
+                assert!(matches!(refused, Err(Rejection::Malformed(_))), "{refused:?}");
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_unpacked_that_there_is_no_room_for() {
+        let gate = Gate::new();
+        gate.limit(STEP * 3);
+        let mut other = gate.enter().unwrap();
+        other.grow(1).unwrap();
+        let mut held = gate.enter().unwrap();
+        let bomb = Bytes::from(gzip(&vec![0; STEP * 20]));
+        let packed = bomb.clone();
+        let mut unpacker = Unpacker::new(&packed, Encoding::Gzip, STEP * 100).unwrap();
+        while matches!(unpacker.step(&mut held), Ok(false)) {}
+        assert!(unpacker.out.len() < STEP * 3, "{}", unpacker.out.len());
+        let refused = unpack(bomb, Encoding::Gzip, STEP * 100, &mut gate.enter().unwrap()).await;
+        assert!(matches!(refused, Err(Rejection::Overloaded(_))), "{refused:?}");
+    }
+
+    fn body(frames: impl Stream<Item = Bytes> + Unpin) -> impl Body<Data = Bytes, Error = Infallible> + Unpin {
+        use futures_util::StreamExt;
+        StreamBody::new(frames.map(|data| Ok(Frame::data(data))))
+    }
+
+    #[tokio::test]
+    async fn frames_of_any_size_make_the_same_body() {
+        let gate = Gate::new();
+        let sizes = [1, 2, SMALL_FRAME, 3, 0, SMALL_FRAME + 1, SMALL_FRAME - 1, 5];
+        let frames: Vec<Bytes> = sizes.iter().enumerate().map(|(n, size)| vec![n as u8; *size].into()).collect();
+        let whole = frames.concat();
+        let read = read(body(stream::iter(frames)), 1 << 20, 0, &mut gate.enter().unwrap()).await;
+        assert_eq!(read.unwrap(), whole);
+    }
+
+    #[test]
+    fn one_frame_is_not_copied_and_small_ones_are_kept_as_one() {
+        let only = Bytes::from_static(b"only");
+        let mut pieces = Pieces::default();
+        pieces.push(only.clone());
+        assert_eq!(pieces.join().as_ptr(), only.as_ptr());
+        let mut pieces = Pieces::default();
+        (0..100_000).for_each(|_| pieces.push(Bytes::from_static(b"x")));
+        assert_eq!((pieces.large.len(), pieces.len), (1, 100_000));
+        assert!(pieces.small.capacity() < 200_000 && pieces.join().len() == 100_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_now_and_then_does_not_keep_a_request_open() {
+        let gate = Gate::new();
+        let trickle = |pause: u64, size: usize| {
+            let frames = stream::unfold((), move |()| async move {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                Some((Bytes::from(vec![0; size]), ()))
+            });
+            body(Box::pin(frames))
+        };
+        let took = |pause, size| {
+            let (gate, body) = (&gate, trickle(pause, size));
+            async move {
+                let begun = tokio::time::Instant::now();
+                let result = read(body, 16 << 20, 0, &mut gate.enter().unwrap()).await;
+                (begun.elapsed().as_secs(), result.unwrap_err())
+            }
+        };
+        assert!(matches!(took(31, 1).await, (30, Rejection::TooSlow)));
+        assert!(matches!(took(29, 1).await, (60, Rejection::TooSlow)));
+        // Slow and steady is welcome: 100 KiB/s up to the limit.
+        assert!(matches!(took(10, 1000 << 10).await, (170, Rejection::TooLarge { .. })));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use crate::config::types::{Listen, Span};
+use crate::listen::Limits;
 use crate::otlp::Signal;
 
 /// The largest request, also after decompression: OTLP 1.11 recommends 64 MiB.
@@ -95,7 +96,11 @@ fn loopback(port: u16) -> Listen {
 
 impl Default for Grpc {
     fn default() -> Grpc {
-        Grpc { endpoint: loopback(4317), max_recv_msg_size_mib: MAX_MESSAGE >> 20, max_concurrent_streams: 256 }
+        Grpc {
+            endpoint: loopback(4317),
+            max_recv_msg_size_mib: MAX_MESSAGE >> 20,
+            max_concurrent_streams: Limits::default().streams,
+        }
     }
 }
 

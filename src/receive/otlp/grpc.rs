@@ -4,19 +4,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use super::body::{self, Encoding};
+use super::body::Encoding;
 use super::reply::{Answer, Reply};
 use super::status::{self, Code};
-use super::{Format, Rejection, Service};
+use super::{Export, Format, Rejection, Service};
+use crate::listen::Deadline;
 use crate::otlp::Signal;
+use crate::otlp::wire::repeated;
 
 /// Bytes in front of every message: one flag and its length.
-const PREFIX: usize = 5;
+pub const PREFIX: usize = 5;
 
 /// The standard health service, so that load balancers can ask.
 const HEALTH_CHECK: &str = "/grpc.health.v1.Health/Check";
+/// The largest health check that is read.
+const HEALTH_LIMIT: usize = 4 << 10;
 /// `HealthCheckResponse { status: SERVING }`.
 const SERVING: &[u8] = &[0x08, 0x01];
 
@@ -24,48 +29,57 @@ const SERVING: &[u8] = &[0x08, 0x01];
 pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     if path == HEALTH_CHECK {
-        return success(SERVING);
+        return health(request.into_body()).await;
     }
+    let unimplemented = |message: &str| {
+        service.grpc_reception(path).unsupported.add(1);
+        failure(Code::Unimplemented, message, None)
+    };
     let Some(signal) = Signal::ALL.into_iter().find(|signal| signal.grpc_path() == path) else {
-        return failure(Code::Unimplemented, &format!("there is no method {path}"), None);
+        return unimplemented(&format!("there is no method {path}"));
     };
     if !service.intake.takes(signal) {
-        return failure(Code::Unimplemented, &format!("no pipeline of this collector takes {signal}"), None);
+        return unimplemented(&format!("no pipeline of this collector takes {signal}"));
     }
     let encoding = request.headers().get("grpc-encoding").map_or("", |value| value.to_str().unwrap_or("?"));
     let Some(encoding) = Encoding::parse(encoding) else {
-        let message = format!("the encoding {encoding} is not known; known are {}", Encoding::ACCEPTED);
-        return failure(Code::Unimplemented, &message, None);
+        return unimplemented(&format!("the encoding {encoding} is not known; known are {}", Encoding::ACCEPTED));
     };
-    match export(service, signal, encoding, request).await {
-        Ok(response) => success(&response),
+    let export = Export { signal, format: Format::Protobuf, encoding, is_framed: true };
+    match service.export(export, request.into_body()).await {
+        Ok(partial) => success(&partial.to_protobuf()),
         Err(rejection) => {
             rejection.count(service.reception(signal));
-            let retry_after = match &rejection {
-                Rejection::Overloaded(refused) => Some(refused.retry_after),
-                _ => None,
-            };
-            failure(rejection.code(), &rejection.message(), retry_after)
+            failure(rejection.code(), &rejection.message(), rejection.retry_after())
         }
     }
 }
 
-async fn export(
-    service: &Service,
-    signal: Signal,
-    encoding: Encoding,
-    request: Request<Incoming>,
-) -> Result<Vec<u8>, Rejection> {
-    let mut held = service.gate.enter().map_err(Rejection::Overloaded)?;
-    let body = body::read(request.into_body(), service.limit, PREFIX, &mut held).await?;
-    let (message, encoding) = unframe(body, encoding)?;
-    let message = body::unpack(message, encoding, service.limit, &mut held).await?;
-    let partial = service.export(signal, message, Format::Protobuf).await?;
-    Ok(partial.to_protobuf())
+/// Answers whether a service is well: those that there are, and the collector as a whole, whose name is empty.
+async fn health(body: Incoming) -> Answer {
+    let whole = tokio::time::timeout_at(Deadline::begin().next(0), Limited::new(body, HEALTH_LIMIT).collect()).await;
+    let Ok(Ok(body)) = whole else {
+        return failure(Code::InvalidArgument, "the call has no message of a health check", None);
+    };
+    let message = match unframe(body.to_bytes(), Encoding::Identity) {
+        Ok((message, _)) => message,
+        Err(rejection) => return failure(rejection.code(), &rejection.message(), None),
+    };
+    // `HealthCheckRequest { string service = 1 }`
+    let name = repeated(&message, 1).last().unwrap_or_default();
+    let is_known = |signal: Signal| {
+        let service = signal.grpc_path().trim_start_matches('/').split('/').next();
+        service.is_some_and(|service| service.as_bytes() == name)
+    };
+    if name.is_empty() || Signal::ALL.into_iter().any(is_known) {
+        return success(SERVING);
+    }
+    let message = format!("there is no service {}", String::from_utf8_lossy(name));
+    failure(Code::NotFound, &message, None)
 }
 
 /// The one message of a unary call, and how it is compressed.
-fn unframe(mut body: Bytes, encoding: Encoding) -> Result<(Bytes, Encoding), Rejection> {
+pub fn unframe(mut body: Bytes, encoding: Encoding) -> Result<(Bytes, Encoding), Rejection> {
     let malformed = |message: &str| Rejection::Malformed(message.to_owned());
     if body.len() < PREFIX {
         return Err(malformed("the call has no message"));

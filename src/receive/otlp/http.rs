@@ -3,14 +3,15 @@
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 
-use super::body::{self, Encoding};
+use super::body::Encoding;
 use super::reply::{Answer, answer};
 use super::status::{self, Code};
-use super::{Format, Rejection, Service, cors};
+use super::{Export, Format, Rejection, Service, cors};
+use crate::listen::is_for_this_machine;
 use crate::otlp::Signal;
 
 /// The path of JSON events.
-const EVENTS: &str = "/v1/events";
+pub const EVENTS: &str = "/v1/events";
 const PROTOBUF: &str = "application/x-protobuf";
 pub const JSON: &str = "application/json";
 
@@ -26,19 +27,32 @@ pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
 }
 
 async fn route(service: &Service, request: Request<Incoming>) -> Answer {
+    // Browsers send telemetry too: of pages that may, and to a server of this name.
+    if !cors::permits(service.cors.as_ref(), request.headers()) {
+        return forbid(service, &request, "this web page may not send telemetry; see `cors` of the receiver");
+    }
+    if service.loopback && !is_for_this_machine(&request) {
+        let message = "this port is for this machine: use http://127.0.0.1 or http://localhost, also as the Host \
+                       that a proxy sends, or listen beyond loopback";
+        return forbid(service, &request, message);
+    }
     let path = request.uri().path().to_owned();
     let content_type = text(request.headers(), header::CONTENT_TYPE);
     let format = Format::parse(content_type);
-    let signal = service.paths.iter().find(|(known, _)| *known == path).map(|(_, signal)| *signal);
+    let signal = service.signal_of(&path);
+    let unsupported = &service.http_reception(&path).unsupported;
     if signal.is_none() && path != EVENTS {
+        unsupported.add(1);
         let known: Vec<&str> = service.paths.iter().map(|(path, _)| path.as_str()).chain([EVENTS]).collect();
         let message = format!("there is no {path} here; there are {}", known.join(", "));
         return decline(StatusCode::NOT_FOUND, format, &message);
     }
     if let Some(signal) = signal.filter(|signal| !service.intake.takes(*signal)) {
+        unsupported.add(1);
         return decline(StatusCode::NOT_FOUND, format, &format!("no pipeline of this collector takes {signal}"));
     }
     if request.method() != Method::POST {
+        unsupported.add(1);
         let mut answer = decline(StatusCode::METHOD_NOT_ALLOWED, format, &format!("{path} takes POST"));
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return answer;
@@ -46,29 +60,29 @@ async fn route(service: &Service, request: Request<Incoming>) -> Answer {
     match (signal, format) {
         (Some(signal), Some(format)) => telemetry(service, signal, format, request).await,
         (Some(_), None) => {
+            unsupported.add(1);
             let message = format!("the content type is {PROTOBUF} or {JSON}, not `{content_type}`");
             decline(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, &message)
-        }
-        // Events may come as any type, so a browser would not ask before it sends them for a foreign page.
-        (None, _) if !cors::permits(service.cors.as_ref(), request.headers()) => {
-            decline(StatusCode::FORBIDDEN, format, "this web page may not send events; see `cors` of the receiver")
         }
         (None, _) => service.events.post(request).await,
     }
 }
 
+fn forbid(service: &Service, request: &Request<Incoming>, message: &str) -> Answer {
+    service.http_reception(request.uri().path()).forbidden.add(1);
+    decline(StatusCode::FORBIDDEN, Format::parse(text(request.headers(), header::CONTENT_TYPE)), message)
+}
+
 async fn telemetry(service: &Service, signal: Signal, format: Format, request: Request<Incoming>) -> Answer {
     let encoding = match encoding(request.headers(), Some(format)) {
         Ok(encoding) => encoding,
-        Err(answer) => return *answer,
+        Err(answer) => {
+            service.reception(signal).unsupported.add(1);
+            return *answer;
+        }
     };
-    let taken = async {
-        let mut held = service.gate.enter().map_err(Rejection::Overloaded)?;
-        let body = body::read(request.into_body(), service.limit, 0, &mut held).await?;
-        let body = body::unpack(body, encoding, service.limit, &mut held).await?;
-        service.export(signal, body, format).await
-    };
-    match (taken.await, format) {
+    let export = Export { signal, format, encoding, is_framed: false };
+    match (service.export(export, request.into_body()).await, format) {
         (Ok(partial), Format::Protobuf) => answer(StatusCode::OK, PROTOBUF, partial.to_protobuf()),
         (Ok(partial), Format::Json) => answer(StatusCode::OK, JSON, partial.to_json(signal)),
         (Err(rejection), format) => {
@@ -94,13 +108,13 @@ pub fn refuse(rejection: &Rejection, format: Format) -> Answer {
     let status = match rejection {
         Rejection::Malformed(_) => StatusCode::BAD_REQUEST,
         Rejection::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Rejection::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        Rejection::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Rejection::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        // A 408 would fit a slow body, but OTLP clients drop what it answers.
+        Rejection::TooSlow | Rejection::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut answer = status_of(status, format, rejection.code(), &rejection.message());
-    if let Rejection::Overloaded(refused) = rejection {
-        answer.headers_mut().insert(header::RETRY_AFTER, refused.retry_after_seconds().into());
+    if let Some(delay) = rejection.retry_after() {
+        let seconds = delay.as_secs_f64().ceil().max(1.0) as u64;
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     answer
 }
@@ -133,4 +147,20 @@ impl Format {
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_repeated_is_answered_so() {
+        let asked_back = |rejection: Rejection| {
+            let answer = refuse(&rejection, Format::Protobuf);
+            (answer.status().as_u16(), answer.headers().get(header::RETRY_AFTER).is_some())
+        };
+        assert_eq!(asked_back(Rejection::TooSlow), (503, true));
+        assert_eq!(asked_back(Rejection::TooLarge { limit: 1 }), (413, false));
+        assert_eq!(asked_back(Rejection::Malformed(String::new())), (400, false));
+    }
 }

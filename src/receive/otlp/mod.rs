@@ -15,12 +15,13 @@ mod server;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
+use hyper::body::Incoming;
 
 pub use body::Encoding;
 pub use config::Config;
-pub use server::{Listener, Serving};
+pub use server::serve;
 use status::{Code, Partial};
 
 use crate::flow::{Gate, Refused, SharedIntake};
@@ -37,7 +38,11 @@ pub struct Service {
     paths: [(String, Signal); 3],
     cors: Option<config::Cors>,
     reception: [Reception; 3],
+    /// Of requests that say of no signal that they are of it.
+    stray: Reception,
     events: Events,
+    /// Whether only programs on this machine can connect.
+    loopback: bool,
 }
 
 /// How a request's body is written.
@@ -47,6 +52,15 @@ pub enum Format {
     Protobuf,
     /// OTLP/JSON.
     Json,
+}
+
+/// What the headers say of an export request.
+struct Export {
+    signal: Signal,
+    format: Format,
+    encoding: Encoding,
+    /// Whether the message has gRPC's prefix.
+    is_framed: bool,
 }
 
 /// Why a request was not taken, whatever the protocol.
@@ -59,12 +73,10 @@ pub enum Rejection {
         /// The most that is allowed, in bytes.
         limit: usize,
     },
-    /// Its body did not come.
+    /// Its body did not come in time. That is the network's fault, or of a sender that is busy: it may try again.
     TooSlow,
     /// Not now.
     Overloaded(Refused),
-    /// Our fault.
-    Internal(String),
 }
 
 impl Service {
@@ -85,6 +97,8 @@ impl Service {
             paths: Signal::ALL.map(|signal| (signal.http_path().to_owned(), signal)),
             cors: None,
             reception: Signal::ALL.map(|signal| Reception::new(health, receiver, transport, signal.name())),
+            stray: Reception::new(health, receiver, transport, "unknown"),
+            loopback: false,
         }
     }
 
@@ -98,8 +112,14 @@ impl Service {
         self
     }
 
-    /// Takes the unpacked body of an export request over.
-    async fn export(&self, signal: Signal, body: Bytes, format: Format) -> Result<Partial, Rejection> {
+    /// Reads the body of an export request and takes it over.
+    async fn export(&self, export: Export, body: Incoming) -> Result<Partial, Rejection> {
+        let Export { signal, format, encoding, is_framed } = export;
+        let mut held = self.gate.enter().map_err(Rejection::Overloaded)?;
+        let framing = if is_framed { grpc::PREFIX } else { 0 };
+        let body = body::read(body, self.limit, framing, &mut held).await?;
+        let (body, encoding) = if is_framed { grpc::unframe(body, encoding)? } else { (body, encoding) };
+        let body = body::unpack(body, encoding, self.limit, &mut held).await?;
         let bytes = match format {
             Format::Protobuf => body,
             Format::Json => {
@@ -110,6 +130,7 @@ impl Service {
         let received = Batch::read(signal, bytes).map_err(|error| Rejection::Malformed(error.to_string()))?;
         let items = received.batch.items();
         if items > 0 {
+            held.may_pass().map_err(Rejection::Overloaded)?;
             self.intake.batch(received.batch).await.map_err(Rejection::Overloaded)?;
         }
         let reception = self.reception(signal);
@@ -121,6 +142,26 @@ impl Service {
             n => format!("{n} spans have no valid trace id (16 bytes, not all 0) or span id (8 bytes, not all 0)"),
         };
         Ok(Partial { rejected: received.rejected, message })
+    }
+
+    /// The signal whose exports come to a path of HTTP.
+    fn signal_of(&self, path: &str) -> Option<Signal> {
+        self.paths.iter().find(|(known, _)| known == path).map(|(_, signal)| *signal)
+    }
+
+    /// Where requests to a path of HTTP are counted.
+    fn http_reception(&self, path: &str) -> &Reception {
+        match self.signal_of(path) {
+            Some(signal) => self.reception(signal),
+            None if path == http::EVENTS => self.events.reception(),
+            None => &self.stray,
+        }
+    }
+
+    /// Where requests to a path of gRPC are counted.
+    fn grpc_reception(&self, path: &str) -> &Reception {
+        let signal = Signal::ALL.into_iter().find(|signal| signal.grpc_path() == path);
+        signal.map_or(&self.stray, |signal| self.reception(signal))
     }
 
     fn reception(&self, signal: Signal) -> &Reception {
@@ -136,9 +177,10 @@ impl Rejection {
     /// Counts it. How many items a refused request held is not known: it counts as one.
     pub(super) fn count(&self, reception: &Reception) {
         match self {
-            Rejection::Malformed(_) | Rejection::TooSlow => reception.invalid.add(1),
+            Rejection::Malformed(_) => reception.invalid.add(1),
             Rejection::TooLarge { .. } => reception.too_large.add(1),
-            Rejection::Overloaded(_) | Rejection::Internal(_) => reception.overloaded.add(1),
+            Rejection::TooSlow => reception.too_slow.add(1),
+            Rejection::Overloaded(_) => reception.overloaded.add(1),
         }
     }
 
@@ -148,13 +190,21 @@ impl Rejection {
             Rejection::TooLarge { .. } => Code::ResourceExhausted,
             Rejection::TooSlow => Code::DeadlineExceeded,
             Rejection::Overloaded(_) => Code::Unavailable,
-            Rejection::Internal(_) => Code::Internal,
+        }
+    }
+
+    /// When it makes sense to try again, if it does.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Rejection::Overloaded(refused) => Some(refused.retry_after),
+            Rejection::TooSlow => Some(Duration::from_secs(1)),
+            Rejection::Malformed(_) | Rejection::TooLarge { .. } => None,
         }
     }
 
     fn message(&self) -> String {
         match self {
-            Rejection::Malformed(message) | Rejection::Internal(message) => message.clone(),
+            Rejection::Malformed(message) => message.clone(),
             Rejection::TooLarge { limit } => {
                 format!(
                     "the request is larger than {limit} bytes, which is the limit also after decompression; send smaller batches"

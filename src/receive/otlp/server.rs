@@ -1,119 +1,98 @@
-//! Listening and serving connections, HTTP/1.1 and HTTP/2 on one port, until told to stop.
+//! The two protocols on one port: a listener whose requests go to gRPC or to HTTP.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{Request, header};
+use http::{HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+use super::http::decline;
 use super::reply::Answer;
 use super::{Service, grpc, http as over_http};
+use crate::listen::{Listener, Serving};
 
-/// A bound port that does not serve yet.
-pub struct Listener {
-    listener: TcpListener,
-    service: Arc<Service>,
-    max_concurrent_streams: u32,
+/// What the content type says of a request's protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Grpc,
+    /// A relative of gRPC that is not taken here.
+    LikeGrpc,
+    Http,
 }
 
-/// A port that serves.
-pub struct Serving {
-    stop: CancellationToken,
-    connections: TaskTracker,
-}
-
-impl Listener {
-    /// How long a connection may take to send a request's headers.
-    const HEADER_PATIENCE: Duration = Duration::from_secs(30);
-    /// HTTP/2 flow control: a request of 1000 spans in one go, without waiting for window updates.
-    const STREAM_WINDOW: u32 = 1 << 20;
-    const CONNECTION_WINDOW: u32 = 8 << 20;
-    const FRAME: u32 = 128 << 10;
-
-    /// On a bound port.
-    pub fn new(listener: TcpListener, service: Service, max_concurrent_streams: u32) -> Listener {
-        Listener { listener, service: Arc::new(service), max_concurrent_streams }
-    }
-
-    /// Serves connections from now on.
-    pub fn serve(self) -> Serving {
-        let serving = Serving { stop: CancellationToken::new(), connections: TaskTracker::new() };
-        let (stop, connections) = (serving.stop.clone(), serving.connections.clone());
-        tokio::spawn(async move {
-            loop {
-                let accepted = tokio::select! {
-                    accepted = self.listener.accept() => accepted,
-                    () = stop.cancelled() => break,
-                };
-                match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(self.connection(stream, stop.clone()));
-                    }
-                    // Out of file descriptors, or the peer is gone already: neither is ours to end over.
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
+impl Protocol {
+    /// Media types know no case, and parameters change nothing.
+    fn of(content_type: &[u8]) -> Protocol {
+        const GRPC: &[u8] = b"application/grpc";
+        let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        match essence.split_at_checked(GRPC.len()) {
+            Some((grpc, rest)) if grpc.eq_ignore_ascii_case(GRPC) => {
+                let is_known = rest.is_empty() || rest.eq_ignore_ascii_case(b"+proto");
+                if is_known { Protocol::Grpc } else { Protocol::LikeGrpc }
             }
-            connections.close();
-        });
-        serving
-    }
-
-    fn connection(&self, stream: TcpStream, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
-        let service = self.service.clone();
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(Listener::HEADER_PATIENCE);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(Listener::STREAM_WINDOW)
-            .initial_connection_window_size(Listener::CONNECTION_WINDOW)
-            .max_frame_size(Listener::FRAME)
-            .max_concurrent_streams(self.max_concurrent_streams)
-            .max_header_list_size(16 << 10)
-            .keep_alive_interval(Duration::from_secs(60))
-            .keep_alive_timeout(Duration::from_secs(20));
-        async move {
-            // Small answers must not wait for an acknowledgement; a socket that cannot be told so still works.
-            stream.set_nodelay(true).unwrap_or_default();
-            let handler = service_fn(move |request| {
-                let service = service.clone();
-                async move { Ok::<_, Infallible>(handle(&service, request).await) }
-            });
-            let connection = builder.serve_connection(TokioIo::new(stream), handler);
-            let mut connection = std::pin::pin!(connection);
-            // How a connection ends is its peer's affair: its requests have had their answers or were not taken.
-            tokio::select! {
-                _ = connection.as_mut() => return,
-                () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-            }
-            connection.await.unwrap_or_default();
+            _ => Protocol::Http,
         }
     }
 }
 
-impl Serving {
-    /// Takes no more requests, and waits for those under way.
-    pub async fn stop(self, patience: Duration) {
-        self.stop.cancel();
-        self.connections.close();
-        // Connections that do not end are cut off; what they had not been answered is not taken.
-        tokio::time::timeout(patience, self.connections.wait()).await.unwrap_or_default();
-    }
+/// Serves the requests of a listener.
+pub fn serve(listener: Listener, mut service: Service) -> Serving {
+    service.loopback = listener.is_loopback();
+    let service = Arc::new(service);
+    listener.serve(service_fn(move |request| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(handle(&service, request).await) }
+    }))
 }
 
 /// gRPC and HTTP are told apart by content type, so that a mixed-up port works as well.
 async fn handle(service: &Service, request: Request<Incoming>) -> Answer {
-    let content_type = request.headers().get(header::CONTENT_TYPE).map(|value| value.as_bytes());
-    if content_type.is_some_and(|content_type| content_type.starts_with(b"application/grpc")) {
-        grpc::serve(service, request).await
-    } else {
-        over_http::serve(service, request).await
+    let content_type = request.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    match Protocol::of(content_type) {
+        Protocol::Http => over_http::serve(service, request).await,
+        Protocol::Grpc if request.version() == Version::HTTP_2 && request.method() == Method::POST => {
+            grpc::serve(service, request).await
+        }
+        protocol => not_grpc(service, protocol, &request),
+    }
+}
+
+/// The answer to what would be gRPC but for its type, version or method. It is HTTP's: a client that does not speak
+/// gRPC would take the 200 of every gRPC answer for a success.
+fn not_grpc(service: &Service, protocol: Protocol, request: &Request<Incoming>) -> Answer {
+    service.grpc_reception(request.uri().path()).unsupported.add(1);
+    if protocol == Protocol::LikeGrpc {
+        let message = "gRPC is application/grpc or application/grpc+proto; over HTTP there are \
+                       application/x-protobuf and application/json";
+        return decline(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, message);
+    }
+    if request.version() != Version::HTTP_2 {
+        let message = "gRPC needs HTTP/2 from end to end: let proxies pass it on as HTTP/2 (h2c), or send OTLP over \
+                       HTTP as application/x-protobuf";
+        return decline(StatusCode::HTTP_VERSION_NOT_SUPPORTED, None, message);
+    }
+    let mut answer = decline(StatusCode::METHOD_NOT_ALLOWED, None, "gRPC takes POST");
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grpc_is_told_from_its_relatives() {
+        for known in ["application/grpc", "Application/gRPC+proto", "application/grpc; charset=utf-8"] {
+            assert_eq!(Protocol::of(known.as_bytes()), Protocol::Grpc, "{known}");
+        }
+        for other in
+            ["application/grpc+json", "application/grpc-web", "application/grpc-web+proto", "application/grpcs"]
+        {
+            assert_eq!(Protocol::of(other.as_bytes()), Protocol::LikeGrpc, "{other}");
+        }
+        for http in ["", "application/json", "application/x-protobuf"] {
+            assert_eq!(Protocol::of(http.as_bytes()), Protocol::Http, "{http}");
+        }
     }
 }

@@ -55,12 +55,12 @@ pub enum Code {
     InvalidArgument = 3,
     /// The body did not come.
     DeadlineExceeded = 4,
+    /// There is no such service, says the health check.
+    NotFound = 5,
     /// Too large; or, with a delay, too much at the moment.
     ResourceExhausted = 8,
     /// There is no such method or encoding.
     Unimplemented = 12,
-    /// Our fault.
-    Internal = 13,
     /// Not now: the request should be repeated.
     Unavailable = 14,
 }

@@ -45,6 +45,21 @@ async fn what_250_connections_send_at_a_time_is_counted_exactly() {
 }
 
 #[tokio::test]
+async fn connections_that_cannot_be_accepted_are_told_of_and_counted() {
+    let collector = Collector::with_few_files(48).await;
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(Raw::connect(&collector, Port::Http).await);
+    }
+    let line = collector.line("cannot accept connections").await;
+    assert!(line.contains("otlp/http") && line.contains("ulimit"), "{line}");
+    drop(clients);
+    collector.take_traces(run(1)).await;
+    let failed = collector.sample(r#"spanlight_listener_not_accepted_total{listener="otlp/http"}"#).await;
+    assert!(failed >= Some(1.0), "{failed:?}");
+}
+
+#[tokio::test]
 async fn clients_that_never_send_their_bodies_hold_nobody_up() {
     let collector = Collector::start().await;
     let head = "content-type: application/x-protobuf\r\ncontent-length: 1000\r\nexpect: 100-continue\r\n";

@@ -1,15 +1,21 @@
 //! What is not taken over gRPC: the code, the message, and details where a client should try again.
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use prost::Message;
 use spanlight::otlp::Signal;
 
 use super::{Status, forwarding, refused};
-use crate::support::client::{GrpcAnswer, call, call_raw, frame, gzip, zstd};
+use crate::support::client::{GrpcAnswer, call, call_raw, frame, gzip, post, zstd};
 use crate::support::collector::{Collector, Port};
 use crate::support::telemetry::{agent, traces};
 
 const INVALID_ARGUMENT: u16 = 3;
 const RESOURCE_EXHAUSTED: u16 = 8;
+const NOT_FOUND: u16 = 5;
 const UNIMPLEMENTED: u16 = 12;
 
 /// Whether the answer says this, in its header and in its details, and without asking to be called again.
@@ -34,6 +40,7 @@ async fn an_unknown_method_is_unimplemented() {
     ] {
         refuses(&call(&url, method, b"").await, UNIMPLEMENTED, method);
     }
+    collector.sample_becomes(&refused("unsupported", "unknown", "grpc"), 4.0).await;
 }
 
 #[tokio::test]
@@ -108,4 +115,41 @@ async fn health_can_be_asked_for() {
     let collector = Collector::start().await;
     let answer = call(&collector.url(Port::Grpc).await, "/grpc.health.v1.Health/Check", b"").await;
     assert_eq!((answer.code, &answer.body[..]), (0, &[0x08, 0x01][..]), "SERVING");
+    let url = collector.url(Port::Grpc).await;
+    for signal in Signal::ALL {
+        let service = signal.grpc_path().split('/').nth(1).unwrap();
+        let answer = call(&url, "/grpc.health.v1.Health/Check", &health_check(service)).await;
+        assert_eq!((answer.code, &answer.body[..]), (0, &[0x08, 0x01][..]), "{service}");
+    }
+    let answer = call(&url, "/grpc.health.v1.Health/Check", &health_check("some.Service")).await;
+    refuses(&answer, NOT_FOUND, "some.Service");
+}
+
+/// `HealthCheckRequest { string service = 1 }`
+fn health_check(service: &str) -> Vec<u8> {
+    [&[0x0a, service.len() as u8], service.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn what_is_not_quite_grpc_is_told_so_in_plain_text() {
+    let collector = Collector::start().await;
+    let url = format!("{}{}", collector.url(Port::Grpc).await, Signal::Traces.grpc_path());
+    let message = frame(0, &traces(vec![agent(1, 1, 0, "a")]));
+    for (content_type, status, says) in [
+        ("application/grpc", 505, "HTTP/2"),
+        ("application/grpc+proto; charset=utf-8", 505, "HTTP/2"),
+        ("application/grpc+json", 415, "application/grpc+proto"),
+        ("application/grpc-web+proto", 415, "application/grpc+proto"),
+    ] {
+        let answer = post(&url, &[("content-type", content_type)], message.clone()).await;
+        assert_eq!(answer.status, status, "{content_type}");
+        assert!(answer.text().contains(says), "{}", answer.text());
+    }
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let get = Request::get(&url).header("content-type", "application/grpc").body(Full::default()).unwrap();
+    let answer = client.request(get).await.unwrap();
+    assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "POST"));
+    collector.sample_becomes(&refused("unsupported", "traces", "grpc"), 5.0).await;
+    let answer = call_raw(&url, "", &[], message).await;
+    assert_eq!(answer.code, 0, "{}", answer.message);
 }

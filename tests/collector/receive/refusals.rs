@@ -36,6 +36,7 @@ async fn an_unknown_path_is_told_which_there_are() {
     let collector = Collector::start().await;
     let answer = request(&collector, Method::POST, "/v1/trace", None).await;
     assert_eq!(answer.status, 404);
+    collector.sample_becomes(&refused("unsupported", "unknown", "http"), 1.0).await;
     for path in ["/v1/trace ", "/v1/traces", "/v1/metrics", "/v1/logs", "/v1/events"] {
         assert!(answer.text().contains(path), "{}", answer.text());
     }
@@ -67,6 +68,9 @@ async fn another_method_is_told_what_is_allowed() {
             assert!(answer.text().contains("POST"), "{}", answer.text());
         }
     }
+    for signal in ["traces", "metrics", "logs", "events"] {
+        collector.sample_becomes(&refused("unsupported", signal, "http"), 4.0).await;
+    }
 }
 
 #[tokio::test]
@@ -82,6 +86,9 @@ async fn an_unknown_type_or_encoding_is_told_which_are_known() {
         let answer = collector.post(path, &headers, "{}").await;
         assert_eq!((answer.status, answer.header("accept-encoding")), (415, Some("gzip, zstd, identity")));
         assert!(status(&answer).1.contains("gzip"), "{answer:?}");
+    }
+    for (signal, times) in [("traces", 5.0), ("logs", 1.0), ("events", 1.0)] {
+        collector.sample_becomes(&refused("unsupported", signal, "http"), times).await;
     }
 }
 

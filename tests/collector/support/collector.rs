@@ -41,16 +41,26 @@ pub struct Ended {
     pub stderr: String,
 }
 
+const ON_FREE_PORTS: [&str; 6] = [
+    "--set",
+    "receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0",
+    "--set",
+    "receivers.otlp.protocols.http.endpoint=127.0.0.1:0",
+    "--set",
+    "extensions.web.endpoint=127.0.0.1:0",
+];
+
 impl Collector {
     /// Starts it with the configuration that is built in, on free ports.
     pub async fn start() -> Collector {
-        let free = [
-            "receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0",
-            "receivers.otlp.protocols.http.endpoint=127.0.0.1:0",
-            "extensions.web.endpoint=127.0.0.1:0",
-        ];
-        let args: Vec<&str> = free.iter().flat_map(|value| ["--set", *value]).collect();
-        Collector::spawn(None, &args, &[]).await
+        Collector::spawn(None, &ON_FREE_PORTS, &[]).await
+    }
+
+    /// Starts it likewise, with no more open files than this.
+    pub async fn with_few_files(most: u32) -> Collector {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &most.to_string(), env!("CARGO_BIN_EXE_spanlight")]);
+        Collector::run(command, None, &ON_FREE_PORTS, &[]).await
     }
 
     /// Starts it with a configuration.
@@ -64,8 +74,11 @@ impl Collector {
     }
 
     async fn spawn(config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
+        Collector::run(Command::new(env!("CARGO_BIN_EXE_spanlight")), config, args, variables).await
+    }
+
+    async fn run(mut command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
         command.current_dir(dir.path()).arg("run").args(args).kill_on_drop(true);
         command.envs(variables.iter().copied());
         if let Some(config) = config {

@@ -1,0 +1,173 @@
+//! Listening: ports that serve HTTP/1.1 and HTTP/2 within limits of time and number, until told to stop.
+//!
+//! Receivers and the web endpoint listen in the same way, so that neither keeps what the other would end.
+
+mod connection;
+mod host;
+mod patience;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
+use hyper::service::Service;
+use hyper::{Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use connection::Connections;
+pub use host::is_for_this_machine;
+pub use patience::Deadline;
+
+use crate::health::{About, Count, Health};
+
+/// Connections that could not be accepted.
+const NOT_ACCEPTED: About = About {
+    name: "spanlight.listener.not_accepted",
+    unit: "{attempt}",
+    help: "Attempts to accept a connection that failed, mostly for want of file descriptors.",
+};
+
+/// What a listener lets its clients do.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long a connection may take to send its first request's headers, and an HTTP/1.1 connection any other's.
+    pub headers: Duration,
+    /// Connections at a time. Others wait in the system's backlog.
+    pub connections: usize,
+    /// Requests that one HTTP/2 connection may have under way.
+    pub streams: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { headers: Duration::from_secs(30), connections: 8192, streams: 256 }
+    }
+}
+
+/// A bound port that does not serve yet.
+pub struct Listener {
+    listener: TcpListener,
+    name: String,
+    limits: Limits,
+    not_accepted: Count,
+}
+
+/// A port that serves. Letting go of it cuts its connections off.
+pub struct Serving {
+    /// Takes no more connections, and of those there are no more requests.
+    stop: CancellationToken,
+    /// Ends what did not end in time.
+    cut: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The body of an answer.
+pub trait Content: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static {}
+
+impl<B> Content for B where B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static
+{}
+
+/// What answers requests: one for all connections of a port.
+pub trait Handler<B: Content>:
+    Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<B: Content, H> Handler<B> for H where
+    H: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+impl Listener {
+    /// On a bound port. `name` is what people know it by.
+    pub fn new(listener: TcpListener, name: &str, limits: Limits, health: &Health) -> Listener {
+        let not_accepted = health.counter(NOT_ACCEPTED, &[("listener", name)]);
+        Listener { listener, name: name.to_owned(), limits, not_accepted }
+    }
+
+    /// Whether only programs on this machine can connect.
+    pub fn is_loopback(&self) -> bool {
+        self.listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
+    }
+
+    /// Serves connections from now on.
+    pub fn serve<B: Content>(self, handler: impl Handler<B>) -> Serving {
+        let serving =
+            Serving { stop: CancellationToken::new(), cut: CancellationToken::new(), tasks: TaskTracker::new() };
+        let (stop, tasks) = (serving.stop.clone(), serving.tasks.clone());
+        let connections = Connections::new(self.limits, tasks.clone(), stop.clone(), serving.cut.clone(), handler);
+        serving.tasks.spawn(async move {
+            let room = Arc::new(Semaphore::new(self.limits.connections));
+            // Whoever does not get a permit waits in the backlog, where a connection costs this process nothing.
+            while let Some(Ok(permit)) = stop.run_until_cancelled(room.clone().acquire_owned()).await {
+                let Some(stream) = stop.run_until_cancelled(self.accept()).await else { break };
+                let connection = connections.serve(stream);
+                tasks.spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+        });
+        serving
+    }
+
+    /// The next connection, however long it takes until there is one.
+    async fn accept(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    self.not_accepted.add(1);
+                    let remedy = "if file descriptors have run out, raise `ulimit -n` or close connections";
+                    crate::report::warn(&format!("{} cannot accept connections: {error}; {remedy}", self.name));
+                    // Nothing gets better by trying at once.
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether an accept failed because the peer is gone already.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+impl Serving {
+    /// Takes no more requests, waits for those under way as long as `patience` lasts, and cuts off what is left:
+    /// when this returns nothing of the port runs any more.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(patience, self.tasks.wait()).await.is_err() {
+            self.cut.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.cut.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! Connections that do nothing, that are too many, and that have to end.
+
+use http_body_util::Empty;
+use hyper::service::service_fn;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Notify;
+
+use super::*;
+
+const SOON: Duration = Duration::from_secs(10);
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// A port whose requests end when the test says so.
+struct Port {
+    address: std::net::SocketAddr,
+    serving: Serving,
+    begun: Arc<Notify>,
+    end: Arc<Notify>,
+}
+
+impl Port {
+    async fn with(limits: Limits) -> Port {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (begins, ends) = (begun.clone(), end.clone());
+        let handler = service_fn(move |_| {
+            let (begins, ends) = (begins.clone(), ends.clone());
+            async move {
+                begins.notify_one();
+                ends.notified().await;
+                Ok(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let serving = Listener::new(listener, "test", limits, &Health::default()).serve(handler);
+        Port { address, serving, begun, end }
+    }
+
+    async fn connect(&self, first: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(first).await.unwrap();
+        stream
+    }
+}
+
+/// What comes until the other side ends the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    // A connection that is cut off may end with a reset.
+    tokio::time::timeout(SOON, stream.read_to_end(&mut text)).await.unwrap().unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[tokio::test]
+async fn who_asks_nothing_is_not_kept() {
+    let port = Port::with(Limits { headers: Duration::from_millis(50), ..Limits::default() }).await;
+    for first in [&b""[..], b"PRI *", b"GET / HT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+        let text = rest(port.connect(first).await).await;
+        assert!(!text.contains("200 OK"), "{text}");
+    }
+    // A request may take its time.
+    let busy = port.connect(REQUEST).await;
+    port.begun.notified().await;
+    rest(port.connect(b"").await).await;
+    port.end.notify_one();
+    assert!(rest(busy).await.starts_with("HTTP/1.1 200 OK"));
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait() {
+    let port = Port::with(Limits { connections: 1, ..Limits::default() }).await;
+    let first = port.connect(REQUEST).await;
+    port.begun.notified().await;
+    let second = port.connect(REQUEST).await;
+    let waits = tokio::time::timeout(Duration::from_millis(50), port.begun.notified()).await;
+    assert!(waits.is_err(), "the second is served beside the first");
+    drop(first);
+    port.begun.notified().await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn the_end_waits_for_requests_only_and_not_for_ever() {
+    let port = Port::with(Limits::default()).await;
+    let idle = [port.connect(b"").await, port.connect(b"GET / HT").await, port.connect(b"PRI *").await];
+    let begun = std::time::Instant::now();
+    port.serving.stop(SOON).await;
+    assert!(begun.elapsed() < SOON / 2, "nothing was under way");
+    for stream in idle {
+        rest(stream).await;
+    }
+    let port = Port::with(Limits::default()).await;
+    let busy = port.connect(REQUEST).await;
+    port.begun.notified().await;
+    let (end, stopped) = (port.end.clone(), tokio::spawn(port.serving.stop(SOON)));
+    end.notify_one();
+    assert!(rest(busy).await.starts_with("HTTP/1.1 200 OK"), "what is under way gets its answer");
+    stopped.await.unwrap();
+
+    let port = Port::with(Limits::default()).await;
+    let busy = port.connect(REQUEST).await;
+    port.begun.notified().await;
+    port.serving.stop(Duration::from_millis(50)).await;
+    assert_eq!(Arc::strong_count(&port.end), 1, "what did not end in time is cut off");
+    assert_eq!(rest(busy).await, "");
+}
