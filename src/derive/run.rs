@@ -76,6 +76,7 @@ pub struct Room {
     nodes: Vec<Node>,
     ids: Vec<SpanId>,
     unsettled: Vec<(Timestamp, NodeIx)>,
+    task_work: Vec<NodeIx>,
 }
 
 impl Run {
@@ -100,7 +101,7 @@ impl Run {
             due: None,
             unsettled: room.unsettled,
             waiting: Vec::new(),
-            task_work: Vec::new(),
+            task_work: room.task_work,
             held: Vec::new(),
             looked_at: 0,
             gap_closed: false,
@@ -120,7 +121,8 @@ impl Run {
         self.nodes.clear();
         self.ids.clear();
         self.unsettled.clear();
-        let room = Room { nodes: self.nodes, ids: self.ids, unsettled: self.unsettled };
+        self.task_work.clear();
+        let room = Room { nodes: self.nodes, ids: self.ids, unsettled: self.unsettled, task_work: self.task_work };
         (room.nodes.capacity() <= Run::SMALL).then_some(room)
     }
 
@@ -248,7 +250,7 @@ impl Run {
 
 impl Default for Room {
     fn default() -> Room {
-        Room { nodes: Vec::with_capacity(8), ids: Vec::with_capacity(8), unsettled: Vec::new() }
+        Room { nodes: Vec::with_capacity(8), ids: Vec::with_capacity(8), unsettled: Vec::new(), task_work: Vec::new() }
     }
 }
 

@@ -99,6 +99,9 @@ impl Run {
     pub fn settle(&mut self, now: Timestamp, limits: &Limits, out: &mut Vec<Fact>) {
         let arrived_by = |list: &[(Timestamp, NodeIx)], time: Timestamp| list.partition_point(|(at, _)| *at <= time);
         let due = arrived_by(&self.unsettled, now.minus(SETTLE));
+        if due == 0 && self.waiting.is_empty() && self.overcounted.is_empty() {
+            return;
+        }
         let due: Vec<(Timestamp, NodeIx)> = self.unsettled.drain(..due).collect();
         let expired = arrived_by(&self.waiting, now.minus(limits.settle));
         let mut ready: Vec<NodeIx> = self.waiting.drain(..expired).map(|(_, at)| at).collect();
@@ -119,13 +122,15 @@ impl Run {
 
     /// Moves everything into the counters, and into the tasks that it is of: the run is over.
     pub fn settle_all(&mut self, out: &mut Vec<Fact>) {
-        let waiting = std::mem::take(&mut self.waiting).into_iter().chain(self.unsettled.drain(..));
-        let waiting: Vec<NodeIx> = waiting.map(|(_, at)| at).collect();
-        waiting.into_iter().for_each(|at| self.settle_node(at, out));
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut unsettled = std::mem::take(&mut self.unsettled);
+        waiting.iter().chain(&unsettled).for_each(|(_, at)| self.settle_node(*at, out));
         self.settle_overcounted(out);
-        for at in std::mem::take(&mut self.task_work) {
-            self.settle_task(at, out);
-        }
+        let mut task_work = std::mem::take(&mut self.task_work);
+        task_work.drain(..).for_each(|at| self.settle_task(at, out));
+        unsettled.clear();
+        // What these have allocated is used again.
+        (self.unsettled, self.task_work) = (unsettled, task_work);
     }
 
     /// What has no work above it is a task, or one more run of the one it names; what names a task that the work above
