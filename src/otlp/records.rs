@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 use super::batch::{Batch, Signal};
 use super::view::{AnyValue, Group, KeyValue, LogRecord};
 use super::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
+use crate::event::figures::{LONGEST_MS, MOST_USD, is_possible};
 use crate::event::{
     ComponentId, Data, Event, EventId, EventName, EventType, Priority, Scope, Source, SourceKind, SpanId, Status,
     Timestamp, TraceId, catalogue, message,
@@ -283,9 +284,11 @@ fn read_performance(event: &mut Event, attributes: &mut Map<String, Value>) {
     performance.cache_write_tokens = count(Key::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS);
     performance.reasoning_tokens = count(Key::GEN_AI_USAGE_REASONING_OUTPUT_TOKENS);
     let mut number = |key: &str| attributes.remove(key).and_then(|value| value.as_f64());
-    performance.duration_ms = number(spanlight::DURATION_MS);
-    performance.cost_usd = number(spanlight::COST_USD);
-    performance.ttft_ms = number(spanlight::TTFT_MS);
+    // A record is taken without figures that cannot be: its other attributes may be another program's.
+    let mut figure = |key: &str, most: f64| number(key).filter(|figure| is_possible(*figure, most));
+    performance.duration_ms = figure(spanlight::DURATION_MS, LONGEST_MS);
+    performance.cost_usd = figure(spanlight::COST_USD, MOST_USD);
+    performance.ttft_ms = figure(spanlight::TTFT_MS, LONGEST_MS);
     performance.confidence = number(spanlight::CONFIDENCE);
     performance.success = attributes.remove(spanlight::SUCCESS).and_then(|value| value.as_bool());
 }
