@@ -117,7 +117,9 @@ impl Envelope {
         let decision = self.agent_status(&mut event);
         event.component_id = self.component(&event);
         self.message(&mut event);
-        self.around.retain(|key, _| !ENVELOPE_KEYS.contains(&key.as_str()));
+        // A priority in words, as escalations have it, is not the event's own number and stays in the payload.
+        let in_words = |key: &str, value: &Value| key == "priority" && value.is_string();
+        self.around.retain(|key, value| in_words(key, value) || !ENVELOPE_KEYS.contains(&key.as_str()));
         for (key, value) in std::mem::take(&mut self.around) {
             self.payload.entry(key).or_insert(value);
         }
@@ -454,6 +456,9 @@ mod tests {
         assert_eq!(bus.source.service.as_deref(), Some("engine"));
         let runtime = one(r#"{"scope":"WorkflowStep","event_type":"Started","component_id":"pipe:step:0"}"#);
         assert_eq!((runtime.name.as_str(), runtime.component_id.to_string()), ("step.started", "pipe:step:0".into()));
+        let escalated = one(r#"{"event_type":"hitl_escalated","task_id":"t_1","priority":"high"}"#);
+        assert_eq!(escalated.data.get("priority"), Some("high".into()));
+        assert_eq!(one(&escalated.to_json()).data, escalated.data);
         assert_eq!(one(r#"{"type":"MY_OWN"}"#).name.as_str(), "custom.my_own");
     }
 
