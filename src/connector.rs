@@ -14,7 +14,7 @@ use crate::derive::{Counts, Deriver, Output, Settings};
 use crate::event::{Event, Timestamp};
 use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health};
-use crate::measure::{Family, Measure};
+use crate::measure::{Counted, LeftOut, Measure};
 use crate::otlp::records::to_event;
 use crate::otlp::{Batch, Limit, Signal};
 
@@ -120,9 +120,9 @@ impl Connector {
         read(&self.lock())
     }
 
-    /// The metrics as they stand, and since when they have been counted.
-    pub fn metrics(&self) -> (Vec<Family>, Timestamp) {
-        self.read(|core| (core.measure.snapshot(&core.deriver.in_flight()), core.measure.since()))
+    /// The metrics as they stand.
+    pub fn metrics(&self) -> Vec<Counted> {
+        self.read(|core| core.measure.snapshot(&core.deriver.in_flight()))
     }
 
     /// Shows what was left out, and what is in memory.
@@ -142,12 +142,16 @@ impl Connector {
         health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
         health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));
         health.total(EVICTED, &[], count(|counts| counts.runs_evicted));
+        health.total(LEDGER_OVERFLOW, &[], count(|counts| counts.ledger_overflow));
         let connector = self.clone();
         health.gauge(RUNS, &[], move || connector.read(|core| core.deriver.in_memory().1) as f64);
-        let connector = self.clone();
-        health.total(OVERFLOW, &[], move || connector.read(|core| core.measure.left_out().0) as f64);
-        let connector = self.clone();
-        health.total(TOO_LATE, &[], move || connector.read(|core| core.measure.left_out().1) as f64);
+        let left_out = |about, pick: fn(LeftOut) -> u64| {
+            let connector = self.clone();
+            health.total(about, &[], move || connector.read(|core| pick(core.measure.left_out())) as f64);
+        };
+        left_out(OVERFLOW, |left_out| left_out.overflowed);
+        left_out(TOO_LATE, |left_out| left_out.too_late);
+        left_out(INVALID, |left_out| left_out.invalid);
     }
 
     fn change(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
@@ -210,4 +214,14 @@ const OVERFLOW: About = About {
     name: "spanlight.agent.series_overflow",
     unit: "{measurement}",
     help: "Measurements that found no room for a series of their own.",
+};
+const INVALID: About = About {
+    name: "spanlight.agent.invalid_values",
+    unit: "{measurement}",
+    help: "Measurements that are negative or no number, which no counter can take.",
+};
+const LEDGER_OVERFLOW: About = About {
+    name: "spanlight.agent.ledger_overflow",
+    unit: "{posting}",
+    help: "Work that left memory and found no row of its own in the ledger; it is under `(others)`.",
 };

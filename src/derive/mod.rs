@@ -78,6 +78,8 @@ pub struct Counts {
     pub runs_cut_short: u64,
     /// Runs that left memory after they were over.
     pub runs_evicted: u64,
+    /// Work that left memory and found no row of its own in the ledger.
+    pub ledger_overflow: u64,
 }
 
 /// The state of derivation.
@@ -168,7 +170,7 @@ impl Deriver {
 
     /// What was done so far, in numbers.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { ledger_overflow: self.ledger.overflowed, ..self.counts }
     }
 
     /// Runs in which work goes on, or whose root is still to be heard of.

@@ -3,6 +3,7 @@
 //! The same [`Event`] is used in process, in JSONL, over HTTP and, as a log record, over OTLP. Plain data: no I/O.
 
 pub mod catalogue;
+pub mod figures;
 
 mod aliases;
 mod component;

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 
 use super::aliases::{canonical, plain};
 use super::{
-    ComponentId, Data, Event, EventId, EventName, EventType, Performance, Priority, Scope, Source, SpanId, Status,
-    Timestamp, TraceId, catalogue, message,
+    ComponentId, Data, Event, EventId, EventName, EventType, Priority, Scope, Source, SpanId, Status, Timestamp,
+    TraceId, catalogue, message,
 };
 
 /// Why one event of a body was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadError(String);
+pub struct ReadError(pub(super) String);
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +80,7 @@ fn kind_of(value: &Value) -> &'static str {
 
 /// An event's members, whatever the envelope: those around the payload, the payload, and the figures. Keys are
 /// in snake_case.
-struct Envelope {
+pub(super) struct Envelope {
     around: Map<String, Value>,
     payload: Map<String, Value>,
     figures: Map<String, Value>,
@@ -111,13 +111,15 @@ impl Envelope {
         self.read_kind(&mut event)?;
         self.read_ids(&mut event)?;
         self.read_identity(&mut event);
-        event.performance = self.performance();
+        event.performance = self.performance()?;
         event.source = self.source(source);
         self.read_rest(&mut event)?;
         let decision = self.agent_status(&mut event);
         event.component_id = self.component(&event);
         self.message(&mut event);
-        self.around.retain(|key, _| !ENVELOPE_KEYS.contains(&key.as_str()));
+        // A priority in words, as escalations have it, is not the event's own number and stays in the payload.
+        let in_words = |key: &str, value: &Value| key == "priority" && value.is_string();
+        self.around.retain(|key, value| in_words(key, value) || !ENVELOPE_KEYS.contains(&key.as_str()));
         for (key, value) in std::mem::take(&mut self.around) {
             self.payload.entry(key).or_insert(value);
         }
@@ -198,21 +200,6 @@ impl Envelope {
         dimensions.tool = self.text(&["tool", "tool_name"]);
     }
 
-    fn performance(&self) -> Performance {
-        Performance {
-            duration_ms: self.number(&["duration_ms", "execution_time_ms", "latency_ms"]),
-            cost_usd: self.number(&["cost_usd", "cost", "token_cost"]),
-            input_tokens: self.count(&["input_tokens", "prompt_tokens"]),
-            output_tokens: self.count(&["output_tokens", "completion_tokens"]),
-            cache_read_tokens: self.count(&["cache_read_tokens"]),
-            cache_write_tokens: self.count(&["cache_write_tokens"]),
-            reasoning_tokens: self.count(&["reasoning_tokens"]),
-            ttft_ms: self.number(&["ttft_ms"]),
-            success: self.find(&["success"]).and_then(Value::as_bool),
-            confidence: self.number(&["confidence", "confidence_score"]),
-        }
-    }
-
     fn source(&self, source: &Source) -> Source {
         let member = |key: &str| {
             let text = self.around.get("source").and_then(|source| source.get(key)).and_then(Value::as_str);
@@ -290,7 +277,8 @@ impl Envelope {
         }
     }
 
-    fn find(&self, keys: &[&str]) -> Option<&Value> {
+    /// The first of the members of these names, wherever it stands.
+    pub(super) fn find(&self, keys: &[&str]) -> Option<&Value> {
         keys.iter().find_map(|key| {
             let members = [&self.around, &self.figures, &self.payload];
             members.into_iter().find_map(|map| map.get(*key)).filter(|value| !value.is_null())
@@ -303,14 +291,6 @@ impl Envelope {
             Value::Number(number) => Some(number.to_string().into()),
             _ => None,
         })
-    }
-
-    fn number(&self, keys: &[&str]) -> Option<f64> {
-        self.find(keys).and_then(Value::as_f64).filter(|number| number.is_finite())
-    }
-
-    fn count(&self, keys: &[&str]) -> Option<u64> {
-        self.find(keys).and_then(Value::as_u64)
     }
 
     fn time(&self, keys: &[&str]) -> Result<Option<Timestamp>, ReadError> {
@@ -476,6 +456,9 @@ mod tests {
         assert_eq!(bus.source.service.as_deref(), Some("engine"));
         let runtime = one(r#"{"scope":"WorkflowStep","event_type":"Started","component_id":"pipe:step:0"}"#);
         assert_eq!((runtime.name.as_str(), runtime.component_id.to_string()), ("step.started", "pipe:step:0".into()));
+        let escalated = one(r#"{"event_type":"hitl_escalated","task_id":"t_1","priority":"high"}"#);
+        assert_eq!(escalated.data.get("priority"), Some("high".into()));
+        assert_eq!(one(&escalated.to_json()).data, escalated.data);
         assert_eq!(one(r#"{"type":"MY_OWN"}"#).name.as_str(), "custom.my_own");
     }
 

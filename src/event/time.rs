@@ -76,6 +76,12 @@ impl Timestamp {
         Timestamp(self.0.saturating_sub(duration.as_micros().min(i64::MAX as u128) as i64))
     }
 
+    /// This time, or `now` if it is more than five minutes ahead of it: clocks differ, but not by more, and what is
+    /// kept by time must not grow with times that have not come.
+    pub fn not_ahead_of(self, now: Timestamp) -> Timestamp {
+        if self > now.plus(Duration::from_secs(300)) { now } else { self }
+    }
+
     /// For APIs that want the system's type.
     pub fn to_system_time(self) -> SystemTime {
         UNIX_EPOCH + Duration::from_micros(u64::try_from(self.0).unwrap_or_default())

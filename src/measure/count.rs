@@ -1,7 +1,7 @@
 //! What each fact and each event from outside counts for.
 
 use super::Measure;
-use super::instrument::Label;
+use super::instrument::{Label, is_amount};
 use super::snapshot::Exemplar;
 use super::tasks::EndedTask;
 use super::windows::Dimension;
@@ -44,8 +44,10 @@ impl Measure {
             "hitl.escalated" => self.escalation(event, now),
             "hitl.resolved" => {
                 let decision = word(event, "decision");
-                if let Some(waited) = number(event, "waited_ms") {
-                    self.instruments.human_wait.record([(&decision).into()], waited / 1000.0, None, now);
+                let seen = event.identity.task_id.as_ref();
+                let seen = seen.and_then(|task| self.waiting.resolved(task, event.timestamp.not_ahead_of(now)));
+                if let Some(seconds) = number(event, "waited_ms").map(|millis| millis / 1000.0).or(seen) {
+                    self.instruments.human_wait.record([(&decision).into()], seconds, None, now);
                 }
             }
             "memory.accessed" => {
@@ -115,6 +117,9 @@ impl Measure {
         let (model, provider) = by;
         let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
         self.instruments.cost.add([agent, feature, model.into(), provider.into(), source.into()], usd, now);
+        if !is_amount(usd) {
+            return;
+        }
         self.windows.add(fact.end, &rows_of(fact, model.as_ref()), now, |sums| sums.cost_usd += usd);
     }
 
@@ -136,9 +141,10 @@ impl Measure {
         let (agent, outcome) = (Label::from(&fact.agent), Label::from(fact.outcome.as_str()));
         self.instruments.run_duration.record([agent, outcome], seconds(fact), exemplar(fact), now);
         self.instruments.runs.add([agent, outcome], 1.0, now);
-        if let Some(name) = &fact.agent {
-            let newly_busy = self.busy.entry(name.clone()).or_default().add(fact.start, fact.end);
-            self.instruments.active_time.add([agent], newly_busy as f64 / 1e6, now);
+        if let Some(name) = &fact.agent
+            && let Some(newly_busy) = self.busy(name, (fact.start, fact.end), now)
+        {
+            self.instruments.active_time.add([agent], newly_busy, now);
         }
         let failed = u64::from(fact.outcome != Outcome::Completed);
         let rows = [(Dimension::Agent, fact.agent.as_ref()), (Dimension::Feature, fact.feature.as_ref())];
@@ -192,7 +198,7 @@ impl Measure {
             }
             if let (true, Some(attempts)) = (attempted, task.attempts) {
                 sums.attempted_tasks += 1;
-                sums.retries += attempts.saturating_sub(1);
+                sums.retries = sums.retries.saturating_add(attempts.saturating_sub(1));
             }
         });
     }
@@ -235,9 +241,11 @@ impl Measure {
     fn escalation(&mut self, event: &Event, now: Timestamp) {
         self.instruments.escalations.add([(&word(event, "priority")).into()], 1.0, now);
         let Some(task) = &event.identity.task_id else { return };
+        self.waiting.escalated(task, event.timestamp.not_ahead_of(now));
         let feature = event.dimensions.feature.as_ref();
         if let Some(mut ended) = self.tasks.end(task, feature, event.timestamp) {
-            let attempts = number(event, "attempts").map(|attempts| attempts as u64);
+            let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
+            let attempts = attempts.map(|attempts| attempts as u64);
             ended.attempts = attempts.or(ended.attempts);
             self.task_ended(&ended, ESCALATED, event.timestamp, now);
         }
@@ -253,6 +261,9 @@ fn rows_of<'f>(fact: &'f Fact, model: Option<&'f Name>) -> [(Dimension, Option<&
         (Dimension::Tool, fact.tool.as_ref()),
     ]
 }
+
+/// Who says that a task took more attempts has miscounted, and would spoil the mean of a day.
+const MOST_ATTEMPTS: f64 = 1e6;
 
 /// The outcome of tasks that went to a person.
 const ESCALATED: &str = "escalated";

@@ -1,6 +1,6 @@
 //! Metrics as OTLP, for exporters.
 
-use super::snapshot::{Bucket, Exemplar, Family, FamilyKind, Series, Value};
+use super::snapshot::{Bucket, Counted, Exemplar, FamilyKind, Series, Value};
 use crate::event::Timestamp;
 use crate::otlp::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
 use crate::otlp::{Batch, Signal};
@@ -9,8 +9,8 @@ use crate::semconv::resource;
 /// OTLP's number for cumulative temporality.
 const CUMULATIVE: u64 = 2;
 
-/// All metrics in one batch, as running totals since `since`.
-pub fn to_batch(families: &[Family], since: Timestamp, now: Timestamp) -> Batch {
+/// All metrics in one batch, as running totals, each since its series began.
+pub fn to_batch(metrics: &[Counted], now: Timestamp) -> Batch {
     let mut out = Vec::new();
     put_message(&mut out, 1, |out| {
         put_message(out, 1, |out| put_attribute(out, 1, resource::SERVICE_NAME, "spanlight"));
@@ -19,19 +19,20 @@ pub fn to_batch(families: &[Family], since: Timestamp, now: Timestamp) -> Batch 
                 put_bytes(out, 1, b"spanlight");
                 put_bytes(out, 2, env!("CARGO_PKG_VERSION").as_bytes());
             });
-            let filled = families.iter().filter(|family| !family.series.is_empty());
-            filled.for_each(|family| put_message(out, 2, |out| put_family(out, family, since, now)));
+            let filled = metrics.iter().filter(|metric| !metric.family.series.is_empty());
+            filled.for_each(|metric| put_message(out, 2, |out| put_metric(out, metric, now)));
         });
     });
-    Batch::encoded(Signal::Metrics, out, families.iter().map(|family| family.series.len()).sum())
+    Batch::encoded(Signal::Metrics, out, metrics.iter().map(|metric| metric.family.series.len()).sum())
 }
 
-fn put_family(out: &mut Vec<u8>, family: &Family, since: Timestamp, now: Timestamp) {
+fn put_metric(out: &mut Vec<u8>, Counted { family, began }: &Counted, now: Timestamp) {
     put_bytes(out, 1, family.name.as_bytes());
     put_bytes(out, 2, family.help.as_bytes());
     put_bytes(out, 3, family.unit.as_bytes());
     let points = |out: &mut Vec<u8>| {
-        family.series.iter().for_each(|series| put_message(out, 1, |out| put_point(out, series, since, now)));
+        let series = family.series.iter().zip(began);
+        series.for_each(|(series, began)| put_message(out, 1, |out| put_point(out, series, *began, now)));
     };
     match family.kind {
         FamilyKind::Gauge | FamilyKind::Unknown | FamilyKind::Info => put_message(out, 5, points),
@@ -108,28 +109,32 @@ fn put_attribute(out: &mut Vec<u8>, number: u32, key: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Family;
     use super::*;
     use crate::otlp::view::{MetricKind, Number, Temporality};
 
     #[test]
     fn what_is_encoded_reads_back() {
         let series = |value| vec![Series { attributes: vec![("agent".into(), "scribe".into())], value }];
-        let family =
-            |name: &str, kind, series| Family { name: name.into(), unit: "s".into(), help: "".into(), kind, series };
+        let metric = |name: &str, kind, series: Vec<Series>| Counted {
+            began: vec![Timestamp::from_micros(1); series.len()],
+            family: Family { name: name.into(), unit: "s".into(), help: "".into(), kind, series },
+        };
         let bucket = |bound, count| Bucket { bound, count, exemplar: None };
         let buckets = vec![bucket(1.0, 2), bucket(f64::INFINITY, 1)];
-        let families = [
-            family("runs", FamilyKind::Counter, series(Value::Number(3.0))),
-            family("time", FamilyKind::Histogram, series(Value::Histogram { count: 3, sum: Some(4.5), buckets })),
-            family("empty", FamilyKind::Counter, Vec::new()),
+        let metrics = [
+            metric("runs", FamilyKind::Counter, series(Value::Number(3.0))),
+            metric("time", FamilyKind::Histogram, series(Value::Histogram { count: 3, sum: Some(4.5), buckets })),
+            metric("empty", FamilyKind::Counter, Vec::new()),
         ];
-        let batch = to_batch(&families, Timestamp::from_micros(1), Timestamp::from_micros(2));
+        let batch = to_batch(&metrics, Timestamp::from_micros(2));
         let checked = Batch::read(Signal::Metrics, batch.bytes().clone()).unwrap().batch;
         assert_eq!((checked.items(), batch.items()), (2, 2));
         let metrics: Vec<_> = checked.groups().flat_map(|group| group.metrics().collect::<Vec<_>>()).collect();
         let sum = MetricKind::Sum { temporality: Temporality::Cumulative, monotonic: true };
         assert_eq!(metrics[0].kind, Some(sum));
         let points: Vec<_> = metrics.iter().map(|metric| metric.data_points().next().unwrap()).collect();
+        assert_eq!((points[0].start_time_unix_nano(), points[0].time_unix_nano()), (1000, 2000));
         assert_eq!(points[0].number(), Some(Number::Double(3.0)));
         assert_eq!(points[1].histogram().bucket_counts().collect::<Vec<_>>(), [2, 1]);
         assert_eq!(points[1].histogram().explicit_bounds().collect::<Vec<_>>(), [1.0]);

@@ -5,7 +5,7 @@ use std::hash::Hash;
 use foldhash::fast::RandomState;
 use hashbrown::{Equivalent, HashMap};
 
-use super::snapshot::{Bucket, Exemplar, Family, FamilyKind, Series, Value};
+use super::snapshot::{Bucket, Counted, Exemplar, Family, FamilyKind, Series, Value};
 use crate::derive::Name;
 use crate::event::Timestamp;
 
@@ -57,11 +57,21 @@ struct Query<'a, const N: usize>([Label<'a>; N]);
 struct Table<const N: usize, T> {
     description: Description,
     keys: [&'static str; N],
-    series: HashMap<Labels<N>, (T, Timestamp), RandomState>,
+    series: HashMap<Labels<N>, State<T>, RandomState>,
     /// What came when there was no room for another series.
-    overflow: Option<T>,
+    overflow: Option<State<T>>,
     overflowed: u64,
+    /// What is no amount, and was not counted.
+    invalid: u64,
     limit: usize,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    value: T,
+    /// Series that were forgotten begin again from nothing, so each has a beginning of its own.
+    began: Timestamp,
+    used: Timestamp,
 }
 
 #[derive(Clone, Debug)]
@@ -77,14 +87,23 @@ impl<const N: usize> Counter<N> {
         Counter(Table::new(description, keys, limit))
     }
 
-    /// Counts `amount` more.
+    /// Counts `amount` more. What would take something away or leave no number is left out: nothing that comes
+    /// later could make the series right again.
     pub fn add(&mut self, labels: [Label<'_>; N], amount: f64, now: Timestamp) {
-        *self.0.find(labels, now, || 0.0) += amount;
+        if !is_amount(amount) {
+            self.0.invalid += 1;
+            return;
+        }
+        let total = self.0.find(labels, now, || 0.0);
+        match *total + amount {
+            sum if sum.is_finite() => *total = sum,
+            _ => self.0.invalid += 1,
+        }
     }
 
     /// Its series now.
-    pub fn family(&self) -> Family {
-        self.0.family(FamilyKind::Counter, |total| Value::Number(*total))
+    pub fn counted(&self) -> Counted {
+        self.0.counted(FamilyKind::Counter, |total| Value::Number(*total))
     }
 
     /// Forgets series that have been idle since `since`.
@@ -95,6 +114,11 @@ impl<const N: usize> Counter<N> {
     /// How often there was no room for another series.
     pub fn overflowed(&self) -> u64 {
         self.0.overflowed
+    }
+
+    /// How often it was given what is no amount.
+    pub fn invalid(&self) -> u64 {
+        self.0.invalid
     }
 }
 
@@ -109,11 +133,19 @@ impl<const N: usize> Histogram<N> {
         Histogram { table: Table::new(description, keys, limit), bounds }
     }
 
-    /// Counts a value. The exemplar says of which span it is.
+    /// Counts a value, as [`Counter::add`] does. The exemplar says of which span it is.
     pub fn record(&mut self, labels: [Label<'_>; N], value: f64, exemplar: Option<Exemplar>, now: Timestamp) {
+        if !is_amount(value) {
+            self.table.invalid += 1;
+            return;
+        }
         let empty = || Distribution { count: 0, sum: 0.0, buckets: vec![(0, None); self.bounds.len() + 1] };
         let distribution = self.table.find(labels, now, empty);
         let exemplar = exemplar.map(|exemplar| Exemplar { value, ..exemplar });
+        if !(distribution.sum + value).is_finite() {
+            self.table.invalid += 1;
+            return;
+        }
         distribution.count += 1;
         distribution.sum += value;
         let bucket = self.bounds.partition_point(|bound| *bound < value);
@@ -124,8 +156,8 @@ impl<const N: usize> Histogram<N> {
     }
 
     /// Its series now.
-    pub fn family(&self) -> Family {
-        self.table.family(FamilyKind::Histogram, |distribution| {
+    pub fn counted(&self) -> Counted {
+        self.table.counted(FamilyKind::Histogram, |distribution| {
             let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
             let buckets = bounds.zip(&distribution.buckets);
             Value::Histogram {
@@ -147,52 +179,61 @@ impl<const N: usize> Histogram<N> {
     pub fn overflowed(&self) -> u64 {
         self.table.overflowed
     }
+
+    /// How often it was given what is no amount.
+    pub fn invalid(&self) -> u64 {
+        self.table.invalid
+    }
 }
 
 impl<const N: usize, T> Table<N, T> {
     fn new(description: Description, keys: [&'static str; N], limit: usize) -> Table<N, T> {
-        Table { description, keys, series: HashMap::default(), overflow: None, overflowed: 0, limit }
+        Table { description, keys, series: HashMap::default(), overflow: None, overflowed: 0, invalid: 0, limit }
     }
 
     fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
         let query = Query(labels);
         let full = self.series.len() >= self.limit;
+        let begin = || State { value: empty(), began: now, used: now };
         if full && !self.series.contains_key(&query) {
             self.overflowed += 1;
-            return self.overflow.get_or_insert_with(empty);
+            return &mut self.overflow.get_or_insert_with(begin).value;
         }
-        let entry = self.series.entry_ref(&query).or_insert_with(|| (empty(), now));
-        entry.1 = now;
-        &mut entry.0
+        let state = self.series.entry_ref(&query).or_insert_with(begin);
+        state.used = now;
+        &mut state.value
     }
 
     fn expire(&mut self, since: Timestamp) {
-        self.series.retain(|_, (_, used)| *used >= since);
+        self.series.retain(|_, state| state.used >= since);
     }
 
-    fn family(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Family {
+    fn counted(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Counted {
         let named = |labels: &Labels<N>| {
             let pairs = self.keys.iter().zip(&labels.0).filter(|(_, label)| !label.as_str().is_empty());
             pairs.map(|(key, label)| (Name::from(*key), Name::from(label.as_str()))).collect()
         };
-        let mut series: Vec<Series> = self
-            .series
-            .iter()
-            .map(|(labels, (state, _))| Series { attributes: named(labels), value: value(state) })
-            .collect();
-        series.sort_by(|a, b| a.attributes.cmp(&b.attributes));
-        series.extend(self.overflow.iter().map(|state| Series {
-            attributes: vec![("otel.metric.overflow".into(), "true".into())],
-            value: value(state),
-        }));
-        Family {
+        let show = |attributes, state: &State<T>| (Series { attributes, value: value(&state.value) }, state.began);
+        let mut series: Vec<(Series, Timestamp)> =
+            self.series.iter().map(|(labels, state)| show(named(labels), state)).collect();
+        series.sort_by(|(a, _), (b, _)| a.attributes.cmp(&b.attributes));
+        let overflow = || vec![("otel.metric.overflow".into(), "true".into())];
+        series.extend(self.overflow.iter().map(|state| show(overflow(), state)));
+        let (series, began) = series.into_iter().unzip();
+        let family = Family {
             name: self.description.name.into(),
             unit: self.description.unit.into(),
             help: self.description.help.into(),
             kind,
             series,
-        }
+        };
+        Counted { family, began }
     }
+}
+
+/// Whether something can be added to what only grows.
+pub fn is_amount(amount: f64) -> bool {
+    amount >= 0.0 && amount.is_finite()
 }
 
 // === impl Label, Labels, Query ===
@@ -286,7 +327,7 @@ mod tests {
         for agent in ["a", "b", "c", "d", "e", "a"] {
             counter.add([agent.into()], 1.0, Timestamp::default());
         }
-        let family = counter.family();
+        let family = counter.counted().family;
         let overflow = family.series.last().unwrap();
         assert_eq!(family.series.len(), 4);
         assert_eq!(*overflow.attributes[0].0, *"otel.metric.overflow");
@@ -299,9 +340,37 @@ mod tests {
         let mut counter = Counter::new(DESCRIPTION, ["agent", "feature"], 10);
         counter.add(["a".into(), "".into()], 1.0, Timestamp::from_micros(1));
         counter.add(["b".into(), "f".into()], 1.0, Timestamp::from_micros(5));
-        assert_eq!(counter.family().series[0].attributes, [("agent".into(), "a".into())]);
+        assert_eq!(counter.counted().family.series[0].attributes, [("agent".into(), "a".into())]);
         counter.expire(Timestamp::from_micros(2));
-        assert_eq!(counter.family().series.len(), 1);
+        assert_eq!(counter.counted().family.series.len(), 1);
+    }
+
+    #[test]
+    fn a_series_that_was_forgotten_begins_again() {
+        let mut counter = Counter::new(DESCRIPTION, ["agent"], 10);
+        let at = Timestamp::from_micros;
+        counter.add(["a".into()], 5.0, at(1));
+        counter.add(["b".into()], 1.0, at(2));
+        counter.add(["b".into()], 1.0, at(7));
+        assert_eq!(counter.counted().began, [at(1), at(2)]);
+        counter.expire(at(5));
+        counter.add(["a".into()], 3.0, at(9));
+        assert_eq!(counter.counted().began, [at(9), at(2)]);
+        assert_eq!(counter.counted().family.series[0].value, Value::Number(3.0));
+    }
+
+    #[test]
+    fn what_is_no_amount_spoils_nothing() {
+        let mut counter = Counter::new(DESCRIPTION, [], 10);
+        let mut histogram = Histogram::new(DESCRIPTION, [], &[1.0], 10);
+        for value in [1.0, f64::NAN, f64::INFINITY, -1.0, f64::MAX, f64::MAX] {
+            counter.add([], value, Timestamp::default());
+            histogram.record([], value, None, Timestamp::default());
+        }
+        assert_eq!((counter.invalid(), histogram.invalid()), (4, 4));
+        assert_eq!(counter.counted().family.series[0].value, Value::Number(f64::MAX));
+        let Value::Histogram { count, sum, .. } = histogram.counted().family.series[0].value else { panic!() };
+        assert_eq!((count, sum), (2, Some(f64::MAX)));
     }
 
     #[test]
@@ -310,7 +379,7 @@ mod tests {
         for value in [0.5, 1.0, 1.5, 2.0, 3.0] {
             histogram.record([], value, None, Timestamp::default());
         }
-        let Value::Histogram { count, buckets, .. } = &histogram.family().series[0].value else { panic!() };
+        let Value::Histogram { count, buckets, .. } = &histogram.counted().family.series[0].value else { panic!() };
         assert_eq!((*count, buckets.iter().map(|b| b.count).collect::<Vec<_>>()), (5, vec![2, 2, 1]));
     }
 }

@@ -1,7 +1,7 @@
 //! The metrics by name: what each is called, what it counts, and by which attributes.
 
 use super::instrument::{Counter, Description, Histogram};
-use super::snapshot::{Family, FamilyKind, Series, Value};
+use super::snapshot::{Counted, Family, FamilyKind, Series, Value};
 use crate::derive::Name;
 use crate::event::Timestamp;
 
@@ -56,9 +56,10 @@ macro_rules! instruments {
                 }
             }
 
-            /// All as they stand.
-            pub fn families(&self, in_flight: &[(Name, u64)]) -> Vec<Family> {
-                vec![$(self.$field.family(),)* agents_in_flight(in_flight)]
+            /// All as they stand. What is in flight is counted since `since`.
+            pub fn counted(&self, in_flight: &[(Name, u64)], since: Timestamp) -> Vec<Counted> {
+                let in_flight = Counted { began: vec![since; in_flight.len()], family: agents_in_flight(in_flight) };
+                vec![$(self.$field.counted(),)* in_flight]
             }
 
             /// Forgets series that have been idle since `since`.
@@ -69,6 +70,11 @@ macro_rules! instruments {
             /// How often a metric had no room for another series.
             pub fn overflowed(&self) -> u64 {
                 [$(self.$field.overflowed()),*].iter().sum()
+            }
+
+            /// How often a metric was given what is no amount.
+            pub fn invalid(&self) -> u64 {
+                [$(self.$field.invalid()),*].iter().sum()
             }
         }
     };

@@ -18,6 +18,15 @@ pub struct Family {
     pub series: Vec<Series>,
 }
 
+/// A metric of ours, and since when each of its series has been counted, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    /// The metric.
+    pub family: Family,
+    /// When each of its series began.
+    pub began: Vec<Timestamp>,
+}
+
 /// What the values of a metric are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {

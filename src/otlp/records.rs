@@ -8,8 +8,10 @@ use std::sync::Arc;
 use serde_json::{Map, Number, Value};
 
 use super::batch::{Batch, Signal};
+use super::check::MAX_DEPTH;
 use super::view::{AnyValue, Group, KeyValue, LogRecord};
 use super::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
+use crate::event::figures::{LONGEST_MS, MOST_USD, is_possible};
 use crate::event::{
     ComponentId, Data, Event, EventId, EventName, EventType, Priority, Scope, Source, SourceKind, SpanId, Status,
     Timestamp, TraceId, catalogue, message,
@@ -57,7 +59,7 @@ fn put_record(out: &mut Vec<u8>, event: &Event) {
     let (severity, text) = if event.status == Status::Failed { (ERROR, "ERROR") } else { (INFO, "INFO") };
     put_u64(out, 2, severity);
     put_bytes(out, 3, text.as_bytes());
-    put_message(out, 5, |out| put_json(out, &Value::Object(event.data.to_map())));
+    put_message(out, 5, |out| put_json(out, &Value::Object(event.data.to_map()), DEEPEST));
     put_attributes(out, event);
     if let Some(id) = event.trace_id {
         put_bytes(out, 9, id.as_bytes());
@@ -164,13 +166,19 @@ fn put_number(out: &mut Vec<u8>, key: &str, number: u64) {
 fn put_value(out: &mut Vec<u8>, key: &str, value: &Value) {
     put_message(out, ATTRIBUTES, |out| {
         put_bytes(out, 1, key.as_bytes());
-        put_message(out, 2, |out| put_json(out, value));
+        put_message(out, 2, |out| put_json(out, value, DEEPEST));
     });
 }
 
-/// Appends the fields of the `AnyValue` of a JSON value.
-fn put_json(out: &mut Vec<u8>, value: &Value) {
+/// How many messages may be nested in a value of a record, which is in five messages itself at most.
+const DEEPEST: u32 = MAX_DEPTH - 5;
+
+/// Appends the fields of the `AnyValue` of a JSON value. What would be nested deeper than `depth` messages goes as
+/// JSON text: a reader that refuses it would refuse the whole batch.
+fn put_json(out: &mut Vec<u8>, value: &Value, depth: u32) {
     match value {
+        // Three messages are between an object and its members, two between an array and its items.
+        Value::Array(_) | Value::Object(_) if depth < 3 => put_bytes(out, 1, value.to_string().as_bytes()),
         Value::Null => {}
         Value::Bool(truth) => put_u64(out, 2, u64::from(*truth)),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
@@ -179,13 +187,13 @@ fn put_json(out: &mut Vec<u8>, value: &Value) {
         },
         Value::String(text) => put_bytes(out, 1, text.as_bytes()),
         Value::Array(items) => put_message(out, 5, |out| {
-            items.iter().for_each(|item| put_message(out, 1, |out| put_json(out, item)));
+            items.iter().for_each(|item| put_message(out, 1, |out| put_json(out, item, depth - 2)));
         }),
         Value::Object(map) => put_message(out, 6, |out| {
             for (key, value) in map {
                 put_message(out, 1, |out| {
                     put_bytes(out, 1, key.as_bytes());
-                    put_message(out, 2, |out| put_json(out, value));
+                    put_message(out, 2, |out| put_json(out, value, depth - 3));
                 });
             }
         }),
@@ -283,9 +291,11 @@ fn read_performance(event: &mut Event, attributes: &mut Map<String, Value>) {
     performance.cache_write_tokens = count(Key::GEN_AI_USAGE_CACHE_WRITE_INPUT_TOKENS);
     performance.reasoning_tokens = count(Key::GEN_AI_USAGE_REASONING_OUTPUT_TOKENS);
     let mut number = |key: &str| attributes.remove(key).and_then(|value| value.as_f64());
-    performance.duration_ms = number(spanlight::DURATION_MS);
-    performance.cost_usd = number(spanlight::COST_USD);
-    performance.ttft_ms = number(spanlight::TTFT_MS);
+    // A record is taken without figures that cannot be: its other attributes may be another program's.
+    let mut figure = |key: &str, most: f64| number(key).filter(|figure| is_possible(*figure, most));
+    performance.duration_ms = figure(spanlight::DURATION_MS, LONGEST_MS);
+    performance.cost_usd = figure(spanlight::COST_USD, MOST_USD);
+    performance.ttft_ms = figure(spanlight::TTFT_MS, LONGEST_MS);
     performance.confidence = number(spanlight::CONFIDENCE);
     performance.success = attributes.remove(spanlight::SUCCESS).and_then(|value| value.as_bool());
 }
@@ -362,6 +372,25 @@ mod tests {
             let event =
                 read_events(body.as_bytes(), &source, Timestamp::from_unix_seconds(1e9)).remove(0).unwrap().remove(0);
             assert_eq!(back(&event), event);
+        }
+    }
+
+    #[test]
+    fn data_of_any_depth_makes_a_record_that_can_be_read() {
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        for depth in 1..120 {
+            for (open, close) in [("[", "]"), (r#"{"x":"#, "}"), (r#"[{"x":"#, "}]"), (r#"{"x":["#, "]}"), ("[[", "]]")]
+            {
+                let data = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+                let body = format!(r#"{{"name":"custom.deep","data":{{"a":{data}}}}}"#);
+                let Ok(mut events) = read_events(body.as_bytes(), &source, Timestamp::default()).remove(0) else {
+                    continue;
+                };
+                let event = events.remove(0);
+                let read = back(&event);
+                assert!(depth > 15 || read == event, "{body}");
+                assert!(!read.data.is_empty(), "{body}");
+            }
         }
     }
 

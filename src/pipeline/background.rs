@@ -62,8 +62,7 @@ async fn push_metrics(agent: Arc<Connector>, routes: Vec<Arc<Route>>, interval: 
 
 /// Sends the metrics as they stand to the exporters that are not scraped.
 pub fn send_metrics(agent: &Connector, routes: &[Arc<Route>]) {
-    let (families, since) = agent.metrics();
-    let batch = to_batch(&families, since, Timestamp::now());
+    let batch = to_batch(&agent.metrics(), Timestamp::now());
     if !batch.is_empty() {
         routes.iter().for_each(|route| route.push_to_pumps(batch.clone()));
     }

@@ -48,7 +48,7 @@ fn scrape(
         let format = Format::negotiate(accept);
         let mut families = health.families();
         if derived_too {
-            families.extend(connector.metrics().0.into_iter().map(of_this_scope));
+            families.extend(connector.metrics().into_iter().map(|metric| of_this_scope(metric.family)));
         }
         families.extend(prometheus.iter().flat_map(|store| store.families(Timestamp::now())));
         (format.content_type(), render(&families, format))

@@ -36,6 +36,34 @@ fn totals_stay_right_while_runs_leave_memory() {
 }
 
 #[test]
+fn agents_without_a_row_of_their_own_are_counted() {
+    let mut scene = Scene::with(Limits { spans: 2, ..Limits::default() });
+    for trace in 1..=10_100u32 {
+        let mut span = agent(1, 0, (0, 30), &format!("agent {trace}"));
+        span.trace_id = [&[7; 12], &trace.to_be_bytes()[..]].concat();
+        scene.arrive(&[span]);
+    }
+    let overflow = scene.deriver.counts().ledger_overflow;
+    assert!((90..=100).contains(&overflow), "{overflow}");
+    assert_eq!(scene.totals().agent_runs, 10_100);
+}
+
+#[test]
+fn work_of_a_clock_that_is_ahead_is_of_today() {
+    let mut scene = Scene::with(Limits { spans: 10, ..Limits::default() });
+    for trace in 1..=1000u32 {
+        let time = u64::from(trace) * 7_200_000;
+        let mut span = agent(1, 0, (time, time + 30), "a");
+        span.trace_id = [&[7; 12], &trace.to_be_bytes()[..]].concat();
+        scene.arrive(&[span]);
+    }
+    let days = scene.deriver.ledger(By::Day, None);
+    let today = days.rows.iter().find(|row| *row.key == *"2026-11-21").unwrap();
+    assert!(today.figures.agent_runs >= 990, "{days:?}");
+    assert_eq!(days.totals.agent_runs, 1000);
+}
+
+#[test]
 fn runs_that_are_not_over_leave_too_and_are_counted() {
     let mut scene = Scene::with(Limits { spans: 10, ..Limits::default() });
     for trace in 1..=20 {

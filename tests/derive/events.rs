@@ -148,13 +148,17 @@ fn ids_of_events_are_those_of_their_facts() {
 #[test]
 fn figures_beyond_all_bounds_are_kept_within_them() {
     let mut scene = Scene::new();
-    for duration in ["1e300", "-1e300", "0"] {
+    for duration in [1e300, -1e300, 0.0] {
         let json = format!(
             r#"{{"name":"llm.completed","trace_id":"01010101010101010101010101010101","agent":"a",
-            "performance":{{"duration_ms":{duration},"cost_usd":1e300,"input_tokens":{}}}}}"#,
+            "performance":{{"input_tokens":{}}}}}"#,
             u64::MAX
         );
-        scene.json(&json);
+        for mut event in scene.read(&json) {
+            // The door refuses these; whatever came in another way must not overflow either.
+            (event.performance.duration_ms, event.performance.cost_usd) = (Some(duration), Some(1e300));
+            scene.event(event);
+        }
     }
     scene.pass(10_000).finish();
     assert_eq!(scene.totals().llm_calls, 3);

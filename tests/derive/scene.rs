@@ -50,11 +50,16 @@ impl Scene {
 
     /// An event arrives as JSON.
     pub fn json(&mut self, json: &str) -> &mut Scene {
-        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
-        for event in read_events(json.as_bytes(), &source, self.now).remove(0).unwrap() {
+        for event in self.read(json) {
             self.event(event);
         }
         self
+    }
+
+    /// What an event as JSON means.
+    pub fn read(&self, json: &str) -> Vec<Event> {
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        read_events(json.as_bytes(), &source, self.now).remove(0).unwrap()
     }
 
     /// Time passes.

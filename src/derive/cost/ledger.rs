@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::account::Account;
 use crate::event::{JsonObject, Timestamp};
 
 /// Figures of some of the work. What no emitter reported is absent, never 0.
@@ -111,19 +112,6 @@ pub struct Ledger {
     pub overflowed: u64,
 }
 
-#[derive(Debug, Default)]
-struct Account {
-    all: Figures,
-    slots: Vec<Slot>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    from: i64,
-    seconds: i64,
-    figures: Figures,
-}
-
 /// The row of work without an agent, a model or a feature.
 static NONE: LazyLock<Arc<str>> = LazyLock::new(|| "(none)".into());
 /// The row of whatever finds no account of its own.
@@ -140,7 +128,9 @@ impl Ledger {
     pub fn post_all(&mut self, postings: impl Iterator<Item = Posting>, now: Timestamp) {
         // Whole runs leave at once and most of their work is alike: added up first, it costs one posting.
         let mut sums: Vec<Posting> = Vec::new();
-        for posting in postings {
+        for mut posting in postings {
+            // Days and slots that have not come would be kept for as long as it takes until they have.
+            posting.at = posting.at.not_ahead_of(now);
             if let Some(sum) = sums.iter_mut().find(|sum| sum.goes_with(&posting)) {
                 sum.figures.add(&posting.figures);
             } else if sums.len() < Ledger::MOST_SUMS {
@@ -176,7 +166,7 @@ impl Ledger {
 
     /// Everything that was posted.
     pub fn totals(&self) -> Figures {
-        self.totals.all.clone()
+        self.totals.since(None)
     }
 
     /// Adds what was posted since `since` to a report; nothing means since ever.
@@ -281,55 +271,7 @@ impl Default for Ledger {
     }
 }
 
-// === impl Account, Figures, By ===
-
-impl Account {
-    const FINE: i64 = 300;
-    const COARSE: i64 = 3600;
-
-    fn post(&mut self, posting: &Posting, now: Timestamp) {
-        self.all.add(&posting.figures);
-        let at = posting.at.as_seconds();
-        if now.as_seconds() - at > 25 * Account::COARSE {
-            return;
-        }
-        let slot = self.slots.iter_mut().rev().find(|slot| (slot.from..slot.from + slot.seconds).contains(&at));
-        match slot {
-            Some(slot) => slot.figures.add(&posting.figures),
-            None => {
-                let from = at.div_euclid(Account::FINE) * Account::FINE;
-                self.slots.push(Slot { from, seconds: Account::FINE, figures: posting.figures.clone() });
-                self.compact(now);
-            }
-        }
-    }
-
-    /// Slots of five minutes become slots of an hour once the last hour no longer needs them.
-    fn compact(&mut self, now: Timestamp) {
-        let now = now.as_seconds();
-        self.slots.retain(|slot| now - slot.from <= 26 * Account::COARSE);
-        let mut coarse: Vec<Slot> = Vec::new();
-        for mut slot in std::mem::take(&mut self.slots) {
-            if slot.seconds == Account::FINE && now - slot.from > 2 * Account::COARSE {
-                slot.from = slot.from.div_euclid(Account::COARSE) * Account::COARSE;
-                slot.seconds = Account::COARSE;
-            }
-            match coarse.iter_mut().find(|other| (other.from, other.seconds) == (slot.from, slot.seconds)) {
-                Some(other) => other.figures.add(&slot.figures),
-                None => coarse.push(slot),
-            }
-        }
-        self.slots = coarse;
-    }
-
-    fn since(&self, since: Option<Timestamp>) -> Figures {
-        let Some(since) = since else { return self.all.clone() };
-        let mut sum = Figures::default();
-        let recent = self.slots.iter().filter(|slot| slot.from + slot.seconds > since.as_seconds());
-        recent.for_each(|slot| sum.add(&slot.figures));
-        sum
-    }
-}
+// === impl Figures, By ===
 
 impl Figures {
     /// Adds other figures; a count is known as soon as a part of it is. Counts of tokens are what an emitter says
@@ -459,7 +401,36 @@ mod tests {
         assert_eq!(cost_since(&ledger, Some(now - 24 * 3600)), Some(24.0));
         assert_eq!(cost_since(&ledger, Some(now - 3600)), Some(1.0));
         assert_eq!(cost_since(&ledger, Some(now)), None);
-        assert!(ledger.totals.slots.len() < 40);
+        assert!(ledger.totals.slots().count() < 40);
+    }
+
+    #[test]
+    fn times_to_come_make_no_slots_and_no_days() {
+        let mut ledger = Ledger::default();
+        let now = 10 * 86_400;
+        let postings = (0..20_000).map(|at| posting(now + at * 7200, 1.0));
+        ledger.post_all(postings, Timestamp::from_micros(now * 1_000_000));
+        ledger.post_all([posting(i64::MAX / 1_000_000, 1.0)].into_iter(), Timestamp::from_micros(now * 1_000_000));
+        assert_eq!((ledger.totals.slots().count(), ledger.accounts[4].len(), ledger.overflowed), (1, 1, 0));
+        assert_eq!(cost_since(&ledger, Some(now)), Some(20_001.0));
+        assert_eq!(cost_since(&ledger, None), Some(20_001.0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn slots_are_few_in_order_and_complete(steps in proptest::collection::vec((0i64..4000, 0i64..100_000), 1..200)) {
+            let mut ledger = Ledger::default();
+            let mut now = 10 * 86_400;
+            let mut expected = 0.0;
+            for (step, ago) in steps {
+                now += step;
+                ledger.post(&posting(now - ago, 1.0), Timestamp::from_micros(now * 1_000_000));
+                expected += 1.0;
+            }
+            let slots: Vec<i64> = ledger.totals.slots().collect();
+            proptest::prop_assert!(slots.len() <= 3 * 12 + 25 && slots.is_sorted_by(|a, b| a < b));
+            proptest::prop_assert_eq!(cost_since(&ledger, None), Some(expected));
+        }
     }
 
     #[test]

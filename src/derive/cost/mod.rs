@@ -1,5 +1,6 @@
 //! What the work costs: prices of calls, and the ledger that adds them up.
 
+mod account;
 mod ledger;
 mod prices;
 mod rates;

@@ -114,15 +114,18 @@ async fn the_same_event_sent_again_comes_out_once() {
 }
 
 #[tokio::test]
-async fn figures_beyond_all_bounds_do_no_harm() {
+async fn figures_beyond_all_bounds_are_refused_by_name() {
     let collector = Collector::start().await;
-    for (name, duration) in [("agent.completed", 1e300), ("tool.completed", f64::MAX), ("llm.completed", -1e300)] {
-        let event = json!({"name": name, "execution_id": "x", "agent": "a", "tool": "t",
-            "performance": {"duration_ms": duration, "cost_usd": duration, "input_tokens": u64::MAX}});
-        let answer = collector.post("/v1/events", &[], event.to_string()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
+    for (field, figure) in [("duration_ms", 1e300), ("duration_ms", -1.0), ("cost_usd", -5.0), ("ttft_ms", f64::MAX)] {
+        let bad = json!({"name": "agent.completed", "execution_id": "x", "agent": "a", "performance": {field: figure}});
+        let good = json!({"name": "agent.completed", "execution_id": "x", "agent": "a",
+            "performance": {"duration_ms": 10, "input_tokens": u64::MAX}});
+        let answer = collector.post("/v1/events", &[], json!([bad, good]).to_string()).await;
+        let outcome = answer.json();
+        assert_eq!((answer.status, &outcome["accepted"]), (200, &json!(1)), "{outcome}");
+        assert!(outcome["rejected"].to_string().contains(field), "{outcome}");
     }
-    collector.events(3).await;
+    collector.events(4).await;
     assert_eq!(collector.json("/api/v1/runs").await["runs"].as_array().unwrap().len(), 1);
     assert!(collector.stop().await.status.success());
 }

@@ -1,0 +1,88 @@
+//! One account of the ledger: a sum since ever, and sums by slots of time for the windows of the last day.
+
+use super::ledger::{Figures, Posting};
+use crate::event::Timestamp;
+
+/// What was posted to one row, or in total.
+#[derive(Debug, Default)]
+pub struct Account {
+    all: Figures,
+    /// In order. Slots before `fine_since` are of an hour, the others of five minutes.
+    slots: Vec<Slot>,
+    /// Where an hour begins, in seconds since 1970.
+    fine_since: i64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    from: i64,
+    figures: Figures,
+}
+
+impl Account {
+    /// Seconds of the slots of the last hours.
+    pub const FINE: i64 = 300;
+    const COARSE: i64 = 3600;
+
+    /// Adds a posting: for ever, and to the slot of its time if that is still of interest.
+    pub fn post(&mut self, posting: &Posting, now: Timestamp) {
+        self.all.add(&posting.figures);
+        let (at, now) = (posting.at.as_seconds(), now.as_seconds());
+        self.compact(now);
+        if now - at > 25 * Account::COARSE {
+            return;
+        }
+        let from = self.slot_of(at);
+        let place = self.slots.partition_point(|slot| slot.from < from);
+        match self.slots.get_mut(place) {
+            Some(slot) if slot.from == from => slot.figures.add(&posting.figures),
+            _ => self.slots.insert(place, Slot { from, figures: posting.figures.clone() }),
+        }
+    }
+
+    /// Where the slot of a time begins.
+    fn slot_of(&self, at: i64) -> i64 {
+        let seconds = self.seconds_of(at);
+        at.div_euclid(seconds) * seconds
+    }
+
+    fn seconds_of(&self, at: i64) -> i64 {
+        if at < self.fine_since { Account::COARSE } else { Account::FINE }
+    }
+
+    /// Slots of five minutes become slots of an hour once the last hour no longer needs them. That changes from
+    /// hour to hour only.
+    fn compact(&mut self, now: i64) {
+        let fine_since = (now.div_euclid(Account::COARSE) - 2) * Account::COARSE;
+        if fine_since <= self.fine_since {
+            return;
+        }
+        self.fine_since = fine_since;
+        self.slots.retain(|slot| now - slot.from <= 26 * Account::COARSE);
+        for at in 0..self.slots.len() {
+            self.slots[at].from = self.slot_of(self.slots[at].from);
+        }
+        self.slots.dedup_by(|later, slot| {
+            let same = later.from == slot.from;
+            if same {
+                slot.figures.add(&later.figures);
+            }
+            same
+        });
+    }
+
+    /// The figures of the slots that end after `since`; nothing means since ever.
+    pub fn since(&self, since: Option<Timestamp>) -> Figures {
+        let Some(since) = since else { return self.all.clone() };
+        let mut sum = Figures::default();
+        let recent = self.slots.iter().filter(|slot| slot.from + self.seconds_of(slot.from) > since.as_seconds());
+        recent.for_each(|slot| sum.add(&slot.figures));
+        sum
+    }
+
+    /// Where the slots begin.
+    #[cfg(test)]
+    pub fn slots(&self) -> impl Iterator<Item = i64> {
+        self.slots.iter().map(|slot| slot.from)
+    }
+}

@@ -1,0 +1,92 @@
+//! The figures of an event as an emitter gives them, and which of them cannot be.
+//!
+//! One absurd figure would spoil every sum that it enters for good, so it is stopped where events are read.
+
+use serde_json::Value;
+
+use super::Performance;
+use super::read::{Envelope, ReadError};
+
+/// Ten years. What seems to take longer comes from a clock or a unit that is wrong.
+pub const LONGEST_MS: f64 = 10.0 * 365.25 * 86_400_000.0;
+/// A single piece of work that costs more than a billion US dollars was not paid for.
+pub const MOST_USD: f64 = 1e9;
+
+/// Whether a figure is neither negative, nor beyond `most`, nor no number at all.
+pub fn is_possible(figure: f64, most: f64) -> bool {
+    (0.0..=most).contains(&figure)
+}
+
+impl Envelope {
+    /// The figures, or which of them cannot be.
+    pub(super) fn performance(&self) -> Result<Performance, ReadError> {
+        Ok(Performance {
+            duration_ms: self.duration(&["duration_ms", "execution_time_ms", "latency_ms"])?,
+            cost_usd: self.figure(
+                &["cost_usd", "cost", "token_cost"],
+                MOST_USD,
+                "a cost of 0 to a billion US dollars",
+            )?,
+            input_tokens: self.count(&["input_tokens", "prompt_tokens"]),
+            output_tokens: self.count(&["output_tokens", "completion_tokens"]),
+            cache_read_tokens: self.count(&["cache_read_tokens"]),
+            cache_write_tokens: self.count(&["cache_write_tokens"]),
+            reasoning_tokens: self.count(&["reasoning_tokens"]),
+            ttft_ms: self.duration(&["ttft_ms"])?,
+            success: self.find(&["success"]).and_then(Value::as_bool),
+            confidence: self.number(&["confidence", "confidence_score"]),
+        })
+    }
+
+    fn duration(&self, keys: &[&str]) -> Result<Option<f64>, ReadError> {
+        self.figure(keys, LONGEST_MS, "a duration of 0 ms to 10 years")
+    }
+
+    fn figure(&self, keys: &[&str], most: f64, what: &str) -> Result<Option<f64>, ReadError> {
+        let Some(figure) = self.number(keys) else { return Ok(None) };
+        if is_possible(figure, most) {
+            return Ok(Some(figure));
+        }
+        let key = keys.iter().find(|key| self.find(&[**key]).is_some()).copied().unwrap_or_default();
+        Err(ReadError(format!("{key} {figure:?} is not {what}; leave it out if it is not known")))
+    }
+
+    fn number(&self, keys: &[&str]) -> Option<f64> {
+        self.find(keys).and_then(Value::as_f64).filter(|number| number.is_finite())
+    }
+
+    fn count(&self, keys: &[&str]) -> Option<u64> {
+        self.find(keys).and_then(Value::as_u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Event, Source, SourceKind, Timestamp, read_events};
+
+    fn read(members: &str) -> Result<Event, String> {
+        let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
+        let body = format!(r#"{{"name":"agent.completed","agent":"a",{members}}}"#);
+        let read = read_events(body.as_bytes(), &source, Timestamp::from_unix_seconds(1e9)).remove(0);
+        read.map(|mut events| events.remove(0)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn figures_that_cannot_be_are_refused_by_name() {
+        for (members, field) in [
+            (r#""duration_ms":1e300"#, "duration_ms 1e300"),
+            (r#""duration_ms":-1"#, "duration_ms -1"),
+            (r#""latency_ms":315576000001"#, "latency_ms 315576000001"),
+            (r#""cost_usd":-5"#, "cost_usd -5"),
+            (r#""payload":{"token_cost":1e300}"#, "token_cost 1e300"),
+            (r#""performance":{"ttft_ms":-0.5}"#, "ttft_ms -0.5"),
+            (r#""cost_usd":NaN"#, "not JSON"),
+        ] {
+            let error = read(members).unwrap_err();
+            assert!(error.contains(field), "{members}: {error}");
+        }
+        let fine = read(r#""duration_ms":315576000000,"cost_usd":0,"ttft_ms":0.5"#).unwrap();
+        assert_eq!(fine.performance.duration_ms, Some(315_576_000_000.0));
+        assert_eq!((fine.performance.cost_usd, fine.performance.ttft_ms), (Some(0.0), Some(0.5)));
+    }
+}
