@@ -3,15 +3,17 @@
 //! An exporter makes one attempt at one load. Everything else is here: how much may wait, what happens when it
 //! is too much, how often an attempt is repeated, and what became of every item.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::{Bounds, Load, Portion, Queue};
+use super::queue::{Bounds, Load, NotTaken, Portion, Queue};
 use super::{Exporter, Outcome, retry};
 use crate::config::types::Span;
 use crate::flow::Refused;
@@ -36,6 +38,8 @@ pub struct QueueConfig {
     pub on_full: OnFull,
     /// How long a sender is made to wait for room before it is refused.
     pub patience: Span,
+    /// An exporter whose attempts have failed for so long makes nobody wait any more: it alone loses.
+    pub failing_after: Span,
 }
 
 /// What a queue's size counts.
@@ -70,6 +74,7 @@ impl Default for QueueConfig {
             max_mib: 64,
             on_full: OnFull::Wait,
             patience: Span(Duration::from_secs(2)),
+            failing_after: Span(Duration::from_secs(15)),
         }
     }
 }
@@ -116,8 +121,8 @@ struct Shared {
     id: String,
     queue: Queue,
     settings: Settings,
-    /// Attempts have failed for longer than [`Shared::FAILING_AFTER`].
-    failing: AtomicBool,
+    /// Since when every attempt has failed.
+    failing_since: Mutex<Option<Instant>>,
     /// Nothing more comes, and what waits has until the deadline.
     draining: CancellationToken,
     deadline: OnceLock<tokio::time::Instant>,
@@ -133,6 +138,7 @@ struct Counts {
     rejected: Count,
     gave_up: Count,
     queue_full: Count,
+    crashed: Count,
     left: Count,
 }
 
@@ -144,7 +150,7 @@ impl Pump {
             id: id.to_owned(),
             queue,
             settings,
-            failing: AtomicBool::new(false),
+            failing_since: Mutex::new(None),
             draining: CancellationToken::new(),
             deadline: OnceLock::new(),
             stop: CancellationToken::new(),
@@ -187,32 +193,47 @@ impl Pump {
 }
 
 impl Inlet {
-    /// Waits for room where this exporter makes senders wait. Refuses when there is none in time.
-    pub async fn room(&self) -> Result<(), Refused> {
-        let Shared { id, queue, settings, failing, .. } = &*self.0;
-        let waits = settings.queue.on_full == OnFull::Wait && !failing.load(Relaxed);
-        if !waits || queue.has_room() || queue.room(settings.queue.patience.0).await {
-            return Ok(());
+    /// Waits until all of them have room at the same moment, so that whoever is let in may push to all. Refuses when
+    /// that does not come to pass in time.
+    pub async fn room<'p, I: Iterator<Item = &'p Inlet>>(pumps: impl Fn() -> I) -> Result<(), Refused> {
+        let began = tokio::time::Instant::now();
+        loop {
+            let Some(Inlet(full)) = pumps().find(|pump| !pump.admits()) else { return Ok(()) };
+            let deadline = began + full.settings.queue.patience.0;
+            if tokio::time::Instant::now() >= deadline {
+                let reason = format!("the queue of {} is full", full.id);
+                return Err(Refused { reason, retry_after: Shared::RETRY_AFTER });
+            }
+            let gives_up = full.failing_at().map_or(deadline, |at| deadline.min(at.into()));
+            full.queue.room(gives_up).await;
         }
-        if failing.load(Relaxed) {
-            return Ok(());
-        }
-        Err(Refused { reason: format!("the queue of {id} is full"), retry_after: Shared::RETRY_AFTER })
+    }
+
+    /// Whether something may be sent now: there is room, or nobody waits for this exporter.
+    fn admits(&self) -> bool {
+        self.0.loses() || self.0.queue.has_room()
     }
 
     /// Puts something into the queue. Where nobody waits for room, what does not fit is dropped and counted.
     pub fn send(&self, load: Load) {
-        let Shared { queue, settings, failing, counts, .. } = &*self.0;
-        let loses = settings.queue.on_full == OnFull::Drop || failing.load(Relaxed);
-        if loses && !queue.has_room() {
+        let Shared { queue, settings, counts, .. } = &*self.0;
+        if self.0.loses() && !queue.has_room() {
             counts.queue_full.add(load.items());
             return;
         }
+        let push = |load: Load| {
+            let items = load.items();
+            match queue.push(load) {
+                Ok(()) => {}
+                Err(NotTaken::Full) => counts.queue_full.add(items),
+                Err(NotTaken::Closed) => counts.left.add(items),
+            }
+        };
         match (load, settings.split) {
             (Load::Batches(batches), Some(limit)) => {
-                batches.iter().flat_map(|batch| batch.split(limit)).for_each(|b| queue.push(Load::Batches(vec![b])));
+                batches.iter().flat_map(|batch| batch.split(limit)).for_each(|b| push(Load::Batches(vec![b])));
             }
-            (load, _) => queue.push(load),
+            (load, _) => push(load),
         }
     }
 }
@@ -227,8 +248,6 @@ impl Liveness {
 
 impl Shared {
     const RETRY_AFTER: Duration = Duration::from_secs(1);
-    /// An exporter that fails for longer than this no longer makes anyone wait.
-    const FAILING_AFTER: Duration = Duration::from_secs(15);
 
     fn show(self: &Arc<Shared>, signal: &str, health: &Health) {
         let labels = [("exporter", self.id.as_str()), ("signal", signal)];
@@ -258,8 +277,22 @@ impl Shared {
         in_time
     }
 
-    fn failed_since(&self, since: Instant) {
-        self.failing.store(since.elapsed() >= Shared::FAILING_AFTER, Relaxed);
+    /// An attempt failed, or one succeeded in reaching a receiver that lives.
+    fn note(&self, failed: bool) {
+        let mut since = self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = if failed { since.or_else(|| Some(Instant::now())) } else { None };
+    }
+
+    /// When it has failed for so long that nobody waits for it any more; nothing while it works.
+    fn failing_at(&self) -> Option<Instant> {
+        let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since + self.settings.queue.failing_after.0)
+    }
+
+    /// Whether it loses what does not fit, instead of making senders wait.
+    fn loses(&self) -> bool {
+        let has_failed_for_long = || self.failing_at().is_some_and(|at| at <= Instant::now());
+        self.settings.queue.on_full == OnFull::Drop || has_failed_for_long()
     }
 }
 
@@ -284,7 +317,12 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
         let Some(load) = load else { break };
         tokio::select! {
             biased;
-            () = deliver(&shared, &mut exporter, &load) => {}
+            delivered = AssertUnwindSafe(deliver(&shared, &mut exporter, &load)).catch_unwind() => {
+                if delivered.is_err() {
+                    shared.counts.crashed.add(load.items());
+                    crate::report::error(&format!("{}: a defect of ours lost {} items", shared.id, load.items()));
+                }
+            }
             () = shared.stop.cancelled() => {
                 shared.counts.left.add(load.items());
                 break;
@@ -307,7 +345,7 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
         };
         let (after, why) = match outcome {
             Outcome::Done { rejected, why } => {
-                shared.failing.store(false, Relaxed);
+                shared.note(false);
                 shared.counts.sent.add(load.items().saturating_sub(rejected));
                 shared.counts.rejected.add(rejected);
                 if rejected > 0 {
@@ -316,14 +354,14 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
                 return;
             }
             Outcome::Reject { why } => {
-                shared.failing.store(false, Relaxed);
+                shared.note(false);
                 shared.counts.rejected.add(load.items());
                 crate::report::error(&format!("{}: {} items were refused for good: {why}", shared.id, load.items()));
                 return;
             }
             Outcome::Retry { after, why } => (after, why),
         };
-        shared.failed_since(began);
+        shared.note(true);
         let delay = retry.delay(attempt, after);
         let limit = retry.max_elapsed_time.0;
         if !retry.enabled || (!limit.is_zero() && began.elapsed() + delay > limit) {
@@ -376,6 +414,7 @@ impl Counts {
             rejected: failed("rejected"),
             gave_up: failed("gave_up"),
             queue_full: dropped("queue_full"),
+            crashed: dropped("crashed"),
             left: dropped("shutdown"),
         }
     }

@@ -51,6 +51,15 @@ pub struct Queue {
     emptied: Notify,
 }
 
+/// Why something was not put into a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// Nothing more goes in.
+    Closed,
+    /// There is no room whatever.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct State {
     entries: VecDeque<Entry>,
@@ -80,8 +89,8 @@ impl Queue {
         state.entries.len() < bounds.requests && state.items < bounds.items && state.bytes < bounds.bytes
     }
 
-    /// Waits until there is room, or until patience ends; whether there is.
-    pub async fn room(&self, patience: Duration) -> bool {
+    /// Waits until there is room, at most until `deadline`.
+    pub async fn room(&self, deadline: tokio::time::Instant) {
         let room = async {
             loop {
                 let emptied = self.emptied.notified();
@@ -91,18 +100,26 @@ impl Queue {
                 emptied.await;
             }
         };
-        self.has_room() || tokio::time::timeout(patience, room).await.is_ok()
+        tokio::time::timeout_at(deadline, room).await.unwrap_or_default();
     }
 
-    /// Puts something at the end, whether there is room or not: who has asked for room may use it.
-    pub fn push(&self, load: Load) {
+    /// Puts something at the end, for whoever has found room a moment ago. Gives it back if the queue is closed, or has
+    /// twice as much in it as it should: what one request brings may be large, but not without bounds.
+    pub fn push(&self, load: Load) -> Result<(), NotTaken> {
         let (items, bytes) = (load.items(), load.bytes());
         let mut state = self.lock();
+        if state.closed {
+            return Err(NotTaken::Closed);
+        }
+        if state.items >= self.bounds.items.saturating_mul(2) || state.bytes >= self.bounds.bytes.saturating_mul(2) {
+            return Err(NotTaken::Full);
+        }
         state.items += items;
         state.bytes += bytes;
         state.entries.push_back(Entry { load, items, bytes, since: Instant::now() });
         drop(state);
         self.filled.notify_one();
+        Ok(())
     }
 
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
@@ -251,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_taken_together_up_to_a_portion() {
         let queue = queue(100);
-        [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load));
+        [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
         let mut portions = Vec::new();
         queue.close();
         while let Some(load) = queue.pop(&ANY).await {
@@ -264,25 +281,39 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_makes_wait_until_there_is_room() {
         let queue = Arc::new(queue(5));
-        queue.push(events(5));
-        assert!(!queue.room(Duration::from_millis(10)).await);
+        queue.push(events(5)).unwrap();
+        let within = |time: Duration| tokio::time::Instant::now() + time;
+        queue.room(within(Duration::from_millis(10))).await;
+        assert!(!queue.has_room());
         let waiting = tokio::spawn({
             let queue = queue.clone();
-            async move { queue.room(Duration::from_secs(60)).await }
+            async move { queue.room(within(Duration::from_secs(60))).await }
         });
         tokio::task::yield_now().await;
         queue.pop(&ANY).await.unwrap();
-        assert!(waiting.await.unwrap());
+        waiting.await.unwrap();
+        assert!(queue.has_room());
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_into_a_queue_that_is_closed_or_has_twice_what_it_should() {
+        let queue = queue(5);
+        for _ in 0..5 {
+            queue.push(events(2)).unwrap();
+        }
+        assert_eq!(queue.push(events(1)), Err(NotTaken::Full));
+        queue.close();
+        assert_eq!(queue.push(events(1)), Err(NotTaken::Closed));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_piece_waits_for_company_but_not_forever() {
         let queue = queue(100);
         let portion = Portion { enough: 10, wait: Duration::from_millis(50), ..ANY };
-        queue.push(events(2));
+        queue.push(events(2)).unwrap();
         assert_eq!(queue.pop(&portion).await.unwrap().items(), 2);
-        queue.push(events(6));
-        queue.push(events(4));
+        queue.push(events(6)).unwrap();
+        queue.push(events(4)).unwrap();
         assert_eq!(queue.pop(&portion).await.unwrap().items(), 10);
     }
 }

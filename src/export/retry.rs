@@ -50,17 +50,19 @@ impl Config {
         Ok(())
     }
 
-    /// The delay after the attempt number `attempt` (from 0) failed. What the receiver asked for is not undercut.
+    /// Whatever a receiver asks for, nothing waits longer.
+    const LONGEST: Duration = Duration::from_secs(3600);
+
+    /// The delay after the attempt number `attempt` (from 0) failed. What the receiver asked for is not undercut, and
+    /// neither is our own: a receiver that says "at once" is in no state to be asked a thousand times a second.
     pub fn delay(&self, attempt: u32, asked_for: Option<Duration>) -> Duration {
         let grown = self.initial_interval.0.as_secs_f64() * self.multiplier.powi(attempt.min(1000) as i32);
         let base = grown.min(self.max_interval.0.as_secs_f64());
         let jitter = 1.0 + self.randomization_factor * (2.0 * random() - 1.0);
         let own = crate::duration::from_seconds(base * jitter);
-        match asked_for {
-            // A little later than asked, so that not everyone comes at once.
-            Some(asked_for) => asked_for.mul_f64(1.0 + 0.1 * random()),
-            None => own,
-        }
+        // A little later than asked, so that not everyone comes at once.
+        let asked_for = asked_for.map(|asked_for| asked_for.min(Config::LONGEST).mul_f64(1.0 + 0.1 * random()));
+        own.max(asked_for.unwrap_or_default())
     }
 }
 
@@ -80,6 +82,8 @@ mod tests {
         assert_eq!(delays, [5000, 7500, 11_250, 16_875, 25_312, 30_000]);
         let asked = config.delay(0, Some(Duration::from_secs(60)));
         assert!((60.0..66.1).contains(&asked.as_secs_f64()));
+        assert_eq!(config.delay(0, Some(Duration::ZERO)), Duration::from_secs(5));
+        assert!(config.delay(0, Some(Duration::MAX)) <= Duration::from_secs(4000));
         let jittered = Config::default().delay(0, None).as_secs_f64();
         assert!((2.5..=7.5).contains(&jittered));
     }

@@ -27,6 +27,16 @@ pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>
             tasks.spawn(config.watch(soft_limit, gate.clone()));
         }
     }
+    for prometheus in &built.prometheus {
+        let prometheus = prometheus.clone();
+        tasks.spawn(async move {
+            let mut interval = tokio::time::interval(Duration::from_secs(60));
+            loop {
+                interval.tick().await;
+                prometheus.expire(Timestamp::now());
+            }
+        });
+    }
     let Some(agent) = agent else { return };
     tasks.spawn(tick(agent.clone()));
     let routes = metric_routes(&built.routes);

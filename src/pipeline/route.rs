@@ -6,7 +6,7 @@ use crate::connector::Connector;
 use crate::event::{Event, Timestamp};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Load};
-use crate::flow::{Acknowledged, Intake, Refused, SharedRecord};
+use crate::flow::{Acknowledged, Intake, SharedRecord};
 use crate::otlp::{Batch, Signal};
 use crate::process::Processor;
 
@@ -41,16 +41,6 @@ pub struct Router {
 }
 
 impl Route {
-    /// Waits for room in the exporters' queues.
-    async fn room(&self) -> Result<(), Refused> {
-        for exit in &self.exits {
-            if let Exit::Pump(pump) = exit {
-                pump.room().await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Sends a batch to all ends.
     pub fn push(&self, batch: Batch) {
         let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
@@ -129,12 +119,8 @@ impl Intake for Router {
         Box::pin(async move {
             let routes = || self.routes.iter().filter(|route| route.signal == batch.signal());
             // Room first, everywhere: what is refused must not have gone anywhere.
-            for route in routes() {
-                route.room().await?;
-            }
-            if routes().any(|route| route.ends_in_agent()) {
-                self.room_for_events().await?;
-            }
+            let for_events = if routes().any(|route| route.ends_in_agent()) { &self.event_pumps[..] } else { &[] };
+            Inlet::room(|| routes().flat_map(|route| route.pumps()).chain(for_events)).await?;
             for route in routes() {
                 route.push(batch.clone());
             }
@@ -144,20 +130,11 @@ impl Intake for Router {
 
     fn events(&self, events: Vec<Event>) -> Acknowledged<'_> {
         Box::pin(async move {
-            self.room_for_events().await?;
+            Inlet::room(|| self.event_pumps.iter()).await?;
             if let Some(agent) = &self.agent {
                 agent.events(events);
             }
             Ok(())
         })
-    }
-}
-
-impl Router {
-    async fn room_for_events(&self) -> Result<(), Refused> {
-        for pump in &self.event_pumps {
-            pump.room().await?;
-        }
-        Ok(())
     }
 }

@@ -249,3 +249,20 @@ async fn what_is_acknowledged_is_never_sent_again() {
         assert_eq!(taken, (1..=30).collect::<Vec<u8>>(), "{exporter}");
     }
 }
+
+#[tokio::test]
+async fn whatever_delay_a_receiver_names_the_exporter_lives_and_does_not_storm() {
+    for asked in ["18446744073709551615", "0", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        let sink = Sink::start().await;
+        sink.otherwise(Behaviour::Http(503, vec![("retry-after", asked)]));
+        let settings = format!("{{endpoint: '{}', retry_on_failure: {{max_elapsed_time: 0}}}}", sink.url());
+        let collector = Collector::with(&traces_to(&[("otlphttp", &settings)])).await;
+        collector.take_traces(traces(vec![chat(1, 2, 0)])).await;
+        let retried = r#"spanlight_exporter_retried_total{exporter="otlphttp",signal="traces"}"#;
+        collector.sample_becomes(retried, 1.0).await;
+        assert_eq!(sink.received().len(), 1, "{asked}: the next attempt comes after the exporter's own delay");
+        assert_eq!(collector.get("/readyz").await.status, 200, "{asked}");
+        let crashed = r#"spanlight_dropped_total{component="otlphttp",reason="crashed",signal="traces"}"#;
+        assert_eq!(collector.sample(crashed).await, Some(0.0));
+    }
+}

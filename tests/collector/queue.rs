@@ -79,6 +79,55 @@ async fn a_queue_that_may_drop_loses_alone_and_counts_it() {
 }
 
 #[tokio::test]
+async fn nobody_waits_for_an_exporter_that_has_failed_for_long() {
+    let (dead, other) = (dead().await, Sink::start().await);
+    let collector = collector(&dead, "queue_size: 1, patience: 20s, failing_after: 100ms", &other).await;
+    // The first is on its way and failing, the second waits in the queue; all others find it full.
+    for trace in 1..=10 {
+        collector.take_traces(traces(vec![chat(trace, 2, 0)])).await;
+    }
+    other.spans(10).await;
+    let dropped = r#"spanlight_dropped_total{component="otlphttp/dead",reason="queue_full",signal="traces"}"#;
+    assert!(collector.sample(dropped).await >= Some(7.0));
+}
+
+#[tokio::test]
+async fn many_senders_at_once_do_not_overfill_queues() {
+    let (slow, other) = (Sink::start().await, Sink::start().await);
+    for sink in [&slow, &other] {
+        sink.otherwise(Behaviour::Hang(Duration::from_millis(20)));
+    }
+    let settings = |sink: &Sink| {
+        format!("{{endpoint: '{}', sending_queue: {{num_consumers: 1, max_items: 100, patience: 10s}}}}", sink.url())
+    };
+    let exporters = [("otlphttp/slow", &*settings(&slow)), ("otlphttp/other", &*settings(&other))];
+    let collector = Collector::with(&traces_to(&exporters)).await;
+    let url = format!("{}/v1/traces", collector.url(Port::Http).await);
+    let senders = (0..60).map(|seed| {
+        let url = url.clone();
+        tokio::spawn(async move {
+            let request = agents::request(50, seed, 0);
+            assert_eq!(client::post(&url, &[PROTOBUF], request.into()).await.status, 200);
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    let size = r#"spanlight_queue_size{exporter="otlphttp/slow",signal="traces"}"#;
+    while !senders.iter().all(|sender| sender.is_finished()) {
+        // A request for each thread may pass the check at the same moment.
+        assert!(collector.sample(size).await <= Some(100.0 + 50.0 * 64.0_f64.min(threads())), "overfull");
+    }
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    slow.spans(3000).await;
+    other.spans(3000).await;
+}
+
+fn threads() -> f64 {
+    std::thread::available_parallelism().map_or(64.0, |threads| threads.get() as f64)
+}
+
+#[tokio::test]
 async fn senders_wait_for_room_as_long_as_they_have_patience() {
     let (slow, other) = (Sink::start().await, Sink::start().await);
     slow.will([Behaviour::Hang(Duration::from_millis(500))]);

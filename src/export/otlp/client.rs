@@ -24,6 +24,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 
 use super::config::{Compression, Tls};
 
+/// No answer that means anything to us is larger, in bytes.
+pub const LARGEST_ANSWER: usize = 4 << 20;
+
 /// An HTTP client that keeps its connections.
 pub type Client = HyperClient<HttpsConnector<HttpConnector>, Rope>;
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
@@ -54,7 +54,7 @@ impl GrpcExporter {
         if !head.status.is_success() {
             return judge_http_status(head.status);
         }
-        let collected = match body.collect().await {
+        let collected = match Limited::new(body, client::LARGEST_ANSWER).collect().await {
             Ok(collected) => collected,
             Err(error) => return Outcome::retry(format!("the answer broke off: {error}")),
         };

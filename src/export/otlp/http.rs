@@ -14,9 +14,6 @@ use crate::otlp::Signal;
 use crate::otlp::json::to_json;
 use crate::otlp::wire::repeated;
 
-/// No receiver has more to say than this.
-const LARGEST_ANSWER: usize = 4 << 20;
-
 /// The exporter, with connections of its own.
 pub struct HttpExporter {
     client: Client,
@@ -59,7 +56,7 @@ impl HttpExporter {
             Err(error) => return Outcome::retry(client::reason(&error)),
         };
         let (head, body) = response.into_parts();
-        match Limited::new(body, LARGEST_ANSWER).collect().await {
+        match Limited::new(body, client::LARGEST_ANSWER).collect().await {
             Ok(body) => judge(head.status, &head.headers, &body.to_bytes(), SystemTime::now()),
             Err(error) => Outcome::retry(format!("the answer broke off: {error}")),
         }

@@ -71,6 +71,12 @@ impl Prometheus {
         store.families()
     }
 
+    /// Forgets what has expired, also where nobody scrapes.
+    pub fn expire(&self, now: Timestamp) {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.expire(now.minus(self.config.metric_expiration.0));
+    }
+
     /// Points that are not shown.
     pub fn left_out(&self) -> LeftOut {
         self.store.lock().unwrap_or_else(PoisonError::into_inner).left_out()

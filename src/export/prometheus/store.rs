@@ -114,6 +114,11 @@ impl Store {
             kind: family_kind,
             series: HashMap::default(),
         };
+        let most_metrics = self.max_series;
+        if self.metrics.len() >= most_metrics && !self.metrics.contains_key(metric.name.as_str()) {
+            self.left_out.overflowed += metric.data_points().count() as u64;
+            return;
+        }
         let state = self.metrics.entry(metric.name.as_str().into()).or_insert_with(new);
         if state.kind != family_kind {
             self.left_out.conflicting += metric.data_points().count() as u64;
