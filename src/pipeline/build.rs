@@ -177,8 +177,11 @@ fn exporter(
 /// What other receivers take in one request without complaint: some allow no more than 4 MiB.
 const PORTION: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
 
+/// A write to a disk cannot be called off: as long as it is under way, it must not be repeated.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
 fn local(queue: QueueConfig, retry: retry::Config) -> Settings {
-    Settings { queue, retry, timeout: Duration::from_secs(60), portion: PORTION, split: None }
+    Settings { queue, retry, timeout: NEVER, portion: PORTION, split: None }
 }
 
 fn remote(queue: QueueConfig, retry: retry::Config, timeout: Duration, batching: Option<batch::Config>) -> Settings {

@@ -62,7 +62,7 @@ struct Open {
     file: Arc<File>,
     /// The UTC date of what is in it.
     date: String,
-    /// A write ended half-way: the next one must begin a line of its own.
+    /// A write ended half-way and could not be taken back: the next one must begin a line of its own.
     torn: bool,
 }
 
@@ -107,25 +107,38 @@ impl FileExporter {
         if open.torn {
             lines.insert(0, b'\n');
         }
-        // Until the write is done, it may be cut short by an error or by the end of an attempt.
+        // Until the write is done, it may be cut short.
         open.torn = true;
         let file = open.file.clone();
-        blocking(move || (&*file).write_all(&lines)).await?;
-        open.torn = false;
-        Ok(())
+        let written = blocking(move || Ok(append(&file, &lines))).await?;
+        open.torn = matches!(&written, Err(Unwritten { torn: true, .. }));
+        written.map_err(|unwritten| unwritten.error)
     }
 }
 
+/// Why lines are not in a file, and whether a part of them is.
+struct Unwritten {
+    error: io::Error,
+    torn: bool,
+}
+
+/// Writes all of it or none, because all of it comes again.
+fn append(mut file: &File, lines: &[u8]) -> Result<(), Unwritten> {
+    let before = file.metadata().map_err(|error| Unwritten { error, torn: false })?.len();
+    file.write_all(lines).map_err(|error| Unwritten { error, torn: file.set_len(before).is_err() })
+}
+
 async fn open(config: &Config, path: &Path, today: String) -> io::Result<Open> {
+    // What agents say is for whoever runs them, and for nobody else on the machine.
     if let Some(folder) = path.parent() {
-        tokio::fs::create_dir_all(folder).await?;
+        tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).await?;
     }
     if config.rotate == Rotate::Daily {
         let (path, today) = (path.to_owned(), today.clone());
         let (compress, delete) = (config.compress_after_days, config.delete_after_days);
         blocking(move || rotate::rotate(&path, &today, compress, delete)).await?;
     }
-    let file = tokio::fs::OpenOptions::new().create(true).append(true).open(path).await?;
+    let file = tokio::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).await?;
     Ok(Open { file: Arc::new(file.into_std().await), date: today, torn: false })
 }
 
@@ -152,4 +165,29 @@ fn lines(load: &Load) -> Vec<u8> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn what_is_written_is_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/events.jsonl");
+        let config: Config = serde_json::from_str(r#"{"path": "events.jsonl"}"#).unwrap();
+        let open = open(&config, &path, Timestamp::now().date()).await.unwrap();
+        append(&open.file, b"{}\n").map_err(|unwritten| unwritten.error).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn lines_that_do_not_fit_leave_nothing_behind() {
+        // This device says that it is full at every write.
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        let unwritten = append(&full, b"{}\n").unwrap_err();
+        assert_eq!(unwritten.error.kind(), io::ErrorKind::StorageFull);
+    }
 }

@@ -1,7 +1,8 @@
 //! Old files: renamed by their day, packed after a while, deleted after a longer one.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -87,7 +88,7 @@ fn pack(path: &Path) -> io::Result<()> {
     packed_name.push(".gz");
     let mut unfinished = packed_name.clone();
     unfinished.push(".part");
-    let file = File::create(&unfinished)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
     let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
     io::copy(&mut File::open(path)?, &mut encoder)?;
     encoder.finish()?.sync_all()?;
