@@ -103,6 +103,7 @@ keys! {
     GEN_AI_EVALUATION_NAME = "gen_ai.evaluation.name",
     // MCP.
     MCP_METHOD_NAME = "mcp.method.name",
+    MCP_TOOL_NAME = "mcp.tool.name",
     // General conventions.
     ERROR_TYPE = "error.type",
     ERROR_MESSAGE = "error.message",

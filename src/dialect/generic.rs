@@ -16,7 +16,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     agent_name: &[Key::GEN_AI_AGENT_NAME],
     workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME],
     step_name: &[Key::GEN_AI_TASK_NAME, Key::EXECUTOR_ID, Key::GRAPH_NODE_ID],
-    tool_name: &[Key::GEN_AI_TOOL_NAME],
+    tool_name: &[Key::GEN_AI_TOOL_NAME, Key::MCP_TOOL_NAME],
     tool_call_id: &[Key::GEN_AI_TOOL_CALL_ID, Key::GEN_AI_TOOL_CALL_ID_FLAT],
     finish_reason: &[
         Key::GEN_AI_RESPONSE_FINISH_REASONS,

@@ -22,6 +22,7 @@ pub use detect::DIALECTS;
 pub use op::Op;
 pub use usage::{Convention, Usage, UsageKeys};
 
+use crate::event::Scope;
 use crate::otlp::view::{Span, StatusCode};
 use crate::semconv::Key;
 
@@ -174,7 +175,9 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
         agent_name: text(|fields| fields.agent_name),
         workflow_name: text(|fields| fields.workflow_name),
         step_name: text(|fields| fields.step_name),
-        tool_name: text(|fields| fields.tool_name),
+        // Without it the client's and the server's span would be two calls of the tool, and not of this name.
+        tool_name: text(|fields| fields.tool_name)
+            .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
         usage: Usage::read(attributes, dialect.usage, dialect.convention),
         stream: attributes.truth(dialect.fields.stream).or_else(|| attributes.truth(generic::FIELDS.stream)),
         ttft_s: attributes.number(dialect.fields.ttft_s).or_else(|| attributes.number(generic::FIELDS.ttft_s)),

@@ -1,0 +1,60 @@
+//! What one span means, in each generation of the conventions.
+
+use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use spanlight::derive::cost::By;
+use spanlight::dialect::{self, Attributes, Meaning, Spot};
+use spanlight::otlp::view::Span;
+use spanlight::semconv::KeyTable;
+
+use super::scene::{Scene, agent, batch, span, text, tool};
+
+/// Shows what a span means to `look`.
+fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
+    let (batch, table) = (batch(std::slice::from_ref(sent)), KeyTable::with([]));
+    let group = batch.groups().next().unwrap();
+    let mut attributes = Attributes::new();
+    let record = group.records().next().unwrap();
+    let span = Span::read_with(record, |attribute| attributes.take(&table, attribute));
+    let spot = Spot { instrumentation: "", span: &span, attributes: &attributes };
+    look(dialect::read(&spot))
+}
+
+/// A span of MCP that says nothing of GenAI.
+fn mcp(id: u64, parent: u64, time: (u64, u64), name: &str) -> Sent {
+    let method = name.split(' ').next().unwrap();
+    span(id, parent, time, name, vec![text("mcp.method.name", method)])
+}
+
+#[test]
+fn client_and_server_of_a_tool_call_are_one_call_of_the_tool_in_the_spans_name() {
+    let mut scene = Scene::new();
+    scene
+        .arrive(&[
+            mcp(4, 3, (25, 35), "tools/call search"),
+            mcp(3, 2, (22, 38), "tools/call search"),
+            tool(2, 1, (20, 40), "search"),
+            mcp(5, 1, (50, 60), "tools/call fetch page"),
+            mcp(6, 1, (5, 10), "tools/list"),
+            agent(1, 0, (0, 100), "writer"),
+        ])
+        .finish();
+    assert_eq!(scene.totals().tool_calls, 2);
+    let counted = scene.counted().tools;
+    assert_eq!(counted.into_iter().collect::<Vec<_>>(), [("fetch page".to_owned(), 1), ("search".to_owned(), 1)]);
+    let report = scene.deriver.ledger(By::Tool, None);
+    assert!(report.rows.iter().all(|row| !row.key.contains("tools/call")), "{report:?}");
+}
+
+#[test]
+fn a_tools_name_is_an_attribute_or_what_follows_the_method() {
+    let named = |name: &str, more: &[(&str, &str)]| {
+        let attributes = [("mcp.method.name", "tools/call")].iter().chain(more);
+        let sent = span(1, 0, (0, 1), name, attributes.map(|(key, value)| text(key, value)).collect());
+        understand(&sent, |meaning| meaning.unwrap().tool_name.map(str::to_owned))
+    };
+    assert_eq!(named("tools/call search", &[]).as_deref(), Some("search"));
+    assert_eq!(named("tools/call search", &[("gen_ai.operation.name", "execute_tool")]).as_deref(), Some("search"));
+    assert_eq!(named("tools/call x", &[("gen_ai.tool.name", "search")]).as_deref(), Some("search"));
+    assert_eq!(named("tools/call x", &[("mcp.tool.name", "search")]).as_deref(), Some("search"));
+    assert_eq!((named("tools/call", &[]), named("tools/call ", &[]), named("POST /mcp", &[])), (None, None, None));
+}
