@@ -180,7 +180,7 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
             .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
         usage: Usage::read(attributes, dialect.usage, dialect.convention),
         stream: attributes.truth(dialect.fields.stream).or_else(|| attributes.truth(generic::FIELDS.stream)),
-        ttft_s: attributes.number(dialect.fields.ttft_s).or_else(|| attributes.number(generic::FIELDS.ttft_s)),
+        ttft_s: attributes.amount(dialect.fields.ttft_s).or_else(|| attributes.amount(generic::FIELDS.ttft_s)),
         service_tier: text(|fields| fields.service_tier),
         failure: failure(spot, dialect),
     })

@@ -1,12 +1,13 @@
 //! What one span means, in each generation of the conventions.
 
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
 use spanlight::derive::cost::By;
 use spanlight::dialect::{self, Attributes, Meaning, Spot};
 use spanlight::otlp::view::Span;
 use spanlight::semconv::KeyTable;
 
-use super::scene::{Scene, agent, batch, span, text, tool};
+use super::scene::{Scene, agent, attribute, batch, chat, span, text, tool};
 
 /// Shows what a span means to `look`.
 fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
@@ -57,4 +58,23 @@ fn a_tools_name_is_an_attribute_or_what_follows_the_method() {
     assert_eq!(named("tools/call x", &[("gen_ai.tool.name", "search")]).as_deref(), Some("search"));
     assert_eq!(named("tools/call x", &[("mcp.tool.name", "search")]).as_deref(), Some("search"));
     assert_eq!((named("tools/call", &[]), named("tools/call ", &[]), named("POST /mcp", &[])), (None, None, None));
+}
+
+#[test]
+fn what_is_no_duration_is_not_taken_for_one() {
+    let waited = |value: Value| {
+        let attributes = vec![attribute("gen_ai.response.time_to_first_chunk", value)];
+        let mut sent = chat(1, 0, (0, 1), 10, 10);
+        sent.attributes.extend(attributes);
+        understand(&sent, |meaning| meaning.unwrap().ttft_s)
+    };
+    for invalid in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5] {
+        assert_eq!(waited(Value::DoubleValue(invalid)), None, "{invalid}");
+    }
+    for invalid in ["NaN", "inf", "-1", "soon", ""] {
+        assert_eq!(waited(Value::StringValue(invalid.into())), None, "{invalid}");
+    }
+    assert_eq!(waited(Value::DoubleValue(0.0)), Some(0.0));
+    assert_eq!(waited(Value::StringValue(" 0.25 ".into())), Some(0.25));
+    assert_eq!(waited(Value::IntValue(2)), Some(2.0));
 }
