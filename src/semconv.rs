@@ -73,6 +73,8 @@ keys! {
     GEN_AI_USAGE_INPUT_AUDIO_TOKENS = "gen_ai.usage.input_audio_tokens",
     GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS = "gen_ai.usage.audio.output_tokens",
     GEN_AI_USAGE_OUTPUT_AUDIO_TOKENS = "gen_ai.usage.output_audio_tokens",
+    GEN_AI_USAGE_COST = "gen_ai.usage.cost",
+    GEN_AI_COST_TOTAL_COST = "gen_ai.cost.total_cost",
     GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id",
     GEN_AI_USER_ID = "gen_ai.user.id",
     GEN_AI_USER = "gen_ai.user",
@@ -114,6 +116,11 @@ keys! {
     ENDUSER_ID = "enduser.id",
     SERVER_ADDRESS = "server.address",
     SUCCESS = "success",
+    // Costs in US dollars that emitters report.
+    LITELLM_COST_TOTAL = "litellm.cost.total",
+    LLM_COST_TOTAL = "llm.cost.total",
+    OPERATION_COST = "operation.cost",
+    MLFLOW_LLM_COST_TOTAL_COST = "mlflow.llm.cost.total_cost",
     // Names that several frameworks share.
     WORKFLOW_NAME = "workflow.name",
     EXECUTOR_ID = "executor.id",

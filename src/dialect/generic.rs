@@ -31,6 +31,14 @@ pub static FIELDS: FieldKeys = FieldKeys {
         Key::GEN_AI_RESPONSE_SERVICE_TIER,
         Key::GEN_AI_OPENAI_RESPONSE_SERVICE_TIER,
     ],
+    cost: &[
+        Key::LITELLM_COST_TOTAL,
+        Key::GEN_AI_COST_TOTAL_COST,
+        Key::LLM_COST_TOTAL,
+        Key::OPERATION_COST,
+        Key::GEN_AI_USAGE_COST,
+        Key::MLFLOW_LLM_COST_TOTAL_COST,
+    ],
     error_type: &[Key::ERROR_TYPE, Key::GEN_AI_TOOL_ERROR_TYPE],
     error_message: &[Key::ERROR_MESSAGE],
     input: &[

@@ -89,6 +89,8 @@ pub struct FieldKeys {
     pub ttft_s: &'static [Key],
     /// At which tier the provider served the call.
     pub service_tier: &'static [Key],
+    /// What the call cost, in US dollars.
+    pub cost: &'static [Key],
     /// The kind of error.
     pub error_type: &'static [Key],
     /// What went wrong.
@@ -136,6 +138,8 @@ pub struct Meaning<'a> {
     pub ttft_s: Option<f64>,
     /// At which tier the provider served the call.
     pub service_tier: Option<&'a str>,
+    /// What the emitter says that it cost, in US dollars.
+    pub reported_usd: Option<f64>,
     /// How it failed, if it did.
     pub failure: Option<Failure<'a>>,
 }
@@ -160,6 +164,9 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
         attributes.label(pick(&dialect.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)))
     };
+    let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
+        attributes.amount(pick(&dialect.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)))
+    };
     let request_model = text(|fields| fields.request_model);
     let response_model = text(|fields| fields.response_model);
     Some(Meaning {
@@ -180,8 +187,9 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
             .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
         usage: Usage::read(attributes, dialect.usage, dialect.convention),
         stream: attributes.truth(dialect.fields.stream).or_else(|| attributes.truth(generic::FIELDS.stream)),
-        ttft_s: attributes.amount(dialect.fields.ttft_s).or_else(|| attributes.amount(generic::FIELDS.ttft_s)),
+        ttft_s: amount(|fields| fields.ttft_s),
         service_tier: text(|fields| fields.service_tier),
+        reported_usd: amount(|fields| fields.cost),
         failure: failure(spot, dialect),
     })
 }
@@ -246,6 +254,7 @@ impl FieldKeys {
         stream: &[],
         ttft_s: &[],
         service_tier: &[],
+        cost: &[],
         error_type: &[],
         error_message: &[],
         input: &[],
