@@ -209,6 +209,7 @@ impl Arrival<'_, '_> {
             usage: meaning.usage,
             price,
             request_model: meaning.request_model.map(|name| names.share(name)),
+            model_answered: meaning.response_model.is_some(),
             ttft_s: meaning.ttft_s,
             error_type: meaning.failure.as_ref().and_then(|failure| failure.error_type).map(|kind| names.share(kind)),
         }));

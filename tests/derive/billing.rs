@@ -1,6 +1,8 @@
 //! What a call costs, and that it costs it once.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use spanlight::measure::Measure;
 
 use super::scene::{Scene, agent, attribute, bare_chat, chat, failed, int, nanodollars, text, tool, workflow};
 
@@ -117,4 +119,31 @@ fn a_reported_cost_prices_what_no_table_knows_and_only_calls() {
     scene.arrive(&[call, above]).finish();
     let totals = scene.totals();
     assert_eq!((totals.cost_usd, totals.unpriced_calls, totals.llm_calls), (Some(0.25), 0, 1));
+}
+
+#[test]
+fn a_model_that_nobody_named_as_answering_is_no_response_model() {
+    let attributes_of = |call: Span| {
+        let mut scene = Scene::new();
+        scene.arrive(&[call]).finish();
+        let mut measure = Measure::new(scene.now);
+        scene.out.facts.iter().for_each(|fact| measure.fact(fact, scene.now));
+        let families = measure.snapshot(&[]);
+        let value = move |metric: &str, key: &str| {
+            let series = families.iter().find(|family| &*family.name == metric).map(|family| &family.series[0])?;
+            let attribute = series.attributes.iter().find(|(name, _)| &**name == key)?;
+            Some(attribute.1.to_string())
+        };
+        let metrics = ["token.usage", "operation.duration", "operation.time_to_first_chunk"];
+        let answered = metrics.map(|metric| value(&format!("gen_ai.client.{metric}"), "gen_ai.response.model"));
+        (answered, value("gen_ai.client.token.usage", "gen_ai.request.model"), value("agent.cost.usd", "model"))
+    };
+    let ttft = attribute("gen_ai.response.time_to_first_chunk", Value::DoubleValue(0.5));
+    let mut call = chat(1, 0, (0, 10), 1000, 10);
+    call.attributes.push(ttft);
+    let asked = Some("gpt-4o".to_owned());
+    assert_eq!(attributes_of(call.clone()), ([None, None, None], asked.clone(), asked.clone()));
+    call.attributes.push(text("gen_ai.response.model", "gpt-4o-2024-08-06"));
+    let answered = Some("gpt-4o-2024-08-06".to_owned());
+    assert_eq!(attributes_of(call), ([answered.clone(), answered.clone(), answered.clone()], asked, answered));
 }
