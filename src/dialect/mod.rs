@@ -8,6 +8,7 @@ mod attributes;
 mod content;
 mod detect;
 mod generic;
+mod json;
 mod mcp;
 mod op;
 mod otel_genai;
@@ -17,8 +18,9 @@ mod usage;
 use std::borrow::Cow;
 
 pub use attributes::{Attributes, is_redacted};
-pub use content::{Content, put_value};
+pub use content::Content;
 pub use detect::DIALECTS;
+pub use json::put_value;
 pub use op::Op;
 pub use usage::{Convention, Usage, UsageKeys};
 
