@@ -13,6 +13,10 @@ pub struct Content<'a> {
     pub output: Option<AnyValue<'a>>,
     /// The id that the model gave its call of the tool.
     pub tool_call_id: Option<&'a str>,
+    /// The answer's id at its provider.
+    pub response_id: Option<&'a str>,
+    /// Whether the answer was streamed.
+    pub stream: Option<bool>,
     /// Why the model stopped, as the conventions spell it.
     pub finish_reason: Option<&'a str>,
 }
@@ -26,18 +30,32 @@ impl<'a> Content<'a> {
         let value = |pick: fn(&FieldKeys) -> &'static [Key]| {
             keys(pick).find_map(|key| spot.attributes.get(*key)).filter(|value| !is_empty(*value))
         };
-        let finish_reason = value(|fields| fields.finish_reason).and_then(|value| match value {
-            AnyValue::String(text) => Some(text.as_str()),
-            AnyValue::Array(array) => array.values().find_map(AnyValue::text).map(|text| text.as_str()),
-            _ => None,
-        });
+        let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
+        let finish_reason = value(|fields| fields.finish_reason).and_then(first_word);
         Content {
             input: value(|fields| fields.input),
             output: value(|fields| fields.output),
-            tool_call_id: value(|fields| fields.tool_call_id).and_then(AnyValue::text).map(|text| text.as_str()),
+            tool_call_id: text(|fields| fields.tool_call_id),
+            response_id: text(|fields| fields.response_id),
+            stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
             finish_reason: finish_reason.map(provider::finish_reason),
         }
     }
+}
+
+/// The first of a list of words, which may come as the JSON of a list or of a word.
+fn first_word(value: AnyValue<'_>) -> Option<&str> {
+    let text = match value {
+        AnyValue::String(text) => text.as_str().trim(),
+        AnyValue::Array(array) => array.values().find_map(AnyValue::text)?.as_str().trim(),
+        _ => return None,
+    };
+    let word = match text.as_bytes().first()? {
+        b'[' => serde_json::from_str::<Vec<Option<&str>>>(text).ok()?.into_iter().flatten().next()?,
+        b'"' => serde_json::from_str(text).unwrap_or(text),
+        _ => text,
+    };
+    (!word.is_empty()).then_some(word)
 }
 
 fn is_empty(value: AnyValue<'_>) -> bool {

@@ -116,8 +116,6 @@ pub struct Meaning<'a> {
     pub request_model: Option<&'a str>,
     /// The model that answered.
     pub response_model: Option<&'a str>,
-    /// The answer's id at its provider.
-    pub response_id: Option<&'a str>,
     /// The conversation.
     pub conversation_id: Option<Cow<'a, str>>,
     /// The session.
@@ -134,8 +132,6 @@ pub struct Meaning<'a> {
     pub tool_name: Option<&'a str>,
     /// Tokens; on spans that are no calls of a model, the sum of those below.
     pub usage: Usage,
-    /// Whether the answer was streamed.
-    pub stream: Option<bool>,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
     /// At which tier the provider served the call.
@@ -177,7 +173,6 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
         provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model)),
         request_model,
         response_model,
-        response_id: text(|fields| fields.response_id),
         conversation_id: label(|fields| fields.conversation_id),
         session_id: label(|fields| fields.session_id),
         user_id: label(|fields| fields.user_id),
@@ -188,7 +183,6 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
         tool_name: text(|fields| fields.tool_name)
             .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
         usage: Usage::read(attributes, dialect.usage, dialect.convention),
-        stream: attributes.truth(dialect.fields.stream).or_else(|| attributes.truth(generic::FIELDS.stream)),
         ttft_s: amount(|fields| fields.ttft_s),
         service_tier: text(|fields| fields.service_tier),
         reported_usd: amount(|fields| fields.cost),

@@ -1,7 +1,9 @@
 //! What one span means, in each generation of the conventions.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use serde_json::{Map, Value as Json};
 use spanlight::derive::cost::By;
 use spanlight::dialect::{self, Attributes, Meaning, Spot};
 use spanlight::otlp::view::Span;
@@ -77,4 +79,52 @@ fn what_is_no_duration_is_not_taken_for_one() {
     assert_eq!(waited(Value::DoubleValue(0.0)), Some(0.0));
     assert_eq!(waited(Value::StringValue(" 0.25 ".into())), Some(0.25));
     assert_eq!(waited(Value::IntValue(2)), Some(2.0));
+}
+
+/// The payloads of the events of the beginning and the end of one span.
+fn payloads(sent: &Sent) -> (Map<String, Json>, Map<String, Json>) {
+    let mut scene = Scene::new();
+    scene.arrive(std::slice::from_ref(sent)).finish();
+    let [start, end] = &scene.out.events[..] else { panic!("{:?}", scene.out.events) };
+    (start.data.to_map(), end.data.to_map())
+}
+
+#[test]
+fn the_events_of_a_call_say_whether_it_streamed_how_it_stopped_and_what_the_answer_is_called() {
+    let mut sent = chat(1, 0, (0, 1), 10, 10);
+    let (start, end) = payloads(&sent);
+    assert_eq!((start.get("stream"), end.get("response_id"), end.get("finish_reason")), (None, None, None));
+    sent.attributes.push(attribute("gen_ai.request.stream", Value::BoolValue(true)));
+    sent.attributes.push(text("gen_ai.response.id", "chatcmpl-1"));
+    sent.attributes.push(text("gen_ai.response.finish_reasons", "[\"tool_calls\"]"));
+    let (start, end) = payloads(&sent);
+    assert_eq!(start["stream"], true);
+    assert_eq!((&end["response_id"], &end["finish_reason"]), (&"chatcmpl-1".into(), &"tool_call".into()));
+}
+
+#[test]
+fn finish_reasons_come_as_a_word_a_list_or_the_json_of_either() {
+    let stopped = |key: &str, value: Value| {
+        let mut sent = chat(1, 0, (0, 1), 10, 10);
+        sent.attributes.push(attribute(key, value));
+        payloads(&sent).1.get("finish_reason").and_then(Json::as_str).map(str::to_owned)
+    };
+    let word = |word: &str| Value::StringValue(word.into());
+    let list = Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(word("max_tokens")) }] });
+    assert_eq!(stopped("gen_ai.response.finish_reasons", list).as_deref(), Some("length"));
+    for (text, reason) in [
+        ("stop", Some("stop")),
+        ("[\"tool_calls\"]", Some("tool_call")),
+        (" [ \"end_turn\", \"length\" ] ", Some("stop")),
+        ("[null, \"SAFETY\"]", Some("content_filter")),
+        ("\"length\"", Some("length")),
+        ("\"\"", None),
+        ("[]", None),
+        ("[not json", None),
+        ("", None),
+    ] {
+        assert_eq!(stopped("gen_ai.response.finish_reasons", word(text)).as_deref(), reason, "{text}");
+    }
+    assert_eq!(stopped("gen_ai.response.finish_reason", word("MAX_TOKENS")).as_deref(), Some("length"));
+    assert_eq!(stopped("gen_ai.response.stop_reason", word("tool_use")).as_deref(), Some("tool_call"));
 }
