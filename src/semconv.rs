@@ -43,6 +43,8 @@ keys! {
     ANTHROPIC_RESPONSE_SERVICE_TIER = "anthropic.response.service_tier",
     GEN_AI_USAGE_INPUT_TOKENS = "gen_ai.usage.input_tokens",
     GEN_AI_USAGE_PROMPT_TOKENS = "gen_ai.usage.prompt_tokens",
+    GEN_AI_RESPONSE_PROMPT_TOKENS = "gen_ai.response.prompt_tokens",
+    GEN_AI_RESPONSE_COMPLETION_TOKENS = "gen_ai.response.completion_tokens",
     GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens",
     GEN_AI_USAGE_COMPLETION_TOKENS = "gen_ai.usage.completion_tokens",
     GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens",

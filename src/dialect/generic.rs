@@ -11,7 +11,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     response_model: &[Key::GEN_AI_RESPONSE_MODEL],
     response_id: &[Key::GEN_AI_RESPONSE_ID],
     conversation_id: &[Key::GEN_AI_CONVERSATION_ID],
-    session_id: &[Key::SESSION_ID],
+    session_id: &[Key::SESSION_ID, Key::GEN_AI_CONVERSATION_ID],
     user_id: &[Key::USER_ID, Key::ENDUSER_ID, Key::GEN_AI_USER_ID, Key::GEN_AI_USER, Key::GEN_AI_REQUEST_USER],
     agent_name: &[Key::GEN_AI_AGENT_NAME],
     workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME],

@@ -170,7 +170,8 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     Some(Meaning {
         dialect: dialect.name,
         op,
-        provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model)),
+        provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model))
+            .or_else(|| provider::of_address(attributes.text(&[Key::SERVER_ADDRESS])?).map(Cow::Borrowed)),
         request_model,
         response_model,
         conversation_id: label(|fields| fields.conversation_id),

@@ -65,8 +65,12 @@ pub struct UsageKeys {
 
 /// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
 pub static GEN_AI: UsageKeys = UsageKeys {
-    input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS],
-    output: &[Key::GEN_AI_USAGE_OUTPUT_TOKENS, Key::GEN_AI_USAGE_COMPLETION_TOKENS],
+    input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS, Key::GEN_AI_RESPONSE_PROMPT_TOKENS],
+    output: &[
+        Key::GEN_AI_USAGE_OUTPUT_TOKENS,
+        Key::GEN_AI_USAGE_COMPLETION_TOKENS,
+        Key::GEN_AI_RESPONSE_COMPLETION_TOKENS,
+    ],
     cache_read: &[
         Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
         Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS_FLAT,

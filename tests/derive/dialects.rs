@@ -1,15 +1,15 @@
 //! What one span means, in each generation of the conventions.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
 use serde_json::{Map, Value as Json};
 use spanlight::derive::cost::By;
-use spanlight::dialect::{self, Attributes, Meaning, Spot};
+use spanlight::dialect::{self, Attributes, Meaning, Op, Spot, Usage};
 use spanlight::otlp::view::Span;
 use spanlight::semconv::KeyTable;
 
-use super::scene::{Scene, agent, attribute, batch, chat, span, text, tool};
+use super::scene::{Scene, agent, attribute, bare_chat, batch, chat, int, span, text, tool};
 
 /// Shows what a span means to `look`.
 fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
@@ -127,4 +127,170 @@ fn finish_reasons_come_as_a_word_a_list_or_the_json_of_either() {
     }
     assert_eq!(stopped("gen_ai.response.finish_reason", word("MAX_TOKENS")).as_deref(), Some("length"));
     assert_eq!(stopped("gen_ai.response.stop_reason", word("tool_use")).as_deref(), Some("tool_call"));
+}
+
+/// A figure of a meaning by its name.
+fn count(usage: &Usage, name: &str) -> Option<u64> {
+    match name {
+        "input" => usage.input,
+        "output" => usage.output,
+        "cache_read" => usage.cache_read,
+        "cache_write" => usage.cache_write,
+        "cache_write_5m" => usage.cache_write_5m,
+        "cache_write_1h" => usage.cache_write_1h,
+        "reasoning" => usage.reasoning,
+        "input_audio" => usage.input_audio,
+        "output_audio" => usage.output_audio,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn tokens_are_read_in_every_generation_of_their_keys() {
+    // In order of preference, as the conventions list them.
+    let generations: &[(&str, &[&str])] = &[
+        ("input", &["gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "gen_ai.response.prompt_tokens"]),
+        (
+            "output",
+            &["gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "gen_ai.response.completion_tokens"],
+        ),
+        (
+            "cache_read",
+            &[
+                "gen_ai.usage.cache_read.input_tokens",
+                "gen_ai.usage.cache_read_input_tokens",
+                "gen_ai.usage.details.cache_read_tokens",
+                "gen_ai.usage.cache_read_tokens",
+                "gen_ai.usage.prompt_tokens_details.cached_tokens",
+            ],
+        ),
+        (
+            "cache_write",
+            &[
+                "gen_ai.usage.cache_write.input_tokens",
+                "gen_ai.usage.cache_creation.input_tokens",
+                "gen_ai.usage.cache_creation_input_tokens",
+                "gen_ai.usage.cache_write_input_tokens",
+                "gen_ai.usage.details.cache_write_tokens",
+                "gen_ai.usage.cache_creation_tokens",
+                "gen_ai.usage.prompt_tokens_details.cache_creation_tokens",
+            ],
+        ),
+        (
+            "cache_write_5m",
+            &[
+                "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
+                "gen_ai.usage.cache_creation.input_tokens.ephemeral_5m",
+            ],
+        ),
+        (
+            "cache_write_1h",
+            &[
+                "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+                "gen_ai.usage.cache_creation.input_tokens.ephemeral_1h",
+            ],
+        ),
+        (
+            "reasoning",
+            &[
+                "gen_ai.usage.reasoning.output_tokens",
+                "gen_ai.usage.reasoning_tokens",
+                "gen_ai.usage.details.reasoning_tokens",
+                "gen_ai.usage.completion_tokens_details.reasoning_tokens",
+                "gen_ai.usage.thinking_tokens",
+            ],
+        ),
+        ("input_audio", &["gen_ai.usage.audio.input_tokens", "gen_ai.usage.input_audio_tokens"]),
+        ("output_audio", &["gen_ai.usage.audio.output_tokens", "gen_ai.usage.output_audio_tokens"]),
+    ];
+    let figure = |name: &str, attributes: Vec<KeyValue>| {
+        let mut sent = bare_chat(1, 0, (0, 1));
+        sent.attributes.extend(attributes);
+        understand(&sent, |meaning| count(&meaning.unwrap().usage, name))
+    };
+    for (name, keys) in generations {
+        for (place, key) in keys.iter().enumerate() {
+            assert_eq!(figure(name, vec![int(key, 7)]), Some(7), "{key}");
+            assert_eq!(figure(name, vec![text(key, " 7 ")]), Some(7), "{key} as text");
+            assert_eq!(figure(name, vec![attribute(key, Value::DoubleValue(7.0))]), Some(7), "{key} as a double");
+            assert_eq!(figure(name, vec![int(key, -1)]), None, "{key}: unknown is absent");
+            let older = keys[place..].iter().rev().map(|key| int(key, if *key == keys[place] { 7 } else { 9 }));
+            assert_eq!(figure(name, older.collect()), Some(7), "{key} goes before older ones");
+        }
+    }
+}
+
+#[test]
+fn fields_are_read_in_every_generation_of_their_keys() {
+    type Field = fn(&Meaning<'_>) -> Option<String>;
+    let generations: &[(Field, &[&str])] = &[
+        (|meaning| meaning.provider.as_deref().map(str::to_owned), &["gen_ai.provider.name", "gen_ai.system"]),
+        (|meaning| meaning.request_model.map(str::to_owned), &["gen_ai.request.model"]),
+        (|meaning| meaning.response_model.map(str::to_owned), &["gen_ai.response.model"]),
+        (|meaning| meaning.conversation_id.as_deref().map(str::to_owned), &["gen_ai.conversation.id"]),
+        (|meaning| meaning.session_id.as_deref().map(str::to_owned), &["session.id", "gen_ai.conversation.id"]),
+        (
+            |meaning| meaning.user_id.as_deref().map(str::to_owned),
+            &["user.id", "enduser.id", "gen_ai.user.id", "gen_ai.user", "gen_ai.request.user"],
+        ),
+        (|meaning| meaning.agent_name.map(str::to_owned), &["gen_ai.agent.name"]),
+        (|meaning| meaning.workflow_name.map(str::to_owned), &["gen_ai.workflow.name", "workflow.name"]),
+        (|meaning| meaning.step_name.map(str::to_owned), &["gen_ai.task.name", "executor.id", "graph.node.id"]),
+        (|meaning| meaning.tool_name.map(str::to_owned), &["gen_ai.tool.name", "mcp.tool.name"]),
+        (
+            |meaning| meaning.service_tier.map(str::to_owned),
+            &[
+                "openai.response.service_tier",
+                "anthropic.response.service_tier",
+                "gen_ai.response.service_tier",
+                "gen_ai.openai.response.service_tier",
+            ],
+        ),
+    ];
+    for (field, keys) in generations {
+        for place in 0..keys.len() {
+            let older =
+                keys[place..].iter().rev().map(|key| text(key, if *key == keys[place] { "new" } else { "old" }));
+            let operation = text("gen_ai.operation.name", "chat");
+            let sent = span(1, 0, (0, 1), "chat", std::iter::once(operation).chain(older).collect());
+            assert_eq!(
+                understand(&sent, |meaning| field(&meaning.unwrap())).as_deref(),
+                Some("new"),
+                "{}",
+                keys[place]
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_span_does_shows_without_the_name_of_an_operation() {
+    let op = |name: &str, attributes: &[&str]| {
+        let attributes = attributes.iter().map(|key| match key.split_once('=') {
+            Some((key, value)) => text(key, value),
+            None => int(key, 1),
+        });
+        understand(&span(1, 0, (0, 1), name, attributes.collect()), |meaning| meaning.map(|meaning| meaning.op))
+    };
+    for (name, attributes, expected) in [
+        ("x", &["gen_ai.operation.name=Chat"][..], Some(Op::Chat)),
+        ("x", &["gen_ai.operation.name=fetch_response"], Some(Op::Step)),
+        ("x", &["gen_ai.operation.name=of tomorrow"], Some(Op::Step)),
+        ("x", &["gen_ai.operation.name=upsert_memory"], Some(Op::Memory)),
+        ("x", &["gen_ai.tool.name=search", "gen_ai.usage.input_tokens"], Some(Op::ExecuteTool)),
+        ("x", &["gen_ai.tool.call_id=1"], Some(Op::ExecuteTool)),
+        ("x", &["gen_ai.workflow.name=w", "gen_ai.agent.name=a"], Some(Op::InvokeWorkflow)),
+        ("x", &["gen_ai.request.model=m", "gen_ai.agent.name=a"], Some(Op::InvokeAgent)),
+        ("x", &["gen_ai.agent.name=a", "gen_ai.usage.output_tokens"], Some(Op::Chat)),
+        ("x", &["gen_ai.usage.prompt_tokens"], Some(Op::Chat)),
+        ("x", &["gen_ai.response.finish_reasons=stop"], Some(Op::Chat)),
+        ("embeddings text-embedding-3-small", &["gen_ai.system=openai"], Some(Op::Embeddings)),
+        ("x", &["gen_ai.request.model=m"], None),
+        ("tools/call search", &["mcp.method.name=tools/call"], Some(Op::Mcp)),
+        ("tools/list", &["mcp.method.name=tools/list"], Some(Op::Step)),
+        ("prompts/get p", &["mcp.method.name=prompts/get", "gen_ai.prompt.name=p"], Some(Op::Step)),
+        ("chat", &["http.request.method=GET"], None),
+    ] {
+        assert_eq!(op(name, attributes), expected, "{name} {attributes:?}");
+    }
 }
