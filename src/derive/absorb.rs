@@ -311,6 +311,8 @@ fn call_of(
         usage,
         price,
         request_model: None,
+        // An event that tells of a call names the model that did it.
+        model_answered: true,
         ttft_s: performance.ttft_ms.map(|ms| ms / 1000.0),
         error_type: None,
     }))

@@ -233,6 +233,9 @@ impl Teller<'_> {
                 put_value(data, input_key(node), input);
             }
             data.opt_str("call_id", content.tool_call_id);
+            if let Some(stream) = content.stream.filter(|_| node.is_call()) {
+                data.bool("stream", stream);
+            }
         });
         event
     }
@@ -258,6 +261,7 @@ impl Teller<'_> {
             }
             data.opt_str("call_id", content.tool_call_id);
             data.opt_str("finish_reason", content.finish_reason);
+            data.opt_str("response_id", content.response_id);
             if let Some(totals) = totals.filter(|_| has_totals(node)) {
                 data.u64("llm_calls", totals.llm_calls);
                 data.u64("tool_calls", totals.tool_calls);

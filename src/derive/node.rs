@@ -88,6 +88,8 @@ pub struct Call {
     pub price: Result<Price, Unpriced>,
     /// The model asked for.
     pub request_model: Option<Name>,
+    /// Whether the node's model is the one that answered, and not only the one asked for.
+    pub model_answered: bool,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
     /// The kind of error, for failed calls.

@@ -81,7 +81,9 @@ pub struct CallFact {
     pub provider: Option<Name>,
     /// The model asked for.
     pub request_model: Option<Name>,
-    /// The model that answered.
+    /// The model that answered, where the emitter says which.
+    pub response_model: Option<Name>,
+    /// The model that the call is put down to: the one that answered, else the one asked for.
     pub model: Option<Name>,
     /// Its tokens.
     pub usage: Usage,
@@ -202,6 +204,7 @@ impl Run {
             op: node.op?,
             provider: node.provider.clone(),
             request_model: call.request_model.clone(),
+            response_model: node.model.clone().filter(|_| call.model_answered),
             model: node.model.clone(),
             usage: call.usage,
             price: call.price.clone(),

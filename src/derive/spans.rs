@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cost::{Call as PricedCall, Prices};
+use super::cost::{Call as PricedCall, Price, PriceSource, Prices};
 use super::emit::Held;
 use super::names::{Name, Names};
 use super::node::{Call, Labels, NodeIx, Outcome, State};
@@ -196,18 +196,26 @@ impl Arrival<'_, '_> {
         if meaning.op.scope() != Scope::LlmRequest {
             return;
         }
-        let price = prices.price(&PricedCall {
-            provider: meaning.provider.as_deref(),
-            response_model: meaning.response_model,
-            request_model: meaning.request_model,
-            service_tier: meaning.service_tier,
-            at: node.end,
-            usage: &meaning.usage,
-        });
+        let price = match meaning.reported_usd {
+            // Who made the call knows of discounts and contracts that no table has.
+            Some(usd) => {
+                let model = node.model.clone().unwrap_or_default();
+                Ok(Price { usd, source: PriceSource::Reported, model })
+            }
+            None => prices.price(&PricedCall {
+                provider: meaning.provider.as_deref(),
+                response_model: meaning.response_model,
+                request_model: meaning.request_model,
+                service_tier: meaning.service_tier,
+                at: node.end,
+                usage: &meaning.usage,
+            }),
+        };
         node.call = Some(Box::new(Call {
             usage: meaning.usage,
             price,
             request_model: meaning.request_model.map(|name| names.share(name)),
+            model_answered: meaning.response_model.is_some(),
             ttft_s: meaning.ttft_s,
             error_type: meaning.failure.as_ref().and_then(|failure| failure.error_type).map(|kind| names.share(kind)),
         }));

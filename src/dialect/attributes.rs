@@ -105,13 +105,16 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// The first number.
-    pub fn number(&self, keys: &[Key]) -> Option<f64> {
-        keys.iter().find_map(|key| match self.get(*key)? {
-            AnyValue::Int(number) => Some(number as f64),
-            AnyValue::Double(number) => Some(number),
-            AnyValue::String(text) => text.as_str().trim().parse().ok(),
-            _ => None,
+    /// The first finite number that is not negative: what is measured in durations and costs is neither.
+    pub fn amount(&self, keys: &[Key]) -> Option<f64> {
+        keys.iter().find_map(|key| {
+            let number = match self.get(*key)? {
+                AnyValue::Int(number) => Some(number as f64),
+                AnyValue::Double(number) => Some(number),
+                AnyValue::String(text) => text.as_str().trim().parse().ok(),
+                _ => None,
+            };
+            number.filter(|number: &f64| number.is_finite() && *number >= 0.0)
         })
     }
 

@@ -18,3 +18,10 @@ pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let method = spot.attributes.text(&[Key::MCP_METHOD_NAME])?;
     Some(if method == "tools/call" { Op::Mcp } else { Op::Step })
 }
+
+/// The target in the span's name, which is `{mcp.method.name} {target}`: of `tools/call` the tool.
+pub(super) fn target<'a>(spot: &Spot<'a, '_>) -> Option<&'a str> {
+    let method = spot.attributes.text(&[Key::MCP_METHOD_NAME])?;
+    let target = spot.span.name.as_str().strip_prefix(method)?.strip_prefix(' ')?.trim();
+    (!target.is_empty()).then_some(target)
+}

@@ -8,6 +8,7 @@ mod attributes;
 mod content;
 mod detect;
 mod generic;
+mod json;
 mod mcp;
 mod op;
 mod otel_genai;
@@ -17,11 +18,13 @@ mod usage;
 use std::borrow::Cow;
 
 pub use attributes::{Attributes, is_redacted};
-pub use content::{Content, put_value};
+pub use content::Content;
 pub use detect::DIALECTS;
+pub use json::put_value;
 pub use op::Op;
 pub use usage::{Convention, Usage, UsageKeys};
 
+use crate::event::Scope;
 use crate::otlp::view::{Span, StatusCode};
 use crate::semconv::Key;
 
@@ -88,6 +91,8 @@ pub struct FieldKeys {
     pub ttft_s: &'static [Key],
     /// At which tier the provider served the call.
     pub service_tier: &'static [Key],
+    /// What the call cost, in US dollars.
+    pub cost: &'static [Key],
     /// The kind of error.
     pub error_type: &'static [Key],
     /// What went wrong.
@@ -111,8 +116,6 @@ pub struct Meaning<'a> {
     pub request_model: Option<&'a str>,
     /// The model that answered.
     pub response_model: Option<&'a str>,
-    /// The answer's id at its provider.
-    pub response_id: Option<&'a str>,
     /// The conversation.
     pub conversation_id: Option<Cow<'a, str>>,
     /// The session.
@@ -129,12 +132,12 @@ pub struct Meaning<'a> {
     pub tool_name: Option<&'a str>,
     /// Tokens; on spans that are no calls of a model, the sum of those below.
     pub usage: Usage,
-    /// Whether the answer was streamed.
-    pub stream: Option<bool>,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
     /// At which tier the provider served the call.
     pub service_tier: Option<&'a str>,
+    /// What the emitter says that it cost, in US dollars.
+    pub reported_usd: Option<f64>,
     /// How it failed, if it did.
     pub failure: Option<Failure<'a>>,
 }
@@ -159,26 +162,31 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
         attributes.label(pick(&dialect.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)))
     };
+    let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
+        attributes.amount(pick(&dialect.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)))
+    };
     let request_model = text(|fields| fields.request_model);
     let response_model = text(|fields| fields.response_model);
     Some(Meaning {
         dialect: dialect.name,
         op,
-        provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model)),
+        provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model))
+            .or_else(|| provider::of_address(attributes.text(&[Key::SERVER_ADDRESS])?).map(Cow::Borrowed)),
         request_model,
         response_model,
-        response_id: text(|fields| fields.response_id),
         conversation_id: label(|fields| fields.conversation_id),
         session_id: label(|fields| fields.session_id),
         user_id: label(|fields| fields.user_id),
         agent_name: text(|fields| fields.agent_name),
         workflow_name: text(|fields| fields.workflow_name),
         step_name: text(|fields| fields.step_name),
-        tool_name: text(|fields| fields.tool_name),
+        // Without it the client's and the server's span would be two calls of the tool, and not of this name.
+        tool_name: text(|fields| fields.tool_name)
+            .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
         usage: Usage::read(attributes, dialect.usage, dialect.convention),
-        stream: attributes.truth(dialect.fields.stream).or_else(|| attributes.truth(generic::FIELDS.stream)),
-        ttft_s: attributes.number(dialect.fields.ttft_s).or_else(|| attributes.number(generic::FIELDS.ttft_s)),
+        ttft_s: amount(|fields| fields.ttft_s),
         service_tier: text(|fields| fields.service_tier),
+        reported_usd: amount(|fields| fields.cost),
         failure: failure(spot, dialect),
     })
 }
@@ -243,6 +251,7 @@ impl FieldKeys {
         stream: &[],
         ttft_s: &[],
         service_tier: &[],
+        cost: &[],
         error_type: &[],
         error_message: &[],
         input: &[],

@@ -14,6 +14,17 @@ pub(super) static DIALECT: Dialect = Dialect {
     convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
 };
 
+/// What only the answer of a model has.
+const RESPONSE: &[Key] = &[
+    Key::GEN_AI_RESPONSE_ID,
+    Key::GEN_AI_RESPONSE_MODEL,
+    Key::GEN_AI_RESPONSE_FINISH_REASONS,
+    Key::GEN_AI_RESPONSE_FINISH_REASON,
+    Key::GEN_AI_RESPONSE_STOP_REASON,
+    Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+    Key::GEN_AI_RESPONSE_SERVICE_TIER,
+];
+
 /// The operation that is named, else the one that the attributes and the span's name give away. A model name
 /// alone makes no call of a model.
 pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
@@ -24,7 +35,7 @@ pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     if let Some(op) = mcp::op(spot) {
         return Some(op);
     }
-    if attributes.has_any(&[Key::GEN_AI_TOOL_NAME, Key::GEN_AI_TOOL_CALL_ID]) {
+    if attributes.has_any(&[Key::GEN_AI_TOOL_NAME, Key::GEN_AI_TOOL_CALL_ID, Key::GEN_AI_TOOL_CALL_ID_FLAT]) {
         return Some(Op::ExecuteTool);
     }
     if attributes.has(Key::GEN_AI_WORKFLOW_NAME) {
@@ -34,7 +45,7 @@ pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     if attributes.has(Key::GEN_AI_AGENT_NAME) && !usage {
         return Some(Op::InvokeAgent);
     }
-    if usage || attributes.has_any(&[Key::GEN_AI_RESPONSE_ID, Key::GEN_AI_RESPONSE_MODEL]) {
+    if usage || attributes.has_any(RESPONSE) {
         return Some(Op::Chat);
     }
     Op::known(spot.span.name.as_str().split(' ').next().unwrap_or_default())

@@ -70,6 +70,39 @@ pub fn of_model(model: &str) -> Option<&'static str> {
     }
 }
 
+/// Whose model answers at this host: at that of its maker or of a cloud.
+pub fn of_address(host: &str) -> Option<&'static str> {
+    const WITHIN: &[(&str, &str)] = &[
+        ("openai.azure.com", "azure.ai.openai"),
+        ("services.ai.azure.com", "azure.ai.inference"),
+        ("models.ai.azure.com", "azure.ai.inference"),
+        ("openai.com", "openai"),
+        ("anthropic.com", "anthropic"),
+        ("generativelanguage.googleapis.com", "gcp.gemini"),
+        ("aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("mistral.ai", "mistral_ai"),
+        ("deepseek.com", "deepseek"),
+        ("groq.com", "groq"),
+        ("x.ai", "x_ai"),
+        ("perplexity.ai", "perplexity"),
+        ("cohere.com", "cohere"),
+        ("cohere.ai", "cohere"),
+        ("moonshot.ai", "moonshot_ai"),
+        ("moonshot.cn", "moonshot_ai"),
+    ];
+    let host = host.split_once("://").map_or(host, |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or(host);
+    if host.starts_with("bedrock") && host.ends_with(".amazonaws.com") {
+        return Some("aws.bedrock");
+    }
+    // Vertex AI puts the region right before its name: `europe-west4-aiplatform.googleapis.com`.
+    let is_within = |domain: &str| {
+        let before = host.strip_suffix(domain);
+        before.is_some_and(|before| before.is_empty() || before.ends_with(['.', '-']))
+    };
+    WITHIN.iter().find(|(domain, _)| is_within(domain)).map(|(_, provider)| *provider)
+}
+
 /// A finish reason as OTel's conventions spell it; an unknown one stays as it is.
 pub fn finish_reason(reason: &str) -> &str {
     match reason {
@@ -84,6 +117,24 @@ pub fn finish_reason(reason: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_of_makers_and_clouds() {
+        for (host, provider) in [
+            ("api.openai.com", Some("openai")),
+            ("https://api.anthropic.com:443/v1", Some("anthropic")),
+            ("my-team.openai.azure.com", Some("azure.ai.openai")),
+            ("europe-west4-aiplatform.googleapis.com", Some("gcp.vertex_ai")),
+            ("bedrock-runtime.eu-central-1.amazonaws.com", Some("aws.bedrock")),
+            ("api.x.ai", Some("x_ai")),
+            ("notopenai.com", None),
+            ("api.linux.ai", None),
+            ("localhost", None),
+            ("", None),
+        ] {
+            assert_eq!(of_address(host), provider, "{host}");
+        }
+    }
 
     #[test]
     fn aliases_and_frameworks() {

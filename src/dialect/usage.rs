@@ -65,8 +65,12 @@ pub struct UsageKeys {
 
 /// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
 pub static GEN_AI: UsageKeys = UsageKeys {
-    input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS],
-    output: &[Key::GEN_AI_USAGE_OUTPUT_TOKENS, Key::GEN_AI_USAGE_COMPLETION_TOKENS],
+    input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS, Key::GEN_AI_RESPONSE_PROMPT_TOKENS],
+    output: &[
+        Key::GEN_AI_USAGE_OUTPUT_TOKENS,
+        Key::GEN_AI_USAGE_COMPLETION_TOKENS,
+        Key::GEN_AI_RESPONSE_COMPLETION_TOKENS,
+    ],
     cache_read: &[
         Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
         Key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS_FLAT,
@@ -116,9 +120,10 @@ impl Usage {
 
     /// The same usage under OTel's definition.
     pub fn normalised(mut self, convention: Convention) -> Usage {
-        if self.cache_write.is_none() && (self.cache_write_5m.is_some() || self.cache_write_1h.is_some()) {
+        if self.cache_write_5m.is_some() || self.cache_write_1h.is_some() {
             let parts = self.cache_write_5m.unwrap_or(0).saturating_add(self.cache_write_1h.unwrap_or(0));
-            self.cache_write = Some(parts);
+            // What was written cannot be less than what was written for five minutes and for an hour.
+            self.cache_write = Some(self.cache_write.unwrap_or(0).max(parts));
         }
         let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
         if let Some(input) = self.input {
@@ -182,6 +187,19 @@ mod tests {
         let usage = Usage { input: Some(5), cache_read: Some(100), ..Usage::default() };
         let usage = usage.normalised(Convention::default());
         assert_eq!((usage.input, usage.repaired), (Some(105), true));
+    }
+
+    #[test]
+    fn what_was_written_to_caches_is_at_least_its_parts() {
+        let written = |cache_write, cache_write_5m, cache_write_1h| {
+            let usage = Usage { cache_write, cache_write_5m, cache_write_1h, ..Usage::default() };
+            usage.normalised(Convention::default()).cache_write
+        };
+        assert_eq!(written(Some(10), Some(30), Some(40)), Some(70));
+        assert_eq!(written(Some(100), Some(30), Some(40)), Some(100));
+        assert_eq!(written(None, None, Some(40)), Some(40));
+        assert_eq!(written(Some(0), None, None), Some(0));
+        assert_eq!(written(None, Some(u64::MAX), Some(1)), Some(u64::MAX));
     }
 
     #[test]

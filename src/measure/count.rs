@@ -64,7 +64,8 @@ impl Measure {
 
     fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
         let (provider, model) = (Label::from(&call.provider), Label::from(&call.model));
-        let (operation, request_model) = (Label::from(call.op.as_str()), Label::from(&call.request_model));
+        let operation = Label::from(call.op.as_str());
+        let (request_model, response_model) = (Label::from(&call.request_model), Label::from(&call.response_model));
         let failed = fact.outcome != Outcome::Completed;
         let error = match &call.error_type {
             _ if !failed => Label::from(""),
@@ -72,16 +73,16 @@ impl Measure {
             None => Label::from("_OTHER"),
         };
         let exemplar = exemplar(fact);
-        let labels = [operation, provider, request_model, model, error];
+        let labels = [operation, provider, request_model, response_model, error];
         self.instruments.operation_duration.record(labels, seconds(fact), exemplar, now);
         if let Some(ttft) = call.ttft_s {
-            let labels = [operation, provider, request_model, model];
+            let labels = [operation, provider, request_model, response_model];
             self.instruments.time_to_first_chunk.record(labels, ttft, exemplar, now);
         }
         for (kind, tokens) in [("input", call.usage.input), ("output", call.usage.output)] {
             if let Some(tokens) = tokens {
                 let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
-                let labels = [operation, provider, request_model, model, kind.into(), agent, feature];
+                let labels = [operation, provider, request_model, response_model, kind.into(), agent, feature];
                 self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
             }
         }

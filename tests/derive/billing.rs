@@ -1,6 +1,10 @@
 //! What a call costs, and that it costs it once.
 
-use super::scene::{Scene, agent, bare_chat, chat, failed, int, nanodollars, text, tool, workflow};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use spanlight::measure::Measure;
+
+use super::scene::{Scene, agent, attribute, bare_chat, chat, failed, int, nanodollars, text, tool, workflow};
 
 #[test]
 fn the_deepest_span_with_tokens_bills() {
@@ -69,4 +73,77 @@ fn an_agent_that_calls_an_agent_owns_only_its_own_calls() {
     let ends = |name: &str| scene.out.events.iter().filter(|event| event.name.as_str() == name).collect::<Vec<_>>();
     let total = ends("workflow.completed")[0].performance.cost_usd.unwrap();
     assert_eq!(nanodollars(total), 7_500_000, "a workflow's end tells what everything below cost");
+}
+
+#[test]
+fn a_cost_that_the_emitter_reports_is_the_cost() {
+    let reported = |costs: &[(&str, Value)]| {
+        let mut call = chat(1, 0, (0, 10), 1000, 10);
+        call.attributes.extend(costs.iter().map(|(key, value)| attribute(key, value.clone())));
+        let mut scene = Scene::new();
+        scene.arrive(&[call]).finish();
+        let end = scene.out.events.iter().find(|event| event.name.as_str() == "llm.completed").unwrap();
+        let source = end.data.get("price_source").unwrap().as_str().unwrap().to_owned();
+        assert_eq!(end.performance.cost_usd.map(nanodollars), scene.totals().cost_usd.map(nanodollars));
+        assert_eq!(scene.counted().cost, nanodollars(scene.totals().cost_usd.unwrap()));
+        (scene.counted().cost, source)
+    };
+    let (own, table) = ((1_000_000, "reported".to_owned()), (2_600_000, "genai-prices".to_owned()));
+    for key in [
+        "litellm.cost.total",
+        "gen_ai.cost.total_cost",
+        "llm.cost.total",
+        "operation.cost",
+        "gen_ai.usage.cost",
+        "mlflow.llm.cost.total_cost",
+    ] {
+        assert_eq!(reported(&[(key, Value::DoubleValue(0.001))]), own, "{key}");
+    }
+    assert_eq!(reported(&[("gen_ai.usage.cost", Value::StringValue("0.001".into()))]), own);
+    let two = [("gen_ai.usage.cost", Value::DoubleValue(7.0)), ("operation.cost", Value::DoubleValue(0.001))];
+    assert_eq!(reported(&two), own, "in the order of the conventions");
+    for none in [f64::NAN, f64::INFINITY, -1.0] {
+        assert_eq!(reported(&[("gen_ai.usage.cost", Value::DoubleValue(none))]), table, "{none}");
+    }
+    assert_eq!(reported(&[("github.copilot.cost", Value::DoubleValue(1.0))]), table, "credits are no dollars");
+}
+
+#[test]
+fn a_reported_cost_prices_what_no_table_knows_and_only_calls() {
+    let mut call = bare_chat(2, 1, (10, 20));
+    call.attributes.retain(|attribute| attribute.key != "gen_ai.request.model");
+    call.attributes.push(attribute("gen_ai.usage.cost", Value::DoubleValue(0.25)));
+    let mut above = agent(1, 0, (0, 30), "writer");
+    above.attributes.push(attribute("gen_ai.usage.cost", Value::DoubleValue(0.25)));
+    let mut scene = Scene::new();
+    scene.arrive(&[call, above]).finish();
+    let totals = scene.totals();
+    assert_eq!((totals.cost_usd, totals.unpriced_calls, totals.llm_calls), (Some(0.25), 0, 1));
+}
+
+#[test]
+fn a_model_that_nobody_named_as_answering_is_no_response_model() {
+    let attributes_of = |call: Span| {
+        let mut scene = Scene::new();
+        scene.arrive(&[call]).finish();
+        let mut measure = Measure::new(scene.now);
+        scene.out.facts.iter().for_each(|fact| measure.fact(fact, scene.now));
+        let families = measure.snapshot(&[]);
+        let value = move |metric: &str, key: &str| {
+            let series = families.iter().find(|family| &*family.name == metric).map(|family| &family.series[0])?;
+            let attribute = series.attributes.iter().find(|(name, _)| &**name == key)?;
+            Some(attribute.1.to_string())
+        };
+        let metrics = ["token.usage", "operation.duration", "operation.time_to_first_chunk"];
+        let answered = metrics.map(|metric| value(&format!("gen_ai.client.{metric}"), "gen_ai.response.model"));
+        (answered, value("gen_ai.client.token.usage", "gen_ai.request.model"), value("agent.cost.usd", "model"))
+    };
+    let ttft = attribute("gen_ai.response.time_to_first_chunk", Value::DoubleValue(0.5));
+    let mut call = chat(1, 0, (0, 10), 1000, 10);
+    call.attributes.push(ttft);
+    let asked = Some("gpt-4o".to_owned());
+    assert_eq!(attributes_of(call.clone()), ([None, None, None], asked.clone(), asked.clone()));
+    call.attributes.push(text("gen_ai.response.model", "gpt-4o-2024-08-06"));
+    let answered = Some("gpt-4o-2024-08-06".to_owned());
+    assert_eq!(attributes_of(call), ([answered.clone(), answered.clone(), answered.clone()], asked, answered));
 }

@@ -4,6 +4,7 @@
 mod arrival;
 mod billing;
 mod bounds;
+mod dialects;
 mod events;
 mod lateness;
 mod scene;

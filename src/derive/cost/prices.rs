@@ -54,7 +54,7 @@ pub struct Price {
 pub enum PriceSource {
     /// The price table of the `genai-prices` crate.
     Table,
-    /// An explicit cost on an event of the emitter.
+    /// An explicit cost of the emitter.
     Reported,
 }
 
