@@ -110,7 +110,7 @@ impl Run {
             service: self.service.clone(),
             instance: self.instance.clone(),
         };
-        let content = Content { input: None, output: None, tool_call_id: None, finish_reason: None };
+        let content = Content::default();
         let (surroundings, execution) = (self.surroundings(at), &self.key.id());
         let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
         Some(teller.event(event_type, self.node(at).end))

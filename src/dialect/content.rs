@@ -5,7 +5,7 @@ use crate::otlp::view::AnyValue;
 use crate::semconv::Key;
 
 /// What a span says beyond its meaning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Content<'a> {
     /// Messages, or a tool's arguments.
     pub input: Option<AnyValue<'a>>,

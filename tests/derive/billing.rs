@@ -130,7 +130,8 @@ fn a_model_that_nobody_named_as_answering_is_no_response_model() {
         scene.out.facts.iter().for_each(|fact| measure.fact(fact, scene.now));
         let families = measure.snapshot(&[]);
         let value = move |metric: &str, key: &str| {
-            let series = families.iter().find(|family| &*family.name == metric).map(|family| &family.series[0])?;
+            let mut families = families.iter().map(|counted| &counted.family);
+            let series = families.find(|family| &*family.name == metric).map(|family| &family.series[0])?;
             let attribute = series.attributes.iter().find(|(name, _)| &**name == key)?;
             Some(attribute.1.to_string())
         };
