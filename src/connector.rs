@@ -161,9 +161,10 @@ impl Connector {
         for index in core.out.from_outside.drain(..) {
             core.measure.event(&core.out.events[index], now);
         }
-        for fact in core.out.facts.drain(..) {
-            core.measure.fact(&fact, now);
+        for fact in &core.out.facts {
+            core.measure.fact(fact, now);
         }
+        core.out.facts.clear();
         if core.out.events.is_empty() {
             return;
         }

@@ -58,6 +58,7 @@ impl Deriver {
                 let spot = Spot { instrumentation: &emitter.instrumentation, span: &span, attributes: &attributes };
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
+                let meaning = meaning.as_ref();
                 let arrival = Arrival { id, span: &span, meaning, attributes: &attributes, emitter: &emitter, now };
                 let wants_events = self.wants_events;
                 let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
@@ -135,7 +136,7 @@ const REMOTE: u32 = 0x300;
 struct Arrival<'a, 'b> {
     id: SpanId,
     span: &'b Span<'a>,
-    meaning: Option<Meaning<'a>>,
+    meaning: Option<&'b Meaning<'a>>,
     attributes: &'b Attributes<'a>,
     emitter: &'b Emitter,
     now: Timestamp,
@@ -159,7 +160,7 @@ impl Arrival<'_, '_> {
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
         node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
-        if let Some(meaning) = &self.meaning {
+        if let Some(meaning) = self.meaning {
             self.give_meaning(run, at, meaning, names, prices);
             self.label(run, at, meaning, names, keys);
             run.unsettled.push((self.now, at));
