@@ -92,6 +92,8 @@ keys! {
     GEN_AI_TOOL_CALL_RESULT = "gen_ai.tool.call.result",
     GEN_AI_TOOL_OUTPUT = "gen_ai.tool.output",
     GEN_AI_TOOL_ERROR_TYPE = "gen_ai.tool.error.type",
+    GEN_AI_PROMPT = "gen_ai.prompt",
+    GEN_AI_COMPLETION = "gen_ai.completion",
     GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages",
     GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages",
     // MCP.

@@ -1,6 +1,6 @@
 //! The content of a span: what went in and what came out, as JSON. Read only when an event is built.
 
-use super::{FieldKeys, Spot, detect, generic, provider};
+use super::{FieldKeys, Spot, detect, generic, messages, provider};
 use crate::otlp::view::AnyValue;
 use crate::semconv::Key;
 
@@ -31,10 +31,13 @@ impl<'a> Content<'a> {
             keys(pick).find_map(|key| spot.attributes.get(*key)).filter(|value| !is_empty(*value))
         };
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
-        let finish_reason = value(|fields| fields.finish_reason).and_then(first_word);
+        let output = value(|fields| fields.output).or_else(|| messages::output(spot));
+        let finish_reason = value(|fields| fields.finish_reason)
+            .and_then(first_word)
+            .or_else(|| output.filter(|_| !spot.attributes.has_any(TOOL_RESULTS)).and_then(messages::finish_reason));
         Content {
-            input: value(|fields| fields.input),
-            output: value(|fields| fields.output),
+            input: value(|fields| fields.input).or_else(|| messages::input(spot)),
+            output,
             tool_call_id: text(|fields| fields.tool_call_id),
             response_id: text(|fields| fields.response_id),
             stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
@@ -42,6 +45,9 @@ impl<'a> Content<'a> {
         }
     }
 }
+
+/// Where these are, the output is a tool's and no message.
+const TOOL_RESULTS: &[Key] = &[Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT];
 
 /// The first of a list of words, which may come as the JSON of a list or of a word.
 fn first_word(value: AnyValue<'_>) -> Option<&str> {
@@ -58,7 +64,7 @@ fn first_word(value: AnyValue<'_>) -> Option<&str> {
     (!word.is_empty()).then_some(word)
 }
 
-fn is_empty(value: AnyValue<'_>) -> bool {
+pub(super) fn is_empty(value: AnyValue<'_>) -> bool {
     match value {
         AnyValue::Empty => true,
         AnyValue::String(text) => text.is_empty() || super::is_redacted(text.as_str()),

@@ -10,6 +10,7 @@ mod detect;
 mod generic;
 mod json;
 mod mcp;
+mod messages;
 mod op;
 mod otel_genai;
 pub mod provider;

@@ -3,6 +3,7 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
+use opentelemetry_proto::tonic::trace::v1::span::Event as SentEvent;
 use serde_json::{Map, Value as Json};
 use spanlight::derive::cost::By;
 use spanlight::dialect::{self, Attributes, Meaning, Op, Spot, Usage};
@@ -293,4 +294,46 @@ fn what_a_span_does_shows_without_the_name_of_an_operation() {
     ] {
         assert_eq!(op(name, attributes), expected, "{name} {attributes:?}");
     }
+}
+
+#[test]
+fn messages_are_found_in_every_generation_of_their_places() {
+    let word = |word: &str| Value::StringValue(word.into());
+    let event = |name: &str, key: &str, value: &str| SentEvent {
+        name: name.into(),
+        attributes: vec![text(key, value)],
+        ..SentEvent::default()
+    };
+    let details = "gen_ai.client.inference.operation.details";
+    let answer = r#"[{"role":"assistant","parts":[],"finish_reason":"tool_calls"}]"#;
+    type Place<'p> = (&'p [(&'p str, &'p str)], &'p [SentEvent]);
+    let places: &[Place<'_>] = &[
+        (&[("gen_ai.input.messages", "[1]"), ("gen_ai.output.messages", answer)], &[]),
+        (&[], &[event(details, "gen_ai.input.messages", "[1]"), event(details, "gen_ai.output.messages", answer)]),
+        (&[("gen_ai.prompt", "[1]"), ("gen_ai.completion", answer)], &[]),
+        (
+            &[],
+            &[
+                event("gen_ai.content.prompt", "gen_ai.prompt", "[1]"),
+                event("gen_ai.content.completion", "gen_ai.completion", answer),
+            ],
+        ),
+    ];
+    for (place, (attributes, events)) in places.iter().enumerate() {
+        let mut sent = chat(1, 0, (0, 1), 10, 10);
+        sent.attributes.extend(attributes.iter().map(|(key, value)| text(key, value)));
+        sent.events = events.to_vec();
+        // Whatever is older is there too, and says something else.
+        for (attributes, events) in &places[place + 1..] {
+            let old = |key: &str| attribute(key, word("old"));
+            sent.attributes.extend(attributes.iter().map(|(key, _)| old(key)));
+            sent.events.extend(events.iter().map(|older| event(&older.name, &older.attributes[0].key, "old")));
+        }
+        let (start, end) = payloads(&sent);
+        assert_eq!(start["messages"], serde_json::json!([1]), "{place}");
+        assert_eq!((&end["response"][0]["role"], &end["finish_reason"]), (&"assistant".into(), &"tool_call".into()));
+    }
+    let mut template = chat(1, 0, (0, 1), 10, 10);
+    template.attributes.push(text("gen_ai.prompt.name", "greeting"));
+    assert_eq!(payloads(&template).0.get("messages"), None, "the name of a template is no message");
 }
