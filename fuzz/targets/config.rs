@@ -16,24 +16,22 @@ fuzz_target!(|text: &str| -> Corpus {
     if text.contains("endpoint") && !text.contains("127.0.0.1") || text.contains("file:/") {
         return Corpus::Reject;
     }
-    match Config::parse(text, &[], &lookup) {
-        Err(problems) => have_places(&problems),
-        Ok(config) => {
-            let printed = print(&config.tree);
-            assert!(!printed.contains("\0"), "{printed}");
-            match plan(&config) {
-                Err(problems) => have_places(&problems),
-                Ok(plan) => plan.warnings.iter().for_each(has_place),
-            }
+    let (config, problems) = Config::parse(text, &[], &lookup);
+    problems.iter().for_each(has_place);
+    let Some(config) = config else {
+        assert!(!problems.is_empty(), "refused without a word");
+        return Corpus::Keep;
+    };
+    assert!(!print(&config.tree).contains('\0'));
+    match plan(&config) {
+        Err(problems) => {
+            assert!(!problems.is_empty(), "refused without a word");
+            problems.iter().for_each(has_place);
         }
+        Ok(plan) => plan.warnings.iter().for_each(has_place),
     }
     Corpus::Keep
 });
-
-fn have_places(problems: &[Problem]) {
-    assert!(!problems.is_empty(), "refused without a word");
-    problems.iter().for_each(has_place);
-}
 
 fn has_place(problem: &Problem) {
     assert!(problem.place.line > 0, "{problem:?}");
