@@ -13,13 +13,13 @@ use foldhash::fast::RandomState;
 use super::cost::Figures;
 use super::lineage::Surroundings;
 use super::names::Name;
-use super::node::{Node, NodeIx, Outcome, Told};
+use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
 use crate::dialect::{Attributes, Content, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, Performance, Priority, Scope,
-    Source, SourceKind, Status, Timestamp,
+    Source, Status, Timestamp,
 };
 use crate::otlp::view::Span;
 use crate::semconv::KeyTable;
@@ -80,7 +80,7 @@ impl Run {
             if !node.told.start {
                 moments.push(Moment { at: span_start(node), is_end: false, depth, teller: tellers.len() });
             }
-            if !node.told.end {
+            if !node.told.end && node.state == State::Ended {
                 moments.push(Moment { at: node.end, is_end: true, depth: -depth, teller: tellers.len() });
             }
             attributes.clear();
@@ -95,12 +95,18 @@ impl Run {
             if moment.is_end { teller.end(totals.get(&teller.held.at)) } else { teller.start() }
         }));
         for held in &ready {
-            self.node_mut(held.at).told = Told { start: true, end: true };
+            let node = self.node_mut(held.at);
+            node.told = Told { start: true, end: node.told.end || node.state == State::Ended };
         }
     }
 
     /// An event of a node of which there is no span to read.
     pub fn bare_event(&self, at: NodeIx, event_type: EventType, now: Timestamp) -> Option<Event> {
+        self.bare_event_at(at, event_type, self.node(at).end, now)
+    }
+
+    /// The same, of another moment than its end.
+    pub fn bare_event_at(&self, at: NodeIx, event_type: EventType, time: Timestamp, now: Timestamp) -> Option<Event> {
         self.node(at).scope()?;
         let held = Held {
             at,
@@ -113,7 +119,16 @@ impl Run {
         let content = Content::default();
         let (surroundings, execution) = (self.surroundings(at), &self.key.id());
         let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
-        Some(teller.event(event_type, self.node(at).end))
+        Some(teller.event(event_type, time))
+    }
+
+    /// Forgets what an earlier look at the same span held: a later one knows more.
+    pub fn forget_held(&mut self, at: NodeIx) {
+        let waits = matches!(self.node(at).state, State::Open { .. }) || self.node(at).was_seen_open;
+        if waits && self.held.iter().any(|held| held.at == at) {
+            self.held.retain(|held| held.at != at);
+            self.looked_at = 0;
+        }
     }
 
     /// Takes out the held spans that came before `patience_ends`, or whose surroundings are known. Those that were
@@ -352,7 +367,7 @@ impl Teller<'_> {
             performance: Performance::default(),
             data: Data::default(),
             source: Source {
-                kind: SourceKind::Otlp,
+                kind: self.run.source,
                 dialect: node.dialect.map(Cow::Borrowed),
                 instance: self.held.instance.clone(),
                 service: self.held.service.clone(),

@@ -16,6 +16,7 @@ mod runs;
 mod seen;
 mod settle;
 mod spans;
+mod within;
 
 use std::time::Duration;
 
@@ -31,8 +32,9 @@ use runs::{RunIx, Runs};
 use seen::Seen;
 pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
+pub use within::{Note, NoteKind};
 
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, SourceKind, Timestamp};
 use crate::semconv::KeyTable;
 
 /// How to derive.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether anyone wants the derived events; if not, none are built.
     pub wants_events: bool,
+    /// Through what the spans come.
+    pub source: SourceKind,
 }
 
 /// What came of the input.
@@ -88,6 +92,7 @@ pub struct Deriver {
     dimension_keys: DimensionKeys,
     limits: Limits,
     wants_events: bool,
+    source: SourceKind,
     names: Names,
     prices: Prices,
     runs: Runs,
@@ -107,6 +112,7 @@ impl Deriver {
             table,
             limits: settings.limits,
             wants_events: settings.wants_events,
+            source: settings.source,
             names: Names::default(),
             prices: Prices::default(),
             runs: Runs::default(),
@@ -244,6 +250,7 @@ impl Default for Settings {
             task: names(&["spanlight.task.id", "task_id"]),
             limits: Limits::default(),
             wants_events: true,
+            source: SourceKind::Otlp,
         }
     }
 }

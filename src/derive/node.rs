@@ -20,6 +20,8 @@ pub struct Node {
     pub state: State,
     /// Whether its span has arrived, and not only events that speak of it.
     pub has_span: bool,
+    /// Whether its span has come before it ended.
+    pub was_seen_open: bool,
     /// Whether its parent is in another process, which may report elsewhere.
     pub has_remote_parent: bool,
     pub op: Option<Op>,
@@ -150,6 +152,7 @@ impl Node {
             previous_sibling: None,
             state: State::Expected,
             has_span: false,
+            was_seen_open: false,
             has_remote_parent: false,
             op: None,
             outcome: Outcome::Completed,

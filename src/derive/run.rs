@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 
 use super::names::Name;
 use super::node::{Labels, Node, NodeIx, State};
-use crate::event::{SpanId, Timestamp, TraceId};
+use crate::event::{SourceKind, SpanId, Timestamp, TraceId};
 
 /// What makes spans and events one run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +31,8 @@ pub struct Run {
     index: HashMap<SpanId, NodeIx, RandomState>,
     /// What most of its work belongs to.
     pub labels: Labels,
+    /// Through what its spans came.
+    pub source: SourceKind,
     pub service: Option<Name>,
     pub instance: Option<Name>,
     pub first_seen: Timestamp,
@@ -91,6 +93,7 @@ impl Run {
             ids: room.ids,
             index: HashMap::default(),
             labels: Labels::default(),
+            source: SourceKind::Otlp,
             service: None,
             instance: None,
             first_seen: now,
@@ -184,8 +187,11 @@ impl Run {
         }
     }
 
-    /// Lets work begin.
+    /// Lets work begin, unless it has.
     pub fn open_up(&mut self, at: NodeIx) {
+        if matches!(self.node(at).state, State::Open { .. }) {
+            return;
+        }
         let opening = self.next_opening;
         self.next_opening += 1;
         self.advance(at, State::Open { opening });

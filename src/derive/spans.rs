@@ -10,13 +10,14 @@ use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
 use crate::dialect::{self, Attributes, Meaning, Spot};
-use crate::event::{Scope, SpanId, Timestamp, TraceId};
+use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span};
 use crate::semconv::{Key, resource};
 
 /// What the resource and scope of a group of spans say of all of them.
 struct Emitter {
+    source: SourceKind,
     instrumentation: Name,
     service: Option<Name>,
     instance: Option<Name>,
@@ -34,6 +35,16 @@ pub struct DimensionKeys {
 impl Deriver {
     /// Takes the spans of a batch in: what began and ended with them goes to `out`.
     pub fn spans(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
+        self.take_spans(batch, Ended::All, now, out);
+    }
+
+    /// The same of spans seen while they live: one without an end goes on, and may come again with more attributes
+    /// until it has ended.
+    pub fn live_spans(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
+        self.take_spans(batch, Ended::WithAnEnd, now, out);
+    }
+
+    fn take_spans(&mut self, batch: &Batch, ended: Ended, now: Timestamp, out: &mut Output) {
         let mut attributes = Attributes::new();
         let mut touched: Vec<RunIx> = Vec::new();
         let mut last: Option<(TraceId, RunIx)> = None;
@@ -59,12 +70,14 @@ impl Deriver {
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
                 let meaning = meaning.as_ref();
-                let arrival = Arrival { id, span: &span, meaning, attributes: &attributes, emitter: &emitter, now };
+                let goes_on = ended == Ended::WithAnEnd && span.end_time_unix_nano == 0;
+                let arrival = Arrival { id, span: &span, goes_on, meaning, attributes: &attributes, emitter: &emitter, now };
                 let wants_events = self.wants_events;
                 let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
                 let taken = self.runs.change(ix, |run| {
                     let at = arrival.take_in(run, names, prices, keys)?;
                     if wants_events && run.node(at).op.is_some() {
+                        run.forget_held(at);
                         run.held.push(emitter.hold(at, now, batch, record));
                     }
                     Some(())
@@ -85,6 +98,7 @@ impl Deriver {
 
     fn emitter(&mut self, group: &Group<'_>) -> Emitter {
         let mut emitter = Emitter {
+            source: self.source,
             instrumentation: self.names.share(group.scope.name.as_str()),
             service: None,
             instance: None,
@@ -129,6 +143,15 @@ impl Emitter {
     }
 }
 
+/// Which spans of a batch have ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// All, as in OTLP, whatever their end is said to be.
+    All,
+    /// Those that have an end.
+    WithAnEnd,
+}
+
 /// The flags of a span that knows where its parent is, and that it is in another process.
 const REMOTE: u32 = 0x300;
 
@@ -136,6 +159,8 @@ const REMOTE: u32 = 0x300;
 struct Arrival<'a, 'b> {
     id: SpanId,
     span: &'b Span<'a>,
+    /// Whether it has not ended.
+    goes_on: bool,
     meaning: Option<&'b Meaning<'a>>,
     attributes: &'b Attributes<'a>,
     emitter: &'b Emitter,
@@ -146,10 +171,12 @@ impl Arrival<'_, '_> {
     /// Fills in the span's node; nothing if the span was here already.
     fn take_in(&self, run: &mut Run, names: &mut Names, prices: &mut Prices, keys: &DimensionKeys) -> Option<NodeIx> {
         let at = run.find_or_expect(self.id);
-        if std::mem::replace(&mut run.node_mut(at).has_span, true) {
+        if run.node(at).has_span {
             return None;
         }
+        run.node_mut(at).has_span = !self.goes_on;
         (run.last_seen, run.closed, run.lost) = (self.now, false, false);
+        run.source = self.emitter.source;
         if run.service.is_none() {
             run.service = self.emitter.service.clone();
             run.instance = self.emitter.instance.clone();
@@ -163,10 +190,20 @@ impl Arrival<'_, '_> {
         if let Some(meaning) = self.meaning {
             self.give_meaning(run, at, meaning, names, prices);
             self.label(run, at, meaning, names, keys);
-            run.unsettled.push((self.now, at));
+            if !self.goes_on {
+                run.unsettled.push((self.now, at));
+            }
         }
         if let Some(parent) = SpanId::from_bytes(self.span.parent_span_id) {
             run.link(at, parent);
+        }
+        run.node_mut(at).was_seen_open |= self.goes_on;
+        if self.goes_on {
+            // What has ended by an event does not begin again.
+            if run.node(at).state != State::Ended {
+                run.open_up(at);
+            }
+            return Some(at);
         }
         run.advance(at, State::Ended);
         if run.node(at).is_call() {
@@ -194,7 +231,8 @@ impl Arrival<'_, '_> {
                 (kind, None) => kind.map(|kind| names.share(kind)),
             };
         }
-        if meaning.op.scope() != Scope::LlmRequest {
+        // Until it has ended, a call has neither tokens nor a price.
+        if meaning.op.scope() != Scope::LlmRequest || self.goes_on {
             return;
         }
         let price = match meaning.reported_usd {

@@ -1,0 +1,475 @@
+//! The worker's half: commands of all threads, put in order, become spans, notes and events for the deriver.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::Source;
+use super::callsite::field;
+use super::cancel::{Moment, is_result};
+use super::command::{self, Command, Reader, Tag, Value, fields};
+use super::lanes::{Buffers, Emitted};
+use super::open::{End, OpenSpan, Pending};
+use super::set::Settable;
+use super::tell::{Ids, Told, Writer};
+use crate::event::{SpanId, Timestamp, TraceId};
+use crate::semconv::Key;
+
+/// How much may wait, and how much is kept.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of commands about the lives of spans that may wait, of all threads together.
+    pub life_bytes: usize,
+    /// Bytes of content that may wait.
+    pub content_bytes: usize,
+    /// Spans that may be open at a time; of those that are beyond, the oldest are forgotten.
+    pub open_spans: usize,
+}
+
+/// Reads what the layer writes.
+pub struct Follower {
+    source: Arc<Source>,
+    open: HashMap<u64, OpenSpan, RandomState>,
+    /// The ids of spans that closed a short while ago, for what follows from them.
+    closed: Closed,
+    ids: Ids,
+    writer: Writer,
+    spare: Vec<Buffers>,
+    /// What was written after the moment up to which the last pass was complete.
+    late: Vec<Buffers>,
+    /// Open spans that had to be forgotten.
+    forgotten: u64,
+    has_otel: bool,
+    next_beat: u64,
+}
+
+#[derive(Default)]
+struct Closed {
+    by_registry_id: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
+    older: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
+}
+
+/// One thing that happened, in the order of all threads.
+struct Step<'b> {
+    stamp: u64,
+    sequence: u32,
+    thread: u32,
+    what: What<'b>,
+}
+
+enum What<'b> {
+    Command(Command<'b>),
+    Emitted(Box<Emitted>),
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { life_bytes: 16 << 20, content_bytes: 32 << 20, open_spans: 50_000 }
+    }
+}
+
+impl Follower {
+    /// Pieces of an answer are merged for so long.
+    const CHUNK: u64 = 50_000_000;
+    /// Progress is merged for so long.
+    const PROGRESS: u64 = 100_000_000;
+    /// A piece of merged text does not get longer.
+    const MOST_PENDING: usize = 64 << 10;
+    /// How often an open span says that it lives.
+    const HEARTBEAT: u64 = 10_000_000_000;
+    /// How long a span that was not entered may wait for it before it counts as begun: without an OpenTelemetry
+    /// layer beside ours, and with one, whose ids are not to be had before.
+    const UNENTERED: u64 = 50_000_000;
+    const UNENTERED_WITH_OTEL: u64 = 1_000_000_000;
+    /// How long a span may wait for what it is called.
+    const UNNAMED: u64 = 40_000_000;
+
+    /// Follows a source. `service` and `instance` go with every span.
+    pub fn new(source: Arc<Source>, service: &str, instance: &str) -> Follower {
+        Follower {
+            source,
+            open: HashMap::default(),
+            closed: Closed::default(),
+            ids: Ids::default(),
+            writer: Writer::new(service, instance),
+            spare: Vec::new(),
+            late: Vec::new(),
+            forgotten: 0,
+            has_otel: false,
+            next_beat: 0,
+        }
+    }
+
+    /// Spans that are open.
+    pub fn open_spans(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Open spans that had to be forgotten.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Reads everything that was written before the call. What came of it is for the deriver, in order.
+    pub fn pass(&mut self, limits: &Limits) -> Vec<Told> {
+        let source = self.source.clone();
+        let (horizon, wall) = (source.lanes().now(), Timestamp::now());
+        let mut taken = std::mem::take(&mut self.late);
+        taken.extend(source.lanes().take(&mut self.spare));
+        let mut told = Vec::new();
+        let mut late = Vec::new();
+        for step in steps(&mut taken, horizon, &mut late) {
+            self.step(&step, horizon, wall, limits, &mut told);
+            if let What::Emitted(emitted) = step.what {
+                self.emit(*emitted, &mut told);
+            }
+        }
+        taken.into_iter().for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
+        self.late = late;
+        self.tell_pending(horizon, &mut told);
+        self.tell_spans(horizon, &mut told);
+        if self.next_beat <= horizon {
+            self.beat(horizon, &mut told);
+        }
+        told
+    }
+
+    /// Ends what is open, because the program ends: it was never heard to be over.
+    pub fn finish(&mut self, told: &mut Vec<Told>) {
+        let now = self.source.lanes().now();
+        let mut open: Vec<(u64, u64)> = self.open.iter().map(|(id, span)| (span.began, *id)).collect();
+        open.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, id) in open {
+            self.close(id, End { stamp: now, panicked: false, called_off: true }, told);
+        }
+        self.tell_spans(now, told);
+    }
+
+    fn step(&mut self, step: &Step<'_>, horizon: u64, wall: Timestamp, limits: &Limits, told: &mut Vec<Told>) {
+        let What::Command(command) = &step.what else { return };
+        let at = Moment { stamp: step.stamp, thread: step.thread };
+        let id = command.span;
+        match command.tag {
+            Tag::New => {
+                let start = wall.minus(std::time::Duration::from_nanos(horizon.saturating_sub(step.stamp)));
+                self.begin(command, start, limits, told);
+            }
+            Tag::Enter => {
+                let around = self.open.get(&id).and_then(|span| self.open.get(&span.parent)).map(|span| span.life.clone());
+                self.change(id, |span| span.life.enter(at, around.as_ref()));
+            }
+            Tag::Exit => self.change(id, |span| span.life.leave(at)),
+            Tag::Close => {
+                let panicked = command.payload.first() == Some(&1);
+                let called_off = self.open.get(&id).is_some_and(|span| span.life.was_called_off(at));
+                self.close(id, End { stamp: step.stamp, panicked, called_off }, told);
+            }
+            Tag::Fields => self.record(id, command.payload),
+            Tag::Set => self.change(id, |span| set(span, command.payload)),
+            Tag::Follows => self.follow_from(id, command.payload),
+            Tag::Error | Tag::Said => self.said(command),
+            Tag::Ids => {
+                self.has_otel = true;
+                self.change(id, |span| span.take_ids(command.payload));
+            }
+            Tag::Chunk => self.chunk(command, told),
+            Tag::Progress => self.change(id, |span| progress(span, command)),
+        }
+    }
+
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut OpenSpan)) {
+        if let Some(span) = self.open.get_mut(&id) {
+            change(span);
+        }
+    }
+
+    fn begin(&mut self, command: &Command<'_>, start: Timestamp, limits: &Limits, told: &mut Vec<Told>) {
+        let source = self.source.clone();
+        let mut reader = Reader(command.payload);
+        let (Some(number), Some(parent)) = (reader.u32(), reader.u64()) else { return };
+        let Some(callsite) = source.callsites.get(number) else { return };
+        if self.open.contains_key(&command.span) {
+            // Its end found no room: the registry gives an id again only when the span is gone.
+            self.close(command.span, End { stamp: command.stamp, panicked: false, called_off: false }, told);
+        }
+        let mut span = OpenSpan::new(callsite, parent, command.stamp, start);
+        for (index, value) in fields(reader.0) {
+            if let Some(name) = callsite.field_name(index) {
+                span.record(name, &value);
+            }
+        }
+        self.change(parent, |parent| {
+            parent.has_part = true;
+            parent.life.say(false);
+        });
+        self.open.insert(command.span, span);
+        self.writer.changed(command.span);
+        if self.open.len() > limits.open_spans {
+            self.forget_the_oldest(limits.open_spans);
+        }
+    }
+
+    fn record(&mut self, id: u64, payload: &[u8]) {
+        let source = self.source.clone();
+        let Some(span) = self.open.get_mut(&id) else { return };
+        let Some(callsite) = source.callsites.find(span.metadata) else { return };
+        for (index, value) in fields(payload) {
+            if let Some(name) = callsite.field_name(index) {
+                span.record(name, &value);
+                span.life.say(is_result(name));
+            }
+        }
+    }
+
+    /// A log event in the span: an error fails it, and what some crates log about their calls is said of it.
+    fn said(&mut self, command: &Command<'_>) {
+        let source = self.source.clone();
+        let mut reader = Reader(command.payload);
+        let Some(callsite) = reader.u32().and_then(|number| source.callsites.get(number)) else { return };
+        let Some(span) = self.open.get_mut(&command.span) else { return };
+        let mut texts: [Option<String>; 2] = [None, None];
+        for (index, value) in fields(reader.0) {
+            let Some(name) = callsite.field_name(index) else { continue };
+            match (name, &value) {
+                (field::ERROR | field::ERR | field::EXCEPTION_MESSAGE, Value::Text(text)) => texts[0] = Some((*text).into()),
+                (field::MESSAGE, Value::Text(text)) => texts[1] = Some((*text).into()),
+                _ => {
+                    span.record(name, &value);
+                    span.life.say(is_result(name));
+                }
+            }
+        }
+        span.life.say(false);
+        let [error, message] = texts;
+        if command.tag == Tag::Error
+            && let Some(message) = error.or(message)
+        {
+            span.fail(message);
+        }
+    }
+
+    fn follow_from(&mut self, id: u64, payload: &[u8]) {
+        let Some(followed) = Reader(payload).u64() else { return };
+        let known = self.open.get(&followed).and_then(|span| Some((span.ids?.0, span.parent_id)));
+        let known = known.or_else(|| self.closed.find(followed));
+        self.change(id, |span| span.follows = span.follows.or(known));
+    }
+
+    fn chunk(&mut self, command: &Command<'_>, told: &mut Vec<Told>) {
+        let Some(span) = self.open.get_mut(&command.span) else { return };
+        let Some(text) = Reader(command.payload).text() else { return };
+        if span.chunk.is_none() && span.progress_notes == 0 {
+            let seconds = command.stamp.saturating_sub(span.began) as f64 / 1e9;
+            span.record_default(Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK.name(), &Value::Double(seconds));
+        }
+        span.life.say(false);
+        let pending =
+            span.chunk.get_or_insert(Pending { since: command.stamp, text: String::new(), data: String::new() });
+        pending.text.push_str(text);
+        if pending.text.len() > Follower::MOST_PENDING {
+            self.tell_pending_of(command.span, u64::MAX, told);
+        }
+    }
+
+    fn emit(&mut self, emitted: Emitted, told: &mut Vec<Told>) {
+        let ids = self.open.get(&emitted.span).map(|_| emitted.span).and_then(|id| self.name(id));
+        self.change(emitted.span, |span| span.life.say(false));
+        self.tell_spans(emitted.stamp, told);
+        told.push(Told::Event { event: emitted.event, within: ids });
+    }
+
+    fn close(&mut self, id: u64, end: End, told: &mut Vec<Told>) {
+        if !self.open.contains_key(&id) {
+            return;
+        }
+        self.tell_pending_of(id, u64::MAX, told);
+        self.name(id);
+        let Some(span) = self.open.remove(&id) else { return };
+        self.change(span.parent, |parent| parent.life.part_ended());
+        if let Some((trace, _)) = span.ids {
+            self.closed.remember(id, (trace, span.parent_id));
+        }
+        self.tell_those_above(span.parent);
+        self.writer.put(&span, Some(end));
+    }
+
+    /// Gives a span its ids, and those above it theirs.
+    fn name(&mut self, id: u64) -> Option<(TraceId, SpanId)> {
+        let span = self.open.get(&id)?;
+        let (parent, follows) = (span.parent, span.follows);
+        if span.ids.is_some() && (span.parent_id.is_some() || parent == 0) {
+            return span.ids;
+        }
+        let above = if self.open.contains_key(&parent) { self.name(parent) } else { None };
+        let span = self.open.get_mut(&id)?;
+        let own = match (span.ids, above, follows) {
+            (Some(ids), _, _) => ids,
+            (None, Some((trace, _)), _) => (trace, self.ids.span()),
+            (None, None, Some((trace, beside))) => {
+                span.parent_id = beside;
+                (trace, self.ids.span())
+            }
+            (None, None, None) => (self.ids.trace(), self.ids.span()),
+        };
+        span.ids = Some(own);
+        span.parent_id = span.parent_id.or(above.map(|(_, id)| id));
+        if above.is_none() {
+            span.parent = 0;
+        }
+        span.ids
+    }
+
+    /// Tells of spans that began, as far as they are ready for it.
+    fn tell_spans(&mut self, now: u64, told: &mut Vec<Told>) {
+        let patience = if self.has_otel { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
+        for id in self.writer.take_changed() {
+            let Some(span) = self.open.get(&id).filter(|span| !span.is_told) else { continue };
+            let age = now.saturating_sub(span.began);
+            let has_begun = span.life.has_begun() || span.has_part || age > patience;
+            if !has_begun || (span.awaits_its_name() && age < Follower::UNNAMED) {
+                self.writer.changed(id);
+                continue;
+            }
+            self.tell_those_above(id);
+        }
+        told.extend(self.writer.batch());
+    }
+
+    /// Tells of a span and of those above it, the outermost first, that they have begun.
+    fn tell_those_above(&mut self, id: u64) {
+        let mut line = Vec::new();
+        let mut at = id;
+        while let Some(span) = self.open.get(&at).filter(|span| !span.is_told) {
+            line.push(at);
+            at = span.parent;
+        }
+        for id in line.into_iter().rev() {
+            self.name(id);
+            if let Some(span) = self.open.get_mut(&id) {
+                span.is_told = true;
+                self.writer.put(span, None);
+            }
+        }
+    }
+
+    fn tell_pending(&mut self, now: u64, told: &mut Vec<Told>) {
+        let due = |pending: &Option<Pending>, patience: u64| {
+            pending.as_ref().is_some_and(|pending| now.saturating_sub(pending.since) >= patience)
+        };
+        let due = |span: &OpenSpan| due(&span.chunk, Follower::CHUNK) || due(&span.progress, Follower::PROGRESS);
+        let ids: Vec<u64> = self.open.iter().filter(|(_, span)| due(span)).map(|(id, _)| *id).collect();
+        ids.into_iter().for_each(|id| self.tell_pending_of(id, now, told));
+    }
+
+    fn tell_pending_of(&mut self, id: u64, now: u64, told: &mut Vec<Told>) {
+        let Some(span) = self.open.get(&id).filter(|span| span.chunk.is_some() || span.progress.is_some()) else { return };
+        if !span.is_told {
+            self.tell_those_above(id);
+            self.tell_spans(span_now(now, &self.open, id), told);
+        } else {
+            told.extend(self.writer.batch());
+        }
+        let Some(span) = self.open.get_mut(&id) else { return };
+        let is_due = |pending: &mut Pending, patience: u64| now.saturating_sub(pending.since) >= patience;
+        let chunk = span.chunk.take_if(|pending| is_due(pending, Follower::CHUNK));
+        let progress = span.progress.take_if(|pending| is_due(pending, Follower::PROGRESS));
+        told.extend(chunk.and_then(|pending| Told::chunk(span, &pending)));
+        told.extend(progress.and_then(|pending| Told::progress(span, &pending)));
+    }
+
+    fn beat(&mut self, now: u64, told: &mut Vec<Told>) {
+        self.next_beat = now + 1_000_000_000;
+        for span in self.open.values_mut().filter(|span| span.is_told) {
+            if now.saturating_sub(span.last_heartbeat) >= Follower::HEARTBEAT {
+                span.last_heartbeat = now;
+                told.extend(Told::heartbeat(span, now));
+            }
+        }
+    }
+
+    fn forget_the_oldest(&mut self, bound: usize) {
+        let mut began: Vec<(u64, u64)> = self.open.iter().map(|(id, span)| (span.began, *id)).collect();
+        // A tenth at a time, so that not every new span has to look at all of them.
+        let leaving = self.open.len() - bound + bound / 10;
+        began.select_nth_unstable(leaving.min(began.len() - 1));
+        for (_, id) in began.into_iter().take(leaving) {
+            self.open.remove(&id);
+            self.forgotten += 1;
+        }
+    }
+}
+
+fn span_now(now: u64, open: &HashMap<u64, OpenSpan, RandomState>, id: u64) -> u64 {
+    open.get(&id).map_or(now, |span| span.began.max(now.min(i64::MAX as u64)))
+}
+
+/// What all threads wrote up to the horizon, in order; what was written later goes to `late`.
+fn steps<'b>(taken: &'b mut [Buffers], horizon: u64, late: &mut Vec<Buffers>) -> Vec<Step<'b>> {
+    let mut steps = Vec::new();
+    for buffers in taken {
+        let (thread, mut rest) = (buffers.thread, Buffers { thread: buffers.thread, ..Buffers::default() });
+        for emitted in std::mem::take(&mut buffers.events) {
+            match emitted.stamp <= horizon {
+                true => steps.push(Step {
+                    stamp: emitted.stamp,
+                    sequence: emitted.sequence,
+                    thread,
+                    what: What::Emitted(Box::new(emitted)),
+                }),
+                false => rest.events.push(emitted),
+            }
+        }
+        for (buffer, rest) in buffers.commands.iter().zip(&mut rest.commands) {
+            for command in command::read(buffer) {
+                match command.stamp <= horizon {
+                    true => steps.push(Step {
+                        stamp: command.stamp,
+                        sequence: command.sequence,
+                        thread,
+                        what: What::Command(command),
+                    }),
+                    false => command::put(rest, &command),
+                }
+            }
+        }
+        if !rest.is_empty() {
+            late.push(rest);
+        }
+    }
+    // Within a thread, commands of the same moment are numbered.
+    steps.sort_by_key(|step| (step.stamp, step.sequence));
+    steps
+}
+
+fn set(span: &mut OpenSpan, payload: &[u8]) {
+    for (number, value) in fields(payload) {
+        if let Some(field) = Settable::of(number) {
+            span.record(field.name(span.is_tool()), &value);
+            span.life.say(field != Settable::ResponseModel);
+        }
+    }
+}
+
+fn progress(span: &mut OpenSpan, command: &Command<'_>) {
+    let mut reader = Reader(command.payload);
+    let (Some(text), Some(data)) = (reader.text(), reader.text()) else { return };
+    let since = span.progress.as_ref().map_or(command.stamp, |pending| pending.since);
+    span.progress = Some(Pending { since, text: text.into(), data: data.into() });
+    span.life.say(false);
+}
+
+impl Closed {
+    const MOST: usize = 4096;
+
+    fn remember(&mut self, id: u64, ids: (TraceId, Option<SpanId>)) {
+        if self.by_registry_id.len() >= Closed::MOST {
+            self.older = std::mem::take(&mut self.by_registry_id);
+        }
+        self.by_registry_id.insert(id, ids);
+    }
+
+    fn find(&self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
+        self.by_registry_id.get(&id).or_else(|| self.older.get(&id)).copied()
+    }
+}

@@ -1,0 +1,284 @@
+//! The way out of the agent's threads: each thread writes into buffers of its own, and a worker swaps them for
+//! empty ones.
+//!
+//! What is said of the lives of spans has a lane of its own, so that prompts and answers never displace it. A lane
+//! takes what it grows by from a budget that all threads share, and what finds no room is dropped and counted.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
+use std::time::Instant;
+
+use thread_local::ThreadLocal;
+
+use super::command::{self, Command, HEADER, Tag};
+use crate::event::Event;
+
+/// The buffers of all threads.
+pub struct Lanes {
+    threads: ThreadLocal<Mutex<Buffers>>,
+    epoch: Instant,
+    budgets: [AtomicUsize; LANES],
+    bounds: [usize; LANES],
+    dropped: Dropped,
+    nudge: Nudge,
+}
+
+/// What a command is about, and hence what it may displace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// The lives of spans.
+    Life,
+    /// What went in and came out.
+    Content,
+}
+
+const LANES: usize = 2;
+
+/// What one thread has written since it was last read.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    /// By lane.
+    pub commands: [Vec<u8>; LANES],
+    /// Events from the agent's code.
+    pub events: Vec<Emitted>,
+    sequence: u32,
+    last: Option<(u64, u64)>,
+}
+
+/// An event from the agent's code, and the span that it happened in.
+#[derive(Debug)]
+pub struct Emitted {
+    /// The event.
+    pub event: Box<Event>,
+    /// The registry's id of the span, or 0.
+    pub span: u64,
+    /// When.
+    pub stamp: u64,
+    /// Its number among the commands of its thread.
+    pub sequence: u32,
+}
+
+/// What found no room.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// Beginnings: of these spans nothing is known.
+    pub spans: AtomicU64,
+    /// Ends: these spans are found to be over later, if at all.
+    pub ends: AtomicU64,
+    /// Facts about spans.
+    pub facts: AtomicU64,
+    /// What went in or came out, answers in pieces, and progress.
+    pub content: AtomicU64,
+    /// Events from the agent's code.
+    pub events: AtomicU64,
+}
+
+/// How the worker is told that a buffer is half full. It is not told anything else: waking it costs more than a
+/// hundred spans.
+#[derive(Debug, Default)]
+struct Nudge {
+    worker: Mutex<Option<Thread>>,
+    given: AtomicBool,
+}
+
+impl Lanes {
+    /// A buffer that is fuller than this has the worker come before its time.
+    const HALF_FULL: usize = 128 << 10;
+    /// What a buffer keeps for the next time.
+    const KEPT: usize = 16 << 10;
+    /// Events of one thread that may wait.
+    const MOST_EVENTS: usize = 10_000;
+
+    /// With bounds in bytes on what all threads together may have waiting.
+    pub fn new(life: usize, content: usize) -> Lanes {
+        Lanes {
+            threads: ThreadLocal::new(),
+            epoch: Instant::now(),
+            budgets: [AtomicUsize::new(0), AtomicUsize::new(0)],
+            bounds: [life, content],
+            dropped: Dropped::default(),
+            nudge: Nudge::default(),
+        }
+    }
+
+    /// Writes a command down.
+    #[inline]
+    pub fn push(&self, lane: Lane, tag: Tag, span: u64, payload: &[u8]) {
+        let mut buffers = self.own();
+        let stamp = buffers.stamp(self, tag, span);
+        let sequence = buffers.next();
+        let buffer = &mut buffers.commands[lane as usize];
+        if !self.make_room(buffer, lane, HEADER + payload.len(), tag) {
+            self.dropped.count(lane, tag);
+            return;
+        }
+        command::put(buffer, &Command { tag, span, stamp, sequence, payload });
+        let is_half_full = buffer.len() > Lanes::HALF_FULL;
+        drop(buffers);
+        if is_half_full {
+            self.nudge.give();
+        }
+    }
+
+    /// Writes an event down.
+    pub fn emit(&self, event: Box<Event>, span: u64) {
+        let mut buffers = self.own();
+        if buffers.events.len() >= Lanes::MOST_EVENTS {
+            self.dropped.events.fetch_add(1, Relaxed);
+            return;
+        }
+        let (stamp, sequence) = (self.now(), buffers.next());
+        buffers.events.push(Emitted { event, span, stamp, sequence });
+        let is_half_full = buffers.events.len() == Lanes::MOST_EVENTS / 2;
+        drop(buffers);
+        if is_half_full {
+            self.nudge.give();
+        }
+    }
+
+    /// Nanoseconds since this was made.
+    pub fn now(&self) -> u64 {
+        self.epoch.elapsed().as_nanos() as u64
+    }
+
+    /// What found no room so far.
+    pub fn dropped(&self) -> &Dropped {
+        &self.dropped
+    }
+
+    /// The thread to wake when a buffer is half full.
+    pub fn wake(&self, worker: Thread) {
+        *self.nudge.lock() = Some(worker);
+    }
+
+    /// Takes what all threads have written, leaving the room that `spare` has for the next time. Whatever was
+    /// stamped before the call is in it.
+    pub fn take(&self, spare: &mut Vec<Buffers>) -> Vec<Buffers> {
+        self.nudge.given.store(false, Relaxed);
+        let mut taken = Vec::new();
+        for thread in &self.threads {
+            let mut buffers = lock(thread);
+            if buffers.is_empty() {
+                continue;
+            }
+            let mut empty = spare.pop().unwrap_or_default();
+            (empty.sequence, empty.last) = (buffers.sequence, None);
+            taken.push(std::mem::replace(&mut *buffers, empty));
+        }
+        taken
+    }
+
+    /// Gives back what was taken and read.
+    pub fn give_back(&self, mut read: Buffers, spare: &mut Vec<Buffers>) {
+        for (budget, buffer) in self.budgets.iter().zip(&mut read.commands) {
+            buffer.clear();
+            let before = buffer.capacity();
+            buffer.shrink_to(Lanes::KEPT);
+            budget.fetch_sub(before - buffer.capacity(), Relaxed);
+        }
+        read.events.clear();
+        read.events.shrink_to(64);
+        spare.push(read);
+    }
+
+    /// Bytes that the buffers of all threads take.
+    pub fn bytes(&self) -> usize {
+        self.budgets.iter().map(|budget| budget.load(Relaxed)).sum()
+    }
+
+    fn own(&self) -> MutexGuard<'_, Buffers> {
+        lock(self.threads.get_or_default())
+    }
+
+    /// Whether there is room. Ends may take a quarter more than all else: a span that began should end.
+    #[inline]
+    fn make_room(&self, buffer: &mut Vec<u8>, lane: Lane, bytes: usize, tag: Tag) -> bool {
+        let wanted = buffer.len() + bytes;
+        if wanted <= buffer.capacity() {
+            return true;
+        }
+        let bound = self.bounds[lane as usize];
+        let bound = if tag == Tag::Close { bound + bound / 4 } else { bound };
+        let (before, after) = (buffer.capacity(), wanted.next_power_of_two().max(4096));
+        let budget = &self.budgets[lane as usize];
+        if budget.fetch_add(after - before, Relaxed) + (after - before) > bound {
+            budget.fetch_sub(after - before, Relaxed);
+            self.nudge.give();
+            return false;
+        }
+        buffer.reserve_exact(after - buffer.len());
+        // What the allocator gives beyond what was asked for counts as well, so that giving back comes out even.
+        budget.fetch_add(buffer.capacity() - after, Relaxed);
+        true
+    }
+}
+
+impl Buffers {
+    /// The moment of a command. What is said of one span in a row, or is the same moment anyway, has the moment of
+    /// the first: the clock costs more than the rest of the command.
+    #[inline]
+    fn stamp(&mut self, lanes: &Lanes, tag: Tag, span: u64) -> u64 {
+        let needs_no_clock = !matches!(tag, Tag::New | Tag::Exit | Tag::Close | Tag::Chunk | Tag::Progress);
+        let stamp = match self.last {
+            Some((last, stamp)) if last == span && needs_no_clock => stamp,
+            _ => lanes.now(),
+        };
+        // After a rest the same span may come back at another moment.
+        self.last = (tag != Tag::Exit).then_some((span, stamp));
+        stamp
+    }
+
+    fn next(&mut self) -> u32 {
+        let number = self.sequence;
+        self.sequence = number.wrapping_add(1);
+        number
+    }
+
+    fn is_empty(&self) -> bool {
+        self.commands.iter().all(Vec::is_empty) && self.events.is_empty()
+    }
+}
+
+impl Dropped {
+    fn count(&self, lane: Lane, tag: Tag) {
+        let counter = match (lane, tag) {
+            (Lane::Content, _) => &self.content,
+            (_, Tag::New) => &self.spans,
+            (_, Tag::Close) => &self.ends,
+            _ => &self.facts,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Each kind with its number.
+    pub fn counts(&self) -> [(&'static str, u64); 5] {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        [
+            ("span", count(&self.spans)),
+            ("span_end", count(&self.ends)),
+            ("fact", count(&self.facts)),
+            ("content", count(&self.content)),
+            ("event", count(&self.events)),
+        ]
+    }
+}
+
+impl Nudge {
+    #[cold]
+    fn give(&self) {
+        if !self.given.swap(true, Relaxed)
+            && let Some(worker) = &*self.lock()
+        {
+            worker.unpark();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Thread>> {
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock(buffers: &Mutex<Buffers>) -> MutexGuard<'_, Buffers> {
+    buffers.lock().unwrap_or_else(PoisonError::into_inner)
+}

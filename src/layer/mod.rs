@@ -1,0 +1,48 @@
+//! Source 1: the tracing layer. Spans of the agent's own code in, the same derivation as in the collector behind.
+//!
+//! On the agent's threads the layer only writes commands down: [`subscriber`] into [`lanes`], for [`callsite`]s that
+//! are ours. A worker of ours reads them ([`follow`]) and keeps the [`open`] spans, as spans of OTLP.
+
+pub mod callsite;
+mod cancel;
+pub mod command;
+mod follow;
+pub mod lanes;
+mod open;
+mod otel;
+mod recent;
+mod set;
+mod span;
+mod subscriber;
+mod visit;
+
+pub use callsite::Pattern;
+use callsite::Callsites;
+pub use follow::{Follower, Limits, Sink};
+use lanes::Lanes;
+pub use set::{Settable, Usage};
+pub use span::SpanExt;
+pub use subscriber::AgentLayer;
+
+use crate::semconv::KeyTable;
+
+/// What the layer writes into and the worker reads from.
+pub struct Source {
+    callsites: Callsites,
+    lanes: Lanes,
+}
+
+impl Source {
+    /// A source for a deriver that reads these dimensions.
+    pub fn new<'k>(dimensions: impl IntoIterator<Item = &'k str>, patterns: Vec<Pattern>, limits: &Limits) -> Source {
+        Source {
+            callsites: Callsites::new(KeyTable::with(dimensions), patterns),
+            lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
+        }
+    }
+
+    /// The lanes, for whoever wakes the worker and shows what was dropped.
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+}

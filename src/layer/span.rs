@@ -1,0 +1,181 @@
+//! What the agent's code can say of its spans beyond the fields that they declare.
+
+use std::fmt::Display;
+
+use tracing::Span;
+
+use super::command::{Tag, Value, put_block, put_field};
+use super::lanes::Lane;
+use super::set::{Settable, Usage};
+use super::subscriber::AgentLayer;
+use super::visit::{MOST_CONTENT, Scratch, format_at_most};
+use crate::event::JsonObject;
+
+/// Says more of a span: of itself if it is a piece of an agent's work, else of the nearest such span around it.
+///
+/// None of this needs fields to be declared, waits, or fails; without a layer of ours nothing happens.
+///
+/// ```
+/// use spanlight::{SpanExt, Usage};
+///
+/// let telemetry = spanlight::Telemetry::builder().build();
+/// tracing::subscriber::with_default(telemetry.subscriber(), || {
+///     let call = spanlight::llm_span!("gpt-4o", provider = "openai");
+///     call.chunk("Once upon ");
+///     call.chunk("a time");
+///     call.record_usage(Usage::new(1840, 95));
+///     call.record_output("Once upon a time");
+/// });
+/// telemetry.flush(std::time::Duration::from_secs(5)).unwrap();
+/// assert_eq!(telemetry.metrics().tokens, 1935);
+/// ```
+pub trait SpanExt {
+    /// Tokens of a call of a model. Cost is computed from them where the code gives none.
+    fn record_usage(&self, usage: Usage);
+    /// What it cost, in US dollars; this wins over what a price table says.
+    fn record_cost(&self, usd: f64);
+    /// What came out: an answer, a result. JSON stays JSON in the event.
+    fn record_output(&self, output: impl Display);
+    /// It failed.
+    fn record_error(&self, error: impl Display);
+    /// It was called off, where that cannot be seen: a timeout that drops its future in the same breath.
+    fn record_canceled(&self);
+    /// The model that really answered.
+    fn record_model(&self, model: &str);
+    /// A piece of a model's answer. Pieces are merged over 50 ms.
+    fn chunk(&self, text: &str);
+    /// How far it has come: a text, and what [`Progress`] adds. Merged over 100 ms; the last one counts.
+    fn progress(&self, progress: impl Into<Progress>);
+}
+
+/// How far a piece of work has come.
+///
+/// ```
+/// use spanlight::Progress;
+///
+/// let progress = Progress::new("reading sources").iteration(2, 5).share(0.4);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    text: String,
+    data: String,
+}
+
+impl Progress {
+    /// Told in words.
+    pub fn new(text: impl Into<String>) -> Progress {
+        Progress { text: text.into(), data: String::new() }
+    }
+
+    /// This iteration of at most so many.
+    pub fn iteration(self, iteration: u64, most: u64) -> Progress {
+        self.with(|data| {
+            data.u64("iteration", iteration);
+            data.u64("max_iterations", most);
+        })
+    }
+
+    /// The share that is done, from 0 to 1.
+    pub fn share(self, share: f64) -> Progress {
+        self.with(|data| data.f64("progress", share))
+    }
+
+    /// What is done just now.
+    pub fn step(self, step: &str) -> Progress {
+        self.with(|data| data.str("current_step", step))
+    }
+
+    fn with(mut self, write: impl FnOnce(&mut JsonObject<'_>)) -> Progress {
+        let members = crate::event::Data::build(write);
+        if !self.data.is_empty() {
+            self.data.push(',');
+        }
+        self.data.push_str(members.as_json().trim_start_matches('{').trim_end_matches('}'));
+        self
+    }
+}
+
+impl<T: Into<String>> From<T> for Progress {
+    fn from(text: T) -> Progress {
+        Progress::new(text)
+    }
+}
+
+impl SpanExt for Span {
+    fn record_usage(&self, usage: Usage) {
+        for (field, count) in [
+            (Settable::InputTokens, usage.input),
+            (Settable::OutputTokens, usage.output),
+            (Settable::CacheReadTokens, usage.cache_read),
+            (Settable::CacheWriteTokens, usage.cache_write),
+            (Settable::ReasoningTokens, usage.reasoning),
+        ] {
+            if let Some(count) = count {
+                set(self, field, &Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+            }
+        }
+    }
+
+    fn record_cost(&self, usd: f64) {
+        set(self, Settable::Cost, &Value::Double(usd));
+    }
+
+    fn record_output(&self, output: impl Display) {
+        set(self, Settable::Output, &Value::Text(&format_at_most(format_args!("{output}"), MOST_CONTENT)));
+    }
+
+    fn record_error(&self, error: impl Display) {
+        set(self, Settable::Error, &Value::Text(&format_at_most(format_args!("{error}"), crate::event::MAX_MESSAGE)));
+    }
+
+    fn record_canceled(&self) {
+        set(self, Settable::Outcome, &Value::Text("canceled"));
+    }
+
+    fn record_model(&self, model: &str) {
+        set(self, Settable::ResponseModel, &Value::Text(model));
+    }
+
+    fn chunk(&self, text: &str) {
+        let text = &text[..text.floor_char_boundary(MOST_CONTENT.min(text.len()))];
+        push(self, Lane::Content, Tag::Chunk, |payload| put_block(payload, text.as_bytes()));
+    }
+
+    fn progress(&self, progress: impl Into<Progress>) {
+        let progress = progress.into();
+        push(self, Lane::Content, Tag::Progress, |payload| {
+            put_block(payload, progress.text.as_bytes());
+            put_block(payload, progress.data.as_bytes());
+        });
+    }
+}
+
+fn set(span: &Span, field: Settable, value: &Value<'_>) {
+    let lane = if field == Settable::Output { Lane::Content } else { Lane::Life };
+    push(span, lane, Tag::Set, |payload| put_field(payload, field as u16, value));
+    mirror(span, field, value);
+}
+
+/// The OpenTelemetry span gets the attribute as well: what goes to trace backends should say no less.
+fn mirror(span: &Span, field: Settable, value: &Value<'_>) {
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+    let name = field.name(false);
+    match value {
+        Value::Bool(truth) => span.set_attribute(name, *truth),
+        Value::Int(number) => span.set_attribute(name, *number),
+        Value::Uint(number) => span.set_attribute(name, *number as f64),
+        Value::Double(number) => span.set_attribute(name, *number),
+        Value::Text(text) => span.set_attribute(name, (*text).to_owned()),
+    }
+}
+
+fn push(span: &Span, lane: Lane, tag: Tag, write: impl FnOnce(&mut Vec<u8>)) {
+    span.with_subscriber(|(id, dispatch)| {
+        let Some(layer) = AgentLayer::of(dispatch) else { return };
+        let Some(id) = layer.nearest(dispatch, id) else { return };
+        let mut scratch = Scratch::take();
+        write(&mut scratch.facts);
+        layer.source().lanes().push(lane, tag, id, &scratch.facts);
+        scratch.put_back();
+    });
+}

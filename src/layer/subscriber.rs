@@ -1,0 +1,248 @@
+//! The layer itself: what happens to spans and log events becomes commands.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use tracing::dispatcher::WeakDispatch;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Metadata, Subscriber, subscriber::Interest};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
+
+use super::Source;
+use super::callsite::{Callsite, Callsites};
+use super::command::Tag;
+use super::lanes::Lane;
+use super::otel::Ids;
+use super::recent::Recent;
+use super::visit::{Fields, Scratch};
+
+/// A `tracing_subscriber` layer that derives domain events and metrics from the spans of an agent.
+///
+/// It composes with any registry and any other layers, and does next to nothing for spans that are none of its own.
+/// Get one from [`crate::layer()`] or [`crate::Telemetry::layer`].
+pub struct AgentLayer {
+    source: Arc<Source>,
+    ids: Ids,
+    /// Whether the spans that each thread made last are ours.
+    made: Recent,
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl AgentLayer {
+    /// A layer that writes into a source.
+    pub(crate) fn new(source: Arc<Source>) -> AgentLayer {
+        AgentLayer { source, ids: Ids::default(), made: Recent::new(), dispatch: OnceLock::new() }
+    }
+
+    /// Where it writes.
+    pub(crate) fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// The layer of the subscriber that a span or the current thread reports to, if it has one.
+    pub(crate) fn of(dispatch: &Dispatch) -> Option<&AgentLayer> {
+        dispatch.downcast_ref::<AgentLayer>()
+    }
+
+    /// The nearest span that is ours, from a span of the registry on upwards.
+    pub(crate) fn nearest(&self, dispatch: &Dispatch, id: &Id) -> Option<u64> {
+        let registry = dispatch.downcast_ref::<Registry>()?;
+        self.ours(registry.span(id))
+    }
+
+    /// Whether a span is ours. Mostly its own thread asks, which remembers.
+    #[inline]
+    fn is_ours<S: Subscriber + for<'r> LookupSpan<'r>>(&self, id: &Id, context: &Context<'_, S>) -> bool {
+        self.made.recall(id.into_u64()).unwrap_or_else(|| {
+            context.metadata(id).is_some_and(|metadata| self.source.callsites.find(metadata).is_some())
+        })
+    }
+
+    fn push_ids(&self, id: &Id) {
+        if let Some(ids) = self.ids.read_once(id, self.dispatch.get()) {
+            self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
+        }
+    }
+
+    /// Writes a command with fields down. `head` is repeated where the content travels apart.
+    fn say(&self, tag: Tag, callsite: &Callsite, span: u64, head: &[u8], record: impl FnOnce(&mut dyn Visit)) {
+        let mut scratch = Scratch::take();
+        let content_head = if tag == Tag::New { &[][..] } else { head };
+        scratch.facts.extend_from_slice(head);
+        scratch.content.extend_from_slice(content_head);
+        let mut fields = Fields::of(callsite, scratch);
+        record(&mut fields);
+        let scratch = fields.done();
+        if scratch.facts.len() > head.len() || matches!(tag, Tag::New | Tag::Error) {
+            self.source.lanes.push(Lane::Life, tag, span, &scratch.facts);
+        }
+        if scratch.content.len() > content_head.len() {
+            let tag = if tag == Tag::New { Tag::Fields } else { tag };
+            self.source.lanes.push(Lane::Content, tag, span, &scratch.content);
+        }
+        scratch.put_back();
+    }
+
+    /// The nearest span that is ours, from a span on upwards.
+    fn ours<'r, R: LookupSpan<'r>>(&self, mut span: Option<SpanRef<'r, R>>) -> Option<u64> {
+        while let Some(at) = span {
+            if self.source.callsites.find(at.metadata()).is_some() {
+                return Some(at.id().into_u64());
+            }
+            span = at.parent();
+        }
+        None
+    }
+}
+
+impl<S> Layer<S> for AgentLayer
+where
+    S: Subscriber + for<'r> LookupSpan<'r>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        // A layer is part of one subscriber; a second registration would be another handle of the same.
+        self.dispatch.get_or_init(|| dispatch.downgrade());
+    }
+
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.source.callsites.find(metadata);
+        Interest::always()
+    }
+
+    #[inline]
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let callsite = self.source.callsites.find(attributes.metadata());
+        self.made.remember(id.into_u64(), callsite.is_some());
+        let Some(callsite) = callsite else { return };
+        let parent = match attributes.parent() {
+            Some(parent) => self.ours(context.span(parent)),
+            None if attributes.is_contextual() => self.ours(context.lookup_current()),
+            None => None,
+        };
+        self.ids.forget(id);
+        let mut head = [0; 12];
+        head[..4].copy_from_slice(&callsite.number.to_le_bytes());
+        head[4..].copy_from_slice(&parent.unwrap_or(0).to_le_bytes());
+        self.say(Tag::New, callsite, id.into_u64(), &head, |fields| attributes.record(fields));
+    }
+
+    #[inline]
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        let mut recorder = Recorder { callsites: &self.source.callsites, fields: None, is_foreign: false };
+        values.record(&mut recorder);
+        let Some(fields) = recorder.fields else { return };
+        let scratch = fields.done();
+        for (lane, payload) in [(Lane::Life, &scratch.facts), (Lane::Content, &scratch.content)] {
+            if !payload.is_empty() {
+                self.source.lanes.push(lane, Tag::Fields, id.into_u64(), payload);
+            }
+        }
+        scratch.put_back();
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, context: Context<'_, S>) {
+        // The one that is followed may be closed already, so only the follower is looked at.
+        if context.metadata(id).is_some_and(|metadata| self.source.callsites.find(metadata).is_some()) {
+            self.source.lanes.push(Lane::Life, Tag::Follows, id.into_u64(), &follows.into_u64().to_le_bytes());
+        }
+    }
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let Some(callsite) = self.source.callsites.find(event.metadata()) else { return };
+        let Some(span) = context.event_span(event) else { return };
+        if self.source.callsites.find(span.metadata()).is_none() {
+            return;
+        }
+        let tag = if *event.metadata().level() == tracing::Level::ERROR { Tag::Error } else { Tag::Said };
+        let head = callsite.number.to_le_bytes();
+        self.say(tag, callsite, span.id().into_u64(), &head, |fields| event.record(fields));
+    }
+
+    #[inline]
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        if self.is_ours(id, &context) {
+            self.push_ids(id);
+            self.source.lanes.push(Lane::Life, Tag::Enter, id.into_u64(), &[]);
+        }
+    }
+
+    #[inline]
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        if self.is_ours(id, &context) {
+            self.source.lanes.push(Lane::Life, Tag::Exit, id.into_u64(), &[]);
+        }
+    }
+
+    #[inline]
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        if self.is_ours(&id, &context) {
+            self.push_ids(&id);
+            let panics = std::thread::panicking();
+            self.source.lanes.push(Lane::Life, Tag::Close, id.into_u64(), &[u8::from(panics)]);
+        }
+    }
+}
+
+/// Records fields of a span whose callsite the first field tells.
+struct Recorder<'l> {
+    callsites: &'l Callsites,
+    fields: Option<Fields<'l>>,
+    is_foreign: bool,
+}
+
+impl Recorder<'_> {
+    #[inline]
+    fn of(&mut self, field: &Field, record: impl FnOnce(&mut dyn Visit)) {
+        if self.is_foreign {
+            return;
+        }
+        if self.fields.is_none() {
+            match self.callsites.of_field(field) {
+                Some(callsite) => self.fields = Some(Fields::of(callsite, Scratch::take())),
+                None => self.is_foreign = true,
+            }
+        }
+        if let Some(fields) = &mut self.fields {
+            record(fields);
+        }
+    }
+}
+
+impl Visit for Recorder<'_> {
+    #[inline]
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.of(field, |fields| fields.record_f64(field, value));
+    }
+
+    #[inline]
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.of(field, |fields| fields.record_i64(field, value));
+    }
+
+    #[inline]
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.of(field, |fields| fields.record_u64(field, value));
+    }
+
+    #[inline]
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.of(field, |fields| fields.record_bool(field, value));
+    }
+
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.of(field, |fields| fields.record_str(field, value));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.of(field, |fields| fields.record_error(field, value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.of(field, |fields| fields.record_debug(field, value));
+    }
+}
