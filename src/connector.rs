@@ -7,9 +7,6 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
-
 use crate::derive::{Counts, Deriver, Output, Settings};
 use crate::event::{Event, Timestamp};
 use crate::flow::{Record, SharedRecord};
@@ -65,8 +62,15 @@ impl Connector {
 
     /// Takes telemetry in: spans, and log records that are events.
     pub fn batch(&self, batch: &Batch) {
-        let portions = || batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion));
-        if batch.items() > Connector::PORTION.items { off_worker(portions) } else { self.portion(batch) }
+        match Connector::takes_long(batch) {
+            true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
+            false => self.portion(batch),
+        }
+    }
+
+    /// Whether taking it in takes so long that a caller's other tasks should not wait for it on the same thread.
+    pub fn takes_long(batch: &Batch) -> bool {
+        batch.items() > Connector::PORTION.items
     }
 
     fn portion(&self, batch: &Batch) {
@@ -177,14 +181,6 @@ impl Connector {
 
     fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Lets other tasks of this thread go on elsewhere while `work` takes long.
-fn off_worker(work: impl FnOnce()) {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
-        _ => work(),
     }
 }
 

@@ -12,10 +12,12 @@
 //! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
-//! 6. With the feature `collector`, which is on by default: `config` and `console`, `receive`, `process`, `connector`,
-//!    `export` and `web` are the stages, `pipeline` makes a running collector of them, `cli` is the command.
+//! 6. With the feature `layer`, what a program needs that derives in its own process: `connector` puts the core behind
+//!    a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people.
+//! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
+//!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command.
 //!
-//! Without the feature the core is what is left, and time is always passed in:
+//! Without either the core is what is left, and time is always passed in:
 //!
 //! ```
 //! use spanlight::derive::{Deriver, Output, Settings};
@@ -59,21 +61,23 @@ pub mod measure;
 pub mod flow;
 pub mod health;
 
-#[cfg(feature = "collector")]
+#[cfg(feature = "layer")]
 pub mod config;
 
-#[cfg(feature = "collector")]
+#[cfg(feature = "layer")]
 pub mod console;
-#[cfg(feature = "collector")]
+#[cfg(feature = "layer")]
 pub mod report;
 
 #[cfg(feature = "collector")]
 pub mod listen;
 
-#[cfg(feature = "collector")]
+#[cfg(feature = "layer")]
 pub mod connector;
-#[cfg(feature = "collector")]
+#[cfg(feature = "layer")]
 pub mod export;
+#[cfg(feature = "layer")]
+pub mod hub;
 #[cfg(feature = "collector")]
 pub mod process;
 #[cfg(feature = "collector")]

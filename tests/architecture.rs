@@ -23,12 +23,28 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("listen", &["health", "report"]),
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "event", "flow", "health", "otlp", "semconv"]),
+    ("hub", &["event", "flow"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp"]),
     (
         "export",
         &["config", "console", "derive", "duration", "event", "flow", "health", "measure", "otlp", "report", "semconv"],
     ),
-    ("web", &["config", "connector", "derive", "dialect", "duration", "event", "flow", "listen", "measure", "nearest"]),
+    (
+        "web",
+        &[
+            "config",
+            "connector",
+            "derive",
+            "dialect",
+            "duration",
+            "event",
+            "flow",
+            "hub",
+            "listen",
+            "measure",
+            "nearest",
+        ],
+    ),
     (
         "pipeline",
         &[
@@ -40,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "export",
             "flow",
             "health",
+            "hub",
             "listen",
             "measure",
             "nearest",

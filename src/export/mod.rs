@@ -3,6 +3,7 @@
 pub mod debug;
 pub mod file;
 pub mod otlp;
+#[cfg(feature = "collector")]
 pub mod prometheus;
 pub mod pump;
 pub mod queue;

@@ -13,10 +13,11 @@ use crate::event::Timestamp;
 use crate::export::prometheus::{Format, Prometheus, render};
 use crate::flow::Gate;
 use crate::health::{About, Health, resident_memory};
+use crate::hub::Hub;
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
-use crate::web::{Hub, PostEvents, State};
+use crate::web::{PostEvents, State};
 
 /// Puts together what the endpoint serves from.
 pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, built: &Built, events: Events) -> State {

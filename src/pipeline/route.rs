@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
+
 use crate::connector::Connector;
 use crate::event::{Event, Timestamp};
 use crate::export::prometheus::Prometheus;
@@ -47,6 +50,7 @@ impl Route {
         let Some(batch) = processed else { return };
         for exit in &self.exits {
             match exit {
+                Exit::Agent(agent) if Connector::takes_long(&batch) => off_worker(|| agent.batch(&batch)),
                 Exit::Agent(agent) => agent.batch(&batch),
                 Exit::Pump(pump) => pump.send(Load::Batches(vec![batch.clone()])),
                 Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
@@ -93,6 +97,14 @@ impl Route {
 
     fn ends_in_agent(&self) -> bool {
         self.exits.iter().any(|exit| matches!(exit, Exit::Agent(_)))
+    }
+}
+
+/// Lets other tasks of this thread go on elsewhere while `work` takes long.
+fn off_worker(work: impl FnOnce()) {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
+        _ => work(),
     }
 }
 

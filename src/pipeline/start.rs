@@ -21,11 +21,12 @@ use crate::config::{ComponentId, Section};
 use crate::connector::{Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
+use crate::hub::Hub;
 use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::receive::otlp::{self, Service};
-use crate::web::{self, Hub};
+use crate::web;
 
 /// Why nothing runs.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
 use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
 use crate::flow::SharedRecord;
+use crate::hub::Page;
 use crate::measure::{Summary, SummaryRow};
-use crate::web::Page;
 
 /// `{"error": …}`
 pub fn error(message: &str) -> Vec<u8> {

@@ -2,7 +2,6 @@
 
 mod api;
 mod guard;
-mod hub;
 mod json;
 mod stream;
 
@@ -20,10 +19,9 @@ use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-pub use hub::{Hub, Page};
-
 use crate::config::types::Listen;
 use crate::connector::Connector;
+use crate::hub::Hub;
 use crate::listen::Listener;
 
 /// The extension `web`.

@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 
 use super::api::{Query, refuse};
-use super::hub::Hub;
 use super::{Shared, json};
 use crate::event::{Filter, Timestamp};
+use crate::hub::Hub;
 
 /// `GET /api/v1/stream`: from `Last-Event-ID` or `from` on, else from now on.
 pub async fn stream(state: Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {

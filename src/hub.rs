@@ -1,4 +1,4 @@
-//! Recent events in memory, each with its offset, for the API and the stream.
+//! Recent events in memory, each with its offset, for whoever reads them: the API, the stream, subscribers in process.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,0 +1,66 @@
+//! What a program takes on when it takes Spanlight on: little for the core, no server for the library.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+/// What only the command needs, and what would weigh on everybody who takes the library alone.
+const COLLECTOR_ONLY: &[&str] = &[
+    "axum",
+    "clap",
+    "libsqlite3-sys",
+    "mimalloc",
+    "redis",
+    "regex",
+    "rusqlite",
+    "saphyr-parser",
+    "tonic",
+    "tonic-prost",
+    "tower",
+];
+
+#[test]
+fn the_layer_brings_no_server_and_no_command_line() {
+    let crates = crates(&["--features", "layer"]);
+    let found: Vec<&&str> = COLLECTOR_ONLY.iter().filter(|name| crates.contains(**name)).collect();
+    assert!(found.is_empty(), "the feature `layer` brings {found:?}");
+    for needed in ["opentelemetry_sdk", "tokio", "tracing-subscriber"] {
+        assert!(crates.contains(needed), "`{needed}` is missing, so the list was not read well: {crates:?}");
+    }
+}
+
+#[test]
+fn the_core_waits_for_nothing_and_traces_nothing() {
+    let crates = crates(&[]);
+    let unwanted = ["hyper", "opentelemetry", "opentelemetry_sdk", "tokio", "tracing", "tracing-core"];
+    let found: Vec<&&str> = unwanted.iter().chain(COLLECTOR_ONLY).filter(|name| crates.contains(**name)).collect();
+    assert!(found.is_empty(), "without any feature there is {found:?}");
+    assert!(crates.contains("serde_json"), "the list was not read well: {crates:?}");
+}
+
+#[test]
+fn the_library_starts_no_threads_of_tokio_by_itself() {
+    let features = tree(&["--features", "layer", "--edges", "normal,features", "--invert", "tokio"]);
+    assert!(features.contains("tokio feature \"rt\""), "the list was not read well:\n{features}");
+    for feature in ["rt-multi-thread", "signal", "process"] {
+        let named = format!("tokio feature \"{feature}\"");
+        assert!(!features.contains(&named), "the feature `layer` turns on {named}:\n{features}");
+    }
+}
+
+/// The names of the crates that the library is built of with these features.
+fn crates(features: &[&str]) -> BTreeSet<String> {
+    let tree = tree(&[&["--edges", "normal"], features].concat());
+    tree.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn tree(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--package", "spanlight", "--no-default-features", "--locked", "--offline", "--prefix", "none"])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
