@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use crate::derive::{Counts, Deriver, Output, Settings};
-use crate::event::{Event, Timestamp};
+use crate::derive::{Counts, Deriver, Note, Output, Settings};
+use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health};
 use crate::measure::{Counted, LeftOut, Measure};
@@ -85,6 +85,27 @@ impl Connector {
                 }
             }
             Signal::Metrics => {}
+        });
+    }
+
+    /// Takes spans of this process in; those without an end are open.
+    pub fn live_spans(&self, batch: &Batch) {
+        let now = Timestamp::now();
+        self.change(now, |core| core.deriver.live_spans(batch, now, &mut core.out));
+    }
+
+    /// Takes a sign of life of an open span in.
+    pub fn note(&self, trace: TraceId, span: SpanId, note: Note) {
+        let now = Timestamp::now();
+        self.change(now, |core| core.deriver.note(trace, span, note, now, &mut core.out));
+    }
+
+    /// Takes an event in that happened in a span.
+    pub fn event_within(&self, mut event: Event, trace: TraceId, span: SpanId) {
+        let now = Timestamp::now();
+        self.change(now, |core| {
+            core.deriver.place(&mut event, trace, span, now);
+            core.deriver.event(event, now, &mut core.out);
         });
     }
 

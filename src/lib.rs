@@ -73,6 +73,9 @@ pub mod report;
 pub mod listen;
 
 #[cfg(feature = "layer")]
+pub mod layer;
+
+#[cfg(feature = "layer")]
 pub mod connector;
 #[cfg(feature = "layer")]
 pub mod export;
@@ -92,3 +95,6 @@ pub mod web;
 pub mod cli;
 
 pub use nearest::nearest;
+
+#[cfg(feature = "layer")]
+pub use layer::{AgentLayer, Progress, SpanExt, Usage};

@@ -184,6 +184,8 @@ pub struct Limits {
     pub spans: usize,
     /// How long the events of a span wait for the spans above it.
     pub hold: std::time::Duration,
+    /// How long work waits for what may change it, where all above it is known, before it enters the counters.
+    pub settled: std::time::Duration,
     /// How long at most work waits for what is above it before it enters the counters.
     pub settle: std::time::Duration,
     /// How long after its root ended, with nothing open, a run counts as ended.
@@ -200,6 +202,7 @@ impl Default for Limits {
         Limits {
             spans: 100_000,
             hold: super::emit::HOLD,
+            settled: seconds(5),
             settle: seconds(300),
             quiet: seconds(2),
             heartbeat: seconds(60),
@@ -212,7 +215,7 @@ impl Limits {
     /// When a run wants to be looked at next.
     fn due(&self, run: &Run) -> Option<Timestamp> {
         let held = run.held.first().map(|held| held.since.plus(self.hold));
-        let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(super::settle::SETTLE));
+        let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(self.settled));
         let waiting = run.waiting.first().map(|(arrived, _)| arrived.plus(self.settle));
         let over = (!run.closed).then(|| self.over_at(run));
         [held, unsettled, waiting, over].into_iter().flatten().min()

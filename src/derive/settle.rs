@@ -4,8 +4,6 @@
 //! node enters them five seconds after it arrived if all above it is known by then, and otherwise when it is, when its
 //! run has closed, or after some minutes, whichever is first.
 
-use std::time::Duration;
-
 use super::cost::{Figures, Posting, Price, Unpriced};
 use super::names::Name;
 use super::node::{NodeIx, Outcome, State};
@@ -13,9 +11,6 @@ use super::run::Run;
 use super::runs::Limits;
 use crate::dialect::{Op, Usage};
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
-
-/// How long a node waits for what may change it, where all above it is known.
-pub const SETTLE: Duration = Duration::from_secs(5);
 
 /// A piece of work that has entered the counters.
 #[derive(Clone, Debug)]
@@ -100,7 +95,7 @@ impl Run {
     /// below, until it is or until nobody waits any more.
     pub fn settle(&mut self, now: Timestamp, limits: &Limits, out: &mut Vec<Fact>) {
         let arrived_by = |list: &[(Timestamp, NodeIx)], time: Timestamp| list.partition_point(|(at, _)| *at <= time);
-        let due = arrived_by(&self.unsettled, now.minus(SETTLE));
+        let due = arrived_by(&self.unsettled, now.minus(limits.settled));
         if due == 0 && self.waiting.is_empty() && self.overcounted.is_empty() {
             return;
         }

@@ -71,7 +71,8 @@ impl Deriver {
                 self.counts.spans += 1;
                 let meaning = meaning.as_ref();
                 let goes_on = ended == Ended::WithAnEnd && span.end_time_unix_nano == 0;
-                let arrival = Arrival { id, span: &span, goes_on, meaning, attributes: &attributes, emitter: &emitter, now };
+                let arrival =
+                    Arrival { id, span: &span, goes_on, meaning, attributes: &attributes, emitter: &emitter, now };
                 let wants_events = self.wants_events;
                 let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
                 let taken = self.runs.change(ix, |run| {

@@ -33,16 +33,14 @@ pub enum NoteKind {
 }
 
 impl Deriver {
-    /// Tells of an open span what it says of itself; whether there was one.
-    pub fn note(&mut self, trace: TraceId, span: SpanId, note: Note, now: Timestamp, out: &mut Output) -> bool {
-        let Some(ix) = self.runs.find(&RunKey::Trace(trace)) else { return false };
+    /// Tells of an open span what it says of itself. Nobody asks any more how a span goes on that is gone.
+    pub fn note(&mut self, trace: TraceId, span: SpanId, note: Note, now: Timestamp, out: &mut Output) {
+        let Some(ix) = self.runs.find(&RunKey::Trace(trace)) else { return };
         let event = self.runs.change(ix, |run| {
             run.last_seen = now;
             run.open_node(span).and_then(|at| run.note(at, note, trace, now))
         });
-        let event = event.flatten().filter(|_| self.wants_events);
-        out.events.extend(event.clone());
-        event.is_some()
+        out.events.extend(event.flatten().filter(|_| self.wants_events));
     }
 
     /// Says in an event within which work it happened, as far as it does not say so itself.

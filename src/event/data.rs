@@ -37,6 +37,11 @@ impl Data {
         String::from_utf8(out).map(|text| Data(text.into())).unwrap_or_default()
     }
 
+    /// The object of text that another one gave as [`Data::as_json`].
+    pub(crate) fn written(text: &str) -> Data {
+        if text == "{}" { Data::default() } else { Data(text.into()) }
+    }
+
     /// The object of a map.
     pub fn from_map(map: &Map<String, Value>) -> Data {
         if map.is_empty() {

@@ -122,7 +122,8 @@ impl Callsites {
     pub fn find(&self, metadata: &'static Metadata<'static>) -> Option<&Callsite> {
         let id = metadata.callsite();
         for place in self.places(&id) {
-            let known = self.known[place].get_or_init(|| Known { ours: self.classify(metadata, place), id: id.clone() });
+            let known =
+                self.known[place].get_or_init(|| Known { ours: self.classify(metadata, place), id: id.clone() });
             if known.id == id {
                 return known.ours.as_ref();
             }
@@ -191,8 +192,7 @@ impl Callsite {
 impl Pattern {
     fn fits(&self, metadata: &Metadata<'_>) -> bool {
         let fits = |text: &str| fits(self.glob.as_bytes(), text.as_bytes());
-        metadata.is_span()
-            && (fits(metadata.name()) || fits(&format!("{}::{}", metadata.target(), metadata.name())))
+        metadata.is_span() && (fits(metadata.name()) || fits(&format!("{}::{}", metadata.target(), metadata.name())))
     }
 }
 
@@ -223,14 +223,27 @@ fn is_telling(name: &str) -> bool {
 
 fn is_of_known_crate(target: &str) -> bool {
     let krate = target.split("::").next().unwrap_or_default();
-    TELLING_TARGETS.iter().any(|known| krate.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+    TELLING_TARGETS
+        .iter()
+        .any(|known| krate.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
 }
 
 /// What went in or came out, rather than what was done.
 pub fn is_content(name: &str) -> bool {
     const WORDS: &[&str] = &[
-        "messages", "arguments", "result", "input", "output", "prompt", "completion", "response", "chunk", "input_json",
-        "output_json", "system_instructions", "args",
+        "messages",
+        "arguments",
+        "result",
+        "input",
+        "output",
+        "prompt",
+        "completion",
+        "response",
+        "chunk",
+        "input_json",
+        "output_json",
+        "system_instructions",
+        "args",
     ];
     let last = name.rsplit('.').next().unwrap_or_default();
     WORDS.contains(&last)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
@@ -56,6 +57,13 @@ struct Step<'b> {
     sequence: u32,
     thread: u32,
     what: What<'b>,
+}
+
+/// What the wall clock said at a moment of the layer's clock.
+#[derive(Clone, Copy)]
+struct Clock {
+    horizon: u64,
+    wall: Timestamp,
 }
 
 enum What<'b> {
@@ -119,10 +127,11 @@ impl Follower {
         taken.extend(source.lanes().take(&mut self.spare));
         let mut told = Vec::new();
         let mut late = Vec::new();
-        for step in steps(&mut taken, horizon, &mut late) {
-            self.step(&step, horizon, wall, limits, &mut told);
-            if let What::Emitted(emitted) = step.what {
-                self.emit(*emitted, &mut told);
+        let clock = Clock { horizon, wall };
+        for Step { stamp, thread, what, .. } in steps(&mut taken, horizon, &mut late) {
+            match what {
+                What::Command(command) => self.follow(&command, Moment { stamp, thread }, clock, limits, &mut told),
+                What::Emitted(emitted) => self.emit(*emitted, &mut told),
             }
         }
         taken.into_iter().for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
@@ -146,24 +155,20 @@ impl Follower {
         self.tell_spans(now, told);
     }
 
-    fn step(&mut self, step: &Step<'_>, horizon: u64, wall: Timestamp, limits: &Limits, told: &mut Vec<Told>) {
-        let What::Command(command) = &step.what else { return };
-        let at = Moment { stamp: step.stamp, thread: step.thread };
+    fn follow(&mut self, command: &Command<'_>, at: Moment, clock: Clock, limits: &Limits, told: &mut Vec<Told>) {
         let id = command.span;
         match command.tag {
-            Tag::New => {
-                let start = wall.minus(std::time::Duration::from_nanos(horizon.saturating_sub(step.stamp)));
-                self.begin(command, start, limits, told);
-            }
+            Tag::New => self.begin(command, clock.time(at.stamp), limits, told),
             Tag::Enter => {
-                let around = self.open.get(&id).and_then(|span| self.open.get(&span.parent)).map(|span| span.life.clone());
+                let around =
+                    self.open.get(&id).and_then(|span| self.open.get(&span.parent)).map(|span| span.life.clone());
                 self.change(id, |span| span.life.enter(at, around.as_ref()));
             }
             Tag::Exit => self.change(id, |span| span.life.leave(at)),
             Tag::Close => {
                 let panicked = command.payload.first() == Some(&1);
                 let called_off = self.open.get(&id).is_some_and(|span| span.life.was_called_off(at));
-                self.close(id, End { stamp: step.stamp, panicked, called_off }, told);
+                self.close(id, End { stamp: at.stamp, panicked, called_off }, told);
             }
             Tag::Fields => self.record(id, command.payload),
             Tag::Set => self.change(id, |span| set(span, command.payload)),
@@ -232,7 +237,9 @@ impl Follower {
         for (index, value) in fields(reader.0) {
             let Some(name) = callsite.field_name(index) else { continue };
             match (name, &value) {
-                (field::ERROR | field::ERR | field::EXCEPTION_MESSAGE, Value::Text(text)) => texts[0] = Some((*text).into()),
+                (field::ERROR | field::ERR | field::EXCEPTION_MESSAGE, Value::Text(text)) => {
+                    texts[0] = Some((*text).into())
+                }
                 (field::MESSAGE, Value::Text(text)) => texts[1] = Some((*text).into()),
                 _ => {
                     span.record(name, &value);
@@ -363,13 +370,11 @@ impl Follower {
     }
 
     fn tell_pending_of(&mut self, id: u64, now: u64, told: &mut Vec<Told>) {
-        let Some(span) = self.open.get(&id).filter(|span| span.chunk.is_some() || span.progress.is_some()) else { return };
-        if !span.is_told {
-            self.tell_those_above(id);
-            self.tell_spans(span_now(now, &self.open, id), told);
-        } else {
-            told.extend(self.writer.batch());
+        if self.open.get(&id).is_none_or(|span| span.chunk.is_none() && span.progress.is_none()) {
+            return;
         }
+        self.tell_those_above(id);
+        told.extend(self.writer.batch());
         let Some(span) = self.open.get_mut(&id) else { return };
         let is_due = |pending: &mut Pending, patience: u64| now.saturating_sub(pending.since) >= patience;
         let chunk = span.chunk.take_if(|pending| is_due(pending, Follower::CHUNK));
@@ -392,7 +397,8 @@ impl Follower {
         let mut began: Vec<(u64, u64)> = self.open.iter().map(|(id, span)| (span.began, *id)).collect();
         // A tenth at a time, so that not every new span has to look at all of them.
         let leaving = self.open.len() - bound + bound / 10;
-        began.select_nth_unstable(leaving.min(began.len() - 1));
+        let last = leaving.min(began.len() - 1);
+        began.select_nth_unstable(last);
         for (_, id) in began.into_iter().take(leaving) {
             self.open.remove(&id);
             self.forgotten += 1;
@@ -400,15 +406,11 @@ impl Follower {
     }
 }
 
-fn span_now(now: u64, open: &HashMap<u64, OpenSpan, RandomState>, id: u64) -> u64 {
-    open.get(&id).map_or(now, |span| span.began.max(now.min(i64::MAX as u64)))
-}
-
 /// What all threads wrote up to the horizon, in order; what was written later goes to `late`.
 fn steps<'b>(taken: &'b mut [Buffers], horizon: u64, late: &mut Vec<Buffers>) -> Vec<Step<'b>> {
     let mut steps = Vec::new();
     for buffers in taken {
-        let (thread, mut rest) = (buffers.thread, Buffers { thread: buffers.thread, ..Buffers::default() });
+        let (thread, mut rest) = (buffers.thread, Buffers::of(buffers.thread));
         for emitted in std::mem::take(&mut buffers.events) {
             match emitted.stamp <= horizon {
                 true => steps.push(Step {
@@ -440,6 +442,12 @@ fn steps<'b>(taken: &'b mut [Buffers], horizon: u64, late: &mut Vec<Buffers>) ->
     // Within a thread, commands of the same moment are numbered.
     steps.sort_by_key(|step| (step.stamp, step.sequence));
     steps
+}
+
+impl Clock {
+    fn time(self, stamp: u64) -> Timestamp {
+        self.wall.minus(Duration::from_nanos(self.horizon.saturating_sub(stamp)))
+    }
 }
 
 fn set(span: &mut OpenSpan, payload: &[u8]) {

@@ -4,7 +4,7 @@
 //! What is said of the lives of spans has a lane of its own, so that prompts and answers never displace it. A lane
 //! takes what it grows by from a budget that all threads share, and what finds no room is dropped and counted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 use std::time::Instant;
@@ -17,6 +17,7 @@ use crate::event::Event;
 /// The buffers of all threads.
 pub struct Lanes {
     threads: ThreadLocal<Mutex<Buffers>>,
+    next_thread: AtomicU32,
     epoch: Instant,
     budgets: [AtomicUsize; LANES],
     bounds: [usize; LANES],
@@ -42,6 +43,8 @@ pub struct Buffers {
     pub commands: [Vec<u8>; LANES],
     /// Events from the agent's code.
     pub events: Vec<Emitted>,
+    /// The thread's number.
+    pub thread: u32,
     sequence: u32,
     last: Option<(u64, u64)>,
 }
@@ -94,6 +97,7 @@ impl Lanes {
     pub fn new(life: usize, content: usize) -> Lanes {
         Lanes {
             threads: ThreadLocal::new(),
+            next_thread: AtomicU32::new(0),
             epoch: Instant::now(),
             budgets: [AtomicUsize::new(0), AtomicUsize::new(0)],
             bounds: [life, content],
@@ -163,7 +167,7 @@ impl Lanes {
                 continue;
             }
             let mut empty = spare.pop().unwrap_or_default();
-            (empty.sequence, empty.last) = (buffers.sequence, None);
+            (empty.thread, empty.sequence, empty.last) = (buffers.thread, buffers.sequence, None);
             taken.push(std::mem::replace(&mut *buffers, empty));
         }
         taken
@@ -188,7 +192,10 @@ impl Lanes {
     }
 
     fn own(&self) -> MutexGuard<'_, Buffers> {
-        lock(self.threads.get_or_default())
+        lock(self.threads.get_or(|| {
+            let thread = self.next_thread.fetch_add(1, Relaxed);
+            Mutex::new(Buffers::of(thread))
+        }))
     }
 
     /// Whether there is room. Ends may take a quarter more than all else: a span that began should end.
@@ -215,6 +222,11 @@ impl Lanes {
 }
 
 impl Buffers {
+    /// Empty ones of a thread.
+    pub fn of(thread: u32) -> Buffers {
+        Buffers { thread, ..Buffers::default() }
+    }
+
     /// The moment of a command. What is said of one span in a row, or is the same moment anyway, has the moment of
     /// the first: the clock costs more than the rest of the command.
     #[inline]
@@ -235,7 +247,8 @@ impl Buffers {
         number
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
         self.commands.iter().all(Vec::is_empty) && self.events.is_empty()
     }
 }

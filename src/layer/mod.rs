@@ -14,15 +14,17 @@ mod recent;
 mod set;
 mod span;
 mod subscriber;
+mod tell;
 mod visit;
 
-pub use callsite::Pattern;
 use callsite::Callsites;
-pub use follow::{Follower, Limits, Sink};
+pub use callsite::Pattern;
+pub use follow::{Follower, Limits};
 use lanes::Lanes;
 pub use set::{Settable, Usage};
-pub use span::SpanExt;
+pub use span::{Progress, SpanExt};
 pub use subscriber::AgentLayer;
+pub use tell::Told;
 
 use crate::semconv::KeyTable;
 

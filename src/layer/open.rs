@@ -126,6 +126,13 @@ impl OpenSpan {
         }
     }
 
+    /// Whether it is a call of a tool.
+    pub fn is_tool(&self) -> bool {
+        self.text(Key::GEN_AI_OPERATION_NAME.name()) == Some("execute_tool")
+            || [spanlight::SCOPE, "scope"].iter().any(|name| self.text(name) == Some("tool"))
+            || self.scope == Some(Scope::Tool)
+    }
+
     /// Whether what it is called is declared and still to be recorded, as some crates do right after they made it.
     pub fn awaits_its_name(&self) -> bool {
         let name = match self.text(Key::GEN_AI_OPERATION_NAME.name()) {

@@ -9,7 +9,7 @@ use super::lanes::Lane;
 use super::set::{Settable, Usage};
 use super::subscriber::AgentLayer;
 use super::visit::{MOST_CONTENT, Scratch, format_at_most};
-use crate::event::JsonObject;
+use crate::event::Data;
 
 /// Says more of a span: of itself if it is a piece of an agent's work, else of the nearest such span around it.
 ///
@@ -58,40 +58,43 @@ pub trait SpanExt {
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
     text: String,
-    data: String,
+    iteration: Option<(u64, u64)>,
+    share: Option<f64>,
+    step: Option<String>,
 }
 
 impl Progress {
     /// Told in words.
     pub fn new(text: impl Into<String>) -> Progress {
-        Progress { text: text.into(), data: String::new() }
+        Progress { text: text.into(), ..Progress::default() }
     }
 
     /// This iteration of at most so many.
     pub fn iteration(self, iteration: u64, most: u64) -> Progress {
-        self.with(|data| {
-            data.u64("iteration", iteration);
-            data.u64("max_iterations", most);
-        })
+        Progress { iteration: Some((iteration, most)), ..self }
     }
 
     /// The share that is done, from 0 to 1.
     pub fn share(self, share: f64) -> Progress {
-        self.with(|data| data.f64("progress", share))
+        Progress { share: Some(share), ..self }
     }
 
     /// What is done just now.
-    pub fn step(self, step: &str) -> Progress {
-        self.with(|data| data.str("current_step", step))
+    pub fn step(self, step: impl Into<String>) -> Progress {
+        Progress { step: Some(step.into()), ..self }
     }
 
-    fn with(mut self, write: impl FnOnce(&mut JsonObject<'_>)) -> Progress {
-        let members = crate::event::Data::build(write);
-        if !self.data.is_empty() {
-            self.data.push(',');
-        }
-        self.data.push_str(members.as_json().trim_start_matches('{').trim_end_matches('}'));
-        self
+    fn data(&self) -> Data {
+        Data::build(|data| {
+            if let Some((iteration, most)) = self.iteration {
+                data.u64("iteration", iteration);
+                data.u64("max_iterations", most);
+            }
+            if let Some(share) = self.share {
+                data.f64("progress", share);
+            }
+            data.opt_str("current_step", self.step.as_deref());
+        })
     }
 }
 
@@ -145,7 +148,7 @@ impl SpanExt for Span {
         let progress = progress.into();
         push(self, Lane::Content, Tag::Progress, |payload| {
             put_block(payload, progress.text.as_bytes());
-            put_block(payload, progress.data.as_bytes());
+            put_block(payload, progress.data().as_json().as_bytes());
         });
     }
 }

@@ -1,5 +1,6 @@
 //! The layer itself: what happens to spans and log events becomes commands.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -25,6 +26,8 @@ use super::visit::{Fields, Scratch};
 /// Get one from [`crate::layer()`] or [`crate::Telemetry::layer`].
 pub struct AgentLayer {
     source: Arc<Source>,
+    /// What reads the source; it lives as long as the layer does.
+    reader: Arc<dyn Any + Send + Sync>,
     ids: Ids,
     /// Whether the spans that each thread made last are ours.
     made: Recent,
@@ -32,9 +35,14 @@ pub struct AgentLayer {
 }
 
 impl AgentLayer {
-    /// A layer that writes into a source.
-    pub(crate) fn new(source: Arc<Source>) -> AgentLayer {
-        AgentLayer { source, ids: Ids::default(), made: Recent::new(), dispatch: OnceLock::new() }
+    /// A layer that writes into a source, which something reads.
+    pub(crate) fn new(source: Arc<Source>, reader: Arc<dyn Any + Send + Sync>) -> AgentLayer {
+        AgentLayer { source, reader, ids: Ids::default(), made: Recent::new(), dispatch: OnceLock::new() }
+    }
+
+    /// What reads it, if that is a `T`.
+    pub(crate) fn reader<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.reader.clone().downcast().ok()
     }
 
     /// Where it writes.

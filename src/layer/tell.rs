@@ -60,7 +60,7 @@ impl Told {
     /// How far a span has come.
     pub fn progress(span: &mut OpenSpan, pending: &Pending) -> Option<Told> {
         let text = Some(&*pending.text).filter(|text| !text.is_empty());
-        Told::note(span, NoteKind::Progress, pending.since, text, Data::from_members(&pending.data))
+        Told::note(span, NoteKind::Progress, pending.since, text, Data::written(&pending.data))
     }
 
     /// That an open span lives.

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Callsite, Slot};
-use super::command::{Value, put_block, put_field};
+use super::command::{Value, put_field};
 
 /// Writes the fields of one callsite into two payloads: facts, and content.
 pub struct Fields<'c> {
@@ -83,7 +83,9 @@ impl<'c> Fields<'c> {
     fn put_text(&mut self, field: &Field, text: &str) {
         let (slot, most) = match self.callsite.slot(field) {
             Slot::Skip => return,
-            Slot::Fact if text.len() <= SHORT => return put_field(&mut self.scratch.facts, field.index() as u16, &Value::Text(text)),
+            Slot::Fact if text.len() <= SHORT => {
+                return put_field(&mut self.scratch.facts, field.index() as u16, &Value::Text(text));
+            }
             Slot::Fact => (Slot::Fact, MOST_FACT),
             Slot::Content => (Slot::Content, MOST_CONTENT),
         };
@@ -147,11 +149,6 @@ pub fn format_at_most(value: fmt::Arguments<'_>, most: usize) -> String {
         text.text.push_str("<panicked while it was formatted>");
     }
     text.text
-}
-
-/// Writes the payload of a piece of text.
-pub fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_block(out, cut(text, MOST_CONTENT).as_bytes());
 }
 
 fn cut(text: &str, most: usize) -> &str {

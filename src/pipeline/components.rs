@@ -106,6 +106,7 @@ impl AgentConfig {
                 ..defaults
             },
             wants_events,
+            ..Settings::default()
         }
     }
 }
