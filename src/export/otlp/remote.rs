@@ -43,7 +43,9 @@ impl Remote {
 
 /// Starts sending to a receiver. `carries` is what is sent, for our own counters: the name of a signal, or `events`.
 pub fn start(id: &str, carries: &str, remote: &Remote, health: &Health) -> Result<Pump, String> {
-    let (settings, exporters) = remote.exporters(Portion::USUAL, None)?;
+    let Portion { items, bytes, .. } = Portion::USUAL;
+    // What was gathered for a while may be more than a receiver takes at a time.
+    let (settings, exporters) = remote.exporters(Portion::USUAL, Some(Limit { bytes, items }))?;
     Ok(Pump::start(id, carries, settings, exporters, health))
 }
 
