@@ -13,7 +13,7 @@
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
 //! 6. With the feature `layer`, what a program needs that derives in its own process: `connector` puts the core behind
-//!    a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people.
+//!    a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
 //! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
 //!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command.
 //!
@@ -90,6 +90,9 @@ pub mod receive;
 pub mod pipeline;
 #[cfg(feature = "collector")]
 pub mod web;
+
+#[cfg(feature = "layer")]
+pub mod telemetry;
 
 #[cfg(feature = "collector")]
 pub mod cli;

@@ -66,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
+    ("telemetry", &["health", "otlp"]),
     ("cli", &["config", "console", "duration", "event", "pipeline", "report"]),
 ];
 

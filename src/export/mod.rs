@@ -2,6 +2,7 @@
 
 pub mod debug;
 pub mod file;
+pub mod local;
 pub mod otlp;
 #[cfg(feature = "collector")]
 pub mod prometheus;

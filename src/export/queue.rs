@@ -42,6 +42,11 @@ pub struct Portion {
     pub wait: Duration,
 }
 
+impl Portion {
+    /// What other receivers take in one request without complaint: some allow no more than 4 MiB.
+    pub const USUAL: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
+}
+
 /// The queue.
 #[derive(Debug)]
 pub struct Queue {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::components::Component;
 use super::plan::{Pipeline, Plan};
@@ -10,10 +9,11 @@ use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
 use crate::connector::Connector;
+use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
-use crate::export::pump::{OnFull, QueueConfig, Settings};
+use crate::export::pump::Settings;
 use crate::export::queue::Portion;
-use crate::export::{Exporter, Inlet, Pump, debug, file, otlp, retry};
+use crate::export::{Exporter, Inlet, Pump, local};
 use crate::health::Health;
 use crate::otlp::{Limit, Signal};
 use crate::process::{Kind, Processor, attributes, batch, filter, redaction};
@@ -143,49 +143,21 @@ fn exporter(
 ) -> Result<(Settings, Vec<Exporter>), String> {
     match component {
         Component::File(config) => {
-            let exporter = Exporter::File(file::FileExporter::new(config, data_dir));
-            // A disk that is full for a while comes back; nothing is given up before it does.
-            let retry = retry::Config {
-                initial_interval: crate::config::types::Span(Duration::from_secs(1)),
-                max_elapsed_time: crate::config::types::Span(Duration::ZERO),
-                ..retry::Config::default()
-            };
-            Ok((local(QueueConfig { num_consumers: 1, ..QueueConfig::default() }, retry), vec![exporter]))
+            let (settings, exporter) = local::file(config, data_dir);
+            Ok((settings, vec![Exporter::File(exporter)]))
         }
         Component::Debug(config) => {
-            let exporter = Exporter::Debug(debug::DebugExporter::new(config)?);
-            let queue = QueueConfig { num_consumers: 1, on_full: OnFull::Drop, ..QueueConfig::default() };
-            Ok((local(queue, retry::Config::default()), vec![exporter]))
+            let (settings, exporter) = local::debug(config)?;
+            Ok((settings, vec![Exporter::Debug(exporter)]))
         }
-        Component::Otlp(config) => {
-            let resolved = config.resolve()?;
-            let one = |_| otlp::GrpcExporter::new(&resolved).map(Exporter::OtlpGrpc);
-            let exporters = (0..config.sending_queue.num_consumers).map(one).collect::<Result<_, _>>()?;
-            let remote = remote(config.sending_queue, config.retry_on_failure, config.timeout.0, batching);
-            Ok((remote, exporters))
-        }
-        Component::OtlpHttp(config) => {
-            let one = |_| otlp::HttpExporter::new(config).map(Exporter::OtlpHttp);
-            let exporters = (0..config.sending_queue.num_consumers).map(one).collect::<Result<_, _>>()?;
-            let remote = remote(config.sending_queue, config.retry_on_failure, config.timeout.0, batching);
-            Ok((remote, exporters))
-        }
+        Component::Otlp(config) => remote(&Remote::Grpc(config.clone()), batching),
+        Component::OtlpHttp(config) => remote(&Remote::Http(config.clone()), batching),
         _ => Err("this component is no exporter".into()),
     }
 }
 
-/// What other receivers take in one request without complaint: some allow no more than 4 MiB.
-const PORTION: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
-
-/// A write to a disk cannot be called off: as long as it is under way, it must not be repeated.
-const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
-
-fn local(queue: QueueConfig, retry: retry::Config) -> Settings {
-    Settings { queue, retry, timeout: NEVER, portion: PORTION, split: None }
-}
-
-fn remote(queue: QueueConfig, retry: retry::Config, timeout: Duration, batching: Option<batch::Config>) -> Settings {
-    let mut portion = PORTION;
+fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings, Vec<Exporter>), String> {
+    let mut portion = Portion::USUAL;
     let mut split = None;
     if let Some(batch) = batching {
         (portion.enough, portion.wait) = (batch.send_batch_size, batch.timeout.0);
@@ -195,7 +167,7 @@ fn remote(queue: QueueConfig, retry: retry::Config, timeout: Duration, batching:
             split = Some(Limit { bytes: usize::MAX, items: batch.send_batch_max_size });
         }
     }
-    Settings { queue, retry, timeout, portion, split }
+    remote.exporters(portion, split)
 }
 
 impl Built {

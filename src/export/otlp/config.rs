@@ -170,7 +170,8 @@ impl HttpConfig {
     }
 }
 
-fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
+/// The URL of a gRPC endpoint, with the scheme it lacks.
+pub(super) fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
     let with_scheme = if text.contains("://") {
         text.to_owned()
     } else {
@@ -181,14 +182,18 @@ fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
     url(&with_scheme)
 }
 
-fn url(text: &str) -> Result<Uri, String> {
+/// A URL with scheme and host.
+pub(super) fn url(text: &str) -> Result<Uri, String> {
     let invalid = || format!("`{text}` is no endpoint; write http://host:port or https://host:port");
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
     if uri.host().is_none_or(str::is_empty) || !scheme_is_known { Err(invalid()) } else { Ok(uri) }
 }
 
-fn headers(headers: &BTreeMap<String, String>) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
+/// Headers as requests have them.
+pub(super) fn headers(
+    headers: &BTreeMap<String, String>,
+) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
     let header = |(name, value): (&String, &String)| {
         let parsed_name = name.parse().map_err(|_| format!("`{name}` is no header name"))?;
         let mut parsed =

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
-use super::{partial_success, request};
+use super::{partial_success, percent, request};
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::wire::{Fields, repeated};
@@ -111,7 +111,7 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
         let (rejected, why) = partial_success(body.get(5..).unwrap_or_default());
         return Outcome::Done { rejected, why };
     }
-    let message = percent_decode(text("grpc-message").unwrap_or_default());
+    let message = percent::decode(text("grpc-message").unwrap_or_default());
     let why = format!("{} {}", code_name(code), crate::console::cut(&message, 200)).trim_end().to_owned();
     let after = find("grpc-status-details-bin").and_then(|details| retry_info(details.as_bytes()));
     // OTLP: these may be repeated; RESOURCE_EXHAUSTED only if the receiver says when.
@@ -137,25 +137,6 @@ fn retry_info(details: &[u8]) -> Option<Duration> {
     let number =
         |wanted| Fields::of(delay).filter(|field| field.number == wanted).last().map_or(0, |f| f.value.number());
     Some(Duration::new(number(1), u32::try_from(number(2)).unwrap_or(0).min(999_999_999)))
-}
-
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let escaped = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (byte, escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(decoded)) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn code_name(code: u32) -> &'static str {

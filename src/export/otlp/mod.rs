@@ -5,14 +5,19 @@
 
 mod client;
 pub mod config;
+pub mod env;
 mod grpc;
 mod http;
+mod percent;
+mod remote;
+pub mod resource;
 
 use bytes::Bytes;
 
 pub use config::{Config, GrpcConfig, HttpConfig};
 pub use grpc::GrpcExporter;
 pub use http::HttpExporter;
+pub use remote::{Remote, start};
 
 use super::Load;
 use crate::otlp::records;

@@ -1,0 +1,94 @@
+//! A receiver of OTLP as it is configured, made into exporters that a pump can run.
+
+use std::time::Duration;
+
+use super::{GrpcConfig, GrpcExporter, HttpConfig, HttpExporter};
+use crate::export::pump::{QueueConfig, Settings};
+use crate::export::queue::Portion;
+use crate::export::{Exporter, Pump, retry};
+use crate::health::Health;
+use crate::otlp::Limit;
+
+/// A receiver of OTLP, and how it is reached.
+#[derive(Clone, Debug)]
+pub enum Remote {
+    /// Over gRPC.
+    Grpc(GrpcConfig),
+    /// Over HTTP.
+    Http(HttpConfig),
+}
+
+impl Remote {
+    /// How it is pumped, and as many exporters as attempts may be under way at a time. Nothing is connected yet.
+    pub fn exporters(&self, portion: Portion, split: Option<Limit>) -> Result<(Settings, Vec<Exporter>), String> {
+        let (queue, retry, timeout) = self.pumped();
+        let exporters = (0..queue.num_consumers).map(|_| self.exporter()).collect::<Result<_, _>>()?;
+        Ok((Settings { queue, retry, timeout, portion, split }, exporters))
+    }
+
+    fn exporter(&self) -> Result<Exporter, String> {
+        match self {
+            Remote::Grpc(config) => GrpcExporter::new(&config.resolve()?).map(Exporter::OtlpGrpc),
+            Remote::Http(config) => HttpExporter::new(config).map(Exporter::OtlpHttp),
+        }
+    }
+
+    fn pumped(&self) -> (QueueConfig, retry::Config, Duration) {
+        match self {
+            Remote::Grpc(config) => (config.sending_queue, config.retry_on_failure, config.timeout.0),
+            Remote::Http(config) => (config.sending_queue, config.retry_on_failure, config.timeout.0),
+        }
+    }
+}
+
+/// Starts sending to a receiver. `carries` is what is sent, for our own counters: the name of a signal, or `events`.
+pub fn start(id: &str, carries: &str, remote: &Remote, health: &Health) -> Result<Pump, String> {
+    let Portion { items, bytes, .. } = Portion::USUAL;
+    // What was gathered for a while may be more than a receiver takes at a time.
+    let (settings, exporters) = remote.exporters(Portion::USUAL, Some(Limit { bytes, items }))?;
+    Ok(Pump::start(id, carries, settings, exporters, health))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::Load;
+    use crate::export::otlp::env;
+    use crate::otlp::{Batch, Signal};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn what_the_environment_says_runs_on_one_thread() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}/base", listener.local_addr().unwrap());
+        let receiver = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = vec![0; 4096];
+            let read = connection.read(&mut request).unwrap();
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        let lookup = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone());
+        let remote = env::remote(Signal::Traces, &lookup).unwrap().unwrap();
+        let pump = start("otlp", "traces", &remote, &Health::default()).unwrap();
+        let span = b"\x0a\x20\x12\x1e\x12\x1c\x0a\x10aaaaaaaaaaaaaaaa\x12\x08bbbbbbbb";
+        let batch = Batch::read(Signal::Traces, bytes::Bytes::from_static(span)).unwrap().batch;
+        pump.inlet().send(Load::Batches(vec![batch]));
+        let left = pump.drain(tokio::time::Instant::now() + Duration::from_secs(10)).await;
+        assert_eq!(left.items, 0);
+        assert!(receiver.join().unwrap().starts_with("POST /base/v1/traces HTTP/1.1"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_read_is_told_at_once() {
+        let variables = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("https://otel:4318".to_owned()),
+            "OTEL_EXPORTER_OTLP_CERTIFICATE" => Some("/no/such/file".to_owned()),
+            _ => None,
+        };
+        let remote = env::remote(Signal::Logs, &variables).unwrap().unwrap();
+        let error = start("otlp", "events", &remote, &Health::default()).err().unwrap();
+        assert!(error.contains("/no/such/file"), "{error}");
+    }
+}
