@@ -101,3 +101,15 @@ pub use nearest::nearest;
 
 #[cfg(feature = "layer")]
 pub use layer::{AgentLayer, Progress, SpanExt, Usage};
+#[cfg(feature = "layer")]
+pub use telemetry::{
+    Guard, Subscription, Telemetry, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision,
+    shutdown, subscribe, telemetry,
+};
+
+/// What the macros need, wherever they are used.
+#[cfg(feature = "layer")]
+#[doc(hidden)]
+pub mod __private {
+    pub use tracing;
+}

@@ -12,6 +12,7 @@ mod filter;
 mod id;
 mod json;
 mod kind;
+mod make;
 mod read;
 mod time;
 mod write;
@@ -25,7 +26,7 @@ pub use filter::{Filter, FilterError};
 pub use id::{EventId, SpanId, TraceId};
 pub use json::{JsonObject, push_f64, push_str};
 pub use kind::{EventName, EventType, Scope, SourceKind, Status};
-pub use read::{ReadError, read_events};
+pub use read::{ReadError, read_event, read_events};
 pub use time::Timestamp;
 
 /// The longest [`Event::message`], in bytes; longer ones are cut at a character.

@@ -51,6 +51,24 @@ pub fn read_events(body: &[u8], source: &Source, now: Timestamp) -> Vec<Result<V
     }
 }
 
+/// Reads one event of a name from the rest of its members, in any of the forms that [`read_events`] takes. Some say two
+/// things at once, which makes two events.
+///
+/// # Errors
+/// The rest is no object, or one of its members cannot be what the name says.
+pub fn read_event(name: &str, rest: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
+    let Value::Object(mut object) = rest else {
+        return Err(ReadError(format!("the payload of `{name}` is an object, not {}", kind_of(&rest))));
+    };
+    let name = Value::String(name.to_owned());
+    if ["name", "type", "event_type"].iter().any(|key| object.contains_key(*key)) {
+        object = Map::from_iter([("event_type".to_owned(), name), ("payload".to_owned(), Value::Object(object))]);
+    } else {
+        object.insert("name".to_owned(), name);
+    }
+    Envelope::of(object).read(source, now)
+}
+
 fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
     body.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }

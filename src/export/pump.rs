@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use serde::Deserialize;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -104,7 +105,7 @@ pub struct Pump {
 #[derive(Clone)]
 pub struct Inlet(Arc<Shared>);
 
-/// Tells whether an exporter still works.
+/// Tells whether an exporter still works, and whether it has work.
 #[derive(Clone)]
 pub struct Liveness(Arc<Shared>);
 
@@ -129,6 +130,10 @@ struct Shared {
     stop: CancellationToken,
     /// How many workers are alive.
     workers: AtomicUsize,
+    /// Items that were taken into the queue, and those of which is known what became of them.
+    taken: AtomicUsize,
+    done: AtomicUsize,
+    was_done: Notify,
     counts: Counts,
 }
 
@@ -155,6 +160,9 @@ impl Pump {
             deadline: OnceLock::new(),
             stop: CancellationToken::new(),
             workers: AtomicUsize::new(exporters.len()),
+            taken: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            was_done: Notify::new(),
             counts: Counts::new(id, signal, health),
         });
         shared.show(signal, health);
@@ -223,7 +231,12 @@ impl Inlet {
         }
         let push = |load: Load| {
             let items = load.items();
-            match queue.push(load) {
+            self.0.taken.fetch_add(items, Relaxed);
+            let pushed = queue.push(load);
+            if pushed.is_err() {
+                self.0.done.fetch_add(items, Relaxed);
+            }
+            match pushed {
                 Ok(()) => {}
                 Err(NotTaken::Full) => counts.queue_full.add(items),
                 Err(NotTaken::Closed) => counts.left.add(items),
@@ -243,6 +256,28 @@ impl Liveness {
     pub fn died(&self) -> Option<String> {
         let all_ended = self.0.workers.load(Relaxed) == 0 && !self.0.stop.is_cancelled();
         all_ended.then(|| format!("the exporter {} has ended", self.0.id))
+    }
+
+    /// Waits until of everything that was sent before is known what became of it.
+    pub async fn idle(&self) {
+        let taken = self.0.taken.load(Relaxed);
+        loop {
+            let was_done = self.0.was_done.notified();
+            if self.0.done.load(Relaxed) >= taken || self.0.workers.load(Relaxed) == 0 {
+                return;
+            }
+            was_done.await;
+        }
+    }
+
+    /// Items of which is not known yet what becomes of them.
+    pub fn pending(&self) -> usize {
+        self.0.taken.load(Relaxed).saturating_sub(self.0.done.load(Relaxed))
+    }
+
+    /// The exporter.
+    pub fn id(&self) -> &str {
+        &self.0.id
     }
 }
 
@@ -328,6 +363,8 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
                 break;
             }
         }
+        shared.done.fetch_add(load.items(), Relaxed);
+        shared.was_done.notify_waiters();
     }
     exporter.close().await;
 }

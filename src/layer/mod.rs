@@ -8,6 +8,7 @@ mod cancel;
 pub mod command;
 mod follow;
 pub mod lanes;
+mod macros;
 mod open;
 mod otel;
 mod recent;

@@ -4,16 +4,15 @@ use super::snapshot::{Bucket, Counted, Exemplar, FamilyKind, Series, Value};
 use crate::event::Timestamp;
 use crate::otlp::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
 use crate::otlp::{Batch, Signal};
-use crate::semconv::resource;
 
 /// OTLP's number for cumulative temporality.
 const CUMULATIVE: u64 = 2;
 
-/// All metrics in one batch, as running totals, each since its series began.
-pub fn to_batch(metrics: &[Counted], now: Timestamp) -> Batch {
+/// All metrics in one batch, as running totals, each since its series began. `resource` says whose they are.
+pub fn to_batch(metrics: &[Counted], resource: &[(String, String)], now: Timestamp) -> Batch {
     let mut out = Vec::new();
     put_message(&mut out, 1, |out| {
-        put_message(out, 1, |out| put_attribute(out, 1, resource::SERVICE_NAME, "spanlight"));
+        put_message(out, 1, |out| resource.iter().for_each(|(key, value)| put_attribute(out, 1, key, value)));
         put_message(out, 2, |out| {
             put_message(out, 1, |out| {
                 put_bytes(out, 1, b"spanlight");
@@ -127,7 +126,8 @@ mod tests {
             metric("time", FamilyKind::Histogram, series(Value::Histogram { count: 3, sum: Some(4.5), buckets })),
             metric("empty", FamilyKind::Counter, Vec::new()),
         ];
-        let batch = to_batch(&metrics, Timestamp::from_micros(2));
+        let batch =
+            to_batch(&metrics, &[("service.name".to_owned(), "spanlight".to_owned())], Timestamp::from_micros(2));
         let checked = Batch::read(Signal::Metrics, batch.bytes().clone()).unwrap().batch;
         assert_eq!((checked.items(), batch.items()), (2, 2));
         let metrics: Vec<_> = checked.groups().flat_map(|group| group.metrics().collect::<Vec<_>>()).collect();

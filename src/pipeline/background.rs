@@ -15,6 +15,7 @@ use crate::event::Timestamp;
 use crate::flow::Gate;
 use crate::measure::to_batch;
 use crate::otlp::Signal;
+use crate::semconv::resource;
 
 /// Starts all of it.
 pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>>, gate: &Arc<Gate>, built: &Built) {
@@ -72,8 +73,13 @@ async fn push_metrics(agent: Arc<Connector>, routes: Vec<Arc<Route>>, interval: 
 
 /// Sends the metrics as they stand to the exporters that are not scraped.
 pub fn send_metrics(agent: &Connector, routes: &[Arc<Route>]) {
-    let batch = to_batch(&agent.metrics(), Timestamp::now());
+    let batch = to_batch(&agent.metrics(), &own_resource(), Timestamp::now());
     if !batch.is_empty() {
         routes.iter().for_each(|route| route.push_to_pumps(batch.clone()));
     }
+}
+
+/// The metrics of a collector are of all whose telemetry it takes, and hence its own.
+fn own_resource() -> [(String, String); 1] {
+    [(resource::SERVICE_NAME.to_owned(), "spanlight".to_owned())]
 }

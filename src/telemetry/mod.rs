@@ -1,4 +1,238 @@
-//! Telemetry in process: what a program that traces itself is wired with, so that its spans and what is derived of
-//! them go where its environment says.
+//! The library as a whole: what a program that traces itself is wired with, so that its spans, and what is derived of
+//! them, go where it wants them. The only place that knows every stage of the library, as `pipeline` does of the
+//! collector.
 
-pub mod spans;
+mod builder;
+mod environment;
+mod exporting;
+mod global;
+mod guard;
+mod sink;
+mod spans;
+mod subscription;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use serde_json::Value;
+use tracing::{Dispatch, Span, Subscriber};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+pub use builder::{Builder, Console};
+use exporting::Exporting;
+pub use global::{
+    emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+};
+pub use guard::{Guard, Report, Unflushed};
+pub use subscription::Subscription;
+use worker::Worker;
+
+use crate::connector::Connector;
+use crate::event::{self, Event, Filter, ReadError, Source, SourceKind, Timestamp};
+use crate::health::{DROPPED, Health, QUEUE_BYTES};
+use crate::hub::{Hub, Page};
+use crate::layer::{self, AgentLayer};
+use crate::measure::Summary;
+
+/// Everything that this process derives of its own spans, and where it goes. A clone is the same.
+///
+/// ```
+/// use spanlight::{Telemetry, agent_span};
+/// use std::time::Duration;
+///
+/// let telemetry = Telemetry::builder().service_name("newsroom").build();
+/// tracing::subscriber::with_default(telemetry.subscriber(), || {
+///     let _agent = agent_span!("scribe", feature = "articles").entered();
+/// });
+/// telemetry.flush(Duration::from_secs(5)).unwrap();
+/// let names: Vec<String> =
+///     telemetry.get_events(0).events.iter().map(|(_, record)| record.event().name.to_string()).collect();
+/// assert_eq!(names, ["agent.started", "agent.completed"]);
+/// ```
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+/// What the last handle takes with it.
+pub(crate) struct Inner {
+    source: Arc<layer::Source>,
+    connector: Arc<Connector>,
+    hub: Arc<Hub>,
+    health: Arc<Health>,
+    worker: Worker,
+    exporting: Exporting,
+    tracer_provider: Option<SdkTracerProvider>,
+    service: Arc<str>,
+    instance: Arc<str>,
+}
+
+impl Telemetry {
+    /// Chooses where events, spans and metrics go. Without further words nowhere, except to [`Telemetry::subscribe`],
+    /// [`Telemetry::get_events`] and [`Telemetry::metrics`].
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A layer for a subscriber of your own, which may have others: add it to a `tracing_subscriber` registry.
+    ///
+    /// Beside `tracing_opentelemetry`, events carry its trace and span ids; either may be added first.
+    ///
+    /// ```
+    /// use spanlight::Telemetry;
+    /// use tracing_subscriber::layer::SubscriberExt;
+    ///
+    /// let telemetry = Telemetry::builder().build();
+    /// let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+    /// # drop(subscriber);
+    /// ```
+    pub fn layer(&self) -> AgentLayer {
+        AgentLayer::new(self.0.source.clone(), self.0.clone())
+    }
+
+    /// A subscriber with this layer, and with that of OpenTelemetry if spans are sent somewhere.
+    pub fn subscriber(&self) -> impl Subscriber + for<'r> LookupSpan<'r> + Send + Sync + use<> {
+        use opentelemetry::trace::TracerProvider;
+        let opentelemetry = self.0.tracer_provider.as_ref().map(|provider| {
+            let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("spanlight"));
+            layer.with_location(false).with_threads(false).with_tracked_inactivity(false)
+        });
+        tracing_subscriber::registry().with(environment::filter()).with(self.layer()).with(opentelemetry)
+    }
+
+    /// Says that something happened. Within a span of an agent's work the event belongs to that work: it gets its
+    /// trace, execution, agent, feature and task, as far as it does not name others.
+    ///
+    /// ```
+    /// use spanlight::event::{Event, EventName, Timestamp};
+    ///
+    /// let telemetry = spanlight::Telemetry::builder().build();
+    /// let mut event = Event::named(EventName::parse("quality.checked").unwrap(), Timestamp::now());
+    /// event.performance.success = Some(true);
+    /// telemetry.emit(event);
+    /// # telemetry.flush(std::time::Duration::from_secs(5)).unwrap();
+    /// # assert_eq!(telemetry.get_events(0).events.len(), 1);
+    /// ```
+    pub fn emit(&self, mut event: Event) {
+        event.source.kind = SourceKind::Layer;
+        event.source.service.get_or_insert_with(|| self.0.service.clone());
+        event.source.instance.get_or_insert_with(|| self.0.instance.clone());
+        let span = Span::current().with_subscriber(|(id, dispatch)| {
+            let layer = AgentLayer::of(dispatch).filter(|layer| Arc::ptr_eq(layer.source(), &self.0.source))?;
+            layer.nearest(dispatch, id)
+        });
+        self.0.source.lanes().emit(Box::new(event), span.flatten().unwrap_or(0));
+    }
+
+    /// The same for an event in JSON: `payload` has its fields, the catalogue's and those of the event itself. Any
+    /// alias of a name will do.
+    ///
+    /// ```
+    /// let telemetry = spanlight::Telemetry::builder().build();
+    /// let payload = serde_json::json!({"task_id": "t-1", "feature": "checkout", "est_cost": 0.5});
+    /// telemetry.emit_event("task_queued", payload).unwrap();
+    /// # telemetry.flush(std::time::Duration::from_secs(5)).unwrap();
+    /// # assert_eq!(telemetry.get_events(0).events[0].1.event().identity.task_id.as_deref(), Some("t-1"));
+    /// ```
+    ///
+    /// # Errors
+    /// The payload is no object, or has a field that is not what the catalogue says.
+    pub fn emit_event(&self, name: &str, payload: Value) -> Result<(), ReadError> {
+        let source = Source { kind: SourceKind::Layer, dialect: None, instance: None, service: None };
+        event::read_event(name, payload, &source, Timestamp::now())?.into_iter().for_each(|event| self.emit(event));
+        Ok(())
+    }
+
+    /// A critic approved or rejected what an agent made.
+    pub fn record_critic_decision(&self, rejected: bool) {
+        self.emit(Event::review_decided("critic", if rejected { "rejected" } else { "approved" }));
+    }
+
+    /// The summary of the last hour: the six ratios, and the sums behind them.
+    pub fn metrics(&self) -> Summary {
+        self.metrics_of(Duration::from_secs(3600))
+    }
+
+    /// The summary of another window that ends now.
+    pub fn metrics_of(&self, window: Duration) -> Summary {
+        self.0.connector.read(|core| core.measure.summary(window, Timestamp::now()))
+    }
+
+    /// Events that fit, from now on.
+    ///
+    /// ```
+    /// use spanlight::event::{Filter, Timestamp};
+    /// use std::time::Duration;
+    ///
+    /// let telemetry = spanlight::Telemetry::builder().build();
+    /// let filter = Filter::from_pairs([("scope", "tool")], Timestamp::now()).unwrap();
+    /// let mut tools = telemetry.subscribe(filter);
+    /// telemetry.emit_event("agent_started", serde_json::json!({"agent": "scribe"})).unwrap();
+    /// telemetry.emit_event("TOOL_USAGE", serde_json::json!({"tool_name": "search"})).unwrap();
+    /// let record = tools.recv_timeout(Duration::from_secs(5)).unwrap();
+    /// assert_eq!(record.event().dimensions.tool.as_deref(), Some("search"));
+    /// ```
+    pub fn subscribe(&self, filter: Filter) -> Subscription {
+        Subscription::new(self.0.hub.clone(), filter)
+    }
+
+    /// The events from an offset on that are still in memory. [`Page::next`] is where to go on, [`Page::gap`] says
+    /// what is gone.
+    pub fn get_events(&self, offset: u64) -> Page {
+        self.0.hub.read(offset, usize::MAX, &Filter::default())
+    }
+
+    /// Our own counters: what was sent, retried and dropped, each under its reason.
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    /// Waits until everything that was said before has gone out, or nothing more can be done about it. Blocks the
+    /// thread; call it from `spawn_blocking` where others share it.
+    ///
+    /// # Errors
+    /// Something was still on its way when the time was over: which exporters, and how many items.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Unflushed> {
+        let deadline = std::time::Instant::now() + timeout;
+        if !self.0.worker.flush(deadline) {
+            return Err(Unflushed::behind());
+        }
+        self.0.exporting.flush(deadline)
+    }
+
+    /// Ends it: what is open is ended, what waits goes out until the deadline. Says what was lost since the start.
+    /// Blocks the thread, as [`Telemetry::flush`] does. What is traced afterwards is not looked at any more.
+    pub fn shutdown(&self, timeout: Duration) -> Report {
+        let deadline = std::time::Instant::now() + timeout;
+        if let Some(provider) = &self.0.tracer_provider {
+            // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
+            provider.shutdown().ok();
+        }
+        let has_stopped = self.0.worker.stop(deadline);
+        let left = self.0.exporting.drain(deadline);
+        Report::new(left, self.0.source.lanes().dropped().counts(), has_stopped)
+    }
+
+    /// That of the subscriber of the current thread.
+    pub(crate) fn of(dispatch: &Dispatch) -> Option<Telemetry> {
+        AgentLayer::of(dispatch)?.reader().map(Telemetry)
+    }
+}
+
+/// Shows what the layer dropped, and what waits in it.
+fn show(source: &Arc<layer::Source>, health: &Health) {
+    for (at, (kind, _)) in source.lanes().dropped().counts().into_iter().enumerate() {
+        let source = source.clone();
+        let labels = [("component", "layer"), ("signal", kind), ("reason", "no_room")];
+        health.total(DROPPED, &labels, move || source.lanes().dropped().counts()[at].1 as f64);
+    }
+    let waiting = source.clone();
+    health.gauge(QUEUE_BYTES, &[("component", "layer")], move || waiting.lanes().bytes() as f64);
+}
+
+impl std::fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Telemetry").field("service", &self.0.service).finish_non_exhaustive()
+    }
+}

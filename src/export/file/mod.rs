@@ -41,6 +41,13 @@ pub enum Rotate {
     Never,
 }
 
+impl Config {
+    /// A file that is rotated and kept as usual.
+    pub fn usual(path: PathBuf) -> Config {
+        Config { path, rotate: Rotate::default(), compress_after_days: a_week(), delete_after_days: a_month() }
+    }
+}
+
 fn a_week() -> u32 {
     7
 }

@@ -1,0 +1,383 @@
+//! Choosing where events, spans and metrics go.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::environment;
+use super::exporting::{Exporting, Outlet, events_to};
+use super::sink::{self, Handler};
+use super::spans::Spans;
+use super::worker::{Work, Worker};
+use super::{Guard, Inner, Telemetry};
+use crate::connector::{Connector, EventSink};
+use crate::derive;
+use crate::event::{Scope, SourceKind, Timestamp};
+use crate::export::otlp::env::{self, Lookup};
+use crate::export::otlp::{self, Remote, resource};
+use crate::export::pump::OnFull;
+use crate::export::{Exporter, Pump, debug, file, local};
+use crate::flow::SharedRecord;
+use crate::health::Health;
+use crate::hub::Hub;
+use crate::layer::{self, Follower, Limits, Pattern};
+use crate::otlp::Signal;
+use crate::semconv::resource::{SERVICE_INSTANCE_ID, SERVICE_NAME};
+
+/// How telemetry is wired. Get one from [`Telemetry::builder`].
+pub struct Builder {
+    resource: Vec<(String, String)>,
+    console: Option<Console>,
+    file: Option<PathBuf>,
+    /// Where spans, metrics and events go.
+    otlp: [Option<Remote>; 3],
+    metrics_interval: Duration,
+    sinks: Vec<(usize, Handler)>,
+    patterns: Vec<Pattern>,
+    settings: derive::Settings,
+    limits: Limits,
+    ring: usize,
+    problems: Vec<String>,
+}
+
+/// How events are shown on the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// All of them, also progress.
+    Debug,
+    /// What begins and ends.
+    Info,
+    /// Warnings, escalations, and what failed or was called off.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        let settings = derive::Settings {
+            source: SourceKind::Layer,
+            limits: derive::Limits {
+                // Whatever is above and below a span is known in this process: nothing is waited for.
+                hold: Duration::ZERO,
+                settled: Duration::ZERO,
+                quiet: Duration::ZERO,
+                ..derive::Limits::default()
+            },
+            ..derive::Settings::default()
+        };
+        Builder {
+            resource: resource::of_this_process(&|_| None).attributes,
+            console: None,
+            file: None,
+            otlp: [None, None, None],
+            metrics_interval: Duration::from_secs(60),
+            sinks: Vec::new(),
+            patterns: Vec::new(),
+            settings,
+            limits: Limits::default(),
+            ring: 10_000,
+            problems: Vec::new(),
+        }
+    }
+}
+
+impl Builder {
+    /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
+    /// `OTEL_METRIC_EXPORT_INTERVAL`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
+    /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`). What comes after this wins over it.
+    pub fn from_env(self) -> Builder {
+        self.from_lookup(&environment::of_process)
+    }
+
+    /// The same with variables from elsewhere.
+    pub fn from_lookup(mut self, lookup: Lookup<'_>) -> Builder {
+        let resource = resource::of_this_process(lookup);
+        self.problems.extend(resource.problem);
+        self.resource = resource.attributes;
+        let said = environment::read(lookup);
+        self.console = match said.console_level.as_deref().map(Console::parse) {
+            None => Some(Console::Info),
+            Some(Ok(console)) => console,
+            Some(Err(problem)) => {
+                self.problems.push(problem);
+                Some(Console::Info)
+            }
+        };
+        self.file = Some(said.log_path.unwrap_or_else(|| Path::new("spanlight-data").join("agent-events.jsonl")));
+        if !env::is_disabled(lookup) {
+            for (place, signal) in self.otlp.iter_mut().zip([Signal::Traces, Signal::Metrics, Signal::Logs]) {
+                match env::remote(signal, lookup) {
+                    Ok(remote) => *place = remote,
+                    Err(problem) => self.problems.push(problem),
+                }
+            }
+        }
+        if let Some(interval) = lookup("OTEL_METRIC_EXPORT_INTERVAL").and_then(|text| text.trim().parse().ok()) {
+            self.metrics_interval = Duration::from_millis(interval).max(Duration::from_millis(100));
+        }
+        self
+    }
+
+    /// The name of this program, `service.name`.
+    pub fn service_name(self, name: impl Into<String>) -> Builder {
+        self.resource_attribute(SERVICE_NAME, name)
+    }
+
+    /// An attribute of this program's resource.
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Builder {
+        let (key, value) = (key.into(), value.into());
+        self.resource.retain(|(known, _)| *known != key);
+        self.resource.push((key, value));
+        self
+    }
+
+    /// Events on the console, from a level on; `None` for no console.
+    pub fn console(mut self, console: impl Into<Option<Console>>) -> Builder {
+        self.console = console.into();
+        self
+    }
+
+    /// Events to a file of JSON lines, which is rotated daily; old ones are packed after a week and deleted after a
+    /// month. `None` for no file.
+    pub fn file<P: Into<PathBuf>>(mut self, path: impl Into<Option<P>>) -> Builder {
+        self.file = path.into().map(Into::into);
+        self
+    }
+
+    /// Spans, events and metrics over OTLP, to the base URL of a receiver: `http://localhost:4318`.
+    pub fn otlp(mut self, endpoint: impl Into<String>) -> Builder {
+        let endpoint = endpoint.into();
+        let lookup = |name: &str| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some(endpoint.clone()),
+            _ => None,
+        };
+        for (place, signal) in self.otlp.iter_mut().zip([Signal::Traces, Signal::Metrics, Signal::Logs]) {
+            match env::remote(signal, &lookup) {
+                Ok(remote) => *place = remote,
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+        self
+    }
+
+    /// How often metrics go out over OTLP: every minute, unless told otherwise.
+    pub fn metrics_interval(mut self, interval: Duration) -> Builder {
+        self.metrics_interval = interval;
+        self
+    }
+
+    /// Calls a function with events, in order, on a thread of its own. Should it panic or hang, nobody else notices:
+    /// at most `capacity` events wait for it, and what does not fit is dropped and counted.
+    pub fn sink(mut self, capacity: usize, handle: impl FnMut(&SharedRecord) + Send + 'static) -> Builder {
+        self.sinks.push((capacity, Box::new(handle)));
+        self
+    }
+
+    /// Spans whose name, or `target::name`, fits a glob (`*` is anything) are pieces of work, even if they do not say
+    /// so: the first that fits counts.
+    pub fn span_pattern(mut self, glob: impl Into<String>, scope: Scope) -> Builder {
+        self.patterns.push(Pattern { glob: glob.into(), scope });
+        self
+    }
+
+    /// Fields that name what work is for, in order of preference, instead of `spanlight.feature`, `feature` and
+    /// `app.feature`.
+    pub fn feature_fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Builder {
+        self.settings.feature = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Fields that name the task, in order of preference, instead of `spanlight.task.id` and `task_id`.
+    pub fn task_fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Builder {
+        self.settings.task = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How many events stay in memory for [`Telemetry::get_events`] and slow subscriptions: 10,000, unless told
+    /// otherwise.
+    pub fn ring(mut self, events: usize) -> Builder {
+        self.ring = events.max(1);
+        self
+    }
+
+    /// How much may wait between the agent's threads and ours, and how many spans may be open.
+    pub fn limits(mut self, limits: Limits) -> Builder {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts it. What cannot be done is said on standard error; the rest is done.
+    pub fn build(mut self) -> Telemetry {
+        let health = Arc::new(Health::default());
+        let hub = Arc::new(Hub::new(self.ring));
+        let connector = Arc::new(Connector::new(self.settings.clone()));
+        let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
+        let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
+        let (exporting, plugged) = Plugged::run(&mut self, &health);
+        let Plugged { mut sinks, spans, metrics } = plugged;
+        let of_hub = hub.clone();
+        sinks.push(Box::new(move |records| of_hub.publish(records)));
+        for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
+            match sink::spawn(number, capacity, handler, &health) {
+                Ok(sink) => sinks.push(sink),
+                Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
+            }
+        }
+        connector.send_events_to(sinks);
+        connector.show(&health);
+        super::show(&source, &health);
+        let tracer_provider = spans.as_ref().map(|(spans, _)| self.provider(spans.clone()));
+        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
+        let work = Work {
+            follower: Follower::new(source.clone(), &service, &instance),
+            source: source.clone(),
+            limits: self.limits,
+            connector: connector.clone(),
+            outlet: Outlet {
+                connector: connector.clone(),
+                health: health.clone(),
+                spans,
+                metrics,
+                resource: self.resource,
+                interval: self.metrics_interval,
+                began: Timestamp::now(),
+                next_metrics: Instant::now() + self.metrics_interval,
+            },
+        };
+        let worker = Worker::start(work);
+        self.problems.iter().for_each(|problem| crate::report::error(problem));
+        Telemetry(Arc::new(Inner {
+            source,
+            connector,
+            hub,
+            health,
+            worker,
+            exporting,
+            tracer_provider,
+            service,
+            instance,
+        }))
+    }
+
+    /// Starts it, and makes it that of the whole process. If another subscriber is set already, that one stays.
+    pub fn init(self) -> Guard {
+        let telemetry = self.build();
+        if telemetry.subscriber().try_init().is_err() {
+            crate::report::error(
+                "another tracing subscriber is set already, so nothing is seen; add spanlight::layer() to that one",
+            );
+        }
+        Guard::new(telemetry)
+    }
+
+    fn attribute(&self, key: &str) -> Arc<str> {
+        let value = self.resource.iter().find(|(known, _)| known == key);
+        value.map(|(_, value)| value.as_str().into()).unwrap_or_default()
+    }
+
+    fn provider(&self, spans: Spans) -> SdkTracerProvider {
+        let attributes = self.resource.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+        let resource = Resource::builder_empty().with_attributes(attributes).build();
+        SdkTracerProvider::builder().with_resource(resource).with_span_processor(spans).build()
+    }
+}
+
+/// Exporters that run, and what to send them.
+struct Plugged {
+    sinks: Vec<EventSink>,
+    spans: Option<(Spans, crate::export::Inlet)>,
+    metrics: Option<crate::export::Inlet>,
+}
+
+impl Plugged {
+    fn run(builder: &mut Builder, health: &Arc<Health>) -> (Exporting, Plugged) {
+        let mut plugged = Plugged { sinks: Vec::new(), spans: None, metrics: None };
+        let mut problems = Vec::new();
+        let start = || plugged.start(builder, health);
+        let exporting = Exporting::run(start).unwrap_or_else(|error| {
+            problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
+            Exporting::default()
+        });
+        builder.problems.append(&mut problems);
+        (exporting, plugged)
+    }
+
+    fn start(&mut self, builder: &mut Builder, health: &Health) -> Vec<Pump> {
+        let mut pumps = Vec::new();
+        let mut plug = |pump: Result<Pump, String>, problems: &mut Vec<String>| match pump {
+            Ok(pump) => {
+                let inlet = pump.inlet();
+                pumps.push(pump);
+                Some(inlet)
+            }
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        if let Some(console) = builder.console {
+            let inlet = plug(console.pump(health), &mut builder.problems);
+            self.sinks.extend(inlet.map(events_to));
+        }
+        if let Some(path) = builder.file.take() {
+            let inlet = plug(Ok(file_pump(path, health)), &mut builder.problems);
+            self.sinks.extend(inlet.map(events_to));
+        }
+        let [traces, metrics, logs] = builder.otlp.each_ref().map(Option::clone);
+        if let Some(remote) = traces {
+            let inlet = plug(otlp::start("otlp", "traces", &remote, health), &mut builder.problems);
+            self.spans = inlet.map(|inlet| (Spans::new("opentelemetry", Spans::MOST, health), inlet));
+        }
+        if let Some(remote) = metrics {
+            self.metrics = plug(otlp::start("otlp", "metrics", &remote, health), &mut builder.problems);
+        }
+        if let Some(remote) = logs {
+            let inlet = plug(otlp::start("otlp", "events", &remote, health), &mut builder.problems);
+            self.sinks.extend(inlet.map(events_to));
+        }
+        pumps
+    }
+}
+
+fn file_pump(path: PathBuf, health: &Health) -> Pump {
+    let config = file::Config::usual(path);
+    let (mut settings, exporter) = local::file(&config, Path::new(""));
+    settings.queue.on_full = OnFull::Drop;
+    Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
+}
+
+impl Console {
+    fn parse(word: &str) -> Result<Option<Console>, String> {
+        use crate::console::event::Level;
+        if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
+            return Ok(None);
+        }
+        match Level::parse(word) {
+            Some(Level::Debug) => Ok(Some(Console::Debug)),
+            Some(Level::Info) => Ok(Some(Console::Info)),
+            Some(Level::Warn) => Ok(Some(Console::Warn)),
+            Some(Level::Error) => Ok(Some(Console::Error)),
+            None => Err(format!(
+                "OBSERVABILITY_CONSOLE_LEVEL is `{word}`, which is no level; it is one of debug, info, warn, error, off"
+            )),
+        }
+    }
+
+    fn pump(self, health: &Health) -> Result<Pump, String> {
+        let level = match self {
+            Console::Debug => "debug",
+            Console::Info => "info",
+            Console::Warn => "warn",
+            Console::Error => "error",
+        };
+        let config = debug::Config { level: level.to_owned(), ..debug::Config::default() };
+        let (settings, exporter) = local::debug(&config)?;
+        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter)], health))
+    }
+}

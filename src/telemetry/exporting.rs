@@ -1,0 +1,171 @@
+//! Exporters in the agent's process: on a thread and a runtime of their own, behind queues that never wait.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::Dispatch;
+
+use super::guard::Unflushed;
+use super::spans::Spans;
+use crate::connector::{Connector, EventSink};
+use crate::event::Timestamp;
+use crate::export::pump::Liveness;
+use crate::export::{Inlet, Left, Load, Pump};
+use crate::flow::SharedRecord;
+use crate::health::Health;
+use crate::measure::{Counted, to_batch};
+
+/// The thread that the exporters run on; none where there are no exporters.
+#[derive(Default)]
+pub struct Exporting(Option<Running>);
+
+struct Running {
+    handle: Handle,
+    exporters: Vec<Liveness>,
+    drain: Mutex<Option<Drain>>,
+    join: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How to have the pumps drained, and where it is said what is left.
+struct Drain {
+    deadline: oneshot::Sender<tokio::time::Instant>,
+    left: std::sync::mpsc::Receiver<Vec<Left>>,
+}
+
+/// What the worker sends beside events: spans as they come, and metrics from time to time.
+pub struct Outlet {
+    pub connector: Arc<Connector>,
+    pub health: Arc<Health>,
+    pub spans: Option<(Spans, Inlet)>,
+    pub metrics: Option<Inlet>,
+    pub resource: Vec<(String, String)>,
+    pub interval: Duration,
+    pub began: Timestamp,
+    pub next_metrics: Instant,
+}
+
+impl Exporting {
+    /// Runs the pumps that `start` starts within a runtime.
+    pub fn run(start: impl FnOnce() -> Vec<Pump>) -> io::Result<Exporting> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build()?;
+        let pumps = {
+            let _in_runtime = runtime.enter();
+            start()
+        };
+        if pumps.is_empty() {
+            return Ok(Exporting::default());
+        }
+        let exporters = pumps.iter().map(Pump::liveness).collect();
+        let (deadline, wanted) = oneshot::channel();
+        let (tell_left, left) = std::sync::mpsc::sync_channel(1);
+        let handle = runtime.handle().clone();
+        let join = thread::Builder::new().name("spanlight-export".into()).spawn(move || {
+            // What exporters trace of their own connections must not become telemetry that they export.
+            tracing::dispatcher::with_default(&Dispatch::none(), || {
+                let left = runtime.block_on(until_drained(pumps, wanted));
+                // A write that hangs must not keep the thread from telling what is left.
+                runtime.shutdown_background();
+                // Whoever asked may have lost patience.
+                tell_left.send(left).ok();
+            });
+        })?;
+        let (drain, join) = (Mutex::new(Some(Drain { deadline, left })), Mutex::new(Some(join)));
+        Ok(Exporting(Some(Running { handle, exporters, drain, join })))
+    }
+
+    /// Waits until what was sent before has gone out.
+    pub fn flush(&self, deadline: Instant) -> Result<(), Unflushed> {
+        let Some(running) = &self.0 else { return Ok(()) };
+        let (done, is_done) = std::sync::mpsc::sync_channel(1);
+        let exporters = running.exporters.clone();
+        running.handle.spawn(async move {
+            for exporter in &exporters {
+                exporter.idle().await;
+            }
+            // Whoever asked may have lost patience.
+            done.send(()).ok();
+        });
+        if is_done.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {
+            return Ok(());
+        }
+        let pending = running.pending();
+        if pending.is_empty() { Ok(()) } else { Err(Unflushed { pending }) }
+    }
+
+    /// Ends the exporters: what waits goes out until the deadline. The second time there is nothing left to end.
+    pub fn drain(&self, deadline: Instant) -> Vec<Left> {
+        let Some(running) = &self.0 else { return Vec::new() };
+        let Some(drain) = lock(&running.drain).take() else { return Vec::new() };
+        // If the thread has ended, it has told what is left.
+        drain.deadline.send(tokio::time::Instant::from_std(deadline)).ok();
+        let patience = deadline.saturating_duration_since(Instant::now()) + Running::GRACE;
+        match drain.left.recv_timeout(patience) {
+            Ok(left) => {
+                if let Some(thread) = lock(&running.join).take() {
+                    // It cannot have panicked: it has told what is left, and ends.
+                    thread.join().ok();
+                }
+                left
+            }
+            // A write hangs; its thread is left to itself.
+            Err(_) => running.pending(),
+        }
+    }
+}
+
+impl Running {
+    /// How long after the deadline it may take until it is told what is left.
+    const GRACE: Duration = Duration::from_millis(200);
+
+    fn pending(&self) -> Vec<Left> {
+        let left = |exporter: &Liveness| Left { exporter: exporter.id().to_owned(), items: exporter.pending() };
+        self.exporters.iter().map(left).filter(|left| left.items > 0).collect()
+    }
+}
+
+async fn until_drained(pumps: Vec<Pump>, wanted: oneshot::Receiver<tokio::time::Instant>) -> Vec<Left> {
+    // Without anybody to ask for it any more, what waits has a moment.
+    let deadline = wanted.await.unwrap_or_else(|_| tokio::time::Instant::now() + Duration::from_secs(1));
+    let mut draining = tokio::task::JoinSet::new();
+    pumps.into_iter().for_each(|pump| drop(draining.spawn(pump.drain(deadline))));
+    draining.join_all().await
+}
+
+/// Sends events to an exporter.
+pub fn events_to(inlet: Inlet) -> EventSink {
+    Box::new(move |records: &[SharedRecord]| inlet.send(Load::Events(records.to_vec())))
+}
+
+impl Outlet {
+    /// Sends what has gathered. Metrics go out when it is time for them, and when somebody waits for them.
+    pub fn tick(&mut self, now: bool) {
+        if let Some((spans, inlet)) = &self.spans
+            && let Some(batch) = spans.take()
+        {
+            inlet.send(Load::Batches(vec![batch]));
+        }
+        if let Some(inlet) = &self.metrics
+            && (now || self.next_metrics <= Instant::now())
+        {
+            self.next_metrics = Instant::now() + self.interval;
+            inlet.send(Load::Batches(vec![to_batch(&self.counted(), &self.resource, Timestamp::now())]));
+        }
+    }
+
+    /// What is derived, and what we say of ourselves.
+    fn counted(&self) -> Vec<Counted> {
+        let own = self.health.families().into_iter().map(|family| {
+            let began = vec![self.began; family.series.len()];
+            Counted { family, began }
+        });
+        self.connector.metrics().into_iter().chain(own).collect()
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

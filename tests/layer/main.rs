@@ -1,0 +1,5 @@
+//! The library in a program: spans in, events and metrics out.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
+
+mod lives;
+mod support;
