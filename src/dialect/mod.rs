@@ -16,6 +16,7 @@ mod otel_genai;
 mod outcome;
 pub mod provider;
 mod rig;
+mod spanlight;
 mod usage;
 
 use std::borrow::Cow;

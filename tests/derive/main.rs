@@ -7,5 +7,6 @@ mod bounds;
 mod dialects;
 mod events;
 mod lateness;
+mod outcomes;
 mod scene;
 mod tasks;
