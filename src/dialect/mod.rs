@@ -6,9 +6,13 @@
 
 mod attributes;
 mod content;
+mod details;
 mod detect;
+mod genai;
 mod generic;
+mod goose;
 mod json;
+mod langchain_rust;
 mod mcp;
 mod messages;
 mod op;
@@ -17,6 +21,7 @@ mod outcome;
 pub mod provider;
 mod rig;
 mod spanlight;
+mod swiftide;
 mod usage;
 
 use std::borrow::Cow;

@@ -8,5 +8,6 @@ mod dialects;
 mod events;
 mod lateness;
 mod outcomes;
+mod rust;
 mod scene;
 mod tasks;
