@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::otlp::view::{AnyValue, KeyValue};
+use crate::otlp::view::{AnyValue, KeyValue, Span};
 use crate::semconv::{Key, KeyTable};
 
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attributes<'a> {
     values: Vec<AnyValue<'a>>,
     /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
@@ -41,12 +41,31 @@ impl<'a> Attributes<'a> {
         self.gen_ai |= name.starts_with(b"gen_ai.");
         if let Some(key) = table.find(name)
             && attribute.value != AnyValue::Empty
-            && let Some(place) = self.places.get_mut(key.index())
+        {
+            self.put(key, attribute.value);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, key: Key, value: AnyValue<'a>) {
+        if let Some(place) = self.places.get_mut(key.index())
             && self.values.len() < Attributes::MOST
         {
-            self.values.push(attribute.value);
+            self.values.push(value);
             *place = self.values.len() as u8;
         }
+    }
+
+    /// These attributes, and of those keys what events of the span say last.
+    pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
+        let mut all = self.clone();
+        for attribute in span.events().flat_map(|event| event.attributes()) {
+            let key = keys.iter().find(|key| attribute.key == *key.name());
+            if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
+                all.put(*key, attribute.value);
+            }
+        }
+        all
     }
 
     /// Whether any key at all begins with `gen_ai.`.

@@ -24,7 +24,10 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// The content of a span that [`super::read`] found a meaning in.
     pub fn read(spot: &Spot<'a, '_>) -> Content<'a> {
-        let own = detect::detect(spot).map(|dialect| &dialect.fields);
+        let dialect = detect::detect(spot);
+        let told = dialect.and_then(|dialect| dialect.told(spot));
+        let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
+        let own = dialect.map(|dialect| &dialect.fields);
         let keys =
             |pick: fn(&FieldKeys) -> &'static [Key]| own.map_or(&[][..], pick).iter().chain(pick(&generic::FIELDS));
         let value = |pick: fn(&FieldKeys) -> &'static [Key]| {

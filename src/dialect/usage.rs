@@ -63,6 +63,21 @@ pub struct UsageKeys {
     pub output_audio: &'static [Key],
 }
 
+impl UsageKeys {
+    /// No keys of its own: those of the conventions serve.
+    pub const NONE: UsageKeys = UsageKeys {
+        input: &[],
+        output: &[],
+        cache_read: &[],
+        cache_write: &[],
+        cache_write_5m: &[],
+        cache_write_1h: &[],
+        reasoning: &[],
+        input_audio: &[],
+        output_audio: &[],
+    };
+}
+
 /// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
 pub static GEN_AI: UsageKeys = UsageKeys {
     input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS, Key::GEN_AI_RESPONSE_PROMPT_TOKENS],
@@ -101,18 +116,22 @@ pub static GEN_AI: UsageKeys = UsageKeys {
 };
 
 impl Usage {
-    /// Reads the counts and brings them under OTel's definition.
-    pub fn read(attributes: &Attributes<'_>, keys: &UsageKeys, convention: Convention) -> Usage {
+    /// Reads the counts, each under the emitter's own keys or else those of the conventions, and brings them
+    /// under OTel's definition.
+    pub fn read(attributes: &Attributes<'_>, own: &UsageKeys, convention: Convention) -> Usage {
+        let count = |pick: fn(&UsageKeys) -> &'static [Key]| {
+            attributes.count(pick(own)).or_else(|| attributes.count(pick(&GEN_AI)))
+        };
         let usage = Usage {
-            input: attributes.count(keys.input),
-            output: attributes.count(keys.output),
-            cache_read: attributes.count(keys.cache_read),
-            cache_write: attributes.count(keys.cache_write),
-            cache_write_5m: attributes.count(keys.cache_write_5m),
-            cache_write_1h: attributes.count(keys.cache_write_1h),
-            reasoning: attributes.count(keys.reasoning),
-            input_audio: attributes.count(keys.input_audio),
-            output_audio: attributes.count(keys.output_audio),
+            input: count(|keys| keys.input),
+            output: count(|keys| keys.output),
+            cache_read: count(|keys| keys.cache_read),
+            cache_write: count(|keys| keys.cache_write),
+            cache_write_5m: count(|keys| keys.cache_write_5m),
+            cache_write_1h: count(|keys| keys.cache_write_1h),
+            reasoning: count(|keys| keys.reasoning),
+            input_audio: count(|keys| keys.input_audio),
+            output_audio: count(|keys| keys.output_audio),
             repaired: false,
         };
         usage.normalised(convention)
