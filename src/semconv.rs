@@ -306,7 +306,6 @@ pub mod spanlight {
     pub const TTFT_MS: &str = "spanlight.ttft_ms";
     pub const SUCCESS: &str = "spanlight.success";
     pub const CONFIDENCE: &str = "spanlight.confidence";
-    pub const OUTCOME: &str = "spanlight.outcome";
     pub const SOURCE_KIND: &str = "spanlight.source.kind";
     pub const SOURCE_DIALECT: &str = "spanlight.source.dialect";
 }

@@ -41,6 +41,8 @@ pub struct Follower {
     late: Vec<Buffers>,
     /// Open spans that had to be forgotten.
     forgotten: u64,
+    /// Ends that had found no room when that was last looked after.
+    ends_dropped: u64,
     has_otel: bool,
     next_beat: u64,
 }
@@ -104,6 +106,7 @@ impl Follower {
             spare: Vec::new(),
             late: Vec::new(),
             forgotten: 0,
+            ends_dropped: 0,
             has_otel: false,
             next_beat: 0,
         }
@@ -120,7 +123,8 @@ impl Follower {
     }
 
     /// Reads everything that was written before the call. What came of it is for the deriver, in order.
-    pub fn pass(&mut self, limits: &Limits) -> Vec<Told> {
+    /// With `all`, spans that wait for something are told of as they are.
+    pub fn pass(&mut self, limits: &Limits, all: bool) -> Vec<Told> {
         let source = self.source.clone();
         let (horizon, wall) = (source.lanes().now(), Timestamp::now());
         let mut taken = std::mem::take(&mut self.late);
@@ -136,8 +140,10 @@ impl Follower {
         }
         taken.into_iter().for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
         self.late = late;
-        self.tell_pending(horizon, &mut told);
-        self.tell_spans(horizon, &mut told);
+        self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
+        self.end_what_is_gone(horizon, &mut told);
+        // What the OpenTelemetry layer has not named yet has to wait for it all the same.
+        self.tell_spans(if all && !self.has_otel { u64::MAX } else { horizon }, &mut told);
         if self.next_beat <= horizon {
             self.beat(horizon, &mut told);
         }
@@ -257,10 +263,8 @@ impl Follower {
     }
 
     fn follow_from(&mut self, id: u64, payload: &[u8]) {
-        let Some(followed) = Reader(payload).u64() else { return };
-        let known = self.open.get(&followed).and_then(|span| Some((span.ids?.0, span.parent_id)));
-        let known = known.or_else(|| self.closed.find(followed));
-        self.change(id, |span| span.follows = span.follows.or(known));
+        let followed = Reader(payload).u64();
+        self.change(id, |span| span.follows = span.follows.or(followed));
     }
 
     fn chunk(&mut self, command: &Command<'_>, told: &mut Vec<Told>) {
@@ -303,12 +307,15 @@ impl Follower {
 
     /// Gives a span its ids, and those above it theirs.
     fn name(&mut self, id: u64) -> Option<(TraceId, SpanId)> {
-        let span = self.open.get(&id)?;
-        let (parent, follows) = (span.parent, span.follows);
+        let span = self.open.get_mut(&id)?;
+        let parent = span.parent;
         if span.ids.is_some() && (span.parent_id.is_some() || parent == 0) {
             return span.ids;
         }
+        // Taken, because spans may follow from one another in a circle.
+        let follows = span.follows.take();
         let above = if self.open.contains_key(&parent) { self.name(parent) } else { None };
+        let follows = follows.filter(|_| above.is_none()).and_then(|followed| self.beside(followed));
         let span = self.open.get_mut(&id)?;
         let own = match (span.ids, above, follows) {
             (Some(ids), _, _) => ids,
@@ -325,6 +332,28 @@ impl Follower {
             span.parent = 0;
         }
         span.ids
+    }
+
+    /// The trace of a span, and what it hangs below: for what follows from it.
+    fn beside(&mut self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
+        match self.name(id) {
+            Some((trace, _)) => Some((trace, self.open.get(&id)?.parent_id)),
+            None => self.closed.find(id),
+        }
+    }
+
+    /// Ends spans whose own end found no room, because the registry knows them no more.
+    fn end_what_is_gone(&mut self, now: u64, told: &mut Vec<Told>) {
+        let dropped = self.source.lanes().dropped().ends.load(std::sync::atomic::Ordering::Relaxed);
+        if dropped == self.ends_dropped {
+            return;
+        }
+        let Some(is_open) = self.source.registry() else { return };
+        self.ends_dropped = dropped;
+        let gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open(*id)).collect();
+        for id in gone {
+            self.close(id, End { stamp: now, panicked: false, called_off: false }, told);
+        }
     }
 
     /// Tells of spans that began, as far as they are ready for it.

@@ -27,12 +27,21 @@ pub use span::{Progress, SpanExt};
 pub use subscriber::AgentLayer;
 pub use tell::Told;
 
+use std::sync::OnceLock;
+
+use tracing::Id;
+use tracing::dispatcher::WeakDispatch;
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan;
+
 use crate::semconv::KeyTable;
 
 /// What the layer writes into and the worker reads from.
 pub struct Source {
     callsites: Callsites,
     lanes: Lanes,
+    /// The subscriber that the layer is part of.
+    dispatch: OnceLock<WeakDispatch>,
 }
 
 impl Source {
@@ -41,7 +50,18 @@ impl Source {
         Source {
             callsites: Callsites::new(KeyTable::with(dimensions), patterns),
             lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
+            dispatch: OnceLock::new(),
         }
+    }
+
+    /// Whether the registry still has a span; nothing if the registry is gone.
+    fn registry(&self) -> Option<impl Fn(u64) -> bool + use<>> {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        dispatch.downcast_ref::<Registry>()?;
+        Some(move |id| {
+            let registry = dispatch.downcast_ref::<Registry>();
+            registry.is_some_and(|registry| registry.span_data(&Id::from_u64(id)).is_some())
+        })
     }
 
     /// The lanes, for whoever wakes the worker and shows what was dropped.

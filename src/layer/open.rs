@@ -22,8 +22,8 @@ pub struct OpenSpan {
     /// Its ids, once they are known, and that of its parent.
     pub ids: Option<(TraceId, SpanId)>,
     pub parent_id: Option<SpanId>,
-    /// The span that it follows from, if it hangs below none.
-    pub follows: Option<(TraceId, Option<SpanId>)>,
+    /// The registry's id of the span that it follows from.
+    pub follows: Option<u64>,
     /// Nanoseconds of the layer's clock, and the time that was then.
     pub began: u64,
     start: Timestamp,

@@ -44,7 +44,8 @@ fn what_was_emitted_was_delivered_or_dropped_or_waits() {
     let events = scene.events();
     let count = |name: &str| events.iter().filter(|event| event.name == *name).count() as u64;
     assert_eq!(count("agent.started") + dropped(&scene, "span"), THREADS * EACH);
-    assert_eq!(count("agent.started"), count("agent.completed") + dropped(&scene, "span_end"));
+    assert!(dropped(&scene, "span_end") > 0, "otherwise this tests nothing");
+    assert_eq!(count("agent.started"), count("agent.completed"), "the registry tells which spans are gone");
     assert_eq!(count("quality.checked") + dropped(&scene, "event"), THREADS * EACH / 100);
     assert!(dropped(&scene, "span") > 0, "otherwise this tests nothing");
     assert!(most_waiting.load(Relaxed) <= 2 * (64 << 10) + (16 << 10), "{most_waiting:?}");
@@ -78,8 +79,8 @@ fn a_sink_that_panics_or_hangs_is_alone() {
             of_panicking.fetch_add(1, Relaxed);
             panic!("on purpose")
         })
-        .sink(10, move |_| drop(hangs.recv()))
-        .sink(10_000, move |_| drop(of_sound.fetch_add(1, Relaxed)))
+        .sink(10, move |_| hangs.recv().unwrap_or_default())
+        .sink(10_000, move |_| _ = of_sound.fetch_add(1, Relaxed))
         .build();
     let scene = Scene::with(telemetry);
     for _ in 0..1000 {
@@ -109,7 +110,7 @@ fn a_dead_collector_costs_a_second_at_the_end_and_nothing_before() {
     let began = Instant::now();
     (0..1000).for_each(|_| drop(agent_span!("scribe")));
     assert!(began.elapsed() < Duration::from_secs(5));
-    let unflushed = scene.telemetry.flush(Duration::from_millis(100)).unwrap_err();
+    let unflushed = scene.telemetry.flush(Duration::from_secs(1)).unwrap_err();
     assert!(!unflushed.pending.is_empty(), "{unflushed}");
     let report = scene.telemetry.shutdown(Duration::from_millis(500));
     let left: usize = report.left.iter().filter(|left| left.exporter == "otlp").map(|left| left.items).sum();
