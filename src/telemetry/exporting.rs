@@ -164,9 +164,10 @@ impl Outlet {
         }
     }
 
-    /// What is derived, and what we say of ourselves.
+    /// What is derived, and what we say of ourselves; dashboards for collectors have nothing to look for here.
     fn counted(&self) -> Vec<Counted> {
-        let own = self.health.families().into_iter().map(|family| {
+        let own = self.health.families().into_iter().filter(|family| !family.name.starts_with("otelcol_"));
+        let own = own.map(|family| {
             let began = vec![self.began; family.series.len()];
             Counted { family, began }
         });
