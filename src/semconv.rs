@@ -118,6 +118,7 @@ keys! {
     WORKFLOW_NAME = "workflow.name",
     EXECUTOR_ID = "executor.id",
     GRAPH_NODE_ID = "graph.node.id",
+    // From here on, what no convention has: see `is_unconventional`.
     // Our own, by which the author of a span says what it is.
     SPANLIGHT_SCOPE = spanlight::SCOPE,
     SPANLIGHT_OUTCOME = spanlight::OUTCOME,
@@ -196,6 +197,12 @@ impl Key {
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// Whether it is one of those of the second half, which people and crates use who follow no convention.
+    #[inline]
+    pub(crate) fn is_unconventional(self) -> bool {
+        (Key::SPANLIGHT_SCOPE.index()..NAMES.len()).contains(&self.index())
     }
 }
 
