@@ -122,6 +122,7 @@ keys! {
     // Our own, by which the author of a span says what it is.
     SPANLIGHT_SCOPE = spanlight::SCOPE,
     SPANLIGHT_OUTCOME = spanlight::OUTCOME,
+    SPANLIGHT_LAST_EXIT_MS = spanlight::LAST_EXIT_MS,
     // Where a span of a Rust program was written: what tracing-opentelemetry says beside its fields.
     TARGET = "target",
     CODE_NAMESPACE = "code.namespace",
@@ -294,6 +295,7 @@ pub mod spanlight {
     pub const EVENT_ID: &str = "spanlight.event.id";
     pub const SCOPE: &str = "spanlight.scope";
     pub const OUTCOME: &str = "spanlight.outcome";
+    pub const LAST_EXIT_MS: &str = "spanlight.last_exit_ms";
     pub const TYPE: &str = "spanlight.type";
     pub const STATUS: &str = "spanlight.status";
     pub const COMPONENT_ID: &str = "spanlight.component.id";

@@ -5,11 +5,14 @@
 
 pub mod callsite;
 mod cancel;
+mod closed;
 pub mod command;
 mod follow;
 pub mod lanes;
 mod macros;
+mod notes;
 mod open;
+mod order;
 mod otel;
 mod recent;
 mod set;

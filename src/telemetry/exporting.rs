@@ -151,16 +151,27 @@ pub fn events_to(inlet: Inlet) -> EventSink {
 impl Outlet {
     /// Sends what has gathered. Metrics go out when it is time for them, and when somebody waits for them.
     pub fn tick(&mut self, now: bool) {
-        if let Some((spans, inlet)) = &self.spans
-            && let Some(batch) = spans.take()
-        {
-            inlet.send(Load::Batches(vec![batch]));
-        }
+        self.send_spans();
         if let Some(inlet) = &self.metrics
             && (now || self.next_metrics <= Instant::now())
         {
             self.next_metrics = Instant::now() + self.interval;
             inlet.send(Load::Batches(vec![to_batch(&self.counted(), &self.resource, Timestamp::now())]));
+        }
+    }
+
+    /// Sends spans before their time where many wait.
+    pub fn make_room(&self) {
+        if self.spans.as_ref().is_some_and(|(spans, _)| spans.are_many()) {
+            self.send_spans();
+        }
+    }
+
+    fn send_spans(&self) {
+        if let Some((spans, inlet)) = &self.spans
+            && let Some(batch) = spans.take()
+        {
+            inlet.send(Load::Batches(vec![batch]));
         }
     }
 

@@ -102,6 +102,7 @@ impl Work {
                 self.connector.tick();
                 self.outlet.tick(request.is_some());
             }
+            self.outlet.make_room();
             match request {
                 // Whoever asked may have lost patience.
                 Some(Request::Flush(answer)) => _ = answer.send(()).ok(),

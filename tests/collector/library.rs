@@ -65,9 +65,11 @@ async fn what_agent_and_collector_derive_of_one_span_is_one_event() {
         // Spans and events come in requests of their own, in any order: each of them once, whichever was first.
         collector.sample_becomes("spanlight_agent_spans_total", 12.0).await;
         let page = collector.json("/api/v1/events?limit=1000").await;
-        let got = ids(&mut page["events"].as_array().unwrap().iter().map(|event| {
-            event["event"]["event_id"].as_str().unwrap().to_owned()
-        }));
+        let got = ids(&mut page["events"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| event["event"]["event_id"].as_str().unwrap().to_owned()));
         assert_eq!(got, sent, "{protocol}: {seen:#?}");
         let ledger = collector.json("/api/v1/ledger?by=feature").await;
         let figures = &ledger["totals"];
@@ -104,10 +106,10 @@ async fn work_is_seen_in_the_collector_before_it_ends() {
     assert_eq!((run["name"].as_str(), run["status"].as_str()), (Some("scribe"), Some("running")), "{run}");
     let tree = until("the tool", async || {
         let tree = collector.json(&format!("/api/v1/runs/{}", run["id"].as_str()?)).await;
-        tree["roots"][0]["children"][0].is_object().then_some(tree)
+        tree["tree"][0]["children"][0].is_object().then_some(tree)
     })
     .await;
-    assert_eq!(tree["roots"][0]["children"][0]["name"], "search", "{tree}");
+    assert_eq!(tree["tree"][0]["children"][0]["name"], "search", "{tree}");
     drop((tool, agent));
     flushed(&telemetry).await;
     until("the end", async || {
