@@ -12,7 +12,6 @@ use super::cancel::{Moment, is_result};
 use super::closed::Closed;
 use super::command::{Command, Reader, Tag, Value, fields};
 use super::lanes::{Buffers, Emitted};
-use super::notes::progress;
 use super::open::{End, OpenSpan};
 use super::order::{Clock, Step, What, steps};
 use super::set::Settable;
@@ -47,8 +46,9 @@ pub struct Follower {
     forgotten: u64,
     /// Ends that had found no room when that was last looked after.
     ends_dropped: u64,
-    has_otel: bool,
     pub(super) next_beat: u64,
+    /// Spans with something that is still being merged.
+    pub(super) pending: Vec<u64>,
 }
 
 impl Default for Limits {
@@ -77,8 +77,8 @@ impl Follower {
             late: Vec::new(),
             forgotten: 0,
             ends_dropped: 0,
-            has_otel: false,
             next_beat: 0,
+            pending: Vec::new(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Follower {
         self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
         self.end_what_is_gone(horizon, &mut told);
         // What the OpenTelemetry layer has not named yet has to wait for it all the same.
-        self.tell_spans(if all && !self.has_otel { u64::MAX } else { horizon }, &mut told);
+        self.tell_spans(if all && !self.source.has_otel() { u64::MAX } else { horizon }, &mut told);
         self.beat(horizon, limits.heartbeat, &mut told);
         told
     }
@@ -148,12 +148,9 @@ impl Follower {
             Tag::Set => self.change(id, |span| set(span, command.payload)),
             Tag::Follows => self.follow_from(id, command.payload),
             Tag::Error | Tag::Said => self.said(command),
-            Tag::Ids => {
-                self.has_otel = true;
-                self.change(id, |span| span.take_ids(command.payload));
-            }
+            Tag::Ids => self.change(id, |span| span.take_ids(command.payload)),
             Tag::Chunk => self.chunk(command, told),
-            Tag::Progress => self.change(id, |span| progress(span, command)),
+            Tag::Progress => self.progress(command),
         }
     }
 
@@ -310,7 +307,7 @@ impl Follower {
 
     /// Tells of spans that began, as far as they are ready for it.
     fn tell_spans(&mut self, now: u64, told: &mut Vec<Told>) {
-        let patience = if self.has_otel { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
+        let patience = if self.source.has_otel() { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
         for id in self.writer.take_changed() {
             let Some(span) = self.open.get(&id).filter(|span| !span.is_told) else { continue };
             let age = now.saturating_sub(span.began);
