@@ -67,9 +67,10 @@ impl<F: Future> Future for InSpan<F> {
         let entered = this.span.enter();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
         let polled = future.poll(context);
+        drop(entered);
         if polled.is_ready() {
-            this.future.set(None);
-            drop(entered);
+            // Entering it at once to drop what is done is the sign by which the work counts as done.
+            this.span.in_scope(|| this.future.set(None));
             // Whoever keeps what is done does not keep its span.
             *this.span = Span::none();
         }
