@@ -10,6 +10,12 @@
 /// ```
 #[macro_export]
 macro_rules! workflow_span {
+    () => {
+        ::core::compile_error!("workflow_span! needs the workflow's name first: workflow_span!(\"publish\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::workflow_span!()
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!("invoke_workflow", "workflow", $name, gen_ai.workflow.name = $name, { $($($fields)*)? })
     };
@@ -22,6 +28,12 @@ macro_rules! workflow_span {
 /// ```
 #[macro_export]
 macro_rules! step_span {
+    () => {
+        ::core::compile_error!("step_span! needs the step's name first: step_span!(\"validate\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::step_span!()
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!("step", "step", $name, step = $name, { $($($fields)*)? })
     };
@@ -35,6 +47,12 @@ macro_rules! step_span {
 /// ```
 #[macro_export]
 macro_rules! agent_span {
+    () => {
+        ::core::compile_error!("agent_span! needs the agent's name first: agent_span!(\"scribe\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::agent_span!()
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
             "invoke_agent", "agent", $name,
@@ -58,6 +76,12 @@ macro_rules! agent_span {
 /// ```
 #[macro_export]
 macro_rules! llm_span {
+    () => {
+        ::core::compile_error!("llm_span! needs the model first: llm_span!(\"gpt-4o\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::llm_span!()
+    };
     ($model:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
             "chat", "llm", $model,
@@ -91,6 +115,12 @@ macro_rules! llm_span {
 /// ```
 #[macro_export]
 macro_rules! tool_span {
+    () => {
+        ::core::compile_error!("tool_span! needs the tool's name first: tool_span!(\"search\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::tool_span!()
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
             "execute_tool", "tool", $name,
