@@ -31,7 +31,7 @@ pub use subscription::Subscription;
 use worker::Worker;
 
 use crate::connector::Connector;
-use crate::event::{self, Event, Filter, ReadError, Source, SourceKind, Timestamp};
+use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::health::{DROPPED, Health, QUEUE_BYTES};
 use crate::hub::{Hub, Page};
 use crate::layer::{self, AgentLayer};
@@ -146,7 +146,7 @@ impl Telemetry {
 
     /// A critic approved or rejected what an agent made.
     pub fn record_critic_decision(&self, rejected: bool) {
-        self.emit(Event::review_decided("critic", if rejected { "rejected" } else { "approved" }));
+        self.emit(Event::review_decided("critic", if rejected { Decision::Rejected } else { Decision::Approved }));
     }
 
     /// The summary of the last hour: the six ratios, and the sums behind them.
