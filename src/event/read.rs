@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::aliases::{canonical, plain};
 use super::{
-    ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, NO_REASON, Priority, Scope, Source,
-    SpanId, Status, Timestamp, TraceId, catalogue, message,
+    ComponentId, Data, Decision, Dimensions, Event, EventId, EventName, EventType, Identity, NO_REASON, Priority,
+    Scope, Source, SpanId, Status, Timestamp, TraceId, catalogue, message,
 };
 
 /// Why one event of a body was not taken.
@@ -251,15 +251,15 @@ impl Envelope {
     }
 
     /// An `agent.completed` of other systems says in its payload how it really ended.
-    fn agent_status(&self, event: &mut Event) -> Option<&'static str> {
+    fn agent_status(&self, event: &mut Event) -> Option<Decision> {
         if event.name != *"agent.completed" {
             return None;
         }
         let status = self.payload.get("status").or_else(|| self.around.get("status")).and_then(Value::as_str)?;
         let failed = event.performance.success == Some(false);
         match plain(status).as_str() {
-            "approved" => return Some("approved"),
-            "rejected" => return Some("rejected"),
+            "approved" => return Some(Decision::Approved),
+            "rejected" => return Some(Decision::Rejected),
             "failed" | "failure" | "error" => event.fail(),
             "canceled" | "cancelled" => {
                 event.name = catalogue::lifecycle(Scope::Agent, EventType::Canceled);
@@ -377,7 +377,7 @@ fn seconds_or_millis(number: f64) -> Timestamp {
     Timestamp::from_unix_seconds(if number > 1e11 { number / 1000.0 } else { number })
 }
 
-fn review_of(event: &Event, decision: &str) -> Event {
+fn review_of(event: &Event, decision: Decision) -> Event {
     let mut review = Event::named(EventName::of("review.decided"), event.timestamp);
     review.event_id = EventId::of_implied(event.event_id, review.name.as_str());
     review.observed_at = event.observed_at;
@@ -386,7 +386,7 @@ fn review_of(event: &Event, decision: &str) -> Event {
     review.dimensions = event.dimensions.clone();
     review.source = event.source.clone();
     review.data = Data::build(|object| {
-        object.str("decision", decision);
+        object.str("decision", decision.as_str());
         object.opt_str("reviewer", event.dimensions.agent.as_deref());
         object.opt_str("target", event.identity.task_id.as_deref());
     });
