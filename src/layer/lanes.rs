@@ -139,6 +139,7 @@ impl Lanes {
     /// Writes an event down.
     pub fn emit(&self, event: Box<Event>, span: u64) {
         if self.closed.load(Relaxed) {
+            self.dropped.events.fetch_add(1, Relaxed);
             return;
         }
         let mut buffers = self.own();

@@ -35,8 +35,8 @@ pub use tell::Told;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tracing::Id;
 use tracing::dispatcher::WeakDispatch;
+use tracing::{Id, Metadata};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -76,6 +76,11 @@ impl Source {
     /// Whether there is an OpenTelemetry layer beside ours, as far as it is known.
     fn has_otel(&self) -> bool {
         self.has_otel.load(Relaxed)
+    }
+
+    /// Whether spans or log events of a callsite matter here.
+    pub fn is_ours(&self, metadata: &'static Metadata<'static>) -> bool {
+        self.callsites.find(metadata).is_some()
     }
 
     /// The lanes, for whoever wakes the worker and shows what was dropped.

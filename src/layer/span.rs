@@ -37,9 +37,11 @@ pub trait SpanExt {
     fn record_cost(&self, usd: f64);
     /// What came out: an answer, a result. JSON stays JSON in the event.
     fn record_output(&self, output: impl Display);
-    /// It failed.
+    /// It failed, with what the error says of itself. Sources of an error are shown by what it writes, such as `{err:#}`
+    /// of `anyhow`.
     fn record_error(&self, error: impl Display);
-    /// It was called off, where that cannot be seen: a timeout that drops its future in the same breath.
+    /// It was called off. Mostly that is seen: of tasks that are aborted, and of futures that
+    /// [`FutureExt::in_span`](crate::FutureExt::in_span) runs.
     fn record_canceled(&self);
     /// The model that really answered.
     fn record_model(&self, model: &str);
