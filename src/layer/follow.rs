@@ -46,6 +46,7 @@ pub struct Follower {
     forgotten: u64,
     /// Ends that had found no room when that was last looked after.
     ends_dropped: u64,
+    asks_again: bool,
     pub(super) next_beat: u64,
     /// Spans with something that is still being merged.
     pub(super) pending: Vec<u64>,
@@ -77,6 +78,7 @@ impl Follower {
             late: Vec::new(),
             forgotten: 0,
             ends_dropped: 0,
+            asks_again: false,
             next_beat: 0,
             pending: Vec::new(),
         }
@@ -111,7 +113,7 @@ impl Follower {
         taken.into_iter().skip(were_late).for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
         self.late = late;
         self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
-        self.end_what_is_gone(horizon, &mut told);
+        self.end_what_is_gone(horizon, all, &mut told);
         // What the OpenTelemetry layer has not named yet has to wait for it all the same.
         self.tell_spans(if all && !self.source.has_otel() { u64::MAX } else { horizon }, &mut told);
         self.beat(horizon, limits.heartbeat, &mut told);
@@ -291,12 +293,15 @@ impl Follower {
         }
     }
 
-    /// Ends spans whose own end found no room, because the registry knows them no more.
-    fn end_what_is_gone(&mut self, now: u64, told: &mut Vec<Told>) {
+    /// Ends spans whose own end found no room, because the registry knows them no more. It forgets a span a moment after
+    /// the end was dropped, so it is asked once more in the next pass, and whenever somebody waits.
+    fn end_what_is_gone(&mut self, now: u64, all: bool, told: &mut Vec<Told>) {
         let dropped = self.source.lanes().dropped().ends.load(std::sync::atomic::Ordering::Relaxed);
-        if dropped == self.ends_dropped {
+        let are_new = dropped != self.ends_dropped;
+        if dropped == 0 || !(are_new || all || self.asks_again) {
             return;
         }
+        self.asks_again = are_new;
         let Some(is_open) = self.source.registry() else { return };
         self.ends_dropped = dropped;
         let gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open(*id)).collect();
