@@ -118,9 +118,11 @@ keys! {
     WORKFLOW_NAME = "workflow.name",
     EXECUTOR_ID = "executor.id",
     GRAPH_NODE_ID = "graph.node.id",
+    // From here on, what no convention has: see `is_unconventional`.
     // Our own, by which the author of a span says what it is.
     SPANLIGHT_SCOPE = spanlight::SCOPE,
     SPANLIGHT_OUTCOME = spanlight::OUTCOME,
+    SPANLIGHT_LAST_EXIT_MS = spanlight::LAST_EXIT_MS,
     // Where a span of a Rust program was written: what tracing-opentelemetry says beside its fields.
     TARGET = "target",
     CODE_NAMESPACE = "code.namespace",
@@ -196,6 +198,12 @@ impl Key {
 
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
+    }
+
+    /// Whether it is one of those of the second half, which people and crates use who follow no convention.
+    #[inline]
+    pub(crate) fn is_unconventional(self) -> bool {
+        (Key::SPANLIGHT_SCOPE.index()..NAMES.len()).contains(&self.index())
     }
 }
 
@@ -287,6 +295,7 @@ pub mod spanlight {
     pub const EVENT_ID: &str = "spanlight.event.id";
     pub const SCOPE: &str = "spanlight.scope";
     pub const OUTCOME: &str = "spanlight.outcome";
+    pub const LAST_EXIT_MS: &str = "spanlight.last_exit_ms";
     pub const TYPE: &str = "spanlight.type";
     pub const STATUS: &str = "spanlight.status";
     pub const COMPONENT_ID: &str = "spanlight.component.id";

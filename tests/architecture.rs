@@ -14,7 +14,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("otlp", &["event", "semconv"]),
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
-    ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("measure", &["derive", "dialect", "event", "otlp"]),
+    ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
     ("config", &["duration", "nearest", "otlp"]),
@@ -66,7 +67,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("telemetry", &["health", "otlp"]),
+    (
+        "telemetry",
+        &[
+            "connector",
+            "console",
+            "derive",
+            "event",
+            "export",
+            "flow",
+            "health",
+            "hub",
+            "layer",
+            "measure",
+            "otlp",
+            "report",
+            "semconv",
+        ],
+    ),
     ("demo", &[]),
     ("cli", &["config", "console", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"]),
 ];
@@ -213,7 +231,8 @@ impl Source {
 /// The names behind a path in code, also those in braces.
 fn names_behind(code: &str, path: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for (at, _) in code.match_indices(path) {
+    // What macros expand to is the business of whoever uses them.
+    for (at, _) in code.match_indices(path).filter(|(at, _)| !code[..*at].ends_with('$')) {
         let after = &code[at + path.len()..];
         let named = match after.strip_prefix('{') {
             Some(list) => list.split_once('}').map_or(list, |(list, _)| list).split(',').collect(),

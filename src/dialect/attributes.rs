@@ -13,6 +13,7 @@ pub struct Attributes<'a> {
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
     gen_ai: bool,
+    unconventional: bool,
 }
 
 impl<'a> Attributes<'a> {
@@ -23,7 +24,12 @@ impl<'a> Attributes<'a> {
 
     /// None yet.
     pub fn new() -> Attributes<'a> {
-        Attributes { values: Vec::with_capacity(32), places: [0; Attributes::KEYS], gen_ai: false }
+        Attributes {
+            values: Vec::with_capacity(32),
+            places: [0; Attributes::KEYS],
+            gen_ai: false,
+            unconventional: false,
+        }
     }
 
     /// Forgets those of the last record.
@@ -31,7 +37,7 @@ impl<'a> Attributes<'a> {
     pub fn clear(&mut self) {
         self.values.clear();
         self.places = [0; Attributes::KEYS];
-        self.gen_ai = false;
+        (self.gen_ai, self.unconventional) = (false, false);
     }
 
     /// Takes an attribute if anyone reads it. Of several with one key the last counts, as for SDKs.
@@ -48,6 +54,7 @@ impl<'a> Attributes<'a> {
 
     #[inline]
     fn put(&mut self, key: Key, value: AnyValue<'a>) {
+        self.unconventional |= key.is_unconventional();
         if let Some(place) = self.places.get_mut(key.index())
             && self.values.len() < Attributes::MOST
         {
@@ -71,6 +78,13 @@ impl<'a> Attributes<'a> {
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
         self.gen_ai
+    }
+
+    /// Whether any key is there that no convention has. Most spans have none, which spares them the dialects that
+    /// are told by such keys.
+    #[inline]
+    pub fn has_unconventional(&self) -> bool {
+        self.unconventional
     }
 
     /// Whether the attribute is there.

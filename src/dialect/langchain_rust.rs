@@ -5,7 +5,7 @@ use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "langchain_rust",
-    detect: |spot| kind(spot).is_some(),
+    detect: |spot| spot.attributes.has_unconventional() && kind(spot).is_some(),
     op: kind,
     fields: FieldKeys {
         provider: &[Key::PLAIN_PROVIDER],
@@ -17,11 +17,11 @@ pub(super) static DIALECT: Dialect = Dialect {
         failure: &[Key::PLAIN_ERROR],
         ..FieldKeys::NONE
     },
-    usage: &UsageKeys {
+    usage: Some(&UsageKeys {
         input: &[Key::PLAIN_PROMPT_TOKENS],
         output: &[Key::PLAIN_COMPLETION_TOKENS],
         ..UsageKeys::NONE
-    },
+    }),
     amend,
     ..Dialect::BASE
 };

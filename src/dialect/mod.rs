@@ -60,8 +60,8 @@ pub struct Dialect {
     pub op: fn(&Spot<'_, '_>) -> Option<Op>,
     /// The keys that it reads before the generic ones.
     pub fields: FieldKeys,
-    /// The keys of token counts, in order of preference.
-    pub usage: &'static UsageKeys,
+    /// The keys of token counts that it reads before those of the conventions.
+    pub usage: Option<&'static UsageKeys>,
     /// What its token counts leave out.
     pub convention: Convention,
     /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
@@ -179,7 +179,7 @@ impl Dialect {
         detect: |_| false,
         op: otel_genai::op,
         fields: FieldKeys::NONE,
-        usage: &UsageKeys::NONE,
+        usage: None,
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
         amend: |_, _| {},
@@ -192,6 +192,7 @@ impl Dialect {
     }
 
     /// What the keys say: those of the dialect first, then the generic ones.
+    #[inline]
     fn mean<'a>(&self, spot: &Spot<'a, '_>, op: Op) -> Meaning<'a> {
         let attributes = spot.attributes;
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| {
@@ -241,7 +242,8 @@ impl<'a> Spot<'a, '_> {
             path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         };
         let is_of_any = |path: &str| crates.iter().any(|name| is_of(path, name));
-        is_of_any(self.instrumentation) || PLACES.iter().any(|key| self.word(*key).is_some_and(is_of_any))
+        let is_said = || PLACES.iter().any(|key| self.word(*key).is_some_and(is_of_any));
+        is_of_any(self.instrumentation) || (self.attributes.has_unconventional() && is_said())
     }
 
     /// What an attribute says in one word, without its surroundings.

@@ -8,7 +8,7 @@ use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "spanlight",
-    detect: |spot| scope(spot).is_some(),
+    detect: |spot| spot.attributes.has_unconventional() && scope(spot).is_some(),
     op,
     fields: FieldKeys {
         provider: &[Key::PLAIN_PROVIDER],
@@ -31,14 +31,14 @@ pub(super) static DIALECT: Dialect = Dialect {
         output: &[Key::PLAIN_RESPONSE, Key::PLAIN_RESULT, Key::PLAIN_OUTPUT],
         ..FieldKeys::NONE
     },
-    usage: &UsageKeys {
+    usage: Some(&UsageKeys {
         input: &[Key::PLAIN_INPUT_TOKENS],
         output: &[Key::PLAIN_OUTPUT_TOKENS],
         cache_read: &[Key::PLAIN_CACHE_READ_TOKENS],
         cache_write: &[Key::PLAIN_CACHE_WRITE_TOKENS],
         reasoning: &[Key::PLAIN_REASONING_TOKENS],
         ..UsageKeys::NONE
-    },
+    }),
     ..Dialect::BASE
 };
 

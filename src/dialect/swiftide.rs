@@ -17,11 +17,11 @@ pub(super) static DIALECT: Dialect = Dialect {
         output: &[Key::LANGFUSE_OUTPUT, Key::PLAIN_OUTPUT],
         ..FieldKeys::NONE
     },
-    usage: &UsageKeys {
+    usage: Some(&UsageKeys {
         input: &[Key::SWIFTIDE_USAGE_PROMPT_TOKENS],
         output: &[Key::SWIFTIDE_USAGE_COMPLETION_TOKENS],
         ..UsageKeys::NONE
-    },
+    }),
     told_in_events: &[
         Key::LANGFUSE_MODEL,
         Key::LANGFUSE_INPUT,

@@ -118,23 +118,41 @@ pub static GEN_AI: UsageKeys = UsageKeys {
 impl Usage {
     /// Reads the counts, each under the emitter's own keys or else those of the conventions, and brings them
     /// under OTel's definition.
-    pub fn read(attributes: &Attributes<'_>, own: &UsageKeys, convention: Convention) -> Usage {
-        let count = |pick: fn(&UsageKeys) -> &'static [Key]| {
-            attributes.count(pick(own)).or_else(|| attributes.count(pick(&GEN_AI)))
-        };
-        let usage = Usage {
-            input: count(|keys| keys.input),
-            output: count(|keys| keys.output),
-            cache_read: count(|keys| keys.cache_read),
-            cache_write: count(|keys| keys.cache_write),
-            cache_write_5m: count(|keys| keys.cache_write_5m),
-            cache_write_1h: count(|keys| keys.cache_write_1h),
-            reasoning: count(|keys| keys.reasoning),
-            input_audio: count(|keys| keys.input_audio),
-            output_audio: count(|keys| keys.output_audio),
+    pub fn read(attributes: &Attributes<'_>, own: Option<&UsageKeys>, convention: Convention) -> Usage {
+        let conventional = Usage::told(attributes, &GEN_AI);
+        own.map_or(conventional, |own| Usage::told(attributes, own).or(conventional)).normalised(convention)
+    }
+
+    #[inline]
+    fn told(attributes: &Attributes<'_>, keys: &UsageKeys) -> Usage {
+        Usage {
+            input: attributes.count(keys.input),
+            output: attributes.count(keys.output),
+            cache_read: attributes.count(keys.cache_read),
+            cache_write: attributes.count(keys.cache_write),
+            cache_write_5m: attributes.count(keys.cache_write_5m),
+            cache_write_1h: attributes.count(keys.cache_write_1h),
+            reasoning: attributes.count(keys.reasoning),
+            input_audio: attributes.count(keys.input_audio),
+            output_audio: attributes.count(keys.output_audio),
             repaired: false,
-        };
-        usage.normalised(convention)
+        }
+    }
+
+    /// These counts, and those of the other that are missing here.
+    fn or(self, other: Usage) -> Usage {
+        Usage {
+            input: self.input.or(other.input),
+            output: self.output.or(other.output),
+            cache_read: self.cache_read.or(other.cache_read),
+            cache_write: self.cache_write.or(other.cache_write),
+            cache_write_5m: self.cache_write_5m.or(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.or(other.cache_write_1h),
+            reasoning: self.reasoning.or(other.reasoning),
+            input_audio: self.input_audio.or(other.input_audio),
+            output_audio: self.output_audio.or(other.output_audio),
+            repaired: false,
+        }
     }
 
     /// The same usage under OTel's definition.

@@ -5,11 +5,14 @@
 
 pub mod callsite;
 mod cancel;
+mod closed;
 pub mod command;
 mod follow;
 pub mod lanes;
 mod macros;
+mod notes;
 mod open;
+mod order;
 mod otel;
 mod recent;
 mod set;
@@ -28,6 +31,7 @@ pub use subscriber::AgentLayer;
 pub use tell::Told;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tracing::Id;
 use tracing::dispatcher::WeakDispatch;
@@ -42,6 +46,8 @@ pub struct Source {
     lanes: Lanes,
     /// The subscriber that the layer is part of.
     dispatch: OnceLock<WeakDispatch>,
+    /// Whether the OpenTelemetry layer has given any span its ids.
+    has_otel: AtomicBool,
 }
 
 impl Source {
@@ -51,6 +57,7 @@ impl Source {
             callsites: Callsites::new(KeyTable::with(dimensions), patterns),
             lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
             dispatch: OnceLock::new(),
+            has_otel: AtomicBool::new(false),
         }
     }
 
@@ -62,6 +69,11 @@ impl Source {
             let registry = dispatch.downcast_ref::<Registry>();
             registry.is_some_and(|registry| registry.span_data(&Id::from_u64(id)).is_some())
         })
+    }
+
+    /// Whether there is an OpenTelemetry layer beside ours, as far as it is known.
+    fn has_otel(&self) -> bool {
+        self.has_otel.load(Relaxed)
     }
 
     /// The lanes, for whoever wakes the worker and shows what was dropped.

@@ -67,6 +67,8 @@ impl Default for Builder {
                 hold: Duration::ZERO,
                 settled: Duration::ZERO,
                 quiet: Duration::ZERO,
+                // An agent's process has other uses for its memory.
+                spans: 20_000,
                 ..derive::Limits::default()
             },
             ..derive::Settings::default()
@@ -137,16 +139,28 @@ impl Builder {
         self
     }
 
-    /// Events on the console, from a level on; `None` for no console.
-    pub fn console(mut self, console: impl Into<Option<Console>>) -> Builder {
-        self.console = console.into();
+    /// Events on standard error, from a level on.
+    pub fn console(mut self, console: Console) -> Builder {
+        self.console = Some(console);
+        self
+    }
+
+    /// Nothing on the console.
+    pub fn no_console(mut self) -> Builder {
+        self.console = None;
         self
     }
 
     /// Events to a file of JSON lines, which is rotated daily; old ones are packed after a week and deleted after a
-    /// month. `None` for no file.
-    pub fn file<P: Into<PathBuf>>(mut self, path: impl Into<Option<P>>) -> Builder {
-        self.file = path.into().map(Into::into);
+    /// month.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// No file.
+    pub fn no_file(mut self) -> Builder {
+        self.file = None;
         self
     }
 
@@ -379,6 +393,6 @@ impl Console {
         };
         let config = debug::Config { level: level.to_owned(), ..debug::Config::default() };
         let (settings, exporter) = local::debug(&config)?;
-        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter)], health))
+        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter.on_standard_error())], health))
     }
 }

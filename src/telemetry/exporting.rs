@@ -151,11 +151,7 @@ pub fn events_to(inlet: Inlet) -> EventSink {
 impl Outlet {
     /// Sends what has gathered. Metrics go out when it is time for them, and when somebody waits for them.
     pub fn tick(&mut self, now: bool) {
-        if let Some((spans, inlet)) = &self.spans
-            && let Some(batch) = spans.take()
-        {
-            inlet.send(Load::Batches(vec![batch]));
-        }
+        self.send_spans();
         if let Some(inlet) = &self.metrics
             && (now || self.next_metrics <= Instant::now())
         {
@@ -164,9 +160,25 @@ impl Outlet {
         }
     }
 
-    /// What is derived, and what we say of ourselves.
+    /// Sends spans before their time where many wait.
+    pub fn make_room(&self) {
+        if self.spans.as_ref().is_some_and(|(spans, _)| spans.are_many()) {
+            self.send_spans();
+        }
+    }
+
+    fn send_spans(&self) {
+        if let Some((spans, inlet)) = &self.spans
+            && let Some(batch) = spans.take()
+        {
+            inlet.send(Load::Batches(vec![batch]));
+        }
+    }
+
+    /// What is derived, and what we say of ourselves; dashboards for collectors have nothing to look for here.
     fn counted(&self) -> Vec<Counted> {
-        let own = self.health.families().into_iter().map(|family| {
+        let own = self.health.families().into_iter().filter(|family| !family.name.starts_with("otelcol_"));
+        let own = own.map(|family| {
             let began = vec![self.began; family.series.len()];
             Counted { family, began }
         });

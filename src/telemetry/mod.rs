@@ -204,19 +204,32 @@ impl Telemetry {
     /// Ends it: what is open is ended, what waits goes out until the deadline. Says what was lost since the start.
     /// Blocks the thread, as [`Telemetry::flush`] does. What is traced afterwards is not looked at any more.
     pub fn shutdown(&self, timeout: Duration) -> Report {
-        let deadline = std::time::Instant::now() + timeout;
-        if let Some(provider) = &self.0.tracer_provider {
-            // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
-            provider.shutdown().ok();
-        }
-        let has_stopped = self.0.worker.stop(deadline);
-        let left = self.0.exporting.drain(deadline);
-        Report::new(left, self.0.source.lanes().dropped().counts(), has_stopped)
+        self.0.shutdown(timeout)
     }
 
     /// That of the subscriber of the current thread.
     pub(crate) fn of(dispatch: &Dispatch) -> Option<Telemetry> {
         AgentLayer::of(dispatch)?.reader().map(Telemetry)
+    }
+}
+
+impl Inner {
+    fn shutdown(&self, timeout: Duration) -> Report {
+        let deadline = std::time::Instant::now() + timeout;
+        if let Some(provider) = &self.tracer_provider {
+            // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
+            provider.shutdown().ok();
+        }
+        let has_stopped = self.worker.stop(deadline);
+        let left = self.exporting.drain(deadline);
+        Report::new(left, self.source.lanes().dropped().counts(), has_stopped)
+    }
+}
+
+impl Drop for Inner {
+    /// Whoever has not ended it gives what waits a moment.
+    fn drop(&mut self) {
+        self.shutdown(Duration::from_secs(2));
     }
 }
 

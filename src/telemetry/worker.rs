@@ -102,6 +102,7 @@ impl Work {
                 self.connector.tick();
                 self.outlet.tick(request.is_some());
             }
+            self.outlet.make_room();
             match request {
                 // Whoever asked may have lost patience.
                 Some(Request::Flush(answer)) => _ = answer.send(()).ok(),
@@ -140,6 +141,8 @@ impl Work {
     }
 
     fn end(&mut self) {
+        self.source.lanes().close();
+        self.pass(true);
         let mut told = Vec::new();
         self.follower.finish(&mut told);
         told.into_iter().for_each(|told| self.tell(told));

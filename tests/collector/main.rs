@@ -8,6 +8,7 @@ mod deliver;
 mod demo;
 mod files;
 mod forward;
+mod library;
 mod process;
 mod prometheus;
 mod queue;

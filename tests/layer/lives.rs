@@ -160,3 +160,17 @@ fn a_span_that_is_reused_by_the_registry_is_another_one() {
     assert_eq!(told.len(), 2000);
     assert_eq!(told[1998..], ["agent.started agent-999", "agent.completed agent-999"]);
 }
+
+#[test]
+fn a_span_that_is_kept_longer_than_its_work_ends_when_it_is_closed() {
+    let scene = Scene::new();
+    let agent = agent_span!("kept");
+    agent.in_scope(|| std::thread::sleep(std::time::Duration::from_millis(5)));
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    drop(agent);
+    let events = scene.events();
+    let end = find(&events, "agent.completed", "kept");
+    let left = end.data.get("last_exit_ms").unwrap().as_f64().unwrap();
+    let took = end.performance.duration_ms.unwrap();
+    assert!((5.0..30.0).contains(&left) && took >= 35.0, "{left} {took}");
+}

@@ -117,3 +117,16 @@ fn a_dead_collector_costs_a_second_at_the_end_and_nothing_before() {
     assert!(left >= 3000, "{report}");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[test]
+fn a_full_disk_holds_nobody_up_and_is_said_at_the_end() {
+    let telemetry = Telemetry::builder().file("/dev/full").build();
+    let scene = Scene::with(telemetry);
+    (0..1000).for_each(|_| drop(agent_span!("scribe")));
+    assert_eq!(scene.telemetry.flush(Duration::from_secs(1)).unwrap_err().pending[0].exporter, "file");
+    assert_eq!(scene.telemetry.get_events(0).events.len(), 2000, "others have them");
+    let began = Instant::now();
+    let report = scene.telemetry.shutdown(Duration::from_millis(500));
+    assert!(report.left.iter().any(|left| left.exporter == "file" && left.items == 2000), "{report}");
+    assert!(began.elapsed() < Duration::from_secs(3));
+}

@@ -127,3 +127,30 @@ fn open_work_is_seen_while_it_is_open() {
     assert_eq!(all.recv_timeout(PATIENCE).unwrap().event().name, *"agent.started");
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
+
+#[test]
+fn open_work_says_that_it_lives_and_closed_work_does_not() {
+    let limits = spanlight::layer::Limits { heartbeat: Duration::from_millis(50), ..Default::default() };
+    let scene = Scene::with(spanlight::Telemetry::builder().limits(limits).build());
+    let filter = Filter::from_pairs([("name", "system.progress")], Timestamp::now()).unwrap();
+    let mut beats = scene.telemetry.subscribe(filter);
+    let agent = agent_span!("scribe").entered();
+    drop(tool_span!("search"));
+    for sequence in 0..3 {
+        let beat = beats.recv_timeout(PATIENCE).unwrap();
+        let beat = beat.event();
+        assert_eq!(beat.component_id.to_string(), "system:heartbeat");
+        assert_eq!(beat.dimensions.agent.as_deref(), Some("scribe"));
+        let id = spanlight::event::EventId::of_span_fact(
+            beat.trace_id.unwrap(),
+            beat.span_id.unwrap(),
+            "system.progress",
+            sequence,
+        );
+        assert_eq!(beat.event_id, id);
+    }
+    drop(agent);
+    scene.telemetry.flush(PATIENCE).unwrap();
+    while beats.try_next().is_some() {}
+    assert!(beats.recv_timeout(Duration::from_millis(150)).is_none());
+}
