@@ -25,11 +25,6 @@ impl Random {
     pub fn between(&mut self, first: u64, last: u64) -> u64 {
         first + self.next() % (last - first + 1)
     }
-
-    /// One of several.
-    pub fn pick<'p, T>(&mut self, among: &'p [T]) -> &'p T {
-        &among[(self.next() % among.len() as u64) as usize]
-    }
 }
 
 #[cfg(test)]

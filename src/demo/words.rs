@@ -61,9 +61,12 @@ pub fn answer(agent: &str, feature: &Feature, pieces: usize, random: &mut Random
         "critic" => &["The test opens {route}. ", "It looks at {subject}. ", "Nothing depends on fixed times. "],
         _ => &["The page {route} loaded. ", "On the screenshot, {subject} is visible. "],
     };
-    let mut piece = |_| {
-        let (phrase, route) = (random.pick(phrases), random.pick(feature.routes));
+    // One after the other, so that an answer does not repeat itself more than it must.
+    let first = random.between(0, 7) as usize;
+    let piece = |number: usize| {
+        let (phrase, route) =
+            (phrases[(first + number) % phrases.len()], feature.routes[number % feature.routes.len()]);
         phrase.replace("{route}", route).replace("{subject}", feature.subject)
     };
-    (0..pieces).map(&mut piece).collect()
+    (0..pieces).map(piece).collect()
 }
