@@ -108,7 +108,7 @@ pub mod cli;
 pub use nearest::nearest;
 
 #[cfg(feature = "layer")]
-pub use layer::{AgentLayer, Progress, SpanExt, Usage};
+pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]
 pub use telemetry::{
     Guard, Subscription, Telemetry, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision,
