@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use spanlight::{SpanExt, Telemetry, Usage, agent_span, llm_span, step_span, tool_span, workflow_span};
+use spanlight::{FutureExt, SpanExt, Telemetry, Usage, agent_span, llm_span, step_span, tool_span, workflow_span};
 use tokio::time::sleep;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -21,7 +21,7 @@ async fn main() {
 
     spanlight::emit_event("task.queued", json!({"task_id": "t-1", "feature": "checkout", "est_cost": 0.45})).unwrap();
     let workflow = workflow_span!("write-test", task_id = "t-1", feature = "checkout");
-    let result = write_test(fails).instrument(workflow.clone()).await;
+    let result = write_test(fails).in_span(workflow.clone()).await;
     match result {
         Ok(()) => workflow.record_output("tests/checkout.spec.ts"),
         Err(error) => workflow.record_error(error),
@@ -35,7 +35,7 @@ async fn main() {
 
 async fn write_test(fails: bool) -> Result<(), String> {
     let mut attempt = 1;
-    while !write_and_review(attempt, fails).instrument(step_span!("write")).await {
+    while !write_and_review(attempt, fails).in_span(step_span!("write")).await {
         attempt += 1;
         if attempt > 2 {
             let last_error = "rejected twice";
@@ -50,7 +50,7 @@ async fn write_test(fails: bool) -> Result<(), String> {
         call_tool("run_browser", json!({"test": "checkout.spec.ts"}), Ok("passed")).await;
         spanlight::emit_event("validation.completed", json!({"passed": true})).unwrap();
     }
-    .instrument(step_span!("validate"))
+    .in_span(step_span!("validate"))
     .await;
     Ok(())
 }
@@ -70,7 +70,7 @@ async fn write_and_review(attempt: u32, fails: bool) -> bool {
         call_tool("write_file", json!({"attempt": attempt}), Ok("84 lines")).await;
         Span::current().record_output("checkout.spec.ts");
     }
-    .instrument(agent_span!("scribe", model = "claude-sonnet-4-5"))
+    .in_span(agent_span!("scribe", model = "claude-sonnet-4-5"))
     .await;
     async {
         ask_model("claude-haiku-4-5", &[if fails { "It asserts nothing." } else { "Good." }], Usage::new(3_100, 40))
@@ -78,7 +78,7 @@ async fn write_and_review(attempt: u32, fails: bool) -> bool {
         spanlight::record_critic_decision(fails);
         !fails
     }
-    .instrument(agent_span!("critic", model = "claude-haiku-4-5"))
+    .in_span(agent_span!("critic", model = "claude-haiku-4-5"))
     .await
 }
 
@@ -92,7 +92,7 @@ async fn ask_model(model: &str, pieces: &[&str], usage: Usage) {
         Span::current().record_usage(usage);
         Span::current().record_output(pieces.concat());
     }
-    .instrument(call)
+    .in_span(call)
     .await;
 }
 
@@ -104,6 +104,6 @@ async fn call_tool(tool: &str, arguments: serde_json::Value, result: Result<&str
             Err(error) => Span::current().record_error(error),
         }
     }
-    .instrument(tool_span!(tool, arguments = arguments.to_string()))
+    .in_span(tool_span!(tool, arguments = arguments.to_string()))
     .await;
 }

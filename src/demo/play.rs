@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spanlight::{Progress, SpanExt, agent_span, llm_span, step_span, tool_span, workflow_span};
-use tracing::{Instrument, Span};
+use spanlight::{FutureExt, Progress, SpanExt, agent_span, llm_span, step_span, tool_span, workflow_span};
+use tracing::Span;
 
 use super::story::{Act, Call, Ending, Review, Scene, Story, ToolCall, Work};
 
@@ -39,7 +39,7 @@ pub async fn play(story: &Story, task: &str, pace: Pace) {
             Ending::Bad(error) => Span::current().record_error(error),
         }
     }
-    .instrument(workflow)
+    .in_span(workflow)
     .await;
 }
 
@@ -53,7 +53,7 @@ async fn step(scene: &Scene, task: &str, pace: Pace) {
             Span::current().record_error(error);
         }
     }
-    .instrument(step_span!(scene.step))
+    .in_span(step_span!(scene.step))
     .await;
 }
 
@@ -67,7 +67,7 @@ async fn work(work: &Work, task: &str, pace: Pace) {
             None => Span::current().record_output(&work.output),
         }
     }
-    .instrument(agent_span!(work.agent, model = work.model))
+    .in_span(agent_span!(work.agent, model = work.model))
     .await;
 }
 
@@ -105,7 +105,7 @@ async fn call(call: &Call, pace: Pace) {
         span.record("gen_ai.response.finish_reasons", "stop");
         span.record_output(call.pieces.concat());
     }
-    .instrument(span)
+    .in_span(span)
     .await;
 }
 
@@ -117,7 +117,7 @@ async fn tool(call: &ToolCall, pace: Pace) {
             Err(error) => Span::current().record_error(error),
         }
     }
-    .instrument(tool_span!(call.tool, arguments = call.arguments.to_string()))
+    .in_span(tool_span!(call.tool, arguments = call.arguments.to_string()))
     .await;
 }
 
