@@ -261,6 +261,7 @@ impl Author {
         (third.work.error, third.error) = (Some(NO_MONEY), Some(NO_MONEY));
         let mut spent = budget(0.53);
         spent["tasks_blocked"] = json!(1);
+        spent["message"] = json!(NO_MONEY);
         third.then.push(Act::Say("budget.exceeded", spent));
         let scenes = vec![
             self.plan(),
