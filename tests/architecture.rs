@@ -14,7 +14,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("otlp", &["event", "semconv"]),
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
-    ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("measure", &["derive", "dialect", "event", "otlp"]),
+    ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
     ("config", &["duration", "nearest", "otlp"]),
@@ -66,7 +67,24 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("telemetry", &["health", "otlp"]),
+    (
+        "telemetry",
+        &[
+            "connector",
+            "console",
+            "derive",
+            "event",
+            "export",
+            "flow",
+            "health",
+            "hub",
+            "layer",
+            "measure",
+            "otlp",
+            "report",
+            "semconv",
+        ],
+    ),
     ("cli", &["config", "console", "duration", "event", "pipeline", "report"]),
 ];
 
@@ -188,7 +206,8 @@ impl Source {
     fn imports(&self) -> BTreeSet<String> {
         let code = self.code();
         let mut imports = BTreeSet::new();
-        for (at, _) in code.match_indices("crate::") {
+        // What macros expand to is the business of whoever uses them.
+        for (at, _) in code.match_indices("crate::").filter(|(at, _)| !code[..*at].ends_with('$')) {
             let after = &code[at + "crate::".len()..];
             let named = match after.strip_prefix('{') {
                 Some(list) => list.split_once('}').map_or(list, |(list, _)| list).split(',').collect(),

@@ -277,6 +277,7 @@ impl Teller<'_> {
             data.opt_str("call_id", content.tool_call_id);
             data.opt_str("finish_reason", content.finish_reason);
             data.opt_str("response_id", content.response_id);
+            data.opt_f64("last_exit_ms", content.last_exit_ms);
             if let Some(totals) = totals.filter(|_| has_totals(node)) {
                 data.u64("llm_calls", totals.llm_calls);
                 data.u64("tool_calls", totals.tool_calls);

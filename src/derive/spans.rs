@@ -222,7 +222,9 @@ impl Arrival<'_, '_> {
         node.agent = meaning.agent_name.map(|name| names.share(name));
         node.provider = meaning.provider.as_deref().map(|name| names.share(name));
         node.model = meaning.model().map(|name| names.share(name));
-        if let Some(failure) = &meaning.failure {
+        if meaning.canceled {
+            node.outcome = Outcome::Canceled;
+        } else if let Some(failure) = &meaning.failure {
             node.outcome = Outcome::Failed;
             node.error = match (failure.error_type, failure.message) {
                 (Some(kind), Some(message)) if !message.contains(kind) => {

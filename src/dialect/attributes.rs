@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
-use crate::otlp::view::{AnyValue, KeyValue};
+use crate::otlp::view::{AnyValue, KeyValue, Span};
 use crate::semconv::{Key, KeyTable};
 
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Attributes<'a> {
     values: Vec<AnyValue<'a>>,
     /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
     gen_ai: bool,
+    unconventional: bool,
 }
 
 impl<'a> Attributes<'a> {
@@ -23,7 +24,12 @@ impl<'a> Attributes<'a> {
 
     /// None yet.
     pub fn new() -> Attributes<'a> {
-        Attributes { values: Vec::with_capacity(32), places: [0; Attributes::KEYS], gen_ai: false }
+        Attributes {
+            values: Vec::with_capacity(32),
+            places: [0; Attributes::KEYS],
+            gen_ai: false,
+            unconventional: false,
+        }
     }
 
     /// Forgets those of the last record.
@@ -31,7 +37,7 @@ impl<'a> Attributes<'a> {
     pub fn clear(&mut self) {
         self.values.clear();
         self.places = [0; Attributes::KEYS];
-        self.gen_ai = false;
+        (self.gen_ai, self.unconventional) = (false, false);
     }
 
     /// Takes an attribute if anyone reads it. Of several with one key the last counts, as for SDKs.
@@ -41,17 +47,44 @@ impl<'a> Attributes<'a> {
         self.gen_ai |= name.starts_with(b"gen_ai.");
         if let Some(key) = table.find(name)
             && attribute.value != AnyValue::Empty
-            && let Some(place) = self.places.get_mut(key.index())
+        {
+            self.put(key, attribute.value);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, key: Key, value: AnyValue<'a>) {
+        self.unconventional |= key.is_unconventional();
+        if let Some(place) = self.places.get_mut(key.index())
             && self.values.len() < Attributes::MOST
         {
-            self.values.push(attribute.value);
+            self.values.push(value);
             *place = self.values.len() as u8;
         }
+    }
+
+    /// These attributes, and of those keys what events of the span say last.
+    pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
+        let mut all = self.clone();
+        for attribute in span.events().flat_map(|event| event.attributes()) {
+            let key = keys.iter().find(|key| attribute.key == *key.name());
+            if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
+                all.put(*key, attribute.value);
+            }
+        }
+        all
     }
 
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
         self.gen_ai
+    }
+
+    /// Whether any key is there that no convention has. Most spans have none, which spares them the dialects that
+    /// are told by such keys.
+    #[inline]
+    pub fn has_unconventional(&self) -> bool {
+        self.unconventional
     }
 
     /// Whether the attribute is there.

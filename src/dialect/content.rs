@@ -17,6 +17,8 @@ pub struct Content<'a> {
     pub response_id: Option<&'a str>,
     /// Whether the answer was streamed.
     pub stream: Option<bool>,
+    /// When a span that was kept for longer than its work was left last, in milliseconds after its start.
+    pub last_exit_ms: Option<f64>,
     /// Why the model stopped, as the conventions spell it.
     pub finish_reason: Option<&'a str>,
 }
@@ -24,7 +26,10 @@ pub struct Content<'a> {
 impl<'a> Content<'a> {
     /// The content of a span that [`super::read`] found a meaning in.
     pub fn read(spot: &Spot<'a, '_>) -> Content<'a> {
-        let own = detect::detect(spot).map(|dialect| &dialect.fields);
+        let dialect = detect::detect(spot);
+        let told = dialect.and_then(|dialect| dialect.told(spot));
+        let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
+        let own = dialect.map(|dialect| &dialect.fields);
         let keys =
             |pick: fn(&FieldKeys) -> &'static [Key]| own.map_or(&[][..], pick).iter().chain(pick(&generic::FIELDS));
         let value = |pick: fn(&FieldKeys) -> &'static [Key]| {
@@ -41,6 +46,7 @@ impl<'a> Content<'a> {
             tool_call_id: text(|fields| fields.tool_call_id),
             response_id: text(|fields| fields.response_id),
             stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
+            last_exit_ms: spot.attributes.amount(&[Key::SPANLIGHT_LAST_EXIT_MS]),
             finish_reason: finish_reason.map(provider::finish_reason),
         }
     }

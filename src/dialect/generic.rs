@@ -25,6 +25,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     ],
     stream: &[Key::GEN_AI_REQUEST_STREAM, Key::GEN_AI_IS_STREAMING],
     ttft_s: &[Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK],
+    ttft_ms: &[],
     service_tier: &[
         Key::OPENAI_RESPONSE_SERVICE_TIER,
         Key::ANTHROPIC_RESPONSE_SERVICE_TIER,
@@ -41,6 +42,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     ],
     error_type: &[Key::ERROR_TYPE, Key::GEN_AI_TOOL_ERROR_TYPE],
     error_message: &[Key::ERROR_MESSAGE],
+    failure: &[],
     input: &[
         Key::GEN_AI_INPUT_MESSAGES,
         Key::GEN_AI_TOOL_CALL_ARGUMENTS,
@@ -56,5 +58,6 @@ pub fn says_failed(attributes: &Attributes<'_>) -> bool {
     attributes.truth(&[Key::SUCCESS]) == Some(false)
         || is(Key::GEN_AI_TOOL_STATUS, "error")
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "failure")
+        || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "error")
         || is(Key::GEN_AI_TASK_STATUS, "failure")
 }

@@ -1,17 +1,10 @@
 //! The Model Context Protocol's own spans: those of clients and servers that say nothing of GenAI.
 
-use super::usage::GEN_AI;
-use super::{Convention, Dialect, FieldKeys, Op, Spot};
+use super::{Dialect, Op, Spot};
 use crate::semconv::Key;
 
-pub(super) static DIALECT: Dialect = Dialect {
-    name: "mcp",
-    detect: |spot| spot.attributes.has(Key::MCP_METHOD_NAME),
-    op,
-    fields: FieldKeys::NONE,
-    usage: &GEN_AI,
-    convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
-};
+pub(super) static DIALECT: Dialect =
+    Dialect { name: "mcp", detect: |spot| spot.attributes.has(Key::MCP_METHOD_NAME), op, ..Dialect::BASE };
 
 /// `tools/call` runs a tool; every other method is a step.
 pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {

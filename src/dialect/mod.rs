@@ -6,14 +6,22 @@
 
 mod attributes;
 mod content;
+mod details;
 mod detect;
+mod genai;
 mod generic;
+mod goose;
 mod json;
+mod langchain_rust;
 mod mcp;
 mod messages;
 mod op;
 mod otel_genai;
+mod outcome;
 pub mod provider;
+mod rig;
+mod spanlight;
+mod swiftide;
 mod usage;
 
 use std::borrow::Cow;
@@ -23,24 +31,25 @@ pub use content::Content;
 pub use detect::DIALECTS;
 pub use json::put_value;
 pub use op::Op;
+pub use outcome::Failure;
 pub use usage::{Convention, Usage, UsageKeys};
 
 use crate::event::Scope;
-use crate::otlp::view::{Span, StatusCode};
+use crate::otlp::view::Span;
 use crate::semconv::Key;
 
 /// What there is to see of one span.
 #[derive(Clone, Copy, Debug)]
 pub struct Spot<'a, 'b> {
-    /// The name of its instrumentation scope.
+    /// The name of its instrumentation scope; in process the target of its callsite.
     pub instrumentation: &'a str,
-    /// The span.
+    /// The span; one that goes on has no end.
     pub span: &'b Span<'a>,
     /// Its attributes, as far as anyone reads them.
     pub attributes: &'b Attributes<'a>,
 }
 
-/// One dialect: data, and two small functions where data does not reach.
+/// One dialect: data, and small functions where data does not reach.
 #[derive(Debug)]
 pub struct Dialect {
     /// Its name in `source.dialect`.
@@ -51,10 +60,14 @@ pub struct Dialect {
     pub op: fn(&Spot<'_, '_>) -> Option<Op>,
     /// The keys that it reads before the generic ones.
     pub fields: FieldKeys,
-    /// The keys of token counts, in order of preference.
-    pub usage: &'static UsageKeys,
+    /// The keys of token counts that it reads before those of the conventions.
+    pub usage: Option<&'static UsageKeys>,
     /// What its token counts leave out.
     pub convention: Convention,
+    /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
+    pub told_in_events: &'static [Key],
+    /// What no key says by itself.
+    pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
 }
 
 /// The source keys of each field, in order of preference.
@@ -90,6 +103,8 @@ pub struct FieldKeys {
     pub stream: &'static [Key],
     /// Seconds until the first piece of the answer.
     pub ttft_s: &'static [Key],
+    /// Milliseconds until then.
+    pub ttft_ms: &'static [Key],
     /// At which tier the provider served the call.
     pub service_tier: &'static [Key],
     /// What the call cost, in US dollars.
@@ -98,6 +113,8 @@ pub struct FieldKeys {
     pub error_type: &'static [Key],
     /// What went wrong.
     pub error_message: &'static [Key],
+    /// What went wrong, said by nobody who did not fail.
+    pub failure: &'static [Key],
     /// What went in: messages, or a tool's arguments.
     pub input: &'static [Key],
     /// What came out: messages, or a tool's result.
@@ -141,96 +158,103 @@ pub struct Meaning<'a> {
     pub reported_usd: Option<f64>,
     /// How it failed, if it did.
     pub failure: Option<Failure<'a>>,
-}
-
-/// How a span failed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Failure<'a> {
-    /// The kind of error.
-    pub error_type: Option<&'a str>,
-    /// What went wrong.
-    pub message: Option<&'a str>,
+    /// Whether it was called off, which is no failure.
+    pub canceled: bool,
 }
 
 /// What a span means; nothing if it is none of ours.
 pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let dialect = detect::detect(spot)?;
+    let told = dialect.told(spot);
+    let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
     let op = (dialect.op)(spot)?;
-    let attributes = spot.attributes;
-    let text = |pick: fn(&FieldKeys) -> &'static [Key]| {
-        attributes.text(pick(&dialect.fields)).or_else(|| attributes.text(pick(&generic::FIELDS)))
-    };
-    let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
-        attributes.label(pick(&dialect.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)))
-    };
-    let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
-        attributes.amount(pick(&dialect.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)))
-    };
-    let request_model = text(|fields| fields.request_model);
-    let response_model = text(|fields| fields.response_model);
-    Some(Meaning {
-        dialect: dialect.name,
-        op,
-        provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model))
-            .or_else(|| provider::of_address(attributes.text(&[Key::SERVER_ADDRESS])?).map(Cow::Borrowed)),
-        request_model,
-        response_model,
-        conversation_id: label(|fields| fields.conversation_id),
-        session_id: label(|fields| fields.session_id),
-        user_id: label(|fields| fields.user_id),
-        agent_name: text(|fields| fields.agent_name),
-        workflow_name: text(|fields| fields.workflow_name),
-        step_name: text(|fields| fields.step_name),
-        // Without it the client's and the server's span would be two calls of the tool, and not of this name.
-        tool_name: text(|fields| fields.tool_name)
-            .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
-        usage: Usage::read(attributes, dialect.usage, dialect.convention),
-        ttft_s: amount(|fields| fields.ttft_s),
-        service_tier: text(|fields| fields.service_tier),
-        reported_usd: amount(|fields| fields.cost),
-        failure: failure(spot, dialect),
-    })
+    let mut meaning = dialect.mean(spot, op);
+    (dialect.amend)(spot, &mut meaning);
+    Some(meaning)
 }
-
-/// The OTLP status decides; where it is unset, an `error.type`, a recorded exception, or a word of the emitter.
-fn failure<'a>(spot: &Spot<'a, '_>, dialect: &Dialect) -> Option<Failure<'a>> {
-    let attributes = spot.attributes;
-    let first =
-        |own: &'static [Key], generic: &'static [Key]| attributes.text(own).or_else(|| attributes.text(generic));
-    let error_type = first(dialect.fields.error_type, generic::FIELDS.error_type);
-    let exception = if spot.span.status_code == StatusCode::Ok { None } else { exception(spot.span) };
-    let failed = match spot.span.status_code {
-        StatusCode::Ok => false,
-        StatusCode::Error => true,
-        StatusCode::Unset => error_type.is_some() || exception.is_some() || generic::says_failed(attributes),
+impl Dialect {
+    /// What a dialect is where it says nothing else: the GenAI conventions.
+    const BASE: Dialect = Dialect {
+        name: "",
+        detect: |_| false,
+        op: otel_genai::op,
+        fields: FieldKeys::NONE,
+        usage: None,
+        convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
+        told_in_events: &[],
+        amend: |_, _| {},
     };
-    failed.then(|| {
-        let exception = exception.unwrap_or_default();
-        let status = Some(spot.span.status_message.as_str()).filter(|message| !message.is_empty());
-        let attribute = || first(dialect.fields.error_message, generic::FIELDS.error_message);
-        Failure {
-            error_type: error_type.or(exception.error_type),
-            message: status.or(exception.message).or_else(attribute),
-        }
-    })
-}
 
-/// The last exception recorded on a span: earlier ones may have been caught.
-fn exception<'a>(span: &Span<'a>) -> Option<Failure<'a>> {
-    if !span.has_events {
-        return None;
+    /// The attributes together with what events of the span say of it, if that makes a difference.
+    fn told<'a>(&self, spot: &Spot<'a, '_>) -> Option<Attributes<'a>> {
+        let may_tell = !self.told_in_events.is_empty() && spot.span.has_events;
+        may_tell.then(|| spot.attributes.told_by(spot.span, self.told_in_events))
     }
-    let event = span.events().filter(|event| event.name == *"exception").last()?;
-    let mut failure = Failure::default();
-    for attribute in event.attributes() {
-        let text = attribute.value.text().map(|text| text.as_str()).filter(|text| !text.is_empty());
-        match attribute.key.as_str() {
-            name if name == Key::EXCEPTION_TYPE.name() => failure.error_type = text,
-            name if name == Key::EXCEPTION_MESSAGE.name() => failure.message = text,
-            _ => {}
+
+    /// What the keys say: those of the dialect first, then the generic ones.
+    #[inline]
+    fn mean<'a>(&self, spot: &Spot<'a, '_>, op: Op) -> Meaning<'a> {
+        let attributes = spot.attributes;
+        let text = |pick: fn(&FieldKeys) -> &'static [Key]| {
+            attributes.text(pick(&self.fields)).or_else(|| attributes.text(pick(&generic::FIELDS)))
+        };
+        let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
+            attributes.label(pick(&self.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)))
+        };
+        let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
+            attributes.amount(pick(&self.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)))
+        };
+        let request_model = text(|fields| fields.request_model);
+        let response_model = text(|fields| fields.response_model);
+        let (failure, canceled) = outcome::read(spot, &self.fields);
+        Meaning {
+            dialect: self.name,
+            op,
+            provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model))
+                .or_else(|| provider::of_address(attributes.text(&[Key::SERVER_ADDRESS])?).map(Cow::Borrowed)),
+            request_model,
+            response_model,
+            conversation_id: label(|fields| fields.conversation_id),
+            session_id: label(|fields| fields.session_id),
+            user_id: label(|fields| fields.user_id),
+            agent_name: text(|fields| fields.agent_name),
+            workflow_name: text(|fields| fields.workflow_name),
+            step_name: text(|fields| fields.step_name),
+            // Without it the client's and the server's span would be two calls of the tool, and not of this name.
+            tool_name: text(|fields| fields.tool_name)
+                .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
+            usage: Usage::read(attributes, self.usage, self.convention),
+            ttft_s: attributes.amount(self.fields.ttft_ms).map(|ms| ms / 1000.0).or_else(|| amount(|f| f.ttft_s)),
+            service_tier: text(|fields| fields.service_tier),
+            reported_usd: amount(|fields| fields.cost),
+            failure,
+            canceled,
         }
     }
-    Some(failure)
+}
+
+impl<'a> Spot<'a, '_> {
+    /// Whether the span was written in one of these crates: its target tells, in process as the name of the
+    /// instrumentation scope, and over OTLP as an attribute beside a scope that is named by whoever set it up.
+    fn is_written_in(&self, crates: &[&str]) -> bool {
+        const PLACES: &[Key] = &[Key::TARGET, Key::CODE_MODULE_NAME, Key::CODE_NAMESPACE];
+        let is_of = |path: &str, name: &str| {
+            path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        let is_of_any = |path: &str| crates.iter().any(|name| is_of(path, name));
+        let is_said = || PLACES.iter().any(|key| self.word(*key).is_some_and(is_of_any));
+        is_of_any(self.instrumentation) || (self.attributes.has_unconventional() && is_said())
+    }
+
+    /// What an attribute says in one word, without its surroundings.
+    fn word(&self, key: Key) -> Option<&'a str> {
+        self.attributes.text(&[key])
+    }
+
+    /// Whether it goes on, so that what is not there yet may still come.
+    fn is_open(&self) -> bool {
+        self.span.end_time_unix_nano == 0
+    }
 }
 
 impl FieldKeys {
@@ -251,10 +275,12 @@ impl FieldKeys {
         finish_reason: &[],
         stream: &[],
         ttft_s: &[],
+        ttft_ms: &[],
         service_tier: &[],
         cost: &[],
         error_type: &[],
         error_message: &[],
+        failure: &[],
         input: &[],
         output: &[],
     };

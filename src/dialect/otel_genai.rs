@@ -1,17 +1,14 @@
 //! The OpenTelemetry GenAI conventions, all generations: any span with a key that begins with `gen_ai.`.
 
 use super::usage::GEN_AI;
-use super::{Convention, Dialect, FieldKeys, Op, Spot, mcp};
+use super::{Dialect, Op, Spot, mcp};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "otel_genai",
     detect: |spot| spot.attributes.has_gen_ai(),
-    op,
     // The generic keys are this dialect's own.
-    fields: FieldKeys::NONE,
-    usage: &GEN_AI,
-    convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
+    ..Dialect::BASE
 };
 
 /// What only the answer of a model has.

@@ -63,6 +63,21 @@ pub struct UsageKeys {
     pub output_audio: &'static [Key],
 }
 
+impl UsageKeys {
+    /// No keys of its own: those of the conventions serve.
+    pub const NONE: UsageKeys = UsageKeys {
+        input: &[],
+        output: &[],
+        cache_read: &[],
+        cache_write: &[],
+        cache_write_5m: &[],
+        cache_write_1h: &[],
+        reasoning: &[],
+        input_audio: &[],
+        output_audio: &[],
+    };
+}
+
 /// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
 pub static GEN_AI: UsageKeys = UsageKeys {
     input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS, Key::GEN_AI_RESPONSE_PROMPT_TOKENS],
@@ -101,9 +116,16 @@ pub static GEN_AI: UsageKeys = UsageKeys {
 };
 
 impl Usage {
-    /// Reads the counts and brings them under OTel's definition.
-    pub fn read(attributes: &Attributes<'_>, keys: &UsageKeys, convention: Convention) -> Usage {
-        let usage = Usage {
+    /// Reads the counts, each under the emitter's own keys or else those of the conventions, and brings them
+    /// under OTel's definition.
+    pub fn read(attributes: &Attributes<'_>, own: Option<&UsageKeys>, convention: Convention) -> Usage {
+        let conventional = Usage::told(attributes, &GEN_AI);
+        own.map_or(conventional, |own| Usage::told(attributes, own).or(conventional)).normalised(convention)
+    }
+
+    #[inline]
+    fn told(attributes: &Attributes<'_>, keys: &UsageKeys) -> Usage {
+        Usage {
             input: attributes.count(keys.input),
             output: attributes.count(keys.output),
             cache_read: attributes.count(keys.cache_read),
@@ -114,8 +136,23 @@ impl Usage {
             input_audio: attributes.count(keys.input_audio),
             output_audio: attributes.count(keys.output_audio),
             repaired: false,
-        };
-        usage.normalised(convention)
+        }
+    }
+
+    /// These counts, and those of the other that are missing here.
+    fn or(self, other: Usage) -> Usage {
+        Usage {
+            input: self.input.or(other.input),
+            output: self.output.or(other.output),
+            cache_read: self.cache_read.or(other.cache_read),
+            cache_write: self.cache_write.or(other.cache_write),
+            cache_write_5m: self.cache_write_5m.or(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.or(other.cache_write_1h),
+            reasoning: self.reasoning.or(other.reasoning),
+            input_audio: self.input_audio.or(other.input_audio),
+            output_audio: self.output_audio.or(other.output_audio),
+            repaired: false,
+        }
     }
 
     /// The same usage under OTel's definition.

@@ -160,7 +160,12 @@ impl Callsites {
         let says_what_it_is = fields().any(is_telling) || is_of_known_crate(metadata.target());
         let is_ours = match metadata.is_span() {
             true => scope.is_some() || says_what_it_is,
-            false => *metadata.level() == Level::ERROR || fields().any(|name| name.starts_with("langfuse.")),
+            // What is below INFO may be whole requests and answers.
+            false => {
+                *metadata.level() == Level::ERROR
+                    || fields().any(|name| name.starts_with("langfuse."))
+                    || (*metadata.level() == Level::INFO && is_of_known_crate(metadata.target()))
+            }
         };
         let slots = fields().map(|name| self.slot(name)).collect();
         is_ours.then(|| Callsite { number: place as u32, metadata, scope, slots })

@@ -9,13 +9,15 @@ use foldhash::fast::RandomState;
 use super::Source;
 use super::callsite::field;
 use super::cancel::{Moment, is_result};
-use super::command::{self, Command, Reader, Tag, Value, fields};
+use super::closed::Closed;
+use super::command::{Command, Reader, Tag, Value, fields};
 use super::lanes::{Buffers, Emitted};
-use super::open::{End, OpenSpan, Pending};
+use super::notes::progress;
+use super::open::{End, OpenSpan};
+use super::order::{Clock, Step, What, steps};
 use super::set::Settable;
 use super::tell::{Ids, Told, Writer};
 use crate::event::{SpanId, Timestamp, TraceId};
-use crate::semconv::Key;
 
 /// How much may wait, and how much is kept.
 #[derive(Clone, Debug)]
@@ -26,66 +28,36 @@ pub struct Limits {
     pub content_bytes: usize,
     /// Spans that may be open at a time; of those that are beyond, the oldest are forgotten.
     pub open_spans: usize,
+    /// How often an open span says that it lives.
+    pub heartbeat: Duration,
 }
 
 /// Reads what the layer writes.
 pub struct Follower {
     source: Arc<Source>,
-    open: HashMap<u64, OpenSpan, RandomState>,
+    pub(super) open: HashMap<u64, OpenSpan, RandomState>,
     /// The ids of spans that closed a short while ago, for what follows from them.
     closed: Closed,
     ids: Ids,
-    writer: Writer,
+    pub(super) writer: Writer,
     spare: Vec<Buffers>,
     /// What was written after the moment up to which the last pass was complete.
     late: Vec<Buffers>,
     /// Open spans that had to be forgotten.
     forgotten: u64,
+    /// Ends that had found no room when that was last looked after.
+    ends_dropped: u64,
     has_otel: bool,
-    next_beat: u64,
-}
-
-#[derive(Default)]
-struct Closed {
-    by_registry_id: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
-    older: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
-}
-
-/// One thing that happened, in the order of all threads.
-struct Step<'b> {
-    stamp: u64,
-    sequence: u32,
-    thread: u32,
-    what: What<'b>,
-}
-
-/// What the wall clock said at a moment of the layer's clock.
-#[derive(Clone, Copy)]
-struct Clock {
-    horizon: u64,
-    wall: Timestamp,
-}
-
-enum What<'b> {
-    Command(Command<'b>),
-    Emitted(Box<Emitted>),
+    pub(super) next_beat: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { life_bytes: 16 << 20, content_bytes: 32 << 20, open_spans: 50_000 }
+        Limits { life_bytes: 16 << 20, content_bytes: 32 << 20, open_spans: 50_000, heartbeat: Duration::from_secs(10) }
     }
 }
 
 impl Follower {
-    /// Pieces of an answer are merged for so long.
-    const CHUNK: u64 = 50_000_000;
-    /// Progress is merged for so long.
-    const PROGRESS: u64 = 100_000_000;
-    /// A piece of merged text does not get longer.
-    const MOST_PENDING: usize = 64 << 10;
-    /// How often an open span says that it lives.
-    const HEARTBEAT: u64 = 10_000_000_000;
     /// How long a span that was not entered may wait for it before it counts as begun: without an OpenTelemetry
     /// layer beside ours, and with one, whose ids are not to be had before.
     const UNENTERED: u64 = 50_000_000;
@@ -104,6 +76,7 @@ impl Follower {
             spare: Vec::new(),
             late: Vec::new(),
             forgotten: 0,
+            ends_dropped: 0,
             has_otel: false,
             next_beat: 0,
         }
@@ -120,13 +93,14 @@ impl Follower {
     }
 
     /// Reads everything that was written before the call. What came of it is for the deriver, in order.
-    pub fn pass(&mut self, limits: &Limits) -> Vec<Told> {
+    /// With `all`, spans that wait for something are told of as they are.
+    pub fn pass(&mut self, limits: &Limits, all: bool) -> Vec<Told> {
         let source = self.source.clone();
         let (horizon, wall) = (source.lanes().now(), Timestamp::now());
         let mut taken = std::mem::take(&mut self.late);
+        let were_late = taken.len();
         taken.extend(source.lanes().take(&mut self.spare));
-        let mut told = Vec::new();
-        let mut late = Vec::new();
+        let (mut told, mut late) = (Vec::new(), Vec::new());
         let clock = Clock { horizon, wall };
         for Step { stamp, thread, what, .. } in steps(&mut taken, horizon, &mut late) {
             match what {
@@ -134,13 +108,13 @@ impl Follower {
                 What::Emitted(emitted) => self.emit(*emitted, &mut told),
             }
         }
-        taken.into_iter().for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
+        taken.into_iter().skip(were_late).for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
         self.late = late;
-        self.tell_pending(horizon, &mut told);
-        self.tell_spans(horizon, &mut told);
-        if self.next_beat <= horizon {
-            self.beat(horizon, &mut told);
-        }
+        self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
+        self.end_what_is_gone(horizon, &mut told);
+        // What the OpenTelemetry layer has not named yet has to wait for it all the same.
+        self.tell_spans(if all && !self.has_otel { u64::MAX } else { horizon }, &mut told);
+        self.beat(horizon, limits.heartbeat, &mut told);
         told
     }
 
@@ -249,34 +223,16 @@ impl Follower {
         }
         span.life.say(false);
         let [error, message] = texts;
-        if command.tag == Tag::Error
-            && let Some(message) = error.or(message)
-        {
-            span.fail(message);
+        match (command.tag, error, message) {
+            (Tag::Error, Some(text), _) | (Tag::Error, None, Some(text)) => span.fail(text),
+            (_, _, Some(text)) => span.note(text, command.stamp),
+            _ => {}
         }
     }
 
     fn follow_from(&mut self, id: u64, payload: &[u8]) {
-        let Some(followed) = Reader(payload).u64() else { return };
-        let known = self.open.get(&followed).and_then(|span| Some((span.ids?.0, span.parent_id)));
-        let known = known.or_else(|| self.closed.find(followed));
-        self.change(id, |span| span.follows = span.follows.or(known));
-    }
-
-    fn chunk(&mut self, command: &Command<'_>, told: &mut Vec<Told>) {
-        let Some(span) = self.open.get_mut(&command.span) else { return };
-        let Some(text) = Reader(command.payload).text() else { return };
-        if span.chunk.is_none() && span.progress_notes == 0 {
-            let seconds = command.stamp.saturating_sub(span.began) as f64 / 1e9;
-            span.record_default(Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK.name(), &Value::Double(seconds));
-        }
-        span.life.say(false);
-        let pending =
-            span.chunk.get_or_insert(Pending { since: command.stamp, text: String::new(), data: String::new() });
-        pending.text.push_str(text);
-        if pending.text.len() > Follower::MOST_PENDING {
-            self.tell_pending_of(command.span, u64::MAX, told);
-        }
+        let followed = Reader(payload).u64();
+        self.change(id, |span| span.follows = span.follows.or(followed));
     }
 
     fn emit(&mut self, emitted: Emitted, told: &mut Vec<Told>) {
@@ -303,12 +259,15 @@ impl Follower {
 
     /// Gives a span its ids, and those above it theirs.
     fn name(&mut self, id: u64) -> Option<(TraceId, SpanId)> {
-        let span = self.open.get(&id)?;
-        let (parent, follows) = (span.parent, span.follows);
+        let span = self.open.get_mut(&id)?;
+        let parent = span.parent;
         if span.ids.is_some() && (span.parent_id.is_some() || parent == 0) {
             return span.ids;
         }
+        // Taken, because spans may follow from one another in a circle.
+        let follows = span.follows.take();
         let above = if self.open.contains_key(&parent) { self.name(parent) } else { None };
+        let follows = follows.filter(|_| above.is_none()).and_then(|followed| self.beside(followed));
         let span = self.open.get_mut(&id)?;
         let own = match (span.ids, above, follows) {
             (Some(ids), _, _) => ids,
@@ -325,6 +284,28 @@ impl Follower {
             span.parent = 0;
         }
         span.ids
+    }
+
+    /// The trace of a span, and what it hangs below: for what follows from it.
+    fn beside(&mut self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
+        match self.name(id) {
+            Some((trace, _)) => Some((trace, self.open.get(&id)?.parent_id)),
+            None => self.closed.find(id),
+        }
+    }
+
+    /// Ends spans whose own end found no room, because the registry knows them no more.
+    fn end_what_is_gone(&mut self, now: u64, told: &mut Vec<Told>) {
+        let dropped = self.source.lanes().dropped().ends.load(std::sync::atomic::Ordering::Relaxed);
+        if dropped == self.ends_dropped {
+            return;
+        }
+        let Some(is_open) = self.source.registry() else { return };
+        self.ends_dropped = dropped;
+        let gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open(*id)).collect();
+        for id in gone {
+            self.close(id, End { stamp: now, panicked: false, called_off: false }, told);
+        }
     }
 
     /// Tells of spans that began, as far as they are ready for it.
@@ -344,7 +325,7 @@ impl Follower {
     }
 
     /// Tells of a span and of those above it, the outermost first, that they have begun.
-    fn tell_those_above(&mut self, id: u64) {
+    pub(super) fn tell_those_above(&mut self, id: u64) {
         let mut line = Vec::new();
         let mut at = id;
         while let Some(span) = self.open.get(&at).filter(|span| !span.is_told) {
@@ -356,39 +337,6 @@ impl Follower {
             if let Some(span) = self.open.get_mut(&id) {
                 span.is_told = true;
                 self.writer.put(span, None);
-            }
-        }
-    }
-
-    fn tell_pending(&mut self, now: u64, told: &mut Vec<Told>) {
-        let due = |pending: &Option<Pending>, patience: u64| {
-            pending.as_ref().is_some_and(|pending| now.saturating_sub(pending.since) >= patience)
-        };
-        let due = |span: &OpenSpan| due(&span.chunk, Follower::CHUNK) || due(&span.progress, Follower::PROGRESS);
-        let ids: Vec<u64> = self.open.iter().filter(|(_, span)| due(span)).map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.tell_pending_of(id, now, told));
-    }
-
-    fn tell_pending_of(&mut self, id: u64, now: u64, told: &mut Vec<Told>) {
-        if self.open.get(&id).is_none_or(|span| span.chunk.is_none() && span.progress.is_none()) {
-            return;
-        }
-        self.tell_those_above(id);
-        told.extend(self.writer.batch());
-        let Some(span) = self.open.get_mut(&id) else { return };
-        let is_due = |pending: &mut Pending, patience: u64| now.saturating_sub(pending.since) >= patience;
-        let chunk = span.chunk.take_if(|pending| is_due(pending, Follower::CHUNK));
-        let progress = span.progress.take_if(|pending| is_due(pending, Follower::PROGRESS));
-        told.extend(chunk.and_then(|pending| Told::chunk(span, &pending)));
-        told.extend(progress.and_then(|pending| Told::progress(span, &pending)));
-    }
-
-    fn beat(&mut self, now: u64, told: &mut Vec<Told>) {
-        self.next_beat = now + 1_000_000_000;
-        for span in self.open.values_mut().filter(|span| span.is_told) {
-            if now.saturating_sub(span.last_heartbeat) >= Follower::HEARTBEAT {
-                span.last_heartbeat = now;
-                told.extend(Told::heartbeat(span, now));
             }
         }
     }
@@ -406,78 +354,11 @@ impl Follower {
     }
 }
 
-/// What all threads wrote up to the horizon, in order; what was written later goes to `late`.
-fn steps<'b>(taken: &'b mut [Buffers], horizon: u64, late: &mut Vec<Buffers>) -> Vec<Step<'b>> {
-    let mut steps = Vec::new();
-    for buffers in taken {
-        let (thread, mut rest) = (buffers.thread, Buffers::of(buffers.thread));
-        for emitted in std::mem::take(&mut buffers.events) {
-            match emitted.stamp <= horizon {
-                true => steps.push(Step {
-                    stamp: emitted.stamp,
-                    sequence: emitted.sequence,
-                    thread,
-                    what: What::Emitted(Box::new(emitted)),
-                }),
-                false => rest.events.push(emitted),
-            }
-        }
-        for (buffer, rest) in buffers.commands.iter().zip(&mut rest.commands) {
-            for command in command::read(buffer) {
-                match command.stamp <= horizon {
-                    true => steps.push(Step {
-                        stamp: command.stamp,
-                        sequence: command.sequence,
-                        thread,
-                        what: What::Command(command),
-                    }),
-                    false => command::put(rest, &command),
-                }
-            }
-        }
-        if !rest.is_empty() {
-            late.push(rest);
-        }
-    }
-    // Within a thread, commands of the same moment are numbered.
-    steps.sort_by_key(|step| (step.stamp, step.sequence));
-    steps
-}
-
-impl Clock {
-    fn time(self, stamp: u64) -> Timestamp {
-        self.wall.minus(Duration::from_nanos(self.horizon.saturating_sub(stamp)))
-    }
-}
-
 fn set(span: &mut OpenSpan, payload: &[u8]) {
     for (number, value) in fields(payload) {
         if let Some(field) = Settable::of(number) {
             span.record(field.name(span.is_tool()), &value);
             span.life.say(field != Settable::ResponseModel);
         }
-    }
-}
-
-fn progress(span: &mut OpenSpan, command: &Command<'_>) {
-    let mut reader = Reader(command.payload);
-    let (Some(text), Some(data)) = (reader.text(), reader.text()) else { return };
-    let since = span.progress.as_ref().map_or(command.stamp, |pending| pending.since);
-    span.progress = Some(Pending { since, text: text.into(), data: data.into() });
-    span.life.say(false);
-}
-
-impl Closed {
-    const MOST: usize = 4096;
-
-    fn remember(&mut self, id: u64, ids: (TraceId, Option<SpanId>)) {
-        if self.by_registry_id.len() >= Closed::MOST {
-            self.older = std::mem::take(&mut self.by_registry_id);
-        }
-        self.by_registry_id.insert(id, ids);
-    }
-
-    fn find(&self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
-        self.by_registry_id.get(&id).or_else(|| self.older.get(&id)).copied()
     }
 }

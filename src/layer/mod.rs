@@ -5,11 +5,14 @@
 
 pub mod callsite;
 mod cancel;
+mod closed;
 pub mod command;
 mod follow;
 pub mod lanes;
 mod macros;
+mod notes;
 mod open;
+mod order;
 mod otel;
 mod recent;
 mod set;
@@ -27,12 +30,21 @@ pub use span::{Progress, SpanExt};
 pub use subscriber::AgentLayer;
 pub use tell::Told;
 
+use std::sync::OnceLock;
+
+use tracing::Id;
+use tracing::dispatcher::WeakDispatch;
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan;
+
 use crate::semconv::KeyTable;
 
 /// What the layer writes into and the worker reads from.
 pub struct Source {
     callsites: Callsites,
     lanes: Lanes,
+    /// The subscriber that the layer is part of.
+    dispatch: OnceLock<WeakDispatch>,
 }
 
 impl Source {
@@ -41,7 +53,18 @@ impl Source {
         Source {
             callsites: Callsites::new(KeyTable::with(dimensions), patterns),
             lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
+            dispatch: OnceLock::new(),
         }
+    }
+
+    /// Whether the registry still has a span; nothing if the registry is gone.
+    fn registry(&self) -> Option<impl Fn(u64) -> bool + use<>> {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        dispatch.downcast_ref::<Registry>()?;
+        Some(move |id| {
+            let registry = dispatch.downcast_ref::<Registry>();
+            registry.is_some_and(|registry| registry.span_data(&Id::from_u64(id)).is_some())
+        })
     }
 
     /// The lanes, for whoever wakes the worker and shows what was dropped.

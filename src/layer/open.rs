@@ -22,13 +22,15 @@ pub struct OpenSpan {
     /// Its ids, once they are known, and that of its parent.
     pub ids: Option<(TraceId, SpanId)>,
     pub parent_id: Option<SpanId>,
-    /// The span that it follows from, if it hangs below none.
-    pub follows: Option<(TraceId, Option<SpanId>)>,
+    /// The registry's id of the span that it follows from.
+    pub follows: Option<u64>,
     /// Nanoseconds of the layer's clock, and the time that was then.
     pub began: u64,
     start: Timestamp,
     fields: Vec<(&'static str, Owned)>,
     failure: Option<String>,
+    /// What was logged in it by crates of which we know that it tells something.
+    logged: Vec<(u64, String)>,
     pub life: Life,
     /// Whether the deriver has heard of it, and of all that is known of it.
     pub is_told: bool,
@@ -62,6 +64,9 @@ enum Owned {
     Text(Box<str>),
 }
 
+/// A span that is kept for longer than this after its work, in nanoseconds, says when it was left last.
+const LATE: u64 = 1_000_000;
+
 /// How a span ended.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
@@ -74,6 +79,9 @@ pub struct End {
 }
 
 impl OpenSpan {
+    /// More log events than this are not needed to know how an agent ended.
+    const MOST_LOGGED: usize = 64;
+
     /// A span that was made just now.
     pub fn new(callsite: &Callsite, parent: u64, began: u64, start: Timestamp) -> OpenSpan {
         OpenSpan {
@@ -87,6 +95,7 @@ impl OpenSpan {
             start,
             fields: Vec::new(),
             failure: None,
+            logged: Vec::new(),
             life: Life::default(),
             is_told: false,
             has_part: false,
@@ -117,6 +126,13 @@ impl OpenSpan {
     /// An error was logged in it.
     pub fn fail(&mut self, message: String) {
         self.failure = Some(message);
+    }
+
+    /// Something was logged in it that is no error.
+    pub fn note(&mut self, text: String, stamp: u64) {
+        if self.logged.len() < OpenSpan::MOST_LOGGED {
+            self.logged.push((stamp, text));
+        }
     }
 
     /// The ids that the OpenTelemetry layer gave it.
@@ -169,6 +185,15 @@ impl OpenSpan {
         }
         if let Some(scope) = self.scope {
             put_attribute(out, spanlight::SCOPE, &Owned::Text(scope.as_str().into()));
+        }
+        if let Some(left) = end.and_then(|end| self.life.left().filter(|left| end.stamp.saturating_sub(*left) > LATE)) {
+            put_attribute(out, spanlight::LAST_EXIT_MS, &Owned::Double(left.saturating_sub(self.began) as f64 / 1e6));
+        }
+        for (stamp, text) in &self.logged {
+            put_message(out, 11, |out| {
+                put_fixed64(out, 1, self.time(*stamp).as_unix_nanos());
+                put_bytes(out, 2, text.as_bytes());
+            });
         }
         let status = self.status(end);
         if status.is_none() && end.is_some_and(|end| end.called_off) {

@@ -3,9 +3,8 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tracing::dispatcher::WeakDispatch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber, subscriber::Interest};
@@ -31,13 +30,12 @@ pub struct AgentLayer {
     ids: Ids,
     /// Whether the spans that each thread made last are ours.
     made: Recent,
-    dispatch: OnceLock<WeakDispatch>,
 }
 
 impl AgentLayer {
     /// A layer that writes into a source, which something reads.
     pub(crate) fn new(source: Arc<Source>, reader: Arc<dyn Any + Send + Sync>) -> AgentLayer {
-        AgentLayer { source, reader, ids: Ids::default(), made: Recent::new(), dispatch: OnceLock::new() }
+        AgentLayer { source, reader, ids: Ids::default(), made: Recent::new() }
     }
 
     /// What reads it, if that is a `T`.
@@ -70,7 +68,7 @@ impl AgentLayer {
     }
 
     fn push_ids(&self, id: &Id) {
-        if let Some(ids) = self.ids.read_once(id, self.dispatch.get()) {
+        if let Some(ids) = self.ids.read_once(id, self.source.dispatch.get()) {
             self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
         }
     }
@@ -112,7 +110,7 @@ where
 {
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         // A layer is part of one subscriber; a second registration would be another handle of the same.
-        self.dispatch.get_or_init(|| dispatch.downgrade());
+        self.source.dispatch.get_or_init(|| dispatch.downgrade());
     }
 
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {

@@ -15,7 +15,6 @@ use crate::event::Timestamp;
 use crate::flow::Gate;
 use crate::measure::to_batch;
 use crate::otlp::Signal;
-use crate::semconv::resource;
 
 /// Starts all of it.
 pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>>, gate: &Arc<Gate>, built: &Built) {
@@ -81,5 +80,5 @@ pub fn send_metrics(agent: &Connector, routes: &[Arc<Route>]) {
 
 /// The metrics of a collector are of all whose telemetry it takes, and hence its own.
 fn own_resource() -> [(String, String); 1] {
-    [(resource::SERVICE_NAME.to_owned(), "spanlight".to_owned())]
+    [("service.name".to_owned(), "spanlight".to_owned())]
 }

@@ -21,7 +21,7 @@ use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
 use crate::export::otlp::{self, Remote, resource};
 use crate::export::pump::OnFull;
-use crate::export::{Exporter, Pump, debug, file, local};
+use crate::export::{Exporter, Inlet, Pump, debug, file, local};
 use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -137,16 +137,28 @@ impl Builder {
         self
     }
 
-    /// Events on the console, from a level on; `None` for no console.
-    pub fn console(mut self, console: impl Into<Option<Console>>) -> Builder {
-        self.console = console.into();
+    /// Events on the console, from a level on.
+    pub fn console(mut self, console: Console) -> Builder {
+        self.console = Some(console);
+        self
+    }
+
+    /// Nothing on the console.
+    pub fn no_console(mut self) -> Builder {
+        self.console = None;
         self
     }
 
     /// Events to a file of JSON lines, which is rotated daily; old ones are packed after a week and deleted after a
-    /// month. `None` for no file.
-    pub fn file<P: Into<PathBuf>>(mut self, path: impl Into<Option<P>>) -> Builder {
-        self.file = path.into().map(Into::into);
+    /// month.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// No file.
+    pub fn no_file(mut self) -> Builder {
+        self.file = None;
         self
     }
 
@@ -219,8 +231,18 @@ impl Builder {
         let connector = Arc::new(Connector::new(self.settings.clone()));
         let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
         let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
-        let (exporting, plugged) = Plugged::run(&mut self, &health);
-        let Plugged { mut sinks, spans, metrics } = plugged;
+        let plan = Plan {
+            console: self.console,
+            file: self.file.take(),
+            otlp: std::mem::take(&mut self.otlp),
+            health: health.clone(),
+        };
+        let (exporting, plugged) = Exporting::run(|| plan.start()).unwrap_or_else(|error| {
+            self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
+            Default::default()
+        });
+        let Plugged { mut sinks, spans, metrics, problems } = plugged;
+        self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
         for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
@@ -288,28 +310,26 @@ impl Builder {
     }
 }
 
-/// Exporters that run, and what to send them.
-struct Plugged {
-    sinks: Vec<EventSink>,
-    spans: Option<(Spans, crate::export::Inlet)>,
-    metrics: Option<crate::export::Inlet>,
+/// What is to be exported to.
+struct Plan {
+    console: Option<Console>,
+    file: Option<PathBuf>,
+    otlp: [Option<Remote>; 3],
+    health: Arc<Health>,
 }
 
-impl Plugged {
-    fn run(builder: &mut Builder, health: &Arc<Health>) -> (Exporting, Plugged) {
-        let mut plugged = Plugged { sinks: Vec::new(), spans: None, metrics: None };
-        let mut problems = Vec::new();
-        let start = || plugged.start(builder, health);
-        let exporting = Exporting::run(start).unwrap_or_else(|error| {
-            problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
-            Exporting::default()
-        });
-        builder.problems.append(&mut problems);
-        (exporting, plugged)
-    }
+/// How to send to the exporters that run.
+#[derive(Default)]
+struct Plugged {
+    sinks: Vec<EventSink>,
+    spans: Option<(Spans, Inlet)>,
+    metrics: Option<Inlet>,
+    problems: Vec<String>,
+}
 
-    fn start(&mut self, builder: &mut Builder, health: &Health) -> Vec<Pump> {
-        let mut pumps = Vec::new();
+impl Plan {
+    fn start(self) -> (Vec<Pump>, Plugged) {
+        let (mut pumps, mut plugged) = (Vec::new(), Plugged::default());
         let mut plug = |pump: Result<Pump, String>, problems: &mut Vec<String>| match pump {
             Ok(pump) => {
                 let inlet = pump.inlet();
@@ -321,27 +341,20 @@ impl Plugged {
                 None
             }
         };
-        if let Some(console) = builder.console {
-            let inlet = plug(console.pump(health), &mut builder.problems);
-            self.sinks.extend(inlet.map(events_to));
-        }
-        if let Some(path) = builder.file.take() {
-            let inlet = plug(Ok(file_pump(path, health)), &mut builder.problems);
-            self.sinks.extend(inlet.map(events_to));
-        }
-        let [traces, metrics, logs] = builder.otlp.each_ref().map(Option::clone);
-        if let Some(remote) = traces {
-            let inlet = plug(otlp::start("otlp", "traces", &remote, health), &mut builder.problems);
-            self.spans = inlet.map(|inlet| (Spans::new("opentelemetry", Spans::MOST, health), inlet));
-        }
-        if let Some(remote) = metrics {
-            self.metrics = plug(otlp::start("otlp", "metrics", &remote, health), &mut builder.problems);
-        }
-        if let Some(remote) = logs {
-            let inlet = plug(otlp::start("otlp", "events", &remote, health), &mut builder.problems);
-            self.sinks.extend(inlet.map(events_to));
-        }
-        pumps
+        let Plan { console, file, otlp: [traces, metrics, logs], health } = self;
+        let mut otlp = |carries: &str, remote: Option<Remote>, problems: &mut Vec<String>| {
+            plug(otlp::start("otlp", carries, &remote?, &health), problems)
+        };
+        let spans = otlp("traces", traces, &mut plugged.problems);
+        plugged.spans = spans.map(|inlet| (Spans::new("opentelemetry", Spans::MOST, &health), inlet));
+        plugged.metrics = otlp("metrics", metrics, &mut plugged.problems);
+        let events = [
+            otlp("events", logs, &mut plugged.problems),
+            console.and_then(|console| plug(console.pump(&health), &mut plugged.problems)),
+            file.and_then(|path| plug(Ok(file_pump(path, &health)), &mut plugged.problems)),
+        ];
+        plugged.sinks = events.into_iter().flatten().map(events_to).collect();
+        (pumps, plugged)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Exporters in the agent's process: on a thread and a runtime of their own, behind queues that never wait.
 
 use std::io;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::measure::{Counted, to_batch};
 
-/// The thread that the exporters run on; none where there are no exporters.
+/// The thread that the exporters run on; none where the system had none.
 #[derive(Default)]
 pub struct Exporting(Option<Running>);
 
@@ -27,13 +28,13 @@ struct Running {
     handle: Handle,
     exporters: Vec<Liveness>,
     drain: Mutex<Option<Drain>>,
-    join: Mutex<Option<JoinHandle<()>>>,
+    join: Mutex<Option<JoinHandle<io::Result<()>>>>,
 }
 
 /// How to have the pumps drained, and where it is said what is left.
 struct Drain {
     deadline: oneshot::Sender<tokio::time::Instant>,
-    left: std::sync::mpsc::Receiver<Vec<Left>>,
+    left: Receiver<Vec<Left>>,
 }
 
 /// What the worker sends beside events: spans as they come, and metrics from time to time.
@@ -49,38 +50,45 @@ pub struct Outlet {
 }
 
 impl Exporting {
-    /// Runs the pumps that `start` starts within a runtime.
-    pub fn run(start: impl FnOnce() -> Vec<Pump>) -> io::Result<Exporting> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build()?;
-        let pumps = {
-            let _in_runtime = runtime.enter();
-            start()
-        };
-        if pumps.is_empty() {
-            return Ok(Exporting::default());
-        }
-        let exporters = pumps.iter().map(Pump::liveness).collect();
+    /// Runs the pumps that `start` starts within a runtime, and gives what it made beside them. The runtime never leaves
+    /// its thread: dropping one is not allowed wherever a program may build telemetry.
+    pub fn run<T: Send + 'static>(
+        start: impl FnOnce() -> (Vec<Pump>, T) + Send + 'static,
+    ) -> io::Result<(Exporting, T)> {
         let (deadline, wanted) = oneshot::channel();
-        let (tell_left, left) = std::sync::mpsc::sync_channel(1);
-        let handle = runtime.handle().clone();
+        let (tell_left, left) = sync_channel(1);
+        let (tell_started, started) = sync_channel(1);
+        let run = move || -> io::Result<()> {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(16).build()?;
+            let (pumps, made) = {
+                let _in_runtime = runtime.enter();
+                start()
+            };
+            let exporters: Vec<Liveness> = pumps.iter().map(Pump::liveness).collect();
+            // Whoever builds telemetry waits for this, and for what is left only if it has the patience.
+            tell_started.send((runtime.handle().clone(), exporters, made)).ok();
+            let left = runtime.block_on(until_drained(pumps, wanted));
+            // A write that hangs must not keep the thread from telling what is left.
+            runtime.shutdown_background();
+            tell_left.send(left).ok();
+            Ok(())
+        };
         let join = thread::Builder::new().name("spanlight-export".into()).spawn(move || {
             // What exporters trace of their own connections must not become telemetry that they export.
-            tracing::dispatcher::with_default(&Dispatch::none(), || {
-                let left = runtime.block_on(until_drained(pumps, wanted));
-                // A write that hangs must not keep the thread from telling what is left.
-                runtime.shutdown_background();
-                // Whoever asked may have lost patience.
-                tell_left.send(left).ok();
-            });
+            tracing::dispatcher::with_default(&Dispatch::none(), run)
         })?;
+        let Ok((handle, exporters, made)) = started.recv() else {
+            return Err(join.join().ok().and_then(Result::err).unwrap_or_else(|| io::Error::other("it ended at once")));
+        };
         let (drain, join) = (Mutex::new(Some(Drain { deadline, left })), Mutex::new(Some(join)));
-        Ok(Exporting(Some(Running { handle, exporters, drain, join })))
+        Ok((Exporting(Some(Running { handle, exporters, drain, join })), made))
     }
 
     /// Waits until what was sent before has gone out.
     pub fn flush(&self, deadline: Instant) -> Result<(), Unflushed> {
         let Some(running) = &self.0 else { return Ok(()) };
-        let (done, is_done) = std::sync::mpsc::sync_channel(1);
+        let (done, is_done) = sync_channel(1);
         let exporters = running.exporters.clone();
         running.handle.spawn(async move {
             for exporter in &exporters {
@@ -143,11 +151,7 @@ pub fn events_to(inlet: Inlet) -> EventSink {
 impl Outlet {
     /// Sends what has gathered. Metrics go out when it is time for them, and when somebody waits for them.
     pub fn tick(&mut self, now: bool) {
-        if let Some((spans, inlet)) = &self.spans
-            && let Some(batch) = spans.take()
-        {
-            inlet.send(Load::Batches(vec![batch]));
-        }
+        self.send_spans();
         if let Some(inlet) = &self.metrics
             && (now || self.next_metrics <= Instant::now())
         {
@@ -156,9 +160,25 @@ impl Outlet {
         }
     }
 
-    /// What is derived, and what we say of ourselves.
+    /// Sends spans before their time where many wait.
+    pub fn make_room(&self) {
+        if self.spans.as_ref().is_some_and(|(spans, _)| spans.are_many()) {
+            self.send_spans();
+        }
+    }
+
+    fn send_spans(&self) {
+        if let Some((spans, inlet)) = &self.spans
+            && let Some(batch) = spans.take()
+        {
+            inlet.send(Load::Batches(vec![batch]));
+        }
+    }
+
+    /// What is derived, and what we say of ourselves; dashboards for collectors have nothing to look for here.
     fn counted(&self) -> Vec<Counted> {
-        let own = self.health.families().into_iter().map(|family| {
+        let own = self.health.families().into_iter().filter(|family| !family.name.starts_with("otelcol_"));
+        let own = own.map(|family| {
             let began = vec![self.began; family.series.len()];
             Counted { family, began }
         });

@@ -16,7 +16,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use prost::Message;
-use tokio::sync::Notify;
 
 use crate::health::{Count, DROPPED, Health};
 use crate::otlp::{Batch, Signal};
@@ -35,7 +34,6 @@ struct Shared {
     exit: Mutex<Receiver<SpanData>>,
     resource: Mutex<Arc<ResourceAttributesWithSchema>>,
     closed: AtomicBool,
-    wanted: Notify,
     queue_full: Count,
     shutdown: Count,
 }
@@ -59,7 +57,6 @@ impl Spans {
             exit: Mutex::new(exit),
             resource: Mutex::default(),
             closed: AtomicBool::new(false),
-            wanted: Notify::new(),
             queue_full: dropped("queue_full"),
             shutdown: dropped("shutdown"),
         }))
@@ -89,15 +86,9 @@ impl Spans {
         self.0.waiting.load(Relaxed)
     }
 
-    /// How many spans were dropped.
-    pub fn dropped(&self) -> u64 {
-        self.0.queue_full.get() + self.0.shutdown.get()
-    }
-
-    /// Waits until spans should be taken out before their time: many of them wait, or somebody wants them flushed, or
-    /// there will be no more.
-    pub async fn wanted(&self) {
-        self.0.wanted.notified().await;
+    /// Whether so many wait that they are better taken out soon.
+    pub fn are_many(&self) -> bool {
+        self.waiting() >= Spans::ENOUGH
     }
 
     /// Whether the provider has ended, so that no more spans come.
@@ -124,22 +115,16 @@ impl SpanProcessor for Spans {
             shared.waiting.fetch_sub(1, Relaxed);
             return shared.queue_full.add(1);
         }
-        let now = before + 1;
-        if now.is_multiple_of(Spans::ENOUGH) || now == shared.most {
-            shared.wanted.notify_one();
-        }
     }
 
-    /// Asks for the spans to be taken out, and does not wait for it: whoever does that may live on this very thread.
+    /// Whoever takes the spans out does so all the time, and flushing what it took is not the SDK's business.
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.wanted.notify_one();
         Ok(())
     }
 
     /// Takes no more spans. Those in the queue stay for whoever takes them out.
     fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         self.0.closed.store(true, Relaxed);
-        self.0.wanted.notify_one();
         Ok(())
     }
 
@@ -157,6 +142,10 @@ mod tests {
     use opentelemetry::trace::{Tracer, TracerProvider};
     use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
     use tracing_subscriber::layer::SubscriberExt;
+
+    fn dropped(spans: &Spans) -> u64 {
+        spans.0.queue_full.get() + spans.0.shutdown.get()
+    }
 
     fn provider(spans: &Spans) -> SdkTracerProvider {
         let attributes = [KeyValue::new("service.name", "shop"), KeyValue::new("service.instance.id", "1")];
@@ -209,7 +198,7 @@ mod tests {
         assert_eq!((trace, parent, none.len()), (outer_trace, outer, 0));
         assert_ne!(trace, other_trace);
         assert!(spans.take().is_none());
-        assert_eq!((spans.waiting(), spans.dropped()), (0, 0));
+        assert_eq!((spans.waiting(), dropped(&spans)), (0, 0));
     }
 
     #[test]
@@ -232,7 +221,7 @@ mod tests {
             }
         });
         taken += spans.take().map_or(0, |batch| batch.items());
-        assert_eq!(THREADS * EACH, taken + spans.dropped() as usize);
+        assert_eq!(THREADS * EACH, taken + dropped(&spans) as usize);
         (0..300).for_each(|_| drop(provider.tracer("agent").start("span")));
         let left = spans.take().map_or(0, |batch| batch.items());
         assert_eq!(left, 100);
@@ -240,26 +229,23 @@ mod tests {
         assert!(shown.iter().any(|family| *family.name == *DROPPED.name), "{shown:?}");
     }
 
-    #[tokio::test]
-    async fn flushing_and_ending_wait_for_nobody_and_wake_whoever_takes() {
+    #[test]
+    fn flushing_and_ending_wait_for_nobody() {
         let spans = Spans::new("opentelemetry", Spans::MOST, &Health::default());
         let provider = provider(&spans);
         drop(provider.tracer("agent").start("first"));
-        // On the only thread of a runtime, where waiting for another task would be waiting for ever.
         provider.force_flush().unwrap();
-        spans.wanted().await;
         assert_eq!(spans.take().unwrap().items(), 1);
         let open = provider.tracer("agent").start("second");
         drop(provider.tracer("agent").start("third"));
         provider.shutdown().unwrap();
-        spans.wanted().await;
         drop(open);
         assert!(spans.is_closed());
         assert_eq!(spans.take().unwrap().items(), 1);
         let many = Spans::new("opentelemetry", Spans::MOST, &Health::default());
         let other = self::provider(&many);
         (0..Spans::ENOUGH).for_each(|_| drop(other.tracer("agent").start("span")));
-        many.wanted().await;
+        assert!(many.are_many());
     }
 
     #[test]
@@ -268,6 +254,6 @@ mod tests {
         let builder = SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff);
         drop(builder.with_span_processor(spans.clone()).build().tracer("agent").start("span"));
         assert!(spans.take().is_none());
-        assert_eq!(spans.dropped(), 0);
+        assert_eq!(dropped(&spans), 0);
     }
 }

@@ -95,13 +95,14 @@ impl Work {
                 // The last handle is gone, and has not waited.
                 Err(TryRecvError::Disconnected) => return self.end(),
             };
-            let busy = self.pass();
+            let busy = self.pass(request.is_some());
             if next_tick <= Instant::now() || request.is_some() {
                 next_tick = Instant::now() + Connector::TICK;
                 self.say_what_was_dropped(&mut last_dropped);
                 self.connector.tick();
                 self.outlet.tick(request.is_some());
             }
+            self.outlet.make_room();
             match request {
                 // Whoever asked may have lost patience.
                 Some(Request::Flush(answer)) => _ = answer.send(()).ok(),
@@ -117,9 +118,9 @@ impl Work {
 
     /// Reads what was written; whether there is anything going on. A defect of ours loses what it stumbled over, and
     /// nothing else.
-    fn pass(&mut self) -> bool {
+    fn pass(&mut self, all: bool) -> bool {
         let passed = catch_unwind(AssertUnwindSafe(|| {
-            let told = self.follower.pass(&self.limits);
+            let told = self.follower.pass(&self.limits, all);
             let is_busy = !told.is_empty() || self.follower.open_spans() > 0;
             told.into_iter().for_each(|told| self.tell(told));
             is_busy

@@ -7,6 +7,7 @@ mod corpus;
 mod deliver;
 mod files;
 mod forward;
+mod library;
 mod process;
 mod prometheus;
 mod queue;

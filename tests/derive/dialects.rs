@@ -13,13 +13,18 @@ use spanlight::semconv::KeyTable;
 use super::scene::{Scene, agent, attribute, bare_chat, batch, chat, int, span, text, tool};
 
 /// Shows what a span means to `look`.
-fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
+pub fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
+    understand_in("", sent, look)
+}
+
+/// Shows what a span of an instrumentation scope means to `look`.
+pub fn understand_in<T>(instrumentation: &str, sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
     let (batch, table) = (batch(std::slice::from_ref(sent)), KeyTable::with([]));
     let group = batch.groups().next().unwrap();
     let mut attributes = Attributes::new();
     let record = group.records().next().unwrap();
     let span = Span::read_with(record, |attribute| attributes.take(&table, attribute));
-    let spot = Spot { instrumentation: "", span: &span, attributes: &attributes };
+    let spot = Spot { instrumentation, span: &span, attributes: &attributes };
     look(dialect::read(&spot))
 }
 
@@ -83,7 +88,7 @@ fn what_is_no_duration_is_not_taken_for_one() {
 }
 
 /// The payloads of the events of the beginning and the end of one span.
-fn payloads(sent: &Sent) -> (Map<String, Json>, Map<String, Json>) {
+pub fn payloads(sent: &Sent) -> (Map<String, Json>, Map<String, Json>) {
     let mut scene = Scene::new();
     scene.arrive(std::slice::from_ref(sent)).finish();
     let [start, end] = &scene.out.events[..] else { panic!("{:?}", scene.out.events) };

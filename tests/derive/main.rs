@@ -7,5 +7,7 @@ mod bounds;
 mod dialects;
 mod events;
 mod lateness;
+mod outcomes;
+mod rust;
 mod scene;
 mod tasks;

@@ -3,6 +3,8 @@
 use spanlight::event::Status;
 use spanlight::{SpanExt, Usage, agent_span, llm_span, step_span, tool_span, workflow_span};
 
+use tracing::Instrument;
+
 use crate::support::{Scene, find};
 
 #[test]
@@ -49,4 +51,126 @@ fn nested_work_has_its_ids_and_parents() {
     assert_eq!(agent.status, Status::Completed);
     let metrics = scene.telemetry.metrics();
     assert_eq!((metrics.tokens, metrics.runs, metrics.cost_per_feature), (1935, 1, Some(0.00555)));
+}
+
+#[tracing::instrument(fields(gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = name))]
+async fn agent(name: &str) {
+    tokio::task::yield_now().await;
+    call_a_model().await;
+}
+
+#[tracing::instrument(skip_all, fields(scope = "llm", model = "gpt-4o", input_tokens, output_tokens))]
+async fn call_a_model() {
+    tokio::task::yield_now().await;
+    let span = tracing::Span::current();
+    span.record("input_tokens", 100);
+    span.record("output_tokens", 10);
+}
+
+#[test]
+fn work_keeps_its_place_across_awaits_tasks_and_threads() {
+    let scene = Scene::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+    let workflow = workflow_span!("fan_out");
+    runtime.block_on(
+        async {
+            let tasks: Vec<_> = (0..20)
+                .map(|number| {
+                    let work = async move { agent(&format!("agent-{number}")).await };
+                    let work = tracing::Instrument::in_current_span(work);
+                    tokio::spawn(tracing::instrument::WithSubscriber::with_current_subscriber(work))
+                })
+                .collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            let span = tracing::Span::current();
+            let dispatch = tracing::dispatcher::get_default(Clone::clone);
+            let thread = std::thread::spawn(move || {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    span.in_scope(|| drop(tool_span!("threaded")));
+                });
+            });
+            thread.join().unwrap();
+        }
+        .instrument(workflow),
+    );
+    let events = scene.events();
+    assert_eq!(events.len(), 2 + 20 * 4 + 2);
+    let workflow = find(&events, "workflow.started", "fan_out");
+    for number in 0..20 {
+        let agent = find(&events, "agent.completed", &format!("agent-{number}"));
+        let call = find(&events, "llm.completed", &format!("agent-{number}:llm:0"));
+        assert_eq!((agent.trace_id, agent.parent_span_id), (workflow.trace_id, workflow.span_id));
+        assert_eq!(call.parent_span_id, agent.span_id);
+        assert_eq!(call.performance.input_tokens, Some(100));
+    }
+    assert_eq!(find(&events, "tool.completed", "threaded").parent_span_id, workflow.span_id);
+    for event in &events {
+        assert_eq!(event.identity.execution_id, workflow.identity.execution_id);
+    }
+}
+
+#[test]
+fn what_follows_from_a_span_belongs_to_its_execution() {
+    let scene = Scene::new();
+    let (first, child) = agent_span!("first").in_scope(|| (tracing::Span::current(), tool_span!("tool")));
+    let open = tracing::info_span!(parent: None, "invoke_agent", scope = "agent", agent = "of the open");
+    open.follows_from(&first);
+    drop(open);
+    let id = child.id().unwrap();
+    drop((first, child));
+    scene.telemetry.flush(crate::support::PATIENCE).unwrap();
+    let closed = tracing::info_span!("invoke_agent", scope = "agent", agent = "of the closed");
+    closed.follows_from(id);
+    drop(closed);
+    let events = scene.events();
+    let first = find(&events, "agent.started", "first");
+    for name in ["of the open", "of the closed"] {
+        assert_eq!(find(&events, "agent.started", name).trace_id, first.trace_id, "{name}");
+    }
+    assert_eq!(find(&events, "agent.started", "of the closed").parent_span_id, first.span_id);
+}
+
+#[test]
+fn patterns_say_what_spans_are_that_do_not() {
+    use spanlight::event::Scope;
+    let telemetry = spanlight::Telemetry::builder()
+        .span_pattern("*::lives::run_*", Scope::Agent)
+        .span_pattern("lookup", Scope::Tool)
+        .build();
+    let scene = Scene::with(telemetry);
+    tracing::info_span!("run_research").in_scope(|| {
+        tracing::info_span!("unrelated").in_scope(|| drop(tracing::info_span!("lookup")));
+    });
+    assert_eq!(
+        scene.told(),
+        ["agent.started run_research", "tool.started lookup", "tool.completed lookup", "agent.completed run_research"]
+    );
+}
+
+#[test]
+fn a_span_that_is_reused_by_the_registry_is_another_one() {
+    let scene = Scene::new();
+    for number in 0..1000 {
+        drop(agent_span!(&*format!("agent-{number}")));
+        drop(tracing::info_span!("none of ours"));
+    }
+    let told = scene.told();
+    assert_eq!(told.len(), 2000);
+    assert_eq!(told[1998..], ["agent.started agent-999", "agent.completed agent-999"]);
+}
+
+#[test]
+fn a_span_that_is_kept_longer_than_its_work_ends_when_it_is_closed() {
+    let scene = Scene::new();
+    let agent = agent_span!("kept");
+    agent.in_scope(|| std::thread::sleep(std::time::Duration::from_millis(5)));
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    drop(agent);
+    let events = scene.events();
+    let end = find(&events, "agent.completed", "kept");
+    let left = end.data.get("last_exit_ms").unwrap().as_f64().unwrap();
+    let took = end.performance.duration_ms.unwrap();
+    assert!((5.0..30.0).contains(&left) && took >= 35.0, "{left} {took}");
 }

@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used)]
 
 mod lives;
+mod otel;
+mod outcomes;
+mod overload;
+mod said;
 mod support;
