@@ -1,6 +1,7 @@
 //! Recent events in memory, each with its offset, for whoever reads them: the API, the stream, subscribers in process.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ pub struct Hub {
     capacity: usize,
     ring: Mutex<Ring>,
     head: watch::Sender<u64>,
+    closed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +46,7 @@ impl Hub {
     /// Keeps this many events.
     pub fn new(capacity: usize) -> Hub {
         let epoch = Uuid::now_v7().simple().to_string();
-        Hub { epoch, capacity, ring: Mutex::default(), head: watch::Sender::new(0) }
+        Hub { epoch, capacity, ring: Mutex::default(), head: watch::Sender::new(0), closed: AtomicBool::new(false) }
     }
 
     /// Tells the offsets of one run of the program from those of another.
@@ -67,6 +69,17 @@ impl Hub {
         let head = ring.first + ring.events.len() as u64;
         drop(ring);
         self.head.send_replace(head);
+    }
+
+    /// Says that no more events come.
+    pub fn close(&self) {
+        self.closed.store(true, Relaxed);
+        self.head.send_modify(|_| {});
+    }
+
+    /// Whether no more events come.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Relaxed)
     }
 
     /// The offset that the next event will have.

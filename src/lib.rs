@@ -100,11 +100,11 @@ pub mod cli;
 pub use nearest::nearest;
 
 #[cfg(feature = "layer")]
-pub use layer::{AgentLayer, Progress, SpanExt, Usage};
+pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]
 pub use telemetry::{
-    Guard, Subscription, Telemetry, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision,
-    shutdown, subscribe, telemetry,
+    Builder, Console, Guard, Report, Subscription, Telemetry, Unflushed, emit, emit_event, flush, get_events, init,
+    layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
 };
 
 /// What the macros need, wherever they are used.

@@ -224,7 +224,7 @@ impl Run {
     }
 
     /// A cost that an agent reports holds those that agents below it reported.
-    fn count_only_here(&mut self, at: NodeIx) {
+    pub fn count_only_here(&mut self, at: NodeIx) {
         for (below, _) in self.subtree(at).into_iter().skip(1) {
             if self.node(below).billed && self.node(below).reported_usd().is_some() {
                 self.overcounted.push(below);

@@ -18,8 +18,8 @@ use super::run::Run;
 use crate::dialect::{Attributes, Content, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
-    ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, Performance, Priority, Scope,
-    Source, Status, Timestamp,
+    ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, NO_REASON, Performance, Priority,
+    Scope, Source, Status, Timestamp,
 };
 use crate::otlp::view::Span;
 use crate::semconv::KeyTable;
@@ -265,7 +265,7 @@ impl Teller<'_> {
         };
         let mut event = self.event(event_type, node.end);
         if node.outcome == Outcome::Failed {
-            let reason = node.error.as_deref().unwrap_or("failed; the emitter gave no reason");
+            let reason = node.error.as_deref().unwrap_or(NO_REASON);
             event.message = Some(crate::event::message(reason));
         }
         event.performance = self.performance(totals);
@@ -332,7 +332,8 @@ impl Teller<'_> {
             // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
             performance.cost_usd = call.price.as_ref().ok().map(|price| price.usd).filter(|_| !node.below.tokens);
         } else if has_totals(node) {
-            performance.cost_usd = totals.and_then(|totals| totals.cost_usd);
+            let below = totals.and_then(|totals| totals.cost_usd);
+            performance.cost_usd = below.or_else(|| self.run.figures(self.held.at)?.cost_usd);
         }
         performance
     }

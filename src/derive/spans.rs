@@ -9,7 +9,7 @@ use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
-use crate::dialect::{self, Attributes, Meaning, Spot};
+use crate::dialect::{self, Attributes, Meaning, Op, Spot, Usage};
 use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span};
@@ -209,6 +209,8 @@ impl Arrival<'_, '_> {
         run.advance(at, State::Ended);
         if run.node(at).is_call() {
             run.spread(at);
+        } else if run.node(at).reported_usd().is_some() {
+            run.count_only_here(at);
         }
         Some(at)
     }
@@ -234,33 +236,50 @@ impl Arrival<'_, '_> {
                 (kind, None) => kind.map(|kind| names.share(kind)),
             };
         }
-        // Until it has ended, a call has neither tokens nor a price.
-        if meaning.op.scope() != Scope::LlmRequest || self.goes_on {
-            return;
+        // Until it has ended, nothing has tokens or a price.
+        if !self.goes_on {
+            node.call = self.call(node.op, &node.model, meaning, names, prices).map(Box::new);
         }
-        let price = match meaning.reported_usd {
-            // Who made the call knows of discounts and contracts that no table has.
-            Some(usd) => {
-                let model = node.model.clone().unwrap_or_default();
-                Ok(Price { usd, source: PriceSource::Reported, model })
+    }
+
+    /// The tokens and the price of a call; of an agent only what its emitter says that it cost.
+    fn call(
+        &self,
+        op: Option<Op>,
+        model: &Option<Name>,
+        meaning: &Meaning<'_>,
+        names: &mut Names,
+        prices: &mut Prices,
+    ) -> Option<Call> {
+        // Who made the call knows of discounts and contracts that no table has.
+        let reported = meaning.reported_usd.map(|usd| {
+            let model = model.clone().unwrap_or_default();
+            Price { usd, source: PriceSource::Reported, model }
+        });
+        let (usage, price) = match (op?, reported) {
+            (Op::InvokeAgent, Some(reported)) => (Usage::default(), Ok(reported)),
+            (op, _) if op.scope() != Scope::LlmRequest => return None,
+            (_, Some(reported)) => (meaning.usage, Ok(reported)),
+            (_, None) => {
+                let call = PricedCall {
+                    provider: meaning.provider.as_deref(),
+                    response_model: meaning.response_model,
+                    request_model: meaning.request_model,
+                    service_tier: meaning.service_tier,
+                    at: Timestamp::from_unix_nanos(self.span.end_time_unix_nano),
+                    usage: &meaning.usage,
+                };
+                (meaning.usage, prices.price(&call))
             }
-            None => prices.price(&PricedCall {
-                provider: meaning.provider.as_deref(),
-                response_model: meaning.response_model,
-                request_model: meaning.request_model,
-                service_tier: meaning.service_tier,
-                at: node.end,
-                usage: &meaning.usage,
-            }),
         };
-        node.call = Some(Box::new(Call {
-            usage: meaning.usage,
+        Some(Call {
+            usage,
             price,
             request_model: meaning.request_model.map(|name| names.share(name)),
             model_answered: meaning.response_model.is_some(),
             ttft_s: meaning.ttft_s,
             error_type: meaning.failure.as_ref().and_then(|failure| failure.error_type).map(|kind| names.share(kind)),
-        }));
+        })
     }
 
     /// What the work is called: by an attribute, else by what follows the operation in the span's name.

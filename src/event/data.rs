@@ -38,6 +38,7 @@ impl Data {
     }
 
     /// The object of text that another one gave as [`Data::as_json`].
+    #[cfg(feature = "layer")]
     pub(crate) fn written(text: &str) -> Data {
         if text == "{}" { Data::default() } else { Data(text.into()) }
     }

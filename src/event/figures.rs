@@ -17,6 +17,17 @@ pub fn is_possible(figure: f64, most: f64) -> bool {
     (0.0..=most).contains(&figure)
 }
 
+impl Performance {
+    /// What is left without figures that cannot be, which code may have computed as well.
+    pub fn possible(mut self) -> Performance {
+        let keep = |figure: &mut Option<f64>, most| *figure = figure.filter(|figure| is_possible(*figure, most));
+        keep(&mut self.duration_ms, LONGEST_MS);
+        keep(&mut self.ttft_ms, LONGEST_MS);
+        keep(&mut self.cost_usd, MOST_USD);
+        self
+    }
+}
+
 impl Envelope {
     /// The figures, or which of them cannot be.
     pub(super) fn performance(&self) -> Result<Performance, ReadError> {

@@ -130,7 +130,7 @@ impl Filter {
             && text(&self.tools, &event.dimensions.tool)
             && text(&self.tasks, &event.identity.task_id)
             && (self.executions.is_empty()
-                || event.execution().is_some_and(|execution| self.executions.contains(&execution)))
+                || event.execution_id().is_some_and(|execution| self.executions.contains(&execution)))
             && text(&self.conversations, &event.identity.conversation_id)
             && text(&self.users, &event.identity.user_id)
             && (self.tags.is_empty() || event.tags.iter().any(|tag| self.tags.iter().any(|wanted| **wanted == **tag)))

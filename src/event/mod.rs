@@ -12,9 +12,12 @@ mod filter;
 mod id;
 mod json;
 mod kind;
+mod life;
 mod make;
 mod read;
 mod time;
+mod verdict;
+mod with;
 mod write;
 
 use std::borrow::Cow;
@@ -28,9 +31,13 @@ pub use json::{JsonObject, push_f64, push_str};
 pub use kind::{EventName, EventType, Scope, SourceKind, Status};
 pub use read::{ReadError, read_event, read_events};
 pub use time::Timestamp;
+pub use verdict::{Decision, Resolution, Urgency};
 
 /// The longest [`Event::message`], in bytes; longer ones are cut at a character.
 pub const MAX_MESSAGE: usize = 1024;
+
+/// The [`Event::message`] of a failure of which nothing more is known.
+pub(crate) const NO_REASON: &str = "failed; the emitter gave no reason";
 
 /// Something that happened in the life of an agent's work.
 ///
@@ -43,6 +50,7 @@ pub const MAX_MESSAGE: usize = 1024;
 /// assert!(event.to_json().contains(r#""scope":"agent","type":"completed","status":"completed""#));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use = "an event reaches nobody until it is emitted: `spanlight::emit(event)`"]
 pub struct Event {
     /// The same fact has the same id wherever it is derived.
     pub event_id: EventId,
@@ -199,7 +207,7 @@ impl Event {
     }
 
     /// The execution it belongs to: the one named, else the trace.
-    pub fn execution(&self) -> Option<String> {
+    pub fn execution_id(&self) -> Option<String> {
         let named = self.identity.execution_id.as_deref().map(str::to_owned);
         named.or_else(|| self.trace_id.map(|id| id.to_string()))
     }

@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use super::aliases::{canonical, plain};
 use super::{
-    ComponentId, Data, Event, EventId, EventName, EventType, Priority, Scope, Source, SpanId, Status, Timestamp,
-    TraceId, catalogue, message,
+    ComponentId, Data, Decision, Dimensions, Event, EventId, EventName, EventType, Identity, NO_REASON, Priority,
+    Scope, Source, SpanId, Status, Timestamp, TraceId, catalogue, message,
 };
 
 /// Why one event of a body was not taken.
@@ -128,7 +128,7 @@ impl Envelope {
         event.observed_at = self.time(&["observed_at"])?.unwrap_or(now);
         self.read_kind(&mut event)?;
         self.read_ids(&mut event)?;
-        self.read_identity(&mut event);
+        (event.identity, event.dimensions) = (self.identity(), self.dimensions());
         event.performance = self.performance()?;
         event.source = self.source(source);
         self.read_rest(&mut event)?;
@@ -200,22 +200,27 @@ impl Envelope {
         Ok(())
     }
 
-    fn read_identity(&self, event: &mut Event) {
-        let identity = &mut event.identity;
-        identity.workflow_id = self.text(&["workflow_id"]);
-        identity.parent_workflow_id = self.text(&["parent_workflow_id"]);
-        identity.execution_id = self.text(&["execution_id"]);
-        identity.conversation_id = self.text(&["conversation_id"]);
-        identity.session_id = self.text(&["session_id"]);
-        identity.user_id = self.text(&["user_id"]);
-        identity.correlation_id = self.text(&["correlation_id"]);
-        identity.task_id = self.text(&["task_id"]);
-        let dimensions = &mut event.dimensions;
-        dimensions.feature = self.text(&["feature"]);
-        dimensions.agent = self.text(&["agent", "agent_name", "source_agent", "agent_id", "primary_agent"]);
-        dimensions.model = self.text(&["model"]);
-        dimensions.provider = self.text(&["provider"]);
-        dimensions.tool = self.text(&["tool", "tool_name"]);
+    fn identity(&self) -> Identity {
+        Identity {
+            workflow_id: self.text(&["workflow_id"]),
+            parent_workflow_id: self.text(&["parent_workflow_id"]),
+            execution_id: self.text(&["execution_id"]),
+            conversation_id: self.text(&["conversation_id"]),
+            session_id: self.text(&["session_id"]),
+            user_id: self.text(&["user_id"]),
+            correlation_id: self.text(&["correlation_id"]),
+            task_id: self.text(&["task_id"]),
+        }
+    }
+
+    fn dimensions(&self) -> Dimensions {
+        Dimensions {
+            feature: self.text(&["feature"]),
+            agent: self.text(&["agent", "agent_name", "source_agent", "agent_id", "primary_agent"]),
+            model: self.text(&["model"]),
+            provider: self.text(&["provider"]),
+            tool: self.text(&["tool", "tool_name"]),
+        }
     }
 
     fn source(&self, source: &Source) -> Source {
@@ -246,15 +251,15 @@ impl Envelope {
     }
 
     /// An `agent.completed` of other systems says in its payload how it really ended.
-    fn agent_status(&self, event: &mut Event) -> Option<&'static str> {
+    fn agent_status(&self, event: &mut Event) -> Option<Decision> {
         if event.name != *"agent.completed" {
             return None;
         }
         let status = self.payload.get("status").or_else(|| self.around.get("status")).and_then(Value::as_str)?;
         let failed = event.performance.success == Some(false);
         match plain(status).as_str() {
-            "approved" => return Some("approved"),
-            "rejected" => return Some("rejected"),
+            "approved" => return Some(Decision::Approved),
+            "rejected" => return Some(Decision::Rejected),
             "failed" | "failure" | "error" => event.fail(),
             "canceled" | "cancelled" => {
                 event.name = catalogue::lifecycle(Scope::Agent, EventType::Canceled);
@@ -288,11 +293,14 @@ impl Envelope {
     }
 
     fn message(&self, event: &mut Event) {
-        let text = self.text(&["message", "error", "last_error", "error_message"]);
-        event.message = text.map(|text| message(&text));
+        event.message = self.told();
         if event.message.is_none() && event.status == Status::Failed {
-            event.message = Some("failed; the emitter gave no reason".into());
+            event.message = Some(NO_REASON.into());
         }
+    }
+
+    fn told(&self) -> Option<Arc<str>> {
+        self.text(&["message", "error", "last_error", "error_message"]).map(|text| message(&text))
     }
 
     /// The first of the members of these names, wherever it stands.
@@ -369,7 +377,7 @@ fn seconds_or_millis(number: f64) -> Timestamp {
     Timestamp::from_unix_seconds(if number > 1e11 { number / 1000.0 } else { number })
 }
 
-fn review_of(event: &Event, decision: &str) -> Event {
+fn review_of(event: &Event, decision: Decision) -> Event {
     let mut review = Event::named(EventName::of("review.decided"), event.timestamp);
     review.event_id = EventId::of_implied(event.event_id, review.name.as_str());
     review.observed_at = event.observed_at;
@@ -378,7 +386,7 @@ fn review_of(event: &Event, decision: &str) -> Event {
     review.dimensions = event.dimensions.clone();
     review.source = event.source.clone();
     review.data = Data::build(|object| {
-        object.str("decision", decision);
+        object.str("decision", decision.as_str());
         object.opt_str("reviewer", event.dimensions.agent.as_deref());
         object.opt_str("target", event.identity.task_id.as_deref());
     });
@@ -413,6 +421,22 @@ impl Event {
     pub(crate) fn fail(&mut self) {
         self.name = catalogue::lifecycle(self.scope, EventType::Failed);
         (self.event_type, self.status) = (EventType::Failed, Status::Failed);
+    }
+
+    /// Gives the fields that a member of the payload names and that have no value yet, so that an event made by hand
+    /// means what it means when it is read. Whether the member can be at all.
+    pub(super) fn take_own(&mut self, key: &str, value: &Value) -> bool {
+        if value.is_object() || value.is_array() {
+            return true;
+        }
+        let payload = Map::from_iter([(key.to_owned(), value.clone())]);
+        let member = Envelope { around: Map::new(), payload, figures: Map::new() };
+        let Ok(figures) = member.performance() else { return false };
+        self.identity.fill(member.identity());
+        self.dimensions.fill(member.dimensions());
+        self.performance.fill(figures);
+        self.message = self.message.take().or_else(|| member.told());
+        true
     }
 }
 

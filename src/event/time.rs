@@ -30,7 +30,8 @@ impl Timestamp {
         Timestamp((seconds * 1e6).round() as i64)
     }
 
-    /// What the system's clock says. The pure core never calls this: time is passed in.
+    /// What the system's clock says. Of the pure core only the constructors of events call this, which are for code
+    /// that something happens in just now: everywhere else time is passed in.
     pub fn now() -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(since_epoch.as_micros() as i64)

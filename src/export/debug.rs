@@ -44,6 +44,8 @@ impl Default for Config {
 pub struct DebugExporter {
     level: Option<Level>,
     format: Format,
+    /// Where it shows them.
+    show: fn(&str),
 }
 
 impl DebugExporter {
@@ -57,7 +59,12 @@ impl DebugExporter {
                     .ok_or_else(|| format!("`{word}` is no level; it is one of debug, info, warn, error, off"))?,
             ),
         };
-        Ok(DebugExporter { level, format: config.format })
+        Ok(DebugExporter { level, format: config.format, show: console::output })
+    }
+
+    /// The same on standard error: standard output is for what the program is there for.
+    pub fn on_standard_error(self) -> DebugExporter {
+        DebugExporter { show: |text| text.trim_end().lines().for_each(console::line), ..self }
     }
 
     /// Shows a load. A console never fails, and never holds anyone up for long: its queue drops what it cannot
@@ -65,7 +72,7 @@ impl DebugExporter {
     pub fn export(&self, load: &Load) -> Outcome {
         match load {
             Load::Events(records) => self.events(records),
-            Load::Batches(batches) => batches.iter().for_each(show_batch),
+            Load::Batches(batches) => batches.iter().for_each(|batch| (self.show)(&of_batch(batch))),
         }
         Outcome::DONE
     }
@@ -82,12 +89,12 @@ impl DebugExporter {
             })
             .collect();
         if !text.is_empty() {
-            console::output(&text);
+            (self.show)(&text);
         }
     }
 }
 
-fn show_batch(batch: &Batch) {
+fn of_batch(batch: &Batch) -> String {
     let mut services: Vec<String> = Vec::new();
     for group in batch.groups() {
         let name = group.resource.get(resource::SERVICE_NAME).and_then(AnyValue::text);
@@ -97,5 +104,5 @@ fn show_batch(batch: &Batch) {
         }
     }
     let from = console::safe(&services.join(", "));
-    console::output(&format!("{}: {} {} from {from}", batch.signal(), batch.items(), batch.signal().items_name()));
+    format!("{}: {} {} from {from}", batch.signal(), batch.items(), batch.signal().items_name())
 }

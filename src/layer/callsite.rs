@@ -10,7 +10,7 @@ use tracing::field::Field;
 use tracing::{Level, Metadata, callsite};
 
 use crate::event::Scope;
-use crate::semconv::KeyTable;
+use crate::semconv::{KeyTable, spanlight};
 
 /// A place in the agent's code that makes spans or log events that matter here.
 #[derive(Debug)]
@@ -167,8 +167,11 @@ impl Callsites {
                     || (*metadata.level() == Level::INFO && is_of_known_crate(metadata.target()))
             }
         };
-        let slots = fields().map(|name| self.slot(name)).collect();
-        is_ours.then(|| Callsite { number: place as u32, metadata, scope, slots })
+        // Our own macros give the name in a field of its own as well: formatting it once more would be the dearest part.
+        let is_named = fields().any(|name| name == spanlight::SCOPE);
+        let slot = |name: &str| if is_named && name == field::OTEL_NAME { Slot::Skip } else { self.slot(name) };
+        let slots = fields().map(slot).collect();
+        is_ours.then_some(Callsite { number: place as u32, metadata, scope, slots })
     }
 
     fn slot(&self, name: &str) -> Slot {

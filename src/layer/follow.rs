@@ -12,7 +12,6 @@ use super::cancel::{Moment, is_result};
 use super::closed::Closed;
 use super::command::{Command, Reader, Tag, Value, fields};
 use super::lanes::{Buffers, Emitted};
-use super::notes::progress;
 use super::open::{End, OpenSpan};
 use super::order::{Clock, Step, What, steps};
 use super::set::Settable;
@@ -47,8 +46,10 @@ pub struct Follower {
     forgotten: u64,
     /// Ends that had found no room when that was last looked after.
     ends_dropped: u64,
-    has_otel: bool,
+    asks_again: bool,
     pub(super) next_beat: u64,
+    /// Spans with something that is still being merged.
+    pub(super) pending: Vec<u64>,
 }
 
 impl Default for Limits {
@@ -77,8 +78,9 @@ impl Follower {
             late: Vec::new(),
             forgotten: 0,
             ends_dropped: 0,
-            has_otel: false,
+            asks_again: false,
             next_beat: 0,
+            pending: Vec::new(),
         }
     }
 
@@ -111,9 +113,9 @@ impl Follower {
         taken.into_iter().skip(were_late).for_each(|buffers| source.lanes().give_back(buffers, &mut self.spare));
         self.late = late;
         self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
-        self.end_what_is_gone(horizon, &mut told);
+        self.end_what_is_gone(horizon, all, &mut told);
         // What the OpenTelemetry layer has not named yet has to wait for it all the same.
-        self.tell_spans(if all && !self.has_otel { u64::MAX } else { horizon }, &mut told);
+        self.tell_spans(if all && !self.source.has_otel() { u64::MAX } else { horizon }, &mut told);
         self.beat(horizon, limits.heartbeat, &mut told);
         told
     }
@@ -148,12 +150,9 @@ impl Follower {
             Tag::Set => self.change(id, |span| set(span, command.payload)),
             Tag::Follows => self.follow_from(id, command.payload),
             Tag::Error | Tag::Said => self.said(command),
-            Tag::Ids => {
-                self.has_otel = true;
-                self.change(id, |span| span.take_ids(command.payload));
-            }
+            Tag::Ids => self.change(id, |span| span.take_ids(command.payload)),
             Tag::Chunk => self.chunk(command, told),
-            Tag::Progress => self.change(id, |span| progress(span, command)),
+            Tag::Progress => self.progress(command),
         }
     }
 
@@ -294,12 +293,15 @@ impl Follower {
         }
     }
 
-    /// Ends spans whose own end found no room, because the registry knows them no more.
-    fn end_what_is_gone(&mut self, now: u64, told: &mut Vec<Told>) {
+    /// Ends spans whose own end found no room, because the registry knows them no more. It forgets a span a moment after
+    /// the end was dropped, so it is asked once more in the next pass, and whenever somebody waits.
+    fn end_what_is_gone(&mut self, now: u64, all: bool, told: &mut Vec<Told>) {
         let dropped = self.source.lanes().dropped().ends.load(std::sync::atomic::Ordering::Relaxed);
-        if dropped == self.ends_dropped {
+        let are_new = dropped != self.ends_dropped;
+        if dropped == 0 || !(are_new || all || self.asks_again) {
             return;
         }
+        self.asks_again = are_new;
         let Some(is_open) = self.source.registry() else { return };
         self.ends_dropped = dropped;
         let gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open(*id)).collect();
@@ -310,7 +312,7 @@ impl Follower {
 
     /// Tells of spans that began, as far as they are ready for it.
     fn tell_spans(&mut self, now: u64, told: &mut Vec<Told>) {
-        let patience = if self.has_otel { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
+        let patience = if self.source.has_otel() { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
         for id in self.writer.take_changed() {
             let Some(span) = self.open.get(&id).filter(|span| !span.is_told) else { continue };
             let age = now.saturating_sub(span.began);

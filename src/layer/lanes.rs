@@ -23,6 +23,8 @@ pub struct Lanes {
     bounds: [usize; LANES],
     dropped: Dropped,
     nudge: Nudge,
+    /// Whether nobody reads any more.
+    closed: AtomicBool,
 }
 
 /// What a command is about, and hence what it may displace.
@@ -103,12 +105,21 @@ impl Lanes {
             bounds: [life, content],
             dropped: Dropped::default(),
             nudge: Nudge::default(),
+            closed: AtomicBool::new(false),
         }
+    }
+
+    /// Takes nothing from now on: nobody is going to read it.
+    pub fn close(&self) {
+        self.closed.store(true, Relaxed);
     }
 
     /// Writes a command down.
     #[inline]
     pub fn push(&self, lane: Lane, tag: Tag, span: u64, payload: &[u8]) {
+        if self.closed.load(Relaxed) {
+            return;
+        }
         let mut buffers = self.own();
         let stamp = buffers.stamp(self, tag, span);
         let sequence = buffers.next();
@@ -127,6 +138,10 @@ impl Lanes {
 
     /// Writes an event down.
     pub fn emit(&self, event: Box<Event>, span: u64) {
+        if self.closed.load(Relaxed) {
+            self.dropped.events.fetch_add(1, Relaxed);
+            return;
+        }
         let mut buffers = self.own();
         if buffers.events.len() >= Lanes::MOST_EVENTS {
             self.dropped.events.fetch_add(1, Relaxed);

@@ -2,7 +2,8 @@
 
 /// A run of a workflow: what agents and steps are parts of.
 ///
-/// The name comes first, then any fields; those of the work can also be recorded later.
+/// The name comes first, then any fields; those of the work can also be recorded later. It is text, `&str` or `String`.
+/// As with the macros of `tracing`, `parent: …` may come before it.
 ///
 /// ```
 /// let workflow = spanlight::workflow_span!("publish", feature = "articles", task_id = "t-17");
@@ -10,8 +11,25 @@
 /// ```
 #[macro_export]
 macro_rules! workflow_span {
+    () => {
+        ::core::compile_error!("workflow_span! needs the workflow's name first: workflow_span!(\"publish\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::workflow_span!()
+    };
+    (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [parent: $parent,] "invoke_workflow", "workflow", $name => gen_ai.workflow.name,
+            [],
+            { $($($fields)*)? }
+        )
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!("invoke_workflow", "workflow", $name, gen_ai.workflow.name = $name, { $($($fields)*)? })
+        $crate::__work_span!(
+            [] "invoke_workflow", "workflow", $name => gen_ai.workflow.name,
+            [],
+            { $($($fields)*)? }
+        )
     };
 }
 
@@ -22,8 +40,25 @@ macro_rules! workflow_span {
 /// ```
 #[macro_export]
 macro_rules! step_span {
+    () => {
+        ::core::compile_error!("step_span! needs the step's name first: step_span!(\"validate\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::step_span!()
+    };
+    (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [parent: $parent,] "step", "step", $name => step,
+            [],
+            { $($($fields)*)? }
+        )
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!("step", "step", $name, step = $name, { $($($fields)*)? })
+        $crate::__work_span!(
+            [] "step", "step", $name => step,
+            [],
+            { $($($fields)*)? }
+        )
     };
 }
 
@@ -35,13 +70,23 @@ macro_rules! step_span {
 /// ```
 #[macro_export]
 macro_rules! agent_span {
+    () => {
+        ::core::compile_error!("agent_span! needs the agent's name first: agent_span!(\"scribe\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::agent_span!()
+    };
+    (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [parent: $parent,] "invoke_agent", "agent", $name => gen_ai.agent.name,
+            [gen_ai.request.model, gen_ai.input.messages, gen_ai.output.messages],
+            { $($($fields)*)? }
+        )
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
-            "invoke_agent", "agent", $name,
-            gen_ai.agent.name = $name,
-            gen_ai.input.messages = $crate::__private::tracing::field::Empty,
-            gen_ai.output.messages = $crate::__private::tracing::field::Empty,
-            gen_ai.request.model = $crate::__private::tracing::field::Empty,
+            [] "invoke_agent", "agent", $name => gen_ai.agent.name,
+            [gen_ai.request.model, gen_ai.input.messages, gen_ai.output.messages],
             { $($($fields)*)? }
         )
     };
@@ -58,24 +103,53 @@ macro_rules! agent_span {
 /// ```
 #[macro_export]
 macro_rules! llm_span {
+    () => {
+        ::core::compile_error!("llm_span! needs the model first: llm_span!(\"gpt-4o\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::llm_span!()
+    };
+    (parent: $parent:expr, $model:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [parent: $parent,] "chat", "llm", $model => gen_ai.request.model,
+            [
+                gen_ai.provider.name,
+                gen_ai.request.stream,
+                gen_ai.input.messages,
+                gen_ai.output.messages,
+                gen_ai.response.id,
+                gen_ai.response.model,
+                gen_ai.response.finish_reasons,
+                gen_ai.response.time_to_first_chunk,
+                gen_ai.usage.input_tokens,
+                gen_ai.usage.output_tokens,
+                gen_ai.usage.cache_read.input_tokens,
+                gen_ai.usage.cache_creation.input_tokens,
+                gen_ai.usage.reasoning.output_tokens,
+                gen_ai.usage.cost
+            ],
+            { $($($fields)*)? }
+        )
+    };
     ($model:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
-            "chat", "llm", $model,
-            gen_ai.request.model = $model,
-            gen_ai.provider.name = $crate::__private::tracing::field::Empty,
-            gen_ai.request.stream = $crate::__private::tracing::field::Empty,
-            gen_ai.input.messages = $crate::__private::tracing::field::Empty,
-            gen_ai.output.messages = $crate::__private::tracing::field::Empty,
-            gen_ai.response.id = $crate::__private::tracing::field::Empty,
-            gen_ai.response.model = $crate::__private::tracing::field::Empty,
-            gen_ai.response.finish_reasons = $crate::__private::tracing::field::Empty,
-            gen_ai.response.time_to_first_chunk = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.input_tokens = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.output_tokens = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.cache_read.input_tokens = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.cache_creation.input_tokens = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.reasoning.output_tokens = $crate::__private::tracing::field::Empty,
-            gen_ai.usage.cost = $crate::__private::tracing::field::Empty,
+            [] "chat", "llm", $model => gen_ai.request.model,
+            [
+                gen_ai.provider.name,
+                gen_ai.request.stream,
+                gen_ai.input.messages,
+                gen_ai.output.messages,
+                gen_ai.response.id,
+                gen_ai.response.model,
+                gen_ai.response.finish_reasons,
+                gen_ai.response.time_to_first_chunk,
+                gen_ai.usage.input_tokens,
+                gen_ai.usage.output_tokens,
+                gen_ai.usage.cache_read.input_tokens,
+                gen_ai.usage.cache_creation.input_tokens,
+                gen_ai.usage.reasoning.output_tokens,
+                gen_ai.usage.cost
+            ],
             { $($($fields)*)? }
         )
     };
@@ -91,42 +165,56 @@ macro_rules! llm_span {
 /// ```
 #[macro_export]
 macro_rules! tool_span {
+    () => {
+        ::core::compile_error!("tool_span! needs the tool's name first: tool_span!(\"search\")")
+    };
+    ($($field:ident).+ = $($fields:tt)*) => {
+        $crate::tool_span!()
+    };
+    (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [parent: $parent,] "execute_tool", "tool", $name => gen_ai.tool.name,
+            [gen_ai.tool.call.id, gen_ai.tool.call.arguments, gen_ai.tool.call.result],
+            { $($($fields)*)? }
+        )
+    };
     ($name:expr $(, $($fields:tt)*)?) => {
         $crate::__work_span!(
-            "execute_tool", "tool", $name,
-            gen_ai.tool.name = $name,
-            gen_ai.tool.call.id = $crate::__private::tracing::field::Empty,
-            gen_ai.tool.call.arguments = $crate::__private::tracing::field::Empty,
-            gen_ai.tool.call.result = $crate::__private::tracing::field::Empty,
+            [] "execute_tool", "tool", $name => gen_ai.tool.name,
+            [gen_ai.tool.call.id, gen_ai.tool.call.arguments, gen_ai.tool.call.result],
             { $($($fields)*)? }
         )
     };
 }
 
-/// A span of a piece of work: its operation, scope and name, what it has of its own, and what all have.
+/// A span of a piece of work: where it hangs, its operation, scope and name, the field that has the name, fields that are
+/// recorded later, and what the caller adds. The name is looked at once.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __work_span {
-    ($operation:literal, $scope:literal, $name:expr, $($own:ident).+ = $own_value:expr,
-     $($($later:ident).+ = $empty:expr,)* { $($fields:tt)* }) => {
-        $crate::__private::tracing::info_span!(
-            $operation,
-            otel.name = %::core::format_args!(concat!($operation, " {}"), $name),
-            otel.status_code = $crate::__private::tracing::field::Empty,
-            otel.status_description = $crate::__private::tracing::field::Empty,
-            spanlight.scope = $scope,
-            gen_ai.operation.name = $operation,
-            $($own).+ = $own_value,
-            $($($later).+ = $empty,)*
-            spanlight.outcome = $crate::__private::tracing::field::Empty,
-            gen_ai.conversation.id = $crate::__private::tracing::field::Empty,
-            session.id = $crate::__private::tracing::field::Empty,
-            user.id = $crate::__private::tracing::field::Empty,
-            feature = $crate::__private::tracing::field::Empty,
-            task_id = $crate::__private::tracing::field::Empty,
-            error = $crate::__private::tracing::field::Empty,
-            error.type = $crate::__private::tracing::field::Empty,
-            $($fields)*
-        )
+    ([$($parent:tt)*] $operation:literal, $scope:literal, $name:expr => $($own:ident).+,
+     [$($($later:ident).+),*], { $($fields:tt)* }) => {
+        match &$name {
+            name => $crate::__private::tracing::info_span!(
+                $($parent)*
+                $operation,
+                otel.name = %::core::format_args!(concat!($operation, " {}"), name),
+                otel.status_code = $crate::__private::tracing::field::Empty,
+                otel.status_description = $crate::__private::tracing::field::Empty,
+                spanlight.scope = $scope,
+                gen_ai.operation.name = $operation,
+                $($own).+ = name,
+                $($($later).+ = $crate::__private::tracing::field::Empty,)*
+                spanlight.outcome = $crate::__private::tracing::field::Empty,
+                gen_ai.conversation.id = $crate::__private::tracing::field::Empty,
+                session.id = $crate::__private::tracing::field::Empty,
+                user.id = $crate::__private::tracing::field::Empty,
+                feature = $crate::__private::tracing::field::Empty,
+                task_id = $crate::__private::tracing::field::Empty,
+                error = $crate::__private::tracing::field::Empty,
+                error.type = $crate::__private::tracing::field::Empty,
+                $($fields)*
+            ),
+        }
     };
 }

@@ -8,6 +8,7 @@ mod cancel;
 mod closed;
 pub mod command;
 mod follow;
+mod future;
 pub mod lanes;
 mod macros;
 mod notes;
@@ -24,6 +25,7 @@ mod visit;
 use callsite::Callsites;
 pub use callsite::Pattern;
 pub use follow::{Follower, Limits};
+pub use future::{FutureExt, InSpan};
 use lanes::Lanes;
 pub use set::{Settable, Usage};
 pub use span::{Progress, SpanExt};
@@ -31,9 +33,10 @@ pub use subscriber::AgentLayer;
 pub use tell::Told;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tracing::Id;
 use tracing::dispatcher::WeakDispatch;
+use tracing::{Id, Metadata};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -45,6 +48,8 @@ pub struct Source {
     lanes: Lanes,
     /// The subscriber that the layer is part of.
     dispatch: OnceLock<WeakDispatch>,
+    /// Whether the OpenTelemetry layer has given any span its ids.
+    has_otel: AtomicBool,
 }
 
 impl Source {
@@ -54,6 +59,7 @@ impl Source {
             callsites: Callsites::new(KeyTable::with(dimensions), patterns),
             lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
             dispatch: OnceLock::new(),
+            has_otel: AtomicBool::new(false),
         }
     }
 
@@ -65,6 +71,16 @@ impl Source {
             let registry = dispatch.downcast_ref::<Registry>();
             registry.is_some_and(|registry| registry.span_data(&Id::from_u64(id)).is_some())
         })
+    }
+
+    /// Whether there is an OpenTelemetry layer beside ours, as far as it is known.
+    fn has_otel(&self) -> bool {
+        self.has_otel.load(Relaxed)
+    }
+
+    /// Whether spans or log events of a callsite matter here.
+    pub fn is_ours(&self, metadata: &'static Metadata<'static>) -> bool {
+        self.callsites.find(metadata).is_some()
     }
 
     /// The lanes, for whoever wakes the worker and shows what was dropped.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::command::{Command, Reader, Value};
 use super::follow::Follower;
-use super::open::{OpenSpan, Pending};
+use super::open::Pending;
 use super::tell::Told;
 use crate::semconv::Key;
 
@@ -16,7 +16,9 @@ const PROGRESS: u64 = 100_000_000;
 const MOST_PENDING: usize = 64 << 10;
 
 impl Follower {
+    /// A piece of an answer came. The first one tells how long it took.
     pub(super) fn chunk(&mut self, command: &Command<'_>, told: &mut Vec<Told>) {
+        self.will_tell(command.span);
         let Some(span) = self.open.get_mut(&command.span) else { return };
         let Some(text) = Reader(command.payload).text() else { return };
         if span.chunk.is_none() && span.progress_notes == 0 {
@@ -24,33 +26,53 @@ impl Follower {
             span.record_default(Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK.name(), &Value::Double(seconds));
         }
         span.life.say(false);
-        let pending =
-            span.chunk.get_or_insert(Pending { since: command.stamp, text: String::new(), data: String::new() });
+        let new = Pending { since: command.stamp, text: String::new(), data: String::new() };
+        let pending = span.chunk.get_or_insert(new);
         pending.text.push_str(text);
         if pending.text.len() > MOST_PENDING {
             self.tell_pending_of(command.span, u64::MAX, told);
         }
     }
 
-    pub(super) fn tell_pending(&mut self, now: u64, told: &mut Vec<Told>) {
-        let due = |pending: &Option<Pending>, patience: u64| {
-            pending.as_ref().is_some_and(|pending| now.saturating_sub(pending.since) >= patience)
-        };
-        let due = |span: &OpenSpan| due(&span.chunk, CHUNK) || due(&span.progress, PROGRESS);
-        let ids: Vec<u64> = self.open.iter().filter(|(_, span)| due(span)).map(|(id, _)| *id).collect();
-        ids.into_iter().for_each(|id| self.tell_pending_of(id, now, told));
+    /// A span has come further; what it said before and has not gone out is out of date.
+    pub(super) fn progress(&mut self, command: &Command<'_>) {
+        self.will_tell(command.span);
+        let mut reader = Reader(command.payload);
+        let (Some(span), Some(text)) = (self.open.get_mut(&command.span), reader.text()) else { return };
+        let since = span.progress.as_ref().map_or(command.stamp, |pending| pending.since);
+        let data = reader.text().unwrap_or_default();
+        span.progress = Some(Pending { since, text: text.into(), data: data.into() });
+        span.life.say(false);
     }
 
+    fn will_tell(&mut self, id: u64) {
+        if self.open.get(&id).is_some_and(|span| span.chunk.is_none() && span.progress.is_none()) {
+            self.pending.push(id);
+        }
+    }
+
+    /// Tells what was merged for long enough.
+    pub(super) fn tell_pending(&mut self, now: u64, told: &mut Vec<Told>) {
+        for id in std::mem::take(&mut self.pending) {
+            self.tell_pending_of(id, now, told);
+            if self.open.get(&id).is_some_and(|span| span.chunk.is_some() || span.progress.is_some()) {
+                self.pending.push(id);
+            }
+        }
+    }
+
+    /// The same of one span, of which is told before that it has begun.
     pub(super) fn tell_pending_of(&mut self, id: u64, now: u64, told: &mut Vec<Told>) {
-        if self.open.get(&id).is_none_or(|span| span.chunk.is_none() && span.progress.is_none()) {
+        let is_due = |pending: &mut Pending, patience: u64| now.saturating_sub(pending.since) >= patience;
+        let Some(span) = self.open.get_mut(&id) else { return };
+        let chunk = span.chunk.take_if(|pending| is_due(pending, CHUNK));
+        let progress = span.progress.take_if(|pending| is_due(pending, PROGRESS));
+        if chunk.is_none() && progress.is_none() {
             return;
         }
         self.tell_those_above(id);
         told.extend(self.writer.batch());
         let Some(span) = self.open.get_mut(&id) else { return };
-        let is_due = |pending: &mut Pending, patience: u64| now.saturating_sub(pending.since) >= patience;
-        let chunk = span.chunk.take_if(|pending| is_due(pending, CHUNK));
-        let progress = span.progress.take_if(|pending| is_due(pending, PROGRESS));
         told.extend(chunk.and_then(|pending| Told::chunk(span, &pending)));
         told.extend(progress.and_then(|pending| Told::progress(span, &pending)));
     }
@@ -69,13 +91,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// Says how far a span has come; what it said before and has not gone out is out of date.
-pub fn progress(span: &mut OpenSpan, command: &Command<'_>) {
-    let mut reader = Reader(command.payload);
-    let (Some(text), Some(data)) = (reader.text(), reader.text()) else { return };
-    let since = span.progress.as_ref().map_or(command.stamp, |pending| pending.since);
-    span.progress = Some(Pending { since, text: text.into(), data: data.into() });
-    span.life.say(false);
 }

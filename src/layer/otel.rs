@@ -3,12 +3,19 @@
 //! Asking for them starts the OpenTelemetry span, after which its parent cannot be set any more. So they are asked
 //! for when a span is entered first: an inbound `traceparent` must be set before that anyway.
 
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Status, TraceContextExt};
+use tracing::Dispatch;
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan;
 
+use super::command::Value;
 use super::recent::Recent;
+use super::set::Settable;
+use crate::semconv::Key;
 
 /// Reads the ids of each span once.
 #[derive(Debug, Default)]
@@ -36,6 +43,27 @@ impl Ids {
         self.asked.remember(id.into_u64(), true);
         read(id, dispatch)
     }
+}
+
+/// Sets a field on the OpenTelemetry span as well: what goes to trace backends should say no less.
+pub fn mirror(dispatch: &Dispatch, id: u64, field: Settable, value: &Value<'_>) {
+    let id = Id::from_u64(id);
+    let Some(context) = get_otel_context(&id, dispatch) else { return };
+    let span = context.span();
+    if let (Settable::Error, Value::Text(text)) = (field, value) {
+        span.set_status(Status::error((*text).to_owned()));
+        return;
+    }
+    let metadata = dispatch.downcast_ref::<Registry>().and_then(|registry| Some(registry.span(&id)?.metadata()));
+    let is_tool = metadata.is_some_and(|metadata| metadata.fields().field(Key::GEN_AI_TOOL_NAME.name()).is_some());
+    let value = match value {
+        Value::Bool(truth) => opentelemetry::Value::Bool(*truth),
+        Value::Int(number) => opentelemetry::Value::I64(*number),
+        Value::Uint(number) => opentelemetry::Value::F64(*number as f64),
+        Value::Double(number) => opentelemetry::Value::F64(*number),
+        Value::Text(text) => opentelemetry::Value::String((*text).to_owned().into()),
+    };
+    span.set_attribute(KeyValue::new(field.name(is_tool), value));
 }
 
 /// The ids of a span, if the OpenTelemetry layer has given it any.

@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
-use tracing::Span;
+use tracing::{Dispatch, Span};
 
 use super::command::{Tag, Value, put_block, put_field};
 use super::lanes::Lane;
+use super::otel;
 use super::set::{Settable, Usage};
 use super::subscriber::AgentLayer;
 use super::visit::{MOST_CONTENT, Scratch, format_at_most};
@@ -36,9 +37,11 @@ pub trait SpanExt {
     fn record_cost(&self, usd: f64);
     /// What came out: an answer, a result. JSON stays JSON in the event.
     fn record_output(&self, output: impl Display);
-    /// It failed.
+    /// It failed, with what the error says of itself. Sources of an error are shown by what it writes, such as `{err:#}`
+    /// of `anyhow`.
     fn record_error(&self, error: impl Display);
-    /// It was called off, where that cannot be seen: a timeout that drops its future in the same breath.
+    /// It was called off. Mostly that is seen: of tasks that are aborted, and of futures that
+    /// [`FutureExt::in_span`](crate::FutureExt::in_span) runs.
     fn record_canceled(&self);
     /// The model that really answered.
     fn record_model(&self, model: &str);
@@ -141,44 +144,45 @@ impl SpanExt for Span {
 
     fn chunk(&self, text: &str) {
         let text = &text[..text.floor_char_boundary(MOST_CONTENT.min(text.len()))];
-        push(self, Lane::Content, Tag::Chunk, |payload| put_block(payload, text.as_bytes()));
+        with_layer(self, |layer, _, id| {
+            push(layer, Lane::Content, Tag::Chunk, id, |payload| put_block(payload, text.as_bytes()));
+        });
     }
 
     fn progress(&self, progress: impl Into<Progress>) {
         let progress = progress.into();
-        push(self, Lane::Content, Tag::Progress, |payload| {
-            put_block(payload, progress.text.as_bytes());
-            put_block(payload, progress.data().as_json().as_bytes());
+        with_layer(self, |layer, _, id| {
+            push(layer, Lane::Content, Tag::Progress, id, |payload| {
+                put_block(payload, progress.text.as_bytes());
+                put_block(payload, progress.data().as_json().as_bytes());
+            });
         });
     }
 }
 
 fn set(span: &Span, field: Settable, value: &Value<'_>) {
     let lane = if field == Settable::Output { Lane::Content } else { Lane::Life };
-    push(span, lane, Tag::Set, |payload| put_field(payload, field as u16, value));
-    mirror(span, field, value);
+    with_layer(span, |layer, dispatch, id| {
+        push(layer, lane, Tag::Set, id, |payload| put_field(payload, field as u16, value));
+        if layer.source().has_otel() {
+            otel::mirror(dispatch, id, field, value);
+        }
+    });
 }
 
-/// The OpenTelemetry span gets the attribute as well: what goes to trace backends should say no less.
-fn mirror(span: &Span, field: Settable, value: &Value<'_>) {
-    use tracing_opentelemetry::OpenTelemetrySpanExt;
-    let name = field.name(false);
-    match value {
-        Value::Bool(truth) => span.set_attribute(name, *truth),
-        Value::Int(number) => span.set_attribute(name, *number),
-        Value::Uint(number) => span.set_attribute(name, *number as f64),
-        Value::Double(number) => span.set_attribute(name, *number),
-        Value::Text(text) => span.set_attribute(name, (*text).to_owned()),
-    }
+fn push(layer: &AgentLayer, lane: Lane, tag: Tag, id: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut scratch = Scratch::take();
+    write(&mut scratch.facts);
+    layer.source().lanes().push(lane, tag, id, &scratch.facts);
+    scratch.put_back();
 }
 
-fn push(span: &Span, lane: Lane, tag: Tag, write: impl FnOnce(&mut Vec<u8>)) {
+/// Calls a function with the layer, and with the span or the nearest above it that is ours.
+fn with_layer(span: &Span, work: impl FnOnce(&AgentLayer, &Dispatch, u64)) {
     span.with_subscriber(|(id, dispatch)| {
         let Some(layer) = AgentLayer::of(dispatch) else { return };
-        let Some(id) = layer.nearest(dispatch, id) else { return };
-        let mut scratch = Scratch::take();
-        write(&mut scratch.facts);
-        layer.source().lanes().push(lane, tag, id, &scratch.facts);
-        scratch.put_back();
+        if let Some(id) = layer.nearest(dispatch, id) {
+            work(layer, dispatch, id);
+        }
     });
 }

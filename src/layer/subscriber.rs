@@ -69,6 +69,7 @@ impl AgentLayer {
 
     fn push_ids(&self, id: &Id) {
         if let Some(ids) = self.ids.read_once(id, self.source.dispatch.get()) {
+            self.source.has_otel.store(true, std::sync::atomic::Ordering::Relaxed);
             self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
         }
     }

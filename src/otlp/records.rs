@@ -13,8 +13,8 @@ use super::view::{AnyValue, Group, KeyValue, LogRecord};
 use super::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
 use crate::event::figures::{LONGEST_MS, MOST_USD, is_possible};
 use crate::event::{
-    ComponentId, Data, Event, EventId, EventName, EventType, Priority, Scope, Source, SourceKind, SpanId, Status,
-    Timestamp, TraceId, catalogue, message,
+    ComponentId, Data, Event, EventId, EventName, EventType, NO_REASON, Priority, Scope, Source, SourceKind, SpanId,
+    Status, Timestamp, TraceId, catalogue, message,
 };
 use crate::semconv::{Key, resource, spanlight};
 
@@ -243,7 +243,7 @@ fn read_kind(event: &mut Event, attributes: &mut Map<String, Value>) {
     event.parent_span_id = take(spanlight::PARENT_SPAN_ID).and_then(|id| SpanId::from_hex(&id));
     let component = take(spanlight::COMPONENT_ID).map(|id| ComponentId::parse(event.scope, &id));
     if event.message.is_none() && event.status == Status::Failed {
-        event.message = Some("failed; the emitter gave no reason".into());
+        event.message = Some(NO_REASON.into());
     }
     let priority = attributes.remove(spanlight::PRIORITY).and_then(|value| value.as_u64());
     event.priority = priority.and_then(|number| Priority::new(number.min(255) as u8)).unwrap_or_default();

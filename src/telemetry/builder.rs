@@ -67,6 +67,8 @@ impl Default for Builder {
                 hold: Duration::ZERO,
                 settled: Duration::ZERO,
                 quiet: Duration::ZERO,
+                // An agent's process has other uses for its memory.
+                spans: 20_000,
                 ..derive::Limits::default()
             },
             ..derive::Settings::default()
@@ -137,7 +139,7 @@ impl Builder {
         self
     }
 
-    /// Events on the console, from a level on.
+    /// Events on standard error, from a level on.
     pub fn console(mut self, console: Console) -> Builder {
         self.console = Some(console);
         self
@@ -391,6 +393,6 @@ impl Console {
         };
         let config = debug::Config { level: level.to_owned(), ..debug::Config::default() };
         let (settings, exporter) = local::debug(&config)?;
-        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter)], health))
+        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter.on_standard_error())], health))
     }
 }

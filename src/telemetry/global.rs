@@ -15,7 +15,8 @@ use crate::measure::Summary;
 /// JSON lines, and over OTLP with spans and metrics if an `OTEL_EXPORTER_OTLP_…` variable is set.
 ///
 /// Nothing of this can fail the program: what cannot be done is said on standard error. If another subscriber is set
-/// already, it stays, and [`layer()`] is what to add to it.
+/// already, it stays, and [`layer()`] is what to add to it; until then functions such as [`emit`], which find telemetry
+/// by the current subscriber, do nothing.
 ///
 /// ```
 /// let _guard = spanlight::init();

@@ -6,12 +6,11 @@ use std::time::Duration;
 use super::Telemetry;
 use crate::export::Left;
 
-/// Keeps telemetry going; when it is dropped, what waits goes out for at most five seconds.
+/// Keeps telemetry going; when it is dropped, what waits goes out for at most five seconds. A variable named `_` alone
+/// drops it at once: give it a name.
 ///
 /// ```
-/// fn main() {
-///     let _guard = spanlight::init();
-/// }
+/// let _guard = spanlight::init();
 /// ```
 #[derive(Debug)]
 #[must_use = "telemetry ends when the guard is dropped: keep it in a variable, such as `_guard`"]

@@ -31,7 +31,7 @@ pub use subscription::Subscription;
 use worker::Worker;
 
 use crate::connector::Connector;
-use crate::event::{self, Event, Filter, ReadError, Source, SourceKind, Timestamp};
+use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::health::{DROPPED, Health, QUEUE_BYTES};
 use crate::hub::{Hub, Page};
 use crate::layer::{self, AgentLayer};
@@ -77,7 +77,8 @@ impl Telemetry {
 
     /// A layer for a subscriber of your own, which may have others: add it to a `tracing_subscriber` registry.
     ///
-    /// Beside `tracing_opentelemetry`, events carry its trace and span ids; either may be added first.
+    /// Beside `tracing_opentelemetry`, events carry its trace and span ids; either may be added first. Ask for it once:
+    /// one telemetry follows the spans of one subscriber.
     ///
     /// ```
     /// use spanlight::Telemetry;
@@ -98,23 +99,26 @@ impl Telemetry {
             let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("spanlight"));
             layer.with_location(false).with_threads(false).with_tracked_inactivity(false)
         });
-        tracing_subscriber::registry().with(environment::filter()).with(self.layer()).with(opentelemetry)
+        tracing_subscriber::registry()
+            .with(environment::selection(self.0.source.clone()))
+            .with(self.layer())
+            .with(opentelemetry)
     }
 
     /// Says that something happened. Within a span of an agent's work the event belongs to that work: it gets its
-    /// trace, execution, agent, feature and task, as far as it does not name others.
+    /// trace, execution, agent, feature and task, as far as it does not name others. Costs and durations that cannot be,
+    /// such as negative ones, are left out; after [`Telemetry::shutdown`] the event is dropped and counted.
     ///
     /// ```
-    /// use spanlight::event::{Event, EventName, Timestamp};
+    /// use spanlight::event::Event;
     ///
     /// let telemetry = spanlight::Telemetry::builder().build();
-    /// let mut event = Event::named(EventName::parse("quality.checked").unwrap(), Timestamp::now());
-    /// event.performance.success = Some(true);
-    /// telemetry.emit(event);
+    /// telemetry.emit(Event::quality_checked(0.9, true).agent("critic"));
     /// # telemetry.flush(std::time::Duration::from_secs(5)).unwrap();
     /// # assert_eq!(telemetry.get_events(0).events.len(), 1);
     /// ```
     pub fn emit(&self, mut event: Event) {
+        event.performance = event.performance.possible();
         event.source.kind = SourceKind::Layer;
         event.source.service.get_or_insert_with(|| self.0.service.clone());
         event.source.instance.get_or_insert_with(|| self.0.instance.clone());
@@ -144,9 +148,9 @@ impl Telemetry {
         Ok(())
     }
 
-    /// A critic approved or rejected what an agent made.
+    /// A critic approved or rejected what an agent made. [`Event::review_decided`] says more.
     pub fn record_critic_decision(&self, rejected: bool) {
-        self.emit(Event::review_decided("critic", if rejected { "rejected" } else { "approved" }));
+        self.emit(Event::review_decided("critic", if rejected { Decision::Rejected } else { Decision::Approved }));
     }
 
     /// The summary of the last hour: the six ratios, and the sums behind them.
@@ -204,19 +208,33 @@ impl Telemetry {
     /// Ends it: what is open is ended, what waits goes out until the deadline. Says what was lost since the start.
     /// Blocks the thread, as [`Telemetry::flush`] does. What is traced afterwards is not looked at any more.
     pub fn shutdown(&self, timeout: Duration) -> Report {
-        let deadline = std::time::Instant::now() + timeout;
-        if let Some(provider) = &self.0.tracer_provider {
-            // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
-            provider.shutdown().ok();
-        }
-        let has_stopped = self.0.worker.stop(deadline);
-        let left = self.0.exporting.drain(deadline);
-        Report::new(left, self.0.source.lanes().dropped().counts(), has_stopped)
+        self.0.shutdown(timeout)
     }
 
     /// That of the subscriber of the current thread.
     pub(crate) fn of(dispatch: &Dispatch) -> Option<Telemetry> {
         AgentLayer::of(dispatch)?.reader().map(Telemetry)
+    }
+}
+
+impl Inner {
+    fn shutdown(&self, timeout: Duration) -> Report {
+        let deadline = std::time::Instant::now() + timeout;
+        if let Some(provider) = &self.tracer_provider {
+            // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
+            provider.shutdown().ok();
+        }
+        let has_stopped = self.worker.stop(deadline);
+        let left = self.exporting.drain(deadline);
+        self.hub.close();
+        Report::new(left, self.source.lanes().dropped().counts(), has_stopped)
+    }
+}
+
+impl Drop for Inner {
+    /// Whoever has not ended it gives what waits a moment.
+    fn drop(&mut self) {
+        self.shutdown(Duration::from_secs(2));
     }
 }
 

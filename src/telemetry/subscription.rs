@@ -35,11 +35,14 @@ impl Subscription {
         Subscription { next: hub.head(), filter, head, read: VecDeque::new(), lost: 0, hub }
     }
 
-    /// The next event, as soon as there is one; nothing once telemetry is gone. Dropping the future loses nothing.
+    /// The next event, as soon as there is one; nothing once telemetry has ended. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<SharedRecord> {
         loop {
             if let Some(record) = self.try_next() {
                 return Some(record);
+            }
+            if self.hub.is_closed() {
+                return None;
             }
             self.head.changed().await.ok()?;
         }
@@ -69,6 +72,11 @@ impl Subscription {
                 Poll::Pending => std::thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
             }
         }
+    }
+
+    /// Whether telemetry has ended, so that no more events come than can be had at once.
+    pub fn has_ended(&self) -> bool {
+        self.hub.is_closed()
     }
 
     /// Events that were gone before they could be looked at, whether they would have fit or not.

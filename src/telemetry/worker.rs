@@ -141,6 +141,8 @@ impl Work {
     }
 
     fn end(&mut self) {
+        self.source.lanes().close();
+        self.pass(true);
         let mut told = Vec::new();
         self.follower.finish(&mut told);
         told.into_iter().for_each(|told| self.tell(told));

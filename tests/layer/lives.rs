@@ -174,3 +174,32 @@ fn a_span_that_is_kept_longer_than_its_work_ends_when_it_is_closed() {
     let took = end.performance.duration_ms.unwrap();
     assert!((5.0..30.0).contains(&left) && took >= 35.0, "{left} {took}");
 }
+
+#[test]
+fn names_are_looked_at_once_and_parents_can_be_given() {
+    let scene = Scene::new();
+    let mut numbers = 0..;
+    let mut name = || format!("agent-{}", numbers.next().unwrap());
+    let first = agent_span!(name());
+    let tool = tool_span!(parent: &first, "search", feature = "x");
+    let root = agent_span!(parent: None, name());
+    drop((tool, root, first));
+    let events = scene.events();
+    let first = find(&events, "agent.started", "agent-0");
+    assert_eq!(find(&events, "tool.started", "search").parent_span_id, first.span_id);
+    assert_eq!(find(&events, "agent.started", "agent-1").parent_span_id, None);
+}
+
+#[test]
+fn what_an_agent_says_it_cost_counts_where_nobody_knows_better() {
+    let scene = Scene::new();
+    agent_span!("priced by hand").record_cost(0.25);
+    let agent = agent_span!("priced by its calls").entered();
+    agent.record_cost(9.0);
+    llm_span!("gpt-4o", provider = "openai").record_usage(Usage::new(1000, 500));
+    drop(agent);
+    let events = scene.events();
+    assert_eq!(find(&events, "agent.completed", "priced by hand").performance.cost_usd, Some(0.25));
+    assert_eq!(find(&events, "agent.completed", "priced by its calls").performance.cost_usd, Some(0.0075));
+    assert_eq!(scene.telemetry.metrics().total_cost_usd, 0.2575);
+}

@@ -88,3 +88,19 @@ fn a_name_that_comes_late_counts() {
     let names: Vec<_> = events.iter().map(|event| event.data.get("step_name").unwrap()).collect();
     assert_eq!(names, ["step-7", "step-7"]);
 }
+
+#[test]
+fn filtered_and_boxed_layers_are_found_as_well() {
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::filter::LevelFilter;
+    let filtered = Telemetry::builder().build();
+    let boxed = Telemetry::builder().build();
+    let run = || llm_span!("gpt-4o").in_scope(|| tracing::Span::current().record_usage(Usage::new(10, 5)));
+    let registry = tracing_subscriber::registry().with(filtered.layer().with_filter(LevelFilter::INFO));
+    tracing::subscriber::with_default(registry, run);
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(boxed.layer().boxed()), run);
+    for telemetry in [filtered, boxed] {
+        telemetry.flush(PATIENCE).unwrap();
+        assert_eq!(telemetry.metrics().tokens, 15);
+    }
+}

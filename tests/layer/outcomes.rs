@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use spanlight::event::{Event, Status};
-use spanlight::{SpanExt, agent_span, llm_span, tool_span};
+use spanlight::{FutureExt, SpanExt, agent_span, llm_span, tool_span};
 use tracing::Instrument;
 
 use crate::support::{Scene, find};
@@ -97,6 +97,31 @@ async fn what_is_done_was_not_called_off() {
     let events = scene.events();
     let ends: Vec<Status> = events.iter().filter(|event| event.is_end()).map(|event| event.status).collect();
     assert_eq!(ends, [Status::Completed; 8]);
+}
+
+#[tokio::test]
+async fn a_future_in_a_span_knows_whether_it_was_done() {
+    let scene = Scene::new();
+    let slow = std::future::pending::<()>().in_span(llm_span!("gpt-4o"));
+    assert!(tokio::time::timeout(Duration::from_millis(20), slow).await.is_err());
+    let quick = tokio::time::sleep(Duration::from_millis(1)).in_span(tool_span!("quick"));
+    let slow = std::future::pending::<()>().in_span(tool_span!("slow"));
+    tokio::select! {
+        () = quick => {}
+        () = slow => {}
+    }
+    // Dropped long after it was done.
+    let mut kept = Box::pin(async { 7 }.in_span(tool_span!("kept")));
+    assert_eq!((&mut kept).await, 7);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    drop(kept);
+    let events = scene.events();
+    let outcome = |component: &str| end(&events, component).status;
+    assert_eq!(events[1].status, Status::Canceled);
+    assert_eq!(
+        [outcome("quick"), outcome("slow"), outcome("kept")],
+        [Status::Completed, Status::Canceled, Status::Completed]
+    );
 }
 
 #[test]

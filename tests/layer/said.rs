@@ -154,3 +154,17 @@ fn open_work_says_that_it_lives_and_closed_work_does_not() {
     while beats.try_next().is_some() {}
     assert!(beats.recv_timeout(Duration::from_millis(150)).is_none());
 }
+
+#[test]
+fn a_subscription_ends_with_telemetry() {
+    let scene = Scene::new();
+    let mut all = scene.telemetry.subscribe(Filter::default());
+    drop(agent_span!("scribe"));
+    scene.telemetry.shutdown(PATIENCE);
+    let rest: Vec<String> =
+        std::iter::from_fn(|| all.recv_timeout(PATIENCE)).map(|record| record.event().name.to_string()).collect();
+    assert_eq!(rest, ["agent.started", "agent.completed"]);
+    assert!(all.has_ended());
+    spanlight::emit(Event::quality_checked(0.5, true));
+    assert_eq!(scene.telemetry.health().sum("spanlight.dropped", &[("signal", "event")]), 1);
+}

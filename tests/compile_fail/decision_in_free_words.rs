@@ -1,0 +1,7 @@
+//! Reviews have three outcomes, which metrics know by their words.
+
+use spanlight::event::Event;
+
+fn main() {
+    spanlight::emit(Event::review_decided("critic", "rejetced"));
+}
