@@ -1,8 +1,8 @@
 //! The layer: what a span costs the agent's own thread, against a span that a registry and an idle layer see.
 //!
 //! A process has one subscriber, so every scenario is a process: this program again, with the scenario's name. Each
-//! is paired with a run of the idle layer right before it, so that a noisy machine slows both alike.
-#![allow(clippy::expect_used, clippy::print_stdout)]
+//! is paired with a run of its unit right before it, so that a noisy machine slows both alike.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "layer/burst.rs"]
 mod burst;
@@ -13,9 +13,6 @@ use std::process::Command;
 
 use burst::Measured;
 use scenario::{Form, SCENARIOS, Scenario};
-
-/// What the ratios are to.
-const UNIT: &str = "registry and an idle layer";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -37,8 +34,15 @@ fn parent(rounds: usize) {
     for _ in 0..rounds {
         lines.iter_mut().for_each(Line::run);
     }
-    println!("{:<52} {:>4} {:>22} {:>9} {:>7} {:>7}", "", "", "x idle layer", "ns/span", "CPU ns", "events");
-    lines.iter().for_each(Line::print);
+    println!("{:<48} {:>4} {:>22} {:>9} {:>7} {:>7}", "", "", "x its unit", "ns/span", "CPU ns", "events");
+    let mut unit = "";
+    for line in &lines {
+        if line.scenario.unit != unit {
+            unit = line.scenario.unit;
+            println!("against {unit}");
+        }
+        line.print();
+    }
 }
 
 /// One scenario in one form, and what it took, each time behind the unit of that time.
@@ -54,7 +58,7 @@ impl Line {
     }
 
     fn run(&mut self) {
-        let unit = measure(UNIT, self.form);
+        let unit = measure(self.scenario.unit, self.form);
         self.pairs.push((unit, measure(self.scenario.name, self.form)));
     }
 
@@ -66,7 +70,7 @@ impl Line {
         let of = |read: fn(&Measured) -> f64| median(self.pairs.iter().map(|(_, own)| read(own)).collect());
         let (nanos, cpu, events) = (of(|own| own.nanos), of(|own| own.cpu_nanos), of(|own| own.events));
         let (name, form) = (self.scenario.name, self.form.name());
-        println!("{name:<52} {form:>4} {range:>22} {nanos:>9.0} {cpu:>7.0} {events:>7.2}");
+        println!("  {name:<46} {form:>4} {range:>22} {nanos:>9.0} {cpu:>7.0} {events:>7.2}");
         let dropped: u64 = self.pairs.iter().map(|(_, own)| own.dropped).sum();
         if dropped > 0 {
             println!("    {dropped} pieces found no room, so the figure flatters");

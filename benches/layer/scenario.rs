@@ -20,6 +20,8 @@ use crate::burst::{self, Measured};
 /// One line of the table.
 pub struct Scenario {
     pub name: &'static str,
+    /// What it is compared with.
+    pub unit: &'static str,
     pub forms: &'static [Form],
     pub run: fn(Form) -> Measured,
 }
@@ -33,16 +35,19 @@ pub enum Form {
     Attached,
 }
 
+const IDLE: &str = "registry and an idle layer";
+const OURS: &str = "ours: an agent's spans";
+
 const BOTH: &[Form] = &[Form::Recorded, Form::Attached];
 const ATTACHED: &[Form] = &[Form::Attached];
 
 pub const SCENARIOS: &[Scenario] = &[
     scenario("no subscriber", BOTH, |form| burst::run(agent(form), || {})),
-    scenario("registry and an idle layer", BOTH, |form| {
+    scenario(IDLE, BOTH, |form| {
         seen_by(registry().with(Idle));
         burst::run(agent(form), || {})
     }),
-    scenario("ours: an agent's spans", BOTH, |form| ours(Telemetry::builder(), agent(form))),
+    scenario(OURS, BOTH, |form| ours(Telemetry::builder(), agent(form))),
     scenario("ours: spans of others", BOTH, |form| ours(Telemetry::builder(), foreign(form))),
     scenario("ours: llm_span! and record_usage", ATTACHED, |_| ours(Telemetry::builder(), macros)),
     scenario("tracing-opentelemetry, batch, null exporter", BOTH, |form| {
@@ -54,21 +59,26 @@ pub const SCENARIOS: &[Scenario] = &[
     scenario("tracing-opentelemetry, then ours: an agent's", BOTH, |form| both(false, agent(form))),
     scenario("ours, then tracing-opentelemetry: others'", BOTH, |form| both(true, foreign(form))),
     scenario("fastrace, no-op reporter", BOTH, fastrace),
-    scenario("ours: a sink that hangs", ATTACHED, |form| {
+    beside_ours("a sink that hangs", ATTACHED, |form| {
         ours(Telemetry::builder().sink(1000, |_| std::thread::park()), agent(form))
     }),
-    scenario("ours: a sink that panics", ATTACHED, |form| {
+    beside_ours("a sink that panics", ATTACHED, |form| {
         std::panic::set_hook(Box::new(|_| {}));
         ours(Telemetry::builder().sink(1000, |_| panic!("a sink")), agent(form))
     }),
-    scenario("ours: OTLP to where nobody listens", ATTACHED, |form| {
+    beside_ours("OTLP to where nobody listens", ATTACHED, |form| {
         ours(Telemetry::builder().otlp("http://127.0.0.1:1"), agent(form))
     }),
-    scenario("ours: a file on a full disk", ATTACHED, |form| ours(Telemetry::builder().file("/dev/full"), agent(form))),
+    beside_ours("a file on a full disk", ATTACHED, |form| ours(Telemetry::builder().file("/dev/full"), agent(form))),
 ];
 
 const fn scenario(name: &'static str, forms: &'static [Form], run: fn(Form) -> Measured) -> Scenario {
-    Scenario { name, forms, run }
+    Scenario { name, unit: IDLE, forms, run }
+}
+
+/// The same against ours without any sink: what is behind it must not be felt.
+const fn beside_ours(name: &'static str, forms: &'static [Form], run: fn(Form) -> Measured) -> Scenario {
+    Scenario { name, unit: OURS, forms, run }
 }
 
 impl Form {
