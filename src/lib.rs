@@ -15,7 +15,8 @@
 //! 6. With the feature `layer`, what a program needs that derives in its own process: `connector` puts the core behind
 //!    a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
 //! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
-//!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command.
+//!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
+//!    `demo` plays agents to look at.
 //!
 //! Without either the core is what is left, and time is always passed in:
 //!
@@ -45,6 +46,10 @@
 //! assert_eq!(out.events[1].performance.cost_usd, Some(0.00555));
 //! assert_eq!(deriver.totals().llm_calls, 1);
 //! ```
+
+// The demonstration uses the library by its name, as any program does.
+#[cfg(feature = "collector")]
+extern crate self as spanlight;
 
 pub mod duration;
 mod nearest;
@@ -93,6 +98,9 @@ pub mod web;
 
 #[cfg(feature = "layer")]
 pub mod telemetry;
+
+#[cfg(feature = "collector")]
+pub mod demo;
 
 #[cfg(feature = "collector")]
 pub mod cli;

@@ -85,7 +85,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "semconv",
         ],
     ),
-    ("cli", &["config", "console", "duration", "event", "pipeline", "report"]),
+    ("demo", &[]),
+    ("cli", &["config", "console", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"]),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
@@ -128,6 +129,24 @@ fn the_table_of_imports_has_no_cycle_and_nothing_that_is_unused() {
             assert!(used.contains(*import), "`{module}` may import `{import}`, and does not");
         }
     }
+}
+
+/// What the demonstration does, any program can do.
+#[test]
+fn the_demonstration_uses_what_the_library_gives_to_programs() {
+    let library = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let given = library.split("pub use ").skip(1).filter_map(|list| list.split(';').next());
+    let mut given: BTreeSet<&str> =
+        given.flat_map(|list| list.split(|c: char| !c.is_alphanumeric() && c != '_')).collect();
+    given.extend(["workflow_span", "step_span", "agent_span", "llm_span", "tool_span"]);
+    let mut seen = 0;
+    for source in sources().iter().filter(|source| source.module().as_deref() == Some("demo")) {
+        for used in names_behind(&source.code(), "spanlight::") {
+            assert!(given.contains(used.as_str()), "{} uses `spanlight::{used}`", source.name());
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "the demonstration uses nothing of the library");
 }
 
 #[test]
@@ -204,23 +223,25 @@ impl Source {
 
     /// The modules of the crate that it names.
     fn imports(&self) -> BTreeSet<String> {
-        let code = self.code();
-        let mut imports = BTreeSet::new();
-        // What macros expand to is the business of whoever uses them.
-        for (at, _) in code.match_indices("crate::").filter(|(at, _)| !code[..*at].ends_with('$')) {
-            let after = &code[at + "crate::".len()..];
-            let named = match after.strip_prefix('{') {
-                Some(list) => list.split_once('}').map_or(list, |(list, _)| list).split(',').collect(),
-                None => vec![after],
-            };
-            for name in named {
-                let name: String = name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                // `crate::nearest` is a function that the root re-exports from the module of the same name.
-                imports.insert(name);
-            }
-        }
-        imports
+        // `crate::nearest` is a function that the root re-exports from the module of the same name.
+        names_behind(&self.code(), "crate::")
     }
+}
+
+/// The names behind a path in code, also those in braces.
+fn names_behind(code: &str, path: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    // What macros expand to is the business of whoever uses them.
+    for (at, _) in code.match_indices(path).filter(|(at, _)| !code[..*at].ends_with('$')) {
+        let after = &code[at + path.len()..];
+        let named = match after.strip_prefix('{') {
+            Some(list) => list.split_once('}').map_or(list, |(list, _)| list).split(',').collect(),
+            None => vec![after],
+        };
+        let name = |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        names.extend(named.into_iter().map(name));
+    }
+    names
 }
 
 /// Line and length of every function, tests included. `rustfmt` puts the closing brace below the `fn`.

@@ -1,5 +1,7 @@
 //! Asking a running collector.
 
+use std::time::Duration;
+
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -9,6 +11,8 @@ use serde_json::Value;
 
 use super::{Failure, Target};
 
+/// How long somebody may take to say whether they are there.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// No answer is larger.
 const LARGEST_ANSWER: usize = 256 << 20;
 
@@ -59,6 +63,30 @@ pub async fn request(
         }
         Failure::new(format!("cannot reach {}: {cause}; {remedy}", target.url))
     })
+}
+
+/// Whether somebody takes traces at the base URL of a receiver of OTLP over HTTP.
+pub async fn takes_traces(url: &str) -> Result<bool, Failure> {
+    let no_url = || Failure::usage(format!("`{url}` is no URL such as http://127.0.0.1:4318"));
+    let uri: Uri = format!("{}/v1/traces", url.trim_end_matches('/')).parse().map_err(|_| no_url())?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        // Whether it answers is found out by whoever sends: there is no TLS here.
+        Some("https") => return Ok(true),
+        _ => return Err(no_url()),
+    }
+    let request = Request::post(uri).header("content-type", "application/x-protobuf").body(Empty::<Bytes>::new());
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let asked = tokio::time::timeout(PATIENCE, client.request(request.map_err(|_| no_url())?));
+    match asked.await {
+        Ok(Ok(response)) if response.status().is_success() => Ok(true),
+        Ok(Ok(response)) => {
+            Err(Failure::new(format!("what listens at {url} takes no traces: it answered {}", response.status())))
+        }
+        Ok(Err(error)) if error.is_connect() => Ok(false),
+        Ok(Err(error)) => Err(Failure::new(format!("what listens at {url} does not understand us: {error}"))),
+        Err(_) => Err(Failure::new(format!("there is no answer from {url}"))),
+    }
 }
 
 /// A query string of the pairs that have a value.

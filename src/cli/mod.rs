@@ -2,6 +2,7 @@
 
 mod client;
 mod configuration;
+mod demo;
 mod report;
 mod run;
 mod runs;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run the collector (what a bare `spanlight` does)
     Run(RunArgs),
+    /// Play made-up agents to look at, in a collector that is started if none runs
+    Demo(demo::DemoArgs),
     /// List runs, the latest first
     Runs(runs::RunsArgs),
     /// Show one run as a tree with durations, tokens, cost and errors
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command.unwrap_or(Command::Run(cli.run)) {
             Command::Run(args) => run::run(args).await,
+            Command::Demo(args) => demo::demo(args).await,
             Command::Runs(args) => runs::runs(args).await,
             Command::Show(args) => show::show(args).await,
             Command::Report(args) => report::report(args).await,

@@ -33,14 +33,15 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let colours = console::colours();
-    console::output(&outcome(&metrics, colours));
+    let title = format!("Of the last {}", metrics["window"].as_str().unwrap_or_default());
+    console::output(&outcome(&title, &metrics["summary"], colours));
     console::output("");
     console::output(&costs(&ledger, &args.by, colours));
     Ok(())
 }
 
-fn outcome(metrics: &Value, colours: bool) -> String {
-    let summary = &metrics["summary"];
+/// The figures of a summary.
+pub fn outcome(title: &str, summary: &Value, colours: bool) -> String {
     let number = |key: &str| summary[key].as_f64();
     let percent = |key: &str| number(key).map(|share| format!("{:.1} %", share * 100.0));
     let seconds = |key: &str| number(key).map(|s| crate::duration::display(crate::duration::from_seconds(s)));
@@ -58,9 +59,7 @@ fn outcome(metrics: &Value, colours: bool) -> String {
         // What nothing was seen of is not 0.
         table.row(vec![name.into(), value.unwrap_or_else(|| "-".into())]);
     }
-    let window = metrics["window"].as_str().unwrap_or_default();
-    let title = format!("Of the last {window}");
-    format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours))
+    format!("{}\n{}", Style::Bold.paint(title, colours), table.render(colours))
 }
 
 fn costs(ledger: &Value, by: &str, colours: bool) -> String {

@@ -34,6 +34,7 @@ pub struct Limits {
 /// Reads what the layer writes.
 pub struct Follower {
     source: Arc<Source>,
+    clock: Clock,
     pub(super) open: HashMap<u64, OpenSpan, RandomState>,
     /// The ids of spans that closed a short while ago, for what follows from them.
     closed: Closed,
@@ -68,8 +69,10 @@ impl Follower {
 
     /// Follows a source. `service` and `instance` go with every span.
     pub fn new(source: Arc<Source>, service: &str, instance: &str) -> Follower {
+        let clock = Clock::new(source.lanes().now(), Timestamp::now());
         Follower {
             source,
+            clock,
             open: HashMap::default(),
             closed: Closed::default(),
             ids: Ids::default(),
@@ -98,15 +101,15 @@ impl Follower {
     /// With `all`, spans that wait for something are told of as they are.
     pub fn pass(&mut self, limits: &Limits, all: bool) -> Vec<Told> {
         let source = self.source.clone();
-        let (horizon, wall) = (source.lanes().now(), Timestamp::now());
+        let horizon = source.lanes().now();
+        self.clock = self.clock.checked(horizon, Timestamp::now());
         let mut taken = std::mem::take(&mut self.late);
         let were_late = taken.len();
         taken.extend(source.lanes().take(&mut self.spare));
         let (mut told, mut late) = (Vec::new(), Vec::new());
-        let clock = Clock { horizon, wall };
         for Step { stamp, thread, what, .. } in steps(&mut taken, horizon, &mut late) {
             match what {
-                What::Command(command) => self.follow(&command, Moment { stamp, thread }, clock, limits, &mut told),
+                What::Command(command) => self.follow(&command, Moment { stamp, thread }, limits, &mut told),
                 What::Emitted(emitted) => self.emit(*emitted, &mut told),
             }
         }
@@ -131,10 +134,10 @@ impl Follower {
         self.tell_spans(now, told);
     }
 
-    fn follow(&mut self, command: &Command<'_>, at: Moment, clock: Clock, limits: &Limits, told: &mut Vec<Told>) {
+    fn follow(&mut self, command: &Command<'_>, at: Moment, limits: &Limits, told: &mut Vec<Told>) {
         let id = command.span;
         match command.tag {
-            Tag::New => self.begin(command, clock.time(at.stamp), limits, told),
+            Tag::New => self.begin(command, limits, told),
             Tag::Enter => {
                 let around =
                     self.open.get(&id).and_then(|span| self.open.get(&span.parent)).map(|span| span.life.clone());
@@ -162,7 +165,7 @@ impl Follower {
         }
     }
 
-    fn begin(&mut self, command: &Command<'_>, start: Timestamp, limits: &Limits, told: &mut Vec<Told>) {
+    fn begin(&mut self, command: &Command<'_>, limits: &Limits, told: &mut Vec<Told>) {
         let source = self.source.clone();
         let mut reader = Reader(command.payload);
         let (Some(number), Some(parent)) = (reader.u32(), reader.u64()) else { return };
@@ -171,7 +174,7 @@ impl Follower {
             // Its end found no room: the registry gives an id again only when the span is gone.
             self.close(command.span, End { stamp: command.stamp, panicked: false, called_off: false }, told);
         }
-        let mut span = OpenSpan::new(callsite, parent, command.stamp, start);
+        let mut span = OpenSpan::new(callsite, parent, command.stamp, self.clock);
         for (index, value) in fields(reader.0) {
             if let Some(name) = callsite.field_name(index) {
                 span.record(name, &value);

@@ -6,6 +6,7 @@ use tracing::Metadata;
 use super::callsite::{Callsite, field};
 use super::cancel::Life;
 use super::command::Value;
+use super::order::Clock;
 use super::otel::RawIds;
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
 use crate::otlp::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
@@ -24,9 +25,9 @@ pub struct OpenSpan {
     pub parent_id: Option<SpanId>,
     /// The registry's id of the span that it follows from.
     pub follows: Option<u64>,
-    /// Nanoseconds of the layer's clock, and the time that was then.
+    /// Nanoseconds of the layer's clock, and what that clock says.
     pub began: u64,
-    start: Timestamp,
+    clock: Clock,
     fields: Vec<(&'static str, Owned)>,
     failure: Option<String>,
     /// What was logged in it by crates of which we know that it tells something.
@@ -83,7 +84,7 @@ impl OpenSpan {
     const MOST_LOGGED: usize = 64;
 
     /// A span that was made just now.
-    pub fn new(callsite: &Callsite, parent: u64, began: u64, start: Timestamp) -> OpenSpan {
+    pub fn new(callsite: &Callsite, parent: u64, began: u64, clock: Clock) -> OpenSpan {
         OpenSpan {
             metadata: callsite.metadata,
             scope: callsite.scope,
@@ -92,7 +93,7 @@ impl OpenSpan {
             parent_id: None,
             follows: None,
             began,
-            start,
+            clock,
             fields: Vec::new(),
             failure: None,
             logged: Vec::new(),
@@ -162,7 +163,7 @@ impl OpenSpan {
 
     /// What the wall clock said at a moment of the layer's clock.
     pub fn time(&self, stamp: u64) -> Timestamp {
-        self.start.plus(std::time::Duration::from_nanos(stamp.saturating_sub(self.began)))
+        self.clock.time(stamp.max(self.began))
     }
 
     /// Appends it as a span of OTLP, with an end if it has ended.
@@ -174,7 +175,7 @@ impl OpenSpan {
             put_bytes(out, 4, parent.as_bytes());
         }
         put_bytes(out, 5, self.text(field::OTEL_NAME).unwrap_or(self.metadata.name()).as_bytes());
-        put_fixed64(out, 7, self.start.as_unix_nanos());
+        put_fixed64(out, 7, self.time(self.began).as_unix_nanos());
         if let Some(end) = end {
             put_fixed64(out, 8, self.time(end.stamp).as_unix_nanos());
         }

@@ -14,12 +14,12 @@ pub struct Step<'b> {
     pub what: What<'b>,
 }
 
-/// What the wall clock said at a moment of the layer's clock.
-#[derive(Clone, Copy)]
-pub struct Clock {
-    pub horizon: u64,
-    pub wall: Timestamp,
-}
+/// The layer's clock as a wall clock: how many nanoseconds after 1970 it began.
+///
+/// It is set once, because setting it for every look would put spans that are looked at apart at odds: a part could end
+/// after the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock(u64);
 
 pub enum What<'b> {
     Command(Command<'b>),
@@ -65,8 +65,37 @@ pub fn steps<'b>(taken: &'b mut [Buffers], horizon: u64, late: &mut Vec<Buffers>
 }
 
 impl Clock {
+    /// They may stand this far apart before it is set again: someone has put the wall clock right, or the machine slept.
+    const APART: Duration = Duration::from_millis(50);
+
+    /// The wall clock says so at a moment.
+    pub fn new(stamp: u64, wall: Timestamp) -> Clock {
+        Clock(wall.as_unix_nanos().saturating_sub(stamp))
+    }
+
+    /// The same clock, or another if the wall clock says something else by now.
+    pub fn checked(self, stamp: u64, wall: Timestamp) -> Clock {
+        let now = Clock::new(stamp, wall);
+        if u128::from(now.0.abs_diff(self.0)) > Clock::APART.as_nanos() { now } else { self }
+    }
+
     /// The time at a moment.
     pub fn time(self, stamp: u64) -> Timestamp {
-        self.wall.minus(Duration::from_nanos(self.horizon.saturating_sub(stamp)))
+        Timestamp::from_unix_nanos(self.0.saturating_add(stamp))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_stays_as_it_was_set_until_the_wall_clock_goes_elsewhere() {
+        let micros = Timestamp::from_micros;
+        let clock = Clock::new(1_500, micros(1_000_000));
+        assert_eq!(clock.checked(2_001_500, micros(1_002_900)), clock);
+        assert_eq!(clock.time(2_001_500), micros(1_002_000));
+        let later = clock.checked(3_001_500, micros(9_000_000));
+        assert_eq!(later.time(3_001_500), micros(9_000_000));
     }
 }

@@ -175,7 +175,7 @@ impl Measure {
         }
         if ends_it
             && fact.outcome == Outcome::Completed
-            && let Some(ended) = self.tasks.end(id, fact.feature.as_ref(), fact.end)
+            && let Some(ended) = self.tasks.complete(id, fact.feature.as_ref(), fact.end)
         {
             self.task_ended(&ended, Outcome::Completed.as_str(), fact.end, now);
         }
@@ -233,7 +233,7 @@ impl Measure {
             sums.passed += u64::from(passed);
         });
         if let (true, Some(task)) = (passed, &event.identity.task_id)
-            && let Some(ended) = self.tasks.end(task, feature, event.timestamp)
+            && let Some(ended) = self.tasks.complete(task, feature, event.timestamp)
         {
             self.task_ended(&ended, Outcome::Completed.as_str(), event.timestamp, now);
         }
@@ -244,7 +244,7 @@ impl Measure {
         let Some(task) = &event.identity.task_id else { return };
         self.waiting.escalated(task, event.timestamp.not_ahead_of(now));
         let feature = event.dimensions.feature.as_ref();
-        if let Some(mut ended) = self.tasks.end(task, feature, event.timestamp) {
+        if let Some(mut ended) = self.tasks.escalate(task, feature, event.timestamp) {
             let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
             let attempts = attempts.map(|attempts| attempts as u64);
             ended.attempts = attempts.or(ended.attempts);

@@ -23,8 +23,8 @@ pub struct Task {
     /// Runs by agent: the most that one agent needed is the number of attempts.
     runs: HashMap<Name, u64, RandomState>,
     feature: Option<Name>,
-    /// When it ended, if it has.
-    ended_at: Option<Timestamp>,
+    /// When it ended, if it has, and whether it was completed.
+    ended: Option<(Timestamp, bool)>,
 }
 
 /// What is known of a task that has ended.
@@ -56,8 +56,8 @@ impl Tasks {
         *task.runs.entry(agent.cloned().unwrap_or_default()).or_default() += 1;
     }
 
-    /// A run of it is over, and cost this much. For one that had ended already: its feature and when, because its cost
-    /// was counted without this.
+    /// A run of it is over, and cost this much. For one that was completed before: its feature and when, because its
+    /// cost was counted without this.
     pub fn worked(
         &mut self,
         id: &Name,
@@ -68,16 +68,25 @@ impl Tasks {
         let task = self.task(id, feature);
         task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
         task.cost_usd = usd.map(|usd| task.cost_usd.unwrap_or(0.0) + usd).or(task.cost_usd);
-        task.ended_at.map(|at| (task.feature.clone(), at))
+        task.ended.filter(|(_, completed)| *completed).map(|(at, _)| (task.feature.clone(), at))
     }
 
-    /// The task ended; nothing if it had ended already.
-    pub fn end(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
+    /// The task was completed; nothing if it had ended already.
+    pub fn complete(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
+        self.end(id, feature, at, true)
+    }
+
+    /// People have to go on with the task; nothing if it had ended already.
+    pub fn escalate(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
+        self.end(id, feature, at, false)
+    }
+
+    fn end(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp, completed: bool) -> Option<EndedTask> {
         let task = self.task(id, feature);
-        if task.ended_at.is_some() {
+        if task.ended.is_some() {
             return None;
         }
-        task.ended_at = Some(at);
+        task.ended = Some((at, completed));
         let began = task.queued_at.or(task.started_at);
         Some(EndedTask {
             feature: task.feature.clone(),
@@ -118,11 +127,19 @@ mod tests {
         tasks.ran(&id, None, Some(&scribe), at(20));
         tasks.ran(&id, None, Some(&"critic".into()), at(25));
         assert_eq!(tasks.worked(&id, None, at(12), Some(0.5)), None);
-        let ended = tasks.end(&id, None, at(40)).unwrap();
+        let ended = tasks.complete(&id, None, at(40)).unwrap();
         assert_eq!(tasks.worked(&id, None, at(30), Some(0.1)), Some((Some("login".into()), at(40))));
         let expected =
             EndedTask { feature: Some(feature), seconds: Some(30.0), cost_usd: Some(0.5), attempts: Some(2) };
         assert_eq!(ended, expected);
-        assert_eq!(tasks.end(&id, None, at(41)), None);
+        assert_eq!(tasks.complete(&id, None, at(41)), None);
+    }
+
+    #[test]
+    fn what_a_task_costs_after_it_was_escalated_is_no_cost_of_a_completed_one() {
+        let mut tasks = Tasks::default();
+        let (id, at) = ("t_1".into(), Timestamp::from_micros(1));
+        assert_eq!(tasks.escalate(&id, None, at).map(|ended| ended.cost_usd), Some(None));
+        assert_eq!(tasks.worked(&id, None, at, Some(0.5)), None);
     }
 }

@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod corpus;
 mod deliver;
+mod demo;
 mod files;
 mod forward;
 mod library;

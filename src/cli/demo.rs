@@ -1,0 +1,206 @@
+//! `spanlight demo`: made-up agents to look at, from their first event to the figures that come of them.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use http::Uri;
+use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::client::takes_traces;
+use super::configuration::load_for_run;
+use super::report::outcome;
+use super::{Failure, RunArgs};
+use crate::console::event::{Level, in_short, usd};
+use crate::console::{self, Style};
+use crate::demo::Program;
+use crate::event::{Data, Filter};
+use crate::measure::Summary;
+use crate::pipeline::{Options, Running, start};
+use crate::telemetry::{Guard, Subscription, Telemetry};
+
+/// `spanlight demo`
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Let every other run go wrong: a tool that hangs, a critic that rejects, a person who has to look, no more money
+    #[arg(long)]
+    failure: bool,
+    /// The same seed tells the same stories
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many times as fast as agents are
+    #[arg(long, value_name = "X", default_value = "1", value_parser = speed)]
+    speed: f64,
+    /// How many runs, which overlap
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: u32,
+    /// A collector's OTLP over HTTP; if nobody answers there, one is started
+    #[arg(long, value_name = "URL", default_value = TO)]
+    to: String,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// Where the data of a collector goes that is started
+    #[arg(long, value_name = "DIR", default_value = "spanlight-data")]
+    data_dir: PathBuf,
+}
+
+/// Where a collector listens that nobody has told anything.
+const TO: &str = "http://127.0.0.1:4318";
+/// How long what is on its way may take at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Plays it.
+pub async fn demo(args: DemoArgs) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let collector = match takes_traces(&args.to).await? {
+        true => None,
+        false => Some(start_collector(&args).await?),
+    };
+    if !args.json {
+        console::output(&banner(&args, collector.as_ref(), console::colours()));
+    }
+    let played = play(&args, &mut signals).await;
+    if let Some(collector) = collector {
+        if played.is_ok() && console::has_status() && !args.json {
+            console::output("\nThe collector goes on, for you to look at; Ctrl-C ends it.");
+            signals.next().await;
+        }
+        collector.stop(PATIENCE).await;
+    }
+    played
+}
+
+/// A collector in this process that listens where one was looked for.
+async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
+    let uri: Uri = args.to.parse().map_err(Failure::usage)?;
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    if !is_here {
+        return Err(Failure::new(format!("nobody listens at {}, and it is no address of this machine", args.to)));
+    }
+    let mut set = vec!["service.pipelines.logs/events.exporters=[file]".to_owned()];
+    if args.to.trim_end_matches('/') != TO {
+        let host = if host == "localhost" { "127.0.0.1" } else { host };
+        let address = if host.contains(':') { format!("'[{host}]") } else { format!("'{host}") };
+        // Beside another collector, the usual ports are taken.
+        set.push(format!("receivers.otlp.protocols.http.endpoint={address}:{}'", uri.port_u16().unwrap_or(80)));
+        set.push("receivers.otlp.protocols.grpc.endpoint=127.0.0.1:0".to_owned());
+        set.push("extensions.web.endpoint=127.0.0.1:0".to_owned());
+    }
+    let args = RunArgs { config: None, set, data_dir: args.data_dir.clone(), insecure_bind: false };
+    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: false };
+    start(load_for_run(&args)?, &options).await.map_err(Failure::new)
+}
+
+/// Where to look.
+fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String {
+    let web = collector.and_then(|running| running.addresses().web).map(|web| format!("http://{web}"));
+    let (begun, web) = match &web {
+        Some(web) => (format!("A collector was started at {}.", args.to), web.as_str()),
+        None => (format!("Sending to {}.", args.to), "http://127.0.0.1:3010"),
+    };
+    let url = if web == "http://127.0.0.1:3010" { String::new() } else { format!(" --url {web}") };
+    let command = |text: &str| Style::Cyan.paint(&format!("spanlight {text}{url}"), colours);
+    format!(
+        "{} {begun}\nLook at it meanwhile: {}, {}, {web}/api/v1/runs\n",
+        Style::Bold.paint("Spanlight demo.", colours),
+        command("runs"),
+        command("tail"),
+    )
+}
+
+/// Plays the stories, shows what happens, and what they came to.
+async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<(), Failure> {
+    let program = Program { seed: args.seed, runs: args.runs, failure: args.failure, speed: args.speed };
+    let guard = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).init();
+    let telemetry = guard.telemetry().clone();
+    let is_over = CancellationToken::new();
+    let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), is_over.clone(), args.json));
+    let began = Instant::now();
+    // Every time it is played, the tasks are others.
+    let name = format!("demo-{:x}", std::process::id() ^ (began_at() << 16));
+    tokio::select! {
+        () = program.play(&name) => {}
+        () = signals.next() => {}
+    }
+    let all_sent = end(guard).await?;
+    is_over.cancel();
+    shown.await.map_err(Failure::new)?;
+    let minutes = began.elapsed().as_secs() / 60 + 1;
+    show_summary(&telemetry.metrics_of(Duration::from_secs(minutes * 60)), minutes, args.json);
+    if all_sent { Ok(()) } else { Err(Failure::new("not everything was delivered")) }
+}
+
+/// Seconds since 1970, as far as they matter.
+fn began_at() -> u32 {
+    crate::event::Timestamp::now().as_micros().div_euclid(1_000_000) as u32
+}
+
+/// Ends telemetry, which waits for what is on its way; whether nothing was lost.
+async fn end(guard: Guard) -> Result<bool, Failure> {
+    let ended = tokio::task::spawn_blocking(move || {
+        let report = guard.telemetry().shutdown(PATIENCE);
+        drop(guard);
+        report.is_clean()
+    });
+    ended.await.map_err(Failure::new)
+}
+
+/// Shows events until it is over and there are no more.
+async fn show(mut events: Subscription, is_over: CancellationToken, json: bool) {
+    let colours = console::colours();
+    loop {
+        let record = tokio::select! {
+            biased;
+            record = events.next() => record,
+            () = is_over.cancelled() => events.try_next(),
+        };
+        let Some(record) = record else { break };
+        if json {
+            console::output(&record.event().to_json());
+        } else if Level::of(record.event()) > Level::Debug {
+            console::output(&in_short(record.event(), colours, console::width()));
+        }
+    }
+}
+
+fn show_summary(summary: &Summary, minutes: u64, json: bool) {
+    let figures = Value::Object(Data::build(|data| summary.write(data)).to_map());
+    if json {
+        console::output(&json!({"summary": figures}).to_string());
+        return;
+    }
+    let title = format!("What came of it, in a window of {}", console::counted(minutes, "minute"));
+    console::output("");
+    console::output(outcome(&title, &figures, console::colours()).trim_end());
+    console::output(&format!("{} for {} tokens", usd(summary.total_cost_usd), summary.tokens));
+}
+
+/// What ends a program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let listen = |kind| signal(kind).map_err(Failure::new);
+        Ok(Signals { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: f64 = text.parse().map_err(|_| "a number such as 10 or 0.5".to_owned())?;
+    if (0.01..=1_000_000.0).contains(&speed) { Ok(speed) } else { Err("from 0.01 to 1000000".to_owned()) }
+}

@@ -1,0 +1,183 @@
+//! The demonstration: a collector sees of it what its stories say, each fact once, and work before it is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
+
+use serde_json::Value;
+use spanlight::demo::{Program, Tally};
+use tokio::process::Command;
+
+use super::support::collector::{Collector, Port, run};
+use super::support::{PATIENCE, until};
+
+/// Events of a demonstration, and its summary, as `--json` prints them.
+async fn play(collector: &Collector, args: &[&str]) -> (Vec<Value>, Value) {
+    let to = collector.url(Port::Http).await;
+    let ended = run(&[&["demo", "--json", "--speed", "1000", "--to", &to], args].concat()).await;
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let mut lines: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let summary = lines.pop().unwrap()["summary"].clone();
+    (lines, summary)
+}
+
+fn tallies(failure: bool) -> Vec<Tally> {
+    let program = Program { seed: 1, runs: 2, failure, speed: 1000.0 };
+    program.stories().iter().map(|story| story.tally()).collect()
+}
+
+/// How often each name occurs. How many pieces of progress there are depends on how fast it goes.
+fn names(events: &[Value]) -> BTreeMap<&str, u64> {
+    let names = events.iter().map(|event| event["name"].as_str().unwrap());
+    names.filter(|name| !name.ends_with(".progress")).fold(BTreeMap::new(), |mut names, name| {
+        *names.entry(name).or_default() += 1;
+        names
+    })
+}
+
+fn ids(events: &[Value]) -> BTreeSet<&str> {
+    events.iter().map(|event| event["event_id"].as_str().unwrap()).collect()
+}
+
+/// The events that stories have; the last is bad, if any is.
+fn expected_names(tallies: &[Tally], bad: u64) -> BTreeMap<&'static str, u64> {
+    let sum = |pick: fn(&Tally) -> u64| tallies.iter().map(pick).sum::<u64>();
+    let runs = tallies.len() as u64;
+    let expected = [
+        ("task.queued", runs),
+        ("workflow.started", runs),
+        ("workflow.completed", runs - bad),
+        ("workflow.failed", bad),
+        ("step.started", sum(|tally| tally.steps[0] + tally.steps[1])),
+        ("step.completed", sum(|tally| tally.steps[0])),
+        ("step.failed", sum(|tally| tally.steps[1])),
+        ("agent.started", sum(|tally| tally.agents[0] + tally.agents[1])),
+        ("agent.completed", sum(|tally| tally.agents[0])),
+        ("agent.failed", sum(|tally| tally.agents[1])),
+        ("llm.started", sum(|tally| tally.calls[0] + tally.calls[1])),
+        ("llm.completed", sum(|tally| tally.calls[0])),
+        ("llm.failed", sum(|tally| tally.calls[1])),
+        ("tool.started", sum(|tally| tally.tools[0] + tally.tools[1])),
+        ("tool.completed", sum(|tally| tally.tools[0])),
+        ("tool.failed", sum(|tally| tally.tools[1])),
+        ("review.decided", sum(|tally| tally.reviews[0] + tally.reviews[1])),
+        ("validation.completed", sum(|tally| tally.validations[0] + tally.validations[1])),
+        ("budget.warning", bad),
+        ("hitl.escalated", bad),
+        ("hitl.resolved", bad),
+        ("budget.exceeded", bad),
+    ];
+    expected.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+#[tokio::test]
+async fn a_collector_sees_what_the_stories_say() {
+    for failure in [false, true] {
+        let collector = Collector::start().await;
+        let args = ["--seed", "1", "--runs", "2", "--failure"];
+        let (shown, summary) = play(&collector, if failure { &args } else { &args[..4] }).await;
+        let tallies = tallies(failure);
+        assert_eq!(names(&shown), expected_names(&tallies, u64::from(failure)));
+
+        let seen = collector.events(shown.len()).await;
+        assert_eq!((seen.len(), ids(&seen).len()), (shown.len(), shown.len()), "each event is there once");
+        assert_eq!(ids(&seen), ids(&shown));
+
+        let ledger = collector.json("/api/v1/ledger").await;
+        let sum = |pick: fn(&Tally) -> u64| Value::from(tallies.iter().map(pick).sum::<u64>());
+        for (figure, expected) in [
+            ("llm_calls", sum(|tally| tally.calls[0])),
+            ("llm_failed", sum(|tally| tally.calls[1])),
+            ("input_tokens", sum(|tally| tally.tokens[0])),
+            ("output_tokens", sum(|tally| tally.tokens[1])),
+            ("cache_read_tokens", sum(|tally| tally.tokens[2])),
+            ("tool_calls", sum(|tally| tally.tools[0] + tally.tools[1])),
+            ("tool_failed", sum(|tally| tally.tools[1])),
+            ("agent_runs", sum(|tally| tally.agents[0] + tally.agents[1])),
+            ("agent_failed", sum(|tally| tally.agents[1])),
+        ] {
+            assert_eq!(ledger["totals"][figure], expected, "{figure} of {ledger}");
+        }
+        agree(&collector, &summary, &ledger).await;
+    }
+}
+
+/// What the library says of itself, the collector says too.
+async fn agree(collector: &Collector, summary: &Value, ledger: &Value) {
+    let close = |a: &Value, b: &Value| match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => (a - b).abs() < 1e-3 * a.abs().max(1e-9),
+        (a, b) => a == b,
+    };
+    assert!(close(&summary["total_cost_usd"], &ledger["totals"]["cost_usd"]), "{summary} {ledger}");
+    until("runs to count", async || {
+        let metrics = collector.json("/api/v1/metrics").await;
+        (metrics["summary"]["runs"] == summary["runs"]).then_some(())
+    })
+    .await;
+    let seen = &collector.json("/api/v1/metrics").await["summary"];
+    for figure in [
+        "cost_per_feature",
+        "average_retry_count",
+        "critic_rejection_rate",
+        "validation_pass_rate",
+        "time_to_completion",
+        "total_cost_usd",
+        "unpriced_calls",
+        "tokens",
+        "errors",
+    ] {
+        assert!(close(&seen[figure], &summary[figure]), "{figure} of {seen}, not of {summary}");
+    }
+}
+
+#[tokio::test]
+async fn work_is_seen_before_it_is_over() {
+    let collector = Collector::start().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    command.args(["demo", "--speed", "3", "--runs", "2", "--to", &collector.url(Port::Http).await]);
+    let mut demo = command.stdout(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    until("a run that goes on, with agents in it", async || {
+        let runs = collector.json("/api/v1/runs?status=running").await;
+        let run = runs["runs"].as_array().unwrap().first()?;
+        (run["agents"].as_array()?.len() > 1 && demo.try_wait().unwrap().is_none()).then_some(())
+    })
+    .await;
+    let ended = tokio::time::timeout(PATIENCE, demo.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    until("all runs to be over", async || {
+        let runs = collector.json("/api/v1/runs?status=completed").await;
+        (runs["runs"].as_array().unwrap().len() == 2).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_collector_is_started_where_nobody_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (to, data) = (format!("http://{nobody}"), dir.path().to_str().unwrap());
+    let ended = run(&["demo", "--speed", "1000", "--runs", "1", "--to", &to, "--data-dir", data]).await;
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    for text in [&format!("A collector was started at {to}."), "spanlight runs --url", "workflow.completed", "outcome"]
+    {
+        assert!(ended.stdout.contains(text), "`{text}` in {}", ended.stdout);
+    }
+    let events = std::fs::read_to_string(dir.path().join("agent-events.jsonl")).unwrap();
+    assert!(events.contains("workflow.completed"), "{events}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_played_is_said() {
+    let collector = Collector::start().await;
+    let web = collector.url(Port::Web).await;
+    for (args, code, message) in [
+        (["--to", "nowhere"], 2, "`nowhere` is no URL"),
+        (["--speed", "0"], 2, "from 0.01 to 1000000"),
+        (["--runs", "0"], 2, "0 is not in 1..=1000"),
+        (["--to", "http://nobody.invalid:4318"], 1, "no address of this machine"),
+        (["--to", &web], 1, "takes no traces"),
+    ] {
+        let ended = run(&[&["demo"][..], &args].concat()).await;
+        assert_eq!((ended.status.code(), ended.stdout.as_str()), (Some(code), ""), "{ended:?}");
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    }
+}
