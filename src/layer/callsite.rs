@@ -2,12 +2,11 @@
 //!
 //! The table has a fixed size and is read without a lock, because it is asked for every span of the process.
 
-use std::hash::BuildHasher;
+use std::ptr;
 use std::sync::OnceLock;
 
-use foldhash::fast::FixedState;
 use tracing::field::Field;
-use tracing::{Level, Metadata, callsite};
+use tracing::{Level, Metadata};
 
 use crate::event::Scope;
 use crate::semconv::{KeyTable, spanlight};
@@ -48,13 +47,12 @@ pub struct Pattern {
 /// All callsites met so far.
 pub struct Callsites {
     known: Box<[OnceLock<Known>]>,
-    hasher: FixedState,
     keys: KeyTable,
     patterns: Vec<Pattern>,
 }
 
 struct Known {
-    id: callsite::Identifier,
+    metadata: &'static Metadata<'static>,
     /// Nothing for those that are none of ours.
     ours: Option<Callsite>,
 }
@@ -114,30 +112,15 @@ impl Callsites {
     /// None met yet. `keys` has the attributes that the deriver reads.
     pub fn new(keys: KeyTable, patterns: Vec<Pattern>) -> Callsites {
         let known = std::iter::repeat_with(OnceLock::new).take(Callsites::MOST).collect();
-        Callsites { known, hasher: FixedState::default(), keys, patterns }
+        Callsites { known, keys, patterns }
     }
 
     /// The callsite, if it is ours. Classified when it is met first.
     #[inline]
     pub fn find(&self, metadata: &'static Metadata<'static>) -> Option<&Callsite> {
-        let id = metadata.callsite();
-        for place in self.places(&id) {
-            let known =
-                self.known[place].get_or_init(|| Known { ours: self.classify(metadata, place), id: id.clone() });
-            if known.id == id {
-                return known.ours.as_ref();
-            }
-        }
-        None
-    }
-
-    /// The callsite that declares a field, if it is ours and was met before.
-    #[inline]
-    pub fn of_field(&self, field: &Field) -> Option<&Callsite> {
-        let id = field.callsite();
-        for place in self.places(&id) {
-            let known = self.known[place].get()?;
-            if known.id == id {
+        for place in Callsites::places(metadata) {
+            let known = self.known[place].get_or_init(|| Known { ours: self.classify(metadata, place), metadata });
+            if ptr::eq(known.metadata, metadata) {
                 return known.ours.as_ref();
             }
         }
@@ -149,9 +132,12 @@ impl Callsites {
         self.known.get(number as usize)?.get()?.ours.as_ref()
     }
 
-    fn places(&self, id: &callsite::Identifier) -> impl Iterator<Item = usize> + use<> {
-        let first = self.hasher.hash_one(id) as usize;
-        (0..Callsites::MOST).map(move |step| (first.wrapping_add(step)) % Callsites::MOST)
+    /// Where it may be: by its address, which is its own.
+    #[inline]
+    fn places(metadata: &'static Metadata<'static>) -> impl Iterator<Item = usize> {
+        let mixed = (ptr::from_ref(metadata).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let first = (mixed >> (64 - Callsites::MOST.trailing_zeros())) as usize;
+        (0..Callsites::MOST).map(move |step| (first + step) % Callsites::MOST)
     }
 
     fn classify(&self, metadata: &'static Metadata<'static>, place: usize) -> Option<Callsite> {

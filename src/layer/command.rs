@@ -126,6 +126,19 @@ pub fn put_field(out: &mut Vec<u8>, number: u16, value: &Value<'_>) {
     }
 }
 
+/// The size of a field of text without the text.
+pub const TEXT_HEADER: usize = 2 + 1 + 4;
+
+/// Appends a field of text that is not there yet: `write` appends it.
+pub fn put_text_with(out: &mut Vec<u8>, number: u16, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&number.to_le_bytes());
+    out.extend_from_slice(&[4, 0, 0, 0, 0]);
+    let from = out.len();
+    write(out);
+    let len = (out.len() - from) as u32;
+    out[from - 4..from].copy_from_slice(&len.to_le_bytes());
+}
+
 #[inline]
 fn put_word(out: &mut Vec<u8>, kind: u8, word: [u8; 8]) {
     let mut bytes = [kind; 9];

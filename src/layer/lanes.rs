@@ -90,8 +90,10 @@ struct Nudge {
 impl Lanes {
     /// A buffer that is fuller than this has the worker come before its time.
     const HALF_FULL: usize = 128 << 10;
-    /// What a buffer keeps for the next time.
+    /// What a buffer keeps for the next time where room is scarce, and where it is not. New memory costs a thread
+    /// more, page by page, than all that it writes there.
     const KEPT: usize = 16 << 10;
+    const MOST_KEPT: usize = 1 << 20;
     /// Events of one thread that may wait.
     const MOST_EVENTS: usize = 10_000;
 
@@ -190,10 +192,12 @@ impl Lanes {
 
     /// Gives back what was taken and read.
     pub fn give_back(&self, mut read: Buffers, spare: &mut Vec<Buffers>) {
-        for (budget, buffer) in self.budgets.iter().zip(&mut read.commands) {
-            buffer.clear();
+        for ((budget, bound), buffer) in self.budgets.iter().zip(self.bounds).zip(&mut read.commands) {
             let before = buffer.capacity();
-            buffer.shrink_to(Lanes::KEPT);
+            // Most of the room stays with nobody, so that no thread is without because another once needed much.
+            let most = if budget.load(Relaxed) <= bound / 4 { Lanes::MOST_KEPT } else { Lanes::KEPT };
+            buffer.clear();
+            buffer.shrink_to(most);
             budget.fetch_sub(before - buffer.capacity(), Relaxed);
         }
         read.events.clear();
@@ -309,4 +313,28 @@ impl Nudge {
 
 fn lock(buffers: &Mutex<Buffers>) -> MutexGuard<'_, Buffers> {
     buffers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes this many bytes or a bit more, and reads them; what the buffers take then.
+    fn write_and_read(lanes: &Lanes, bytes: usize, spare: &mut Vec<Buffers>) -> usize {
+        (0..bytes / 1000).for_each(|span| lanes.push(Lane::Life, Tag::New, span as u64, &[0; 1000]));
+        lanes.take(spare).into_iter().for_each(|buffers| lanes.give_back(buffers, spare));
+        lanes.bytes()
+    }
+
+    #[test]
+    fn room_is_kept_where_there_is_enough_of_it() {
+        let mut spare = Vec::new();
+        let roomy = Lanes::new(4 << 20, 0);
+        let first = write_and_read(&roomy, 300_000, &mut spare);
+        assert_eq!(first, spare[0].commands[0].capacity());
+        assert!((300_000..1 << 20).contains(&first), "{first}");
+        let scarce = Lanes::new(600_000, 0);
+        assert_eq!(write_and_read(&scarce, 300_000, &mut Vec::new()), Lanes::KEPT);
+        assert_eq!(scarce.dropped().counts().iter().map(|(_, count)| count).sum::<u64>(), 0);
+    }
 }

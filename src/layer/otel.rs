@@ -13,37 +13,11 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::command::Value;
-use super::recent::Recent;
 use super::set::Settable;
 use crate::semconv::Key;
 
-/// Reads the ids of each span once.
-#[derive(Debug, Default)]
-pub struct Ids {
-    asked: Recent,
-}
-
 /// A trace id and a span id.
 pub type RawIds = [u8; 24];
-
-impl Ids {
-    /// Nothing has been asked of a span that is new.
-    #[inline]
-    pub fn forget(&self, id: &Id) {
-        self.asked.remember(id.into_u64(), false);
-    }
-
-    /// The ids of a span, the first time that this thread asks. There are none without an OpenTelemetry layer, and
-    /// for spans that are filtered from it.
-    #[inline]
-    pub fn read_once(&self, id: &Id, dispatch: Option<&WeakDispatch>) -> Option<RawIds> {
-        if self.asked.recall(id.into_u64()) == Some(true) {
-            return None;
-        }
-        self.asked.remember(id.into_u64(), true);
-        read(id, dispatch)
-    }
-}
 
 /// Sets a field on the OpenTelemetry span as well: what goes to trace backends should say no less.
 pub fn mirror(dispatch: &Dispatch, id: u64, field: Settable, value: &Value<'_>) {

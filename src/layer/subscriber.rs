@@ -1,22 +1,20 @@
 //! The layer itself: what happens to spans and log events becomes commands.
 
 use std::any::Any;
-use std::error::Error;
-use std::fmt;
 use std::sync::Arc;
 
-use tracing::field::{Field, Visit};
+use tracing::field::Visit;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use super::Source;
-use super::callsite::{Callsite, Callsites};
+use super::callsite::Callsite;
 use super::command::Tag;
 use super::lanes::Lane;
-use super::otel::Ids;
-use super::recent::Recent;
+use super::otel;
+use super::recent::{Recent, Word};
 use super::visit::{Fields, Scratch};
 
 /// A `tracing_subscriber` layer that derives domain events and metrics from the spans of an agent.
@@ -27,15 +25,16 @@ pub struct AgentLayer {
     source: Arc<Source>,
     /// What reads the source; it lives as long as the layer does.
     reader: Arc<dyn Any + Send + Sync>,
-    ids: Ids,
-    /// Whether the spans that each thread made last are ours.
+    /// What the spans are that each thread made last.
     made: Recent,
+    /// The same for spans that other threads made, of which a thread does not hear when an id is used again.
+    met: Recent,
 }
 
 impl AgentLayer {
     /// A layer that writes into a source, which something reads.
     pub(crate) fn new(source: Arc<Source>, reader: Arc<dyn Any + Send + Sync>) -> AgentLayer {
-        AgentLayer { source, reader, ids: Ids::default(), made: Recent::new() }
+        AgentLayer { source, reader, made: Recent::new(), met: Recent::new() }
     }
 
     /// What reads it, if that is a `T`.
@@ -55,20 +54,36 @@ impl AgentLayer {
 
     /// The nearest span that is ours, from a span of the registry on upwards.
     pub(crate) fn nearest(&self, dispatch: &Dispatch, id: &Id) -> Option<u64> {
+        if self.made.recall(id.into_u64()).is_some_and(|word| word.callsite().is_some()) {
+            return Some(id.into_u64());
+        }
         let registry = dispatch.downcast_ref::<Registry>()?;
         self.ours(registry.span(id))
     }
 
-    /// Whether a span is ours. Mostly its own thread asks, which remembers.
+    /// What a span of ours is. Mostly its own thread asks, which remembers.
     #[inline]
-    fn is_ours<S: Subscriber + for<'r> LookupSpan<'r>>(&self, id: &Id, context: &Context<'_, S>) -> bool {
-        self.made.recall(id.into_u64()).unwrap_or_else(|| {
-            context.metadata(id).is_some_and(|metadata| self.source.callsites.find(metadata).is_some())
-        })
+    fn recall<S: Subscriber + for<'r> LookupSpan<'r>>(&self, id: &Id, context: &Context<'_, S>) -> Option<Word> {
+        let word = self.made.recall(id.into_u64()).unwrap_or_else(|| self.look_up(id, context));
+        word.callsite().map(|_| word)
     }
 
-    fn push_ids(&self, id: &Id) {
-        if let Some(ids) = self.ids.read_once(id, self.source.dispatch.get()) {
+    #[cold]
+    fn look_up<S: Subscriber + for<'r> LookupSpan<'r>>(&self, id: &Id, context: &Context<'_, S>) -> Word {
+        let callsite = context.metadata(id).and_then(|metadata| self.source.callsites.find(metadata));
+        let word = Word::of(callsite.map(|callsite| callsite.number)).elsewhere();
+        if self.met.recall(id.into_u64()).is_some_and(Word::has_asked) { word.asked() } else { word }
+    }
+
+    /// The ids of the OpenTelemetry layer, the first time that this thread asks.
+    #[inline]
+    fn push_ids(&self, id: &Id, word: Word) {
+        if word.has_asked() {
+            return;
+        }
+        let memory = if word.is_from_elsewhere() { &self.met } else { &self.made };
+        memory.remember(id.into_u64(), word.asked());
+        if let Some(ids) = otel::read(id, self.source.dispatch.get()) {
             self.source.has_otel.store(true, std::sync::atomic::Ordering::Relaxed);
             self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
         }
@@ -122,14 +137,13 @@ where
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let callsite = self.source.callsites.find(attributes.metadata());
-        self.made.remember(id.into_u64(), callsite.is_some());
+        self.made.remember(id.into_u64(), Word::of(callsite.map(|callsite| callsite.number)));
         let Some(callsite) = callsite else { return };
         let parent = match attributes.parent() {
             Some(parent) => self.ours(context.span(parent)),
             None if attributes.is_contextual() => self.ours(context.lookup_current()),
             None => None,
         };
-        self.ids.forget(id);
         let mut head = [0; 12];
         head[..4].copy_from_slice(&callsite.number.to_le_bytes());
         head[4..].copy_from_slice(&parent.unwrap_or(0).to_le_bytes());
@@ -137,10 +151,11 @@ where
     }
 
     #[inline]
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let mut recorder = Recorder { callsites: &self.source.callsites, fields: None, is_foreign: false };
-        values.record(&mut recorder);
-        let Some(fields) = recorder.fields else { return };
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(number) = self.recall(id, &context).and_then(Word::callsite) else { return };
+        let Some(callsite) = self.source.callsites.get(number) else { return };
+        let mut fields = Fields::of(callsite, Scratch::take());
+        values.record(&mut fields);
         let scratch = fields.done();
         for (lane, payload) in [(Lane::Life, &scratch.facts), (Lane::Content, &scratch.content)] {
             if !payload.is_empty() {
@@ -171,85 +186,25 @@ where
 
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        if self.is_ours(id, &context) {
-            self.push_ids(id);
+        if let Some(word) = self.recall(id, &context) {
+            self.push_ids(id, word);
             self.source.lanes.push(Lane::Life, Tag::Enter, id.into_u64(), &[]);
         }
     }
 
     #[inline]
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        if self.is_ours(id, &context) {
+        if self.recall(id, &context).is_some() {
             self.source.lanes.push(Lane::Life, Tag::Exit, id.into_u64(), &[]);
         }
     }
 
     #[inline]
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        if self.is_ours(&id, &context) {
-            self.push_ids(&id);
+        if let Some(word) = self.recall(&id, &context) {
+            self.push_ids(&id, word);
             let panics = std::thread::panicking();
             self.source.lanes.push(Lane::Life, Tag::Close, id.into_u64(), &[u8::from(panics)]);
         }
-    }
-}
-
-/// Records fields of a span whose callsite the first field tells.
-struct Recorder<'l> {
-    callsites: &'l Callsites,
-    fields: Option<Fields<'l>>,
-    is_foreign: bool,
-}
-
-impl Recorder<'_> {
-    #[inline]
-    fn of(&mut self, field: &Field, record: impl FnOnce(&mut dyn Visit)) {
-        if self.is_foreign {
-            return;
-        }
-        if self.fields.is_none() {
-            match self.callsites.of_field(field) {
-                Some(callsite) => self.fields = Some(Fields::of(callsite, Scratch::take())),
-                None => self.is_foreign = true,
-            }
-        }
-        if let Some(fields) = &mut self.fields {
-            record(fields);
-        }
-    }
-}
-
-impl Visit for Recorder<'_> {
-    #[inline]
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.of(field, |fields| fields.record_f64(field, value));
-    }
-
-    #[inline]
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.of(field, |fields| fields.record_i64(field, value));
-    }
-
-    #[inline]
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.of(field, |fields| fields.record_u64(field, value));
-    }
-
-    #[inline]
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.of(field, |fields| fields.record_bool(field, value));
-    }
-
-    #[inline]
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.of(field, |fields| fields.record_str(field, value));
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.of(field, |fields| fields.record_error(field, value));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.of(field, |fields| fields.record_debug(field, value));
     }
 }

@@ -11,12 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Callsite, Slot};
-use super::command::{Value, put_field};
+use super::command::{TEXT_HEADER, Value, put_field, put_text_with};
 
 /// Writes the fields of one callsite into two payloads: facts, and content.
 pub struct Fields<'c> {
     callsite: &'c Callsite,
-    scratch: Scratch,
+    scratch: Box<Scratch>,
 }
 
 /// Two payloads in the making. Each thread keeps the room for them.
@@ -29,7 +29,8 @@ pub struct Scratch {
 }
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch { facts: Vec::new(), content: Vec::new() }) };
+    // Boxed, because it is moved out and in again for every command.
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 /// The longest text of a field, in bytes; what is longer is cut at a character.
@@ -41,18 +42,18 @@ const SHORT: usize = 512;
 impl Scratch {
     /// The room of this thread. Whoever comes while it is in use gets new room.
     #[inline]
-    pub fn take() -> Scratch {
-        SCRATCH.try_with(Cell::take).unwrap_or_default()
+    pub fn take() -> Box<Scratch> {
+        SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default()
     }
 
     /// Gives the room back.
     #[inline]
-    pub fn put_back(mut self) {
+    pub fn put_back(mut self: Box<Scratch>) {
         self.facts.clear();
         self.content.clear();
         if self.facts.capacity() + self.content.capacity() < 4 * MOST_CONTENT {
             // A thread that is ending has no place for it any more.
-            SCRATCH.try_with(|scratch| scratch.set(self)).ok();
+            SCRATCH.try_with(|scratch| scratch.set(Some(self))).ok();
         }
     }
 }
@@ -60,13 +61,13 @@ impl Scratch {
 impl<'c> Fields<'c> {
     /// Of a callsite.
     #[inline]
-    pub fn of(callsite: &'c Callsite, scratch: Scratch) -> Fields<'c> {
+    pub fn of(callsite: &'c Callsite, scratch: Box<Scratch>) -> Fields<'c> {
         Fields { callsite, scratch }
     }
 
     /// What was written.
     #[inline]
-    pub fn done(self) -> Scratch {
+    pub fn done(self) -> Box<Scratch> {
         self.scratch
     }
 
@@ -93,15 +94,21 @@ impl<'c> Fields<'c> {
         put_field(&mut self.scratch.content, field.index() as u16, &Value::Text(cut(text, most)));
     }
 
-    #[cold]
+    /// Formats in place, where facts are, and moves what turns out to be too long for one.
     fn put_formatted(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        let most = match self.callsite.slot(field) {
-            Slot::Skip => return,
-            Slot::Fact => MOST_FACT,
-            Slot::Content => MOST_CONTENT,
-        };
-        let text = format_at_most(value, most);
-        self.put_text(field, &text);
+        let number = field.index() as u16;
+        match self.callsite.slot(field) {
+            Slot::Skip => {}
+            Slot::Content => put_formatted(&mut self.scratch.content, number, value, MOST_CONTENT),
+            Slot::Fact => {
+                let before = self.scratch.facts.len();
+                put_formatted(&mut self.scratch.facts, number, value, MOST_FACT);
+                if self.scratch.facts.len() - before > TEXT_HEADER + SHORT {
+                    self.scratch.content.extend_from_slice(&self.scratch.facts[before..]);
+                    self.scratch.facts.truncate(before);
+                }
+            }
+        }
     }
 }
 
@@ -142,28 +149,39 @@ impl Visit for Fields<'_> {
 
 /// What a value says of itself, as far as there is room for it.
 pub fn format_at_most(value: fmt::Arguments<'_>, most: usize) -> String {
-    let mut text = Bounded { text: String::new(), most };
+    let mut text = Vec::new();
+    format_onto(&mut text, value, most);
+    // Only whole characters are written.
+    String::from_utf8(text).unwrap_or_default()
+}
+
+fn put_formatted(out: &mut Vec<u8>, number: u16, value: fmt::Arguments<'_>, most: usize) {
+    put_text_with(out, number, |out| format_onto(out, value, most));
+}
+
+fn format_onto(out: &mut Vec<u8>, value: fmt::Arguments<'_>, most: usize) {
+    let mut text = Bounded { end: out.len() + most, out };
     // A full buffer ends the formatting with an error, which is what it is for.
     let formatted = catch_unwind(AssertUnwindSafe(|| text.write_fmt(value).is_ok()));
     if formatted.is_err() {
-        text.text.push_str("<panicked while it was formatted>");
+        out.extend_from_slice(b"<panicked while it was formatted>");
     }
-    text.text
 }
 
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most.min(text.len()))]
 }
 
-struct Bounded {
-    text: String,
-    most: usize,
+struct Bounded<'o> {
+    out: &'o mut Vec<u8>,
+    end: usize,
 }
 
-impl Write for Bounded {
+impl Write for Bounded<'_> {
+    #[inline]
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = self.most.saturating_sub(self.text.len());
-        self.text.push_str(cut(more, room));
+        let room = self.end - self.out.len();
+        self.out.extend_from_slice(cut(more, room).as_bytes());
         if more.len() > room { Err(fmt::Error) } else { Ok(()) }
     }
 }
@@ -171,6 +189,7 @@ impl Write for Bounded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::command::fields;
 
     struct Endless;
 
@@ -186,5 +205,15 @@ mod tests {
     fn formatting_ends_where_the_room_does() {
         assert_eq!(format_at_most(format_args!("{Endless}"), 23), "again and again and aga");
         assert_eq!(format_at_most(format_args!("{}", "déjà"), 2), "d");
+        assert_eq!(format_at_most(format_args!("{}{}", "déjà", "vu"), 2), "d");
+    }
+
+    #[test]
+    fn text_is_formatted_where_it_stays() {
+        let mut out = Vec::new();
+        put_formatted(&mut out, 3, format_args!("{}-{}", "gpt", 4), 64);
+        put_formatted(&mut out, 4, format_args!("{Endless}"), 5);
+        let read: Vec<_> = fields(&out).collect();
+        assert_eq!(read, [(3, Value::Text("gpt-4")), (4, Value::Text("again"))]);
     }
 }
