@@ -109,37 +109,37 @@ impl<T: Into<String>> From<T> for Progress {
 
 impl SpanExt for Span {
     fn record_usage(&self, usage: Usage) {
-        for (field, count) in [
+        let counts = [
             (Settable::InputTokens, usage.input),
             (Settable::OutputTokens, usage.output),
             (Settable::CacheReadTokens, usage.cache_read),
             (Settable::CacheWriteTokens, usage.cache_write),
             (Settable::ReasoningTokens, usage.reasoning),
-        ] {
-            if let Some(count) = count {
-                set(self, field, &Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
-            }
-        }
+        ];
+        let value = |count: u64| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
+        set(self, || counts.into_iter().filter_map(|(field, count)| Some((field, value(count?)))));
     }
 
     fn record_cost(&self, usd: f64) {
-        set(self, Settable::Cost, &Value::Double(usd));
+        set(self, || [(Settable::Cost, Value::Double(usd))]);
     }
 
     fn record_output(&self, output: impl Display) {
-        set(self, Settable::Output, &Value::Text(&format_at_most(format_args!("{output}"), MOST_CONTENT)));
+        let output = format_at_most(format_args!("{output}"), MOST_CONTENT);
+        set(self, || [(Settable::Output, Value::Text(&output))]);
     }
 
     fn record_error(&self, error: impl Display) {
-        set(self, Settable::Error, &Value::Text(&format_at_most(format_args!("{error}"), crate::event::MAX_MESSAGE)));
+        let error = format_at_most(format_args!("{error}"), crate::event::MAX_MESSAGE);
+        set(self, || [(Settable::Error, Value::Text(&error))]);
     }
 
     fn record_canceled(&self) {
-        set(self, Settable::Outcome, &Value::Text("canceled"));
+        set(self, || [(Settable::Outcome, Value::Text("canceled"))]);
     }
 
     fn record_model(&self, model: &str) {
-        set(self, Settable::ResponseModel, &Value::Text(model));
+        set(self, || [(Settable::ResponseModel, Value::Text(model))]);
     }
 
     fn chunk(&self, text: &str) {
@@ -160,12 +160,16 @@ impl SpanExt for Span {
     }
 }
 
-fn set(span: &Span, field: Settable, value: &Value<'_>) {
-    let lane = if field == Settable::Output { Lane::Content } else { Lane::Life };
+/// Sets fields of one span in one command. What came out is content, everything else a fact.
+fn set<'v, F: IntoIterator<Item = (Settable, Value<'v>)>>(span: &Span, fields: impl Fn() -> F) {
     with_layer(span, |layer, dispatch, id| {
-        push(layer, lane, Tag::Set, id, |payload| put_field(payload, field as u16, value));
+        let is_content = fields().into_iter().any(|(field, _)| field == Settable::Output);
+        let lane = if is_content { Lane::Content } else { Lane::Life };
+        push(layer, lane, Tag::Set, id, |payload| {
+            fields().into_iter().for_each(|(field, value)| put_field(payload, field as u16, &value));
+        });
         if layer.source().has_otel() {
-            otel::mirror(dispatch, id, field, value);
+            fields().into_iter().for_each(|(field, value)| otel::mirror(dispatch, id, field, &value));
         }
     });
 }
