@@ -1,7 +1,7 @@
 //! The demonstration: made-up agents that write tests of a shop, traced through the library as any program is.
 //!
-//! It knows the library from outside only, as `spanlight::…`, so that what it does is what anybody can do. [`story`] says
-//! what happens, [`play`] lets it happen.
+//! It knows the library from outside only, as `spanlight::…`, so that what it does is what anybody can do. `story` says
+//! what happens, `play` lets it happen.
 
 mod play;
 mod random;

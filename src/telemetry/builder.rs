@@ -345,7 +345,7 @@ impl Plan {
         };
         let Plan { console, file, otlp: [traces, metrics, logs], health } = self;
         let mut otlp = |carries: &str, remote: Option<Remote>, problems: &mut Vec<String>| {
-            plug(otlp::start("otlp", carries, &remote?, &health), problems)
+            plug(otlp::start(&format!("otlp/{carries}"), carries, &remote?, &health), problems)
         };
         let spans = otlp("traces", traces, &mut plugged.problems);
         plugged.spans = spans.map(|inlet| (Spans::new("opentelemetry", Spans::MOST, &health), inlet));

@@ -83,7 +83,7 @@ fn an_inbound_parent_can_still_be_set() {
 fn a_name_that_comes_late_counts() {
     let (events, _) = with_both(true, || {
         let step = tracing::info_span!("step", scope = "step", otel.name = tracing::field::Empty);
-        step.in_scope(|| drop(tracing::Span::current().record("otel.name", "step-7").id()));
+        step.in_scope(|| _ = tracing::Span::current().record("otel.name", "step-7").id());
     });
     let names: Vec<_> = events.iter().map(|event| event.data.get("step_name").unwrap()).collect();
     assert_eq!(names, ["step-7", "step-7"]);
