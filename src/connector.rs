@@ -3,7 +3,7 @@
 //! It puts the pure core behind one lock and gives it a clock. One portion of work holds the lock for about as
 //! long as it takes to read its spans once; whatever waits (files, networks) is behind the queues of exporters.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,11 @@ use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health};
 use crate::measure::{Counted, LeftOut, Measure};
+use crate::otlp::edit::Edit;
 use crate::otlp::records::to_event;
+use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit, Signal};
+use crate::semconv::resource;
 
 /// Something that wants events, in order. It must not wait.
 pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
@@ -24,6 +27,8 @@ pub struct Connector {
     sinks: OnceLock<Vec<EventSink>>,
     /// When time last passed, for whoever asks whether it still does.
     last_tick: AtomicI64,
+    /// Received metrics that are derived here as well.
+    derived_here: AtomicU64,
 }
 
 /// What is behind the lock.
@@ -52,6 +57,7 @@ impl Connector {
             }),
             sinks: OnceLock::new(),
             last_tick: AtomicI64::new(now.as_micros()),
+            derived_here: AtomicU64::new(0),
         }
     }
 
@@ -119,6 +125,23 @@ impl Connector {
         }
     }
 
+    /// Received metrics without those that libraries of ours derived from what they send here as well: they are derived
+    /// here once more, and would count twice. What a library says of itself stays.
+    pub fn without_what_is_derived_here(&self, batch: Batch) -> Batch {
+        let mut left_out = 0;
+        let edited = batch.edit(|group, record| {
+            let is_sent = || group.resource.get(resource::EVENTS_SENT).and_then(AnyValue::text);
+            let ours = group.scope.name == *"spanlight" && is_sent().is_some_and(|text| text == *"true");
+            if !ours || Metric::read(record).name.as_str().starts_with("spanlight.") {
+                return Edit::Keep;
+            }
+            left_out += 1;
+            Edit::Drop
+        });
+        self.derived_here.fetch_add(left_out, Relaxed);
+        edited.unwrap_or(batch)
+    }
+
     /// Lets time pass.
     pub fn tick(&self) {
         let now = Timestamp::now();
@@ -163,6 +186,9 @@ impl Connector {
         dropped("duplicate_event", |counts| counts.duplicate_events);
         dropped("expired", |counts| counts.expired_events);
         dropped("invalid_ids", |counts| counts.invalid_ids);
+        let connector = self.clone();
+        let labels = [("component", "agent"), ("reason", "derived_here")];
+        health.total(DROPPED, &labels, move || connector.derived_here.load(Relaxed) as f64);
         health.total(SPANS, &[], count(|counts| counts.spans));
         health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
         health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));

@@ -285,6 +285,8 @@ pub mod resource {
     pub const SERVICE_NAME: &str = "service.name";
     /// Which instance of it.
     pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
+    /// On metrics of the library: whether the events that they were counted from go to the same receiver.
+    pub const EVENTS_SENT: &str = "spanlight.events.sent";
     /// Its version.
     pub const SERVICE_VERSION: &str = "service.version";
 }

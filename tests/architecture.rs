@@ -25,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp"]),
+    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
         &["config", "console", "derive", "duration", "event", "flow", "health", "measure", "otlp", "report", "semconv"],

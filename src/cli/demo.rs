@@ -65,13 +65,20 @@ pub async fn demo(args: DemoArgs) -> Result<(), Failure> {
     }
     let played = play(&args, &mut signals).await;
     if let Some(collector) = collector {
-        if played.is_ok() && console::has_status() && !args.json {
+        // Whoever has ended the stories has seen enough.
+        if matches!(played, Ok(Told::ToTheEnd)) && console::has_status() && !args.json {
             console::output("\nThe collector goes on, for you to look at; Ctrl-C ends it.");
             signals.next().await;
         }
         collector.stop(PATIENCE).await;
     }
-    played
+    played.map(|_| ())
+}
+
+/// How far the stories were told.
+enum Told {
+    ToTheEnd,
+    UntilInterrupted,
 }
 
 /// A collector in this process that listens where one was looked for.
@@ -114,7 +121,7 @@ fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String
 }
 
 /// Plays the stories, shows what happens, and what they came to.
-async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<(), Failure> {
+async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
     let program = Program { seed: args.seed, runs: args.runs, failure: args.failure, speed: args.speed };
     let guard = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).init();
     let telemetry = guard.telemetry().clone();
@@ -123,16 +130,16 @@ async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<(), Failure> {
     let began = Instant::now();
     // Every time it is played, the tasks are others.
     let name = format!("demo-{:x}", std::process::id() ^ (began_at() << 16));
-    tokio::select! {
-        () = program.play(&name) => {}
-        () = signals.next() => {}
-    }
+    let told = tokio::select! {
+        () = program.play(&name) => Told::ToTheEnd,
+        () = signals.next() => Told::UntilInterrupted,
+    };
     let all_sent = end(guard).await?;
     is_over.cancel();
     shown.await.map_err(Failure::new)?;
     let minutes = began.elapsed().as_secs() / 60 + 1;
     show_summary(&telemetry.metrics_of(Duration::from_secs(minutes * 60)), minutes, args.json);
-    if all_sent { Ok(()) } else { Err(Failure::new("not everything was delivered")) }
+    if all_sent { Ok(told) } else { Err(Failure::new("not everything was delivered")) }
 }
 
 /// Seconds since 1970, as far as they matter.

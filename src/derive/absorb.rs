@@ -12,7 +12,7 @@ use super::run::{Run, RunKey};
 use super::{Deriver, Output};
 use crate::dialect::{Op, Usage};
 use crate::event::catalogue::lifecycle;
-use crate::event::{Event, EventId, EventType, Scope, SpanId, Timestamp};
+use crate::event::{Event, EventId, EventType, Scope, SourceKind, SpanId, Timestamp};
 
 impl Deriver {
     /// Takes an event from outside in and passes it on, unless it is a duplicate or came too late.
@@ -180,6 +180,7 @@ impl Run {
     fn begin(&mut self, at: NodeIx, event: &Event) {
         let node = self.node_mut(at);
         node.told.start |= event.event_type == EventType::Started;
+        node.has_teller |= event.source.kind == SourceKind::Layer;
         match node.state {
             State::Expected => node.start = event.timestamp,
             State::GivenUp => node.outcome = Outcome::Completed,

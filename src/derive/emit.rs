@@ -138,7 +138,9 @@ impl Run {
         let expired = held.partition_point(|held| held.since <= patience_ends);
         let mut ready: Vec<Held> = held.drain(..expired).collect();
         let new = if std::mem::take(&mut self.gap_closed) { 0 } else { self.looked_at.saturating_sub(expired) };
-        ready.extend(held.extract_if(new.., |held| self.surroundings(held.at).complete));
+        // Whoever has told of the beginning tells of the end too, and of what was in between before it.
+        let is_ready = |held: &mut Held| self.surroundings(held.at).complete && !self.node(held.at).has_teller;
+        ready.extend(held.extract_if(new.., is_ready));
         self.looked_at = held.len();
         self.held = held;
         ready

@@ -41,6 +41,8 @@ pub struct Node {
     pub labels: Option<Box<Labels>>,
     pub below: Below,
     pub told: Told,
+    /// Whether its emitter tells of it in events, which say more than its span.
+    pub has_teller: bool,
     /// Whether it has entered the counters, and as a billed call.
     pub settled: bool,
     pub billed: bool,
@@ -168,6 +170,7 @@ impl Node {
             labels: None,
             below: Below::default(),
             told: Told::default(),
+            has_teller: false,
             settled: false,
             billed: false,
             counted_for_task: false,

@@ -6,26 +6,37 @@ use foldhash::fast::RandomState;
 
 use crate::event::{SpanId, TraceId};
 
-/// The last of them, by the registry's id: the trace, and what they hung below.
+/// The last of them, by the registry's id.
 #[derive(Default)]
 pub struct Closed {
-    by_registry_id: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
-    older: HashMap<u64, (TraceId, Option<SpanId>), RandomState>,
+    by_registry_id: HashMap<u64, Beside, RandomState>,
+    older: HashMap<u64, Beside, RandomState>,
+}
+
+/// What a span takes over from the one that it follows from.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// The trace.
+    pub trace: TraceId,
+    /// What the other hangs, or hung, below.
+    pub parent: Option<SpanId>,
+    /// The agent that the other names.
+    pub agent: Option<Box<str>>,
 }
 
 impl Closed {
     const MOST: usize = 4096;
 
     /// Remembers a span that has just closed.
-    pub fn remember(&mut self, id: u64, ids: (TraceId, Option<SpanId>)) {
+    pub fn remember(&mut self, id: u64, span: Beside) {
         if self.by_registry_id.len() >= Closed::MOST {
             self.older = std::mem::take(&mut self.by_registry_id);
         }
-        self.by_registry_id.insert(id, ids);
+        self.by_registry_id.insert(id, span);
     }
 
     /// What is remembered of a span.
-    pub fn find(&self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
-        self.by_registry_id.get(&id).or_else(|| self.older.get(&id)).copied()
+    pub fn find(&self, id: u64) -> Option<Beside> {
+        self.by_registry_id.get(&id).or_else(|| self.older.get(&id)).cloned()
     }
 }

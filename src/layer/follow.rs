@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use super::Source;
 use super::callsite::field;
 use super::cancel::{Moment, is_result};
-use super::closed::Closed;
+use super::closed::{Beside, Closed};
 use super::command::{Command, Reader, Tag, Value, fields};
 use super::lanes::{Buffers, Emitted};
 use super::open::{End, OpenSpan};
@@ -17,6 +17,7 @@ use super::order::{Clock, Step, What, steps};
 use super::set::Settable;
 use super::tell::{Ids, Told, Writer};
 use crate::event::{SpanId, Timestamp, TraceId};
+use crate::semconv::Key;
 
 /// How much may wait, and how much is kept.
 #[derive(Clone, Debug)]
@@ -252,8 +253,8 @@ impl Follower {
         self.name(id);
         let Some(span) = self.open.remove(&id) else { return };
         self.change(span.parent, |parent| parent.life.part_ended());
-        if let Some((trace, _)) = span.ids {
-            self.closed.remember(id, (trace, span.parent_id));
+        if let Some(beside) = span.beside() {
+            self.closed.remember(id, beside);
         }
         self.tell_those_above(span.parent);
         self.writer.put(&span, Some(end));
@@ -274,8 +275,12 @@ impl Follower {
         let own = match (span.ids, above, follows) {
             (Some(ids), _, _) => ids,
             (None, Some((trace, _)), _) => (trace, self.ids.span()),
-            (None, None, Some((trace, beside))) => {
-                span.parent_id = beside;
+            (None, None, Some(Beside { trace, parent, agent })) => {
+                span.parent_id = parent;
+                // Tools of an agent that has no span of its own follow from the calls that name it.
+                if let Some(agent) = agent {
+                    span.record_default(Key::GEN_AI_AGENT_NAME.name(), &Value::Text(&agent));
+                }
                 (trace, self.ids.span())
             }
             (None, None, None) => (self.ids.trace(), self.ids.span()),
@@ -288,12 +293,10 @@ impl Follower {
         span.ids
     }
 
-    /// The trace of a span, and what it hangs below: for what follows from it.
-    fn beside(&mut self, id: u64) -> Option<(TraceId, Option<SpanId>)> {
-        match self.name(id) {
-            Some((trace, _)) => Some((trace, self.open.get(&id)?.parent_id)),
-            None => self.closed.find(id),
-        }
+    /// What a span hands on to what follows from it.
+    fn beside(&mut self, id: u64) -> Option<Beside> {
+        self.name(id);
+        self.open.get(&id).map_or_else(|| self.closed.find(id), OpenSpan::beside)
     }
 
     /// Ends spans whose own end found no room, because the registry knows them no more. It forgets a span a moment after

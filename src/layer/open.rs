@@ -5,6 +5,7 @@ use tracing::Metadata;
 
 use super::callsite::{Callsite, field};
 use super::cancel::Life;
+use super::closed::Beside;
 use super::command::Value;
 use super::order::Clock;
 use super::otel::RawIds;
@@ -148,6 +149,12 @@ impl OpenSpan {
         self.text(Key::GEN_AI_OPERATION_NAME.name()) == Some("execute_tool")
             || [spanlight::SCOPE, "scope"].iter().any(|name| self.text(name) == Some("tool"))
             || self.scope == Some(Scope::Tool)
+    }
+
+    /// What it hands on to a span that follows from it.
+    pub fn beside(&self) -> Option<Beside> {
+        let agent = self.text(Key::GEN_AI_AGENT_NAME.name()).map(Box::from);
+        Some(Beside { trace: self.ids?.0, parent: self.parent_id, agent })
     }
 
     /// Whether what it is called is declared and still to be recorded, as some crates do right after they made it.

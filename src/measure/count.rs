@@ -156,8 +156,13 @@ impl Measure {
         if let Some(usd) = reported_usd {
             self.cost(fact, usd, (&None, &None), "reported", now);
         }
-        if let Some(task) = &fact.task {
-            self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start);
+        if let Some(task) = &fact.task
+            && let Some(late) = self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start)
+        {
+            self.windows.add(late.at, &[(Dimension::Feature, late.feature.as_ref())], now, |sums| {
+                sums.attempted_tasks += u64::from(late.are_first);
+                sums.retries = sums.retries.saturating_add(late.retries);
+            });
         }
     }
 
@@ -244,10 +249,9 @@ impl Measure {
         let Some(task) = &event.identity.task_id else { return };
         self.waiting.escalated(task, event.timestamp.not_ahead_of(now));
         let feature = event.dimensions.feature.as_ref();
-        if let Some(mut ended) = self.tasks.escalate(task, feature, event.timestamp) {
-            let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
-            let attempts = attempts.map(|attempts| attempts as u64);
-            ended.attempts = attempts.or(ended.attempts);
+        let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
+        let attempts = attempts.map(|attempts| attempts as u64);
+        if let Some(ended) = self.tasks.escalate(task, feature, event.timestamp, attempts) {
             self.task_ended(&ended, ESCALATED, event.timestamp, now);
         }
     }

@@ -23,8 +23,19 @@ pub struct Task {
     /// Runs by agent: the most that one agent needed is the number of attempts.
     runs: HashMap<Name, u64, RandomState>,
     feature: Option<Name>,
-    /// When it ended, if it has, and whether it was completed.
-    ended: Option<(Timestamp, bool)>,
+    /// How it ended, if it has.
+    ended: Option<End>,
+}
+
+/// The end of a task, as it was counted.
+#[derive(Clone, Debug)]
+struct End {
+    at: Timestamp,
+    /// Completed, not escalated.
+    completed: bool,
+    attempts: Option<u64>,
+    /// Whether somebody said how many attempts there were.
+    is_said: bool,
 }
 
 /// What is known of a task that has ended.
@@ -40,6 +51,19 @@ pub struct EndedTask {
     pub attempts: Option<u64>,
 }
 
+/// Attempts at a task that has ended, which became known when it had been counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LateAttempts {
+    /// What the task was for.
+    pub feature: Option<Name>,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether none was known before.
+    pub are_first: bool,
+    /// How many retries more there were.
+    pub retries: u64,
+}
+
 impl Tasks {
     const MOST: usize = 10_000;
 
@@ -49,11 +73,27 @@ impl Tasks {
         task.queued_at = Some(task.queued_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// An agent worked on it.
-    pub fn ran(&mut self, id: &Name, feature: Option<&Name>, agent: Option<&Name>, start: Timestamp) {
+    /// An agent worked on it. Agents are counted a while after they ran, and events of the end at once: what became
+    /// known too late is given back.
+    pub fn ran(
+        &mut self,
+        id: &Name,
+        feature: Option<&Name>,
+        agent: Option<&Name>,
+        start: Timestamp,
+    ) -> Option<LateAttempts> {
         let task = self.task(id, feature);
         task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
         *task.runs.entry(agent.cloned().unwrap_or_default()).or_default() += 1;
+        let attempts = task.attempts();
+        let end = task.ended.as_mut().filter(|end| !end.is_said && start <= end.at && end.attempts != attempts)?;
+        let counted = std::mem::replace(&mut end.attempts, attempts);
+        Some(LateAttempts {
+            feature: task.feature.clone(),
+            at: end.at,
+            are_first: counted.is_none(),
+            retries: attempts?.saturating_sub(counted.unwrap_or(1)),
+        })
     }
 
     /// A run of it is over, and cost this much. For one that was completed before: its feature and when, because its
@@ -68,32 +108,41 @@ impl Tasks {
         let task = self.task(id, feature);
         task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
         task.cost_usd = usd.map(|usd| task.cost_usd.unwrap_or(0.0) + usd).or(task.cost_usd);
-        task.ended.filter(|(_, completed)| *completed).map(|(at, _)| (task.feature.clone(), at))
+        task.ended.as_ref().filter(|end| end.completed).map(|end| (task.feature.clone(), end.at))
     }
 
     /// The task was completed; nothing if it had ended already.
     pub fn complete(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
-        self.end(id, feature, at, true)
+        self.end(id, feature, End { at, completed: true, attempts: None, is_said: false })
     }
 
-    /// People have to go on with the task; nothing if it had ended already.
-    pub fn escalate(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
-        self.end(id, feature, at, false)
+    /// People have to go on with the task, after so many attempts if somebody counted them; nothing if it had ended
+    /// already.
+    pub fn escalate(
+        &mut self,
+        id: &Name,
+        feature: Option<&Name>,
+        at: Timestamp,
+        attempts: Option<u64>,
+    ) -> Option<EndedTask> {
+        self.end(id, feature, End { at, completed: false, attempts, is_said: attempts.is_some() })
     }
 
-    fn end(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp, completed: bool) -> Option<EndedTask> {
+    fn end(&mut self, id: &Name, feature: Option<&Name>, mut end: End) -> Option<EndedTask> {
         let task = self.task(id, feature);
         if task.ended.is_some() {
             return None;
         }
-        task.ended = Some((at, completed));
+        end.attempts = end.attempts.or(task.attempts());
         let began = task.queued_at.or(task.started_at);
-        Some(EndedTask {
+        let ended = EndedTask {
             feature: task.feature.clone(),
-            seconds: began.map(|began| at.micros_since(began) as f64 / 1e6),
+            seconds: began.map(|began| end.at.micros_since(began) as f64 / 1e6),
             cost_usd: task.cost_usd,
-            attempts: task.runs.values().copied().max(),
-        })
+            attempts: end.attempts,
+        };
+        task.ended = Some(end);
+        Some(ended)
     }
 
     fn task(&mut self, id: &Name, feature: Option<&Name>) -> &mut Task {
@@ -110,6 +159,12 @@ impl Tasks {
             task.feature = feature.cloned();
         }
         task
+    }
+}
+
+impl Task {
+    fn attempts(&self) -> Option<u64> {
+        self.runs.values().copied().max()
     }
 }
 
@@ -139,7 +194,23 @@ mod tests {
     fn what_a_task_costs_after_it_was_escalated_is_no_cost_of_a_completed_one() {
         let mut tasks = Tasks::default();
         let (id, at) = ("t_1".into(), Timestamp::from_micros(1));
-        assert_eq!(tasks.escalate(&id, None, at).map(|ended| ended.cost_usd), Some(None));
+        assert_eq!(tasks.escalate(&id, None, at, None).map(|ended| ended.cost_usd), Some(None));
         assert_eq!(tasks.worked(&id, None, at, Some(0.5)), None);
+    }
+
+    #[test]
+    fn attempts_that_become_known_after_the_end_are_given_back_once() {
+        let mut tasks = Tasks::default();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let (id, scribe) = ("t_1".into(), Some("scribe".into()));
+        assert_eq!(tasks.complete(&id, None, at(40)).and_then(|ended| ended.attempts), None);
+        let late = |are_first, retries| Some(LateAttempts { feature: None, at: at(40), are_first, retries });
+        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(10)), late(true, 0));
+        assert_eq!(tasks.ran(&id, None, Some(&"critic".into()), at(12)), None);
+        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(20)), late(false, 1));
+        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(41)), None, "that is after the end");
+        let said = "t_2".into();
+        assert_eq!(tasks.escalate(&said, None, at(40), Some(3)).and_then(|ended| ended.attempts), Some(3));
+        assert_eq!(tasks.ran(&said, None, scribe.as_ref(), at(10)), None);
     }
 }

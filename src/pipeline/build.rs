@@ -73,7 +73,8 @@ impl Builder<'_> {
         for id in &pipeline.exporters {
             exits.extend(self.exit(id, pipeline, batching)?);
         }
-        Ok(Route { signal: pipeline.signal, processors, exits })
+        let is_fed = pipeline.from_agent && pipeline.signal == Signal::Metrics;
+        Ok(Route { signal: pipeline.signal, processors, exits, fed_by: agent.filter(|_| is_fed).cloned() })
     }
 
     fn processor(

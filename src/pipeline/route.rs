@@ -21,6 +21,8 @@ pub struct Route {
     pub processors: Vec<Processor>,
     /// Where it ends.
     pub exits: Vec<Exit>,
+    /// The agent connector, if it feeds the pipeline with metrics of its own.
+    pub fed_by: Option<Arc<Connector>>,
 }
 
 /// An end of a pipeline.
@@ -46,6 +48,10 @@ pub struct Router {
 impl Route {
     /// Sends a batch to all ends.
     pub fn push(&self, batch: Batch) {
+        let batch = match &self.fed_by {
+            Some(agent) => agent.without_what_is_derived_here(batch),
+            None => batch,
+        };
         let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
         let Some(batch) = processed else { return };
         for exit in &self.exits {

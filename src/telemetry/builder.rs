@@ -27,7 +27,7 @@ use crate::health::Health;
 use crate::hub::Hub;
 use crate::layer::{self, Follower, Limits, Pattern};
 use crate::otlp::Signal;
-use crate::semconv::resource::{SERVICE_INSTANCE_ID, SERVICE_NAME};
+use crate::semconv::resource::{EVENTS_SENT, SERVICE_INSTANCE_ID, SERVICE_NAME};
 
 /// How telemetry is wired. Get one from [`Telemetry::builder`].
 pub struct Builder {
@@ -233,6 +233,7 @@ impl Builder {
         let connector = Arc::new(Connector::new(self.settings.clone()));
         let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
         let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
+        let metrics_resource = self.metrics_resource();
         let plan = Plan {
             console: self.console,
             file: self.file.take(),
@@ -247,12 +248,7 @@ impl Builder {
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
-        for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
-            match sink::spawn(number, capacity, handler, &health) {
-                Ok(sink) => sinks.push(sink),
-                Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
-            }
-        }
+        sinks.extend(self.start_sinks(&health));
         connector.send_events_to(sinks);
         connector.show(&health);
         super::show(&source, &health);
@@ -268,7 +264,7 @@ impl Builder {
                 health: health.clone(),
                 spans,
                 metrics,
-                resource: self.resource,
+                resource: metrics_resource,
                 interval: self.metrics_interval,
                 began: Timestamp::now(),
                 next_metrics: Instant::now() + self.metrics_interval,
@@ -298,6 +294,27 @@ impl Builder {
             );
         }
         Guard::new(telemetry)
+    }
+
+    /// The resource of the metrics. Who gets the events as well, and derives, must not count twice.
+    fn metrics_resource(&self) -> Vec<(String, String)> {
+        let [_, metrics, logs] = &self.otlp;
+        let to = |remote: &Option<Remote>, signal| remote.as_ref()?.authority(signal);
+        let metrics_to = to(metrics, Signal::Metrics);
+        let both = metrics_to.is_some() && metrics_to == to(logs, Signal::Logs);
+        let says_so = both.then(|| (EVENTS_SENT.to_owned(), "true".to_owned()));
+        self.resource.iter().cloned().chain(says_so).collect()
+    }
+
+    fn start_sinks(&mut self, health: &Health) -> Vec<EventSink> {
+        let mut started = Vec::new();
+        for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
+            match sink::spawn(number, capacity, handler, health) {
+                Ok(sink) => started.push(sink),
+                Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
+            }
+        }
+        started
     }
 
     fn attribute(&self, key: &str) -> Arc<str> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Telemetry;
 use crate::export::Left;
+use crate::health::{DROPPED, FAILED, Health};
 
 /// Keeps telemetry going; when it is dropped, what waits goes out for at most five seconds. A variable named `_` alone
 /// drops it at once: give it a name.
@@ -26,6 +27,8 @@ pub struct Report {
     pub left: Vec<Left>,
     /// What found no room, by kind, since the start.
     pub dropped: Vec<(&'static str, u64)>,
+    /// Items that exporters gave up on or had no room for, that receivers refused, and that sinks panicked on.
+    pub failed: u64,
     /// Whether what was traced last could still be looked at.
     pub is_complete: bool,
 }
@@ -66,14 +69,23 @@ impl Drop for Guard {
 }
 
 impl Report {
-    pub(super) fn new(left: Vec<Left>, dropped: [(&'static str, u64); 5], is_complete: bool) -> Report {
+    pub(super) fn new(
+        left: Vec<Left>,
+        dropped: [(&'static str, u64); 5],
+        health: &Health,
+        is_complete: bool,
+    ) -> Report {
         let left = left.into_iter().filter(|left| left.items > 0).collect();
-        Report { left, dropped: dropped.into_iter().filter(|(_, count)| *count > 0).collect(), is_complete }
+        let dropped = dropped.into_iter().filter(|(_, count)| *count > 0).collect();
+        let behind =
+            ["queue_full", "crashed", "panicked"].map(|reason| health.sum(DROPPED.name, &[("reason", reason)]));
+        let failed = health.sum(FAILED.name, &[]) + behind.iter().sum::<u64>();
+        Report { left, dropped, failed, is_complete }
     }
 
     /// Whether nothing was lost.
     pub fn is_clean(&self) -> bool {
-        self.left.is_empty() && self.dropped.is_empty() && self.is_complete
+        self.left.is_empty() && self.dropped.is_empty() && self.failed == 0 && self.is_complete
     }
 }
 
@@ -84,8 +96,9 @@ impl fmt::Display for Report {
         }
         let left = self.left.iter().map(|left| format!("{} items for {}", left.items, left.exporter));
         let dropped = self.dropped.iter().map(|(kind, count)| format!("{count} × {kind} for which there was no room"));
+        let failed = (self.failed > 0).then(|| format!("{} items refused, given up or without room", self.failed));
         let last = (!self.is_complete).then(|| "what was traced last".to_owned());
-        let all: Vec<String> = left.chain(dropped).chain(last).collect();
+        let all: Vec<String> = left.chain(dropped).chain(failed).chain(last).collect();
         write!(f, "telemetry was lost: {}", all.join(", "))
     }
 }

@@ -227,7 +227,7 @@ impl Inner {
         let has_stopped = self.worker.stop(deadline);
         let left = self.exporting.drain(deadline);
         self.hub.close();
-        Report::new(left, self.source.lanes().dropped().counts(), has_stopped)
+        Report::new(left, self.source.lanes().dropped().counts(), &self.health, has_stopped)
     }
 }
 

@@ -151,6 +151,29 @@ async fn work_is_seen_before_it_is_over() {
 }
 
 #[tokio::test]
+async fn whoever_interrupts_it_sees_what_was_called_off() {
+    let collector = Collector::start().await;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    command.args(["demo", "--runs", "2", "--to", &collector.url(Port::Http).await]);
+    let demo = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    until("a run that goes on", async || {
+        let runs = collector.json("/api/v1/runs?status=running").await;
+        (!runs["runs"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    let id = demo.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().await.unwrap().success());
+    let ended = tokio::time::timeout(PATIENCE, demo.wait_with_output()).await.unwrap().unwrap();
+    let shown = String::from_utf8(ended.stdout).unwrap();
+    assert!(ended.status.success() && shown.contains("workflow.canceled") && shown.contains("outcome"), "{shown}");
+    until("the run to be called off", async || {
+        let runs = collector.json("/api/v1/runs?status=canceled").await;
+        (!runs["runs"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_collector_is_started_where_nobody_listens() {
     let dir = tempfile::tempdir().unwrap();
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -85,6 +85,21 @@ async fn what_agent_and_collector_derive_of_one_span_is_one_event() {
             assert_eq!(figures[figure].as_f64(), Some(expected), "{protocol} {figure}: {ledger}");
         }
         assert_eq!(ledger["rows"][0]["key"], "articles", "{ledger}");
+        let (sum, scraped) = until("the cost", async || {
+            let scraped = collector.get("/metrics").await.text();
+            let costs = scraped.lines().filter(|line| line.starts_with("agent_cost_usd_total"));
+            let sum: f64 = costs.map(|line| line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()).sum();
+            (sum > 0.0166).then_some((sum, scraped))
+        })
+        .await;
+        assert!(sum < 0.0167, "{protocol}: derived twice");
+        assert!(scraped.contains("instance="), "what the library says of itself stays");
+        let names: Vec<&str> = seen.iter().filter_map(|event| event["name"].as_str()).collect();
+        for (position, name) in names.iter().enumerate().filter(|(_, name)| **name == "llm.progress") {
+            let before = names[..position].iter().filter(|name| **name == "llm.started").count();
+            let ended = names[..position].iter().filter(|name| **name == "llm.completed").count();
+            assert!(before > ended, "{protocol}: {name} at {position} of {names:?}");
+        }
         let runs = collector.json("/api/v1/runs").await;
         assert_eq!(runs["runs"].as_array().unwrap().len(), 3, "{runs}");
         assert_eq!(runs["runs"][0]["service"], "newsroom");

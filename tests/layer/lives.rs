@@ -133,6 +133,18 @@ fn what_follows_from_a_span_belongs_to_its_execution() {
 }
 
 #[test]
+fn a_tool_that_follows_from_a_call_is_of_its_agent() {
+    let scene = Scene::new();
+    let call = tracing::info_span!("chat", gen_ai.operation.name = "chat", gen_ai.agent.name = "forecaster");
+    let tool =
+        tracing::info_span!("execute_tool", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = "weather");
+    tool.follows_from(&call);
+    drop((tool, call));
+    let events = scene.events();
+    assert_eq!(find(&events, "tool.completed", "weather").dimensions.agent.as_deref(), Some("forecaster"));
+}
+
+#[test]
 fn patterns_say_what_spans_are_that_do_not() {
     use spanlight::event::Scope;
     let telemetry = spanlight::Telemetry::builder()

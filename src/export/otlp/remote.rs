@@ -7,7 +7,7 @@ use crate::export::pump::{QueueConfig, Settings};
 use crate::export::queue::Portion;
 use crate::export::{Exporter, Pump, retry};
 use crate::health::Health;
-use crate::otlp::Limit;
+use crate::otlp::{Limit, Signal};
 
 /// A receiver of OTLP, and how it is reached.
 #[derive(Clone, Debug)]
@@ -19,6 +19,22 @@ pub enum Remote {
 }
 
 impl Remote {
+    /// Host and port that a signal goes to.
+    pub fn authority(&self, signal: Signal) -> Option<String> {
+        let uri = match self {
+            Remote::Grpc(config) => config.resolve().ok()?.endpoint,
+            Remote::Http(config) => {
+                let [traces, metrics, logs] = config.urls().ok()?;
+                match signal {
+                    Signal::Traces => traces?,
+                    Signal::Metrics => metrics?,
+                    Signal::Logs => logs?,
+                }
+            }
+        };
+        uri.authority().map(ToString::to_string)
+    }
+
     /// How it is pumped, and as many exporters as attempts may be under way at a time. Nothing is connected yet.
     pub fn exporters(&self, portion: Portion, split: Option<Limit>) -> Result<(Settings, Vec<Exporter>), String> {
         let (queue, retry, timeout) = self.pumped();
@@ -54,7 +70,7 @@ mod tests {
     use super::*;
     use crate::export::Load;
     use crate::export::otlp::env;
-    use crate::otlp::{Batch, Signal};
+    use crate::otlp::Batch;
     use std::io::{Read, Write};
     use std::net::TcpListener;
 
