@@ -20,7 +20,7 @@ use crate::derive;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
 use crate::export::otlp::{self, Remote, resource};
-use crate::export::pump::OnFull;
+use crate::export::pump::{Liveness, OnFull};
 use crate::export::{Exporter, Inlet, Pump, debug, file, local};
 use crate::flow::SharedRecord;
 use crate::health::Health;
@@ -244,7 +244,7 @@ impl Builder {
             self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
             Default::default()
         });
-        let Plugged { mut sinks, spans, metrics, problems } = plugged;
+        let Plugged { mut sinks, spans, metrics, events, problems } = plugged;
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
@@ -264,6 +264,8 @@ impl Builder {
                 health: health.clone(),
                 spans,
                 metrics,
+                events,
+                spans_wait_until: None,
                 resource: metrics_resource,
                 interval: self.metrics_interval,
                 began: Timestamp::now(),
@@ -343,6 +345,7 @@ struct Plugged {
     sinks: Vec<EventSink>,
     spans: Option<(Spans, Inlet)>,
     metrics: Option<Inlet>,
+    events: Option<Liveness>,
     problems: Vec<String>,
 }
 
@@ -351,9 +354,9 @@ impl Plan {
         let (mut pumps, mut plugged) = (Vec::new(), Plugged::default());
         let mut plug = |pump: Result<Pump, String>, problems: &mut Vec<String>| match pump {
             Ok(pump) => {
-                let inlet = pump.inlet();
+                let ends = (pump.inlet(), pump.liveness());
                 pumps.push(pump);
-                Some(inlet)
+                Some(ends)
             }
             Err(problem) => {
                 problems.push(problem);
@@ -365,14 +368,16 @@ impl Plan {
             plug(otlp::start(&format!("otlp/{carries}"), carries, &remote?, &health), problems)
         };
         let spans = otlp("traces", traces, &mut plugged.problems);
-        plugged.spans = spans.map(|inlet| (Spans::new("opentelemetry", Spans::MOST, &health), inlet));
-        plugged.metrics = otlp("metrics", metrics, &mut plugged.problems);
+        plugged.spans = spans.map(|(inlet, _)| (Spans::new("opentelemetry", Spans::MOST, &health), inlet));
+        plugged.metrics = otlp("metrics", metrics, &mut plugged.problems).map(|(inlet, _)| inlet);
+        let over_otlp = otlp("events", logs, &mut plugged.problems);
+        plugged.events = over_otlp.as_ref().map(|(_, liveness)| liveness.clone());
         let events = [
-            otlp("events", logs, &mut plugged.problems),
+            over_otlp,
             console.and_then(|console| plug(console.pump(&health), &mut plugged.problems)),
             file.and_then(|path| plug(Ok(file_pump(path, &health)), &mut plugged.problems)),
         ];
-        plugged.sinks = events.into_iter().flatten().map(events_to).collect();
+        plugged.sinks = events.into_iter().flatten().map(|(inlet, _)| events_to(inlet)).collect();
         (pumps, plugged)
     }
 }

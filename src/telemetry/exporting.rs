@@ -43,6 +43,10 @@ pub struct Outlet {
     pub health: Arc<Health>,
     pub spans: Option<(Spans, Inlet)>,
     pub metrics: Option<Inlet>,
+    /// Where events go over OTLP: spans that speak of the same let them go first.
+    pub events: Option<Liveness>,
+    /// Until when spans wait for events, while they do.
+    pub spans_wait_until: Option<Instant>,
     pub resource: Vec<(String, String)>,
     pub interval: Duration,
     pub began: Timestamp,
@@ -149,22 +153,44 @@ pub fn events_to(inlet: Inlet) -> EventSink {
 }
 
 impl Outlet {
+    /// How long spans wait at most for events to be delivered.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
     /// Sends what has gathered. Metrics go out when it is time for them, and when somebody waits for them.
-    pub fn tick(&mut self, now: bool) {
-        self.send_spans();
+    pub fn tick(&mut self, somebody_waits: bool) {
+        if self.spans_may_go() {
+            self.send_spans();
+        }
         if let Some(inlet) = &self.metrics
-            && (now || self.next_metrics <= Instant::now())
+            && (somebody_waits || self.next_metrics <= Instant::now())
         {
             self.next_metrics = Instant::now() + self.interval;
             inlet.send(Load::Batches(vec![to_batch(&self.counted(), &self.resource, Timestamp::now())]));
         }
     }
 
+    /// Sends everything, whatever there is to be said for waiting.
+    pub fn end(&mut self) {
+        self.tick(true);
+        self.send_spans();
+    }
+
     /// Sends spans before their time where many wait.
-    pub fn make_room(&self) {
-        if self.spans.as_ref().is_some_and(|(spans, _)| spans.are_many()) {
+    pub fn make_room(&mut self) {
+        if self.spans.as_ref().is_some_and(|(spans, _)| spans.are_many()) && self.spans_may_go() {
             self.send_spans();
         }
+    }
+
+    /// Whoever derives gets a span's own events first if it can be: they are in order, and the span says no more.
+    fn spans_may_go(&mut self) -> bool {
+        let waits = self.events.as_ref().is_some_and(|events| events.pending() > 0);
+        let until = self.spans_wait_until.get_or_insert_with(|| Instant::now() + Outlet::PATIENCE);
+        let may_go = !waits || *until <= Instant::now();
+        if may_go {
+            self.spans_wait_until = None;
+        }
+        may_go
     }
 
     fn send_spans(&self) {

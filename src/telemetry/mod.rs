@@ -13,7 +13,7 @@ mod subscription;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
@@ -41,7 +41,7 @@ use crate::measure::Summary;
 ///
 /// ```
 /// use spanlight::{Telemetry, agent_span};
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 ///
 /// let telemetry = Telemetry::builder().service_name("newsroom").build();
 /// tracing::subscriber::with_default(telemetry.subscriber(), || {
@@ -167,7 +167,7 @@ impl Telemetry {
     ///
     /// ```
     /// use spanlight::event::{Filter, Timestamp};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// let telemetry = spanlight::Telemetry::builder().build();
     /// let filter = Filter::from_pairs([("scope", "tool")], Timestamp::now()).unwrap();
@@ -198,11 +198,10 @@ impl Telemetry {
     /// # Errors
     /// Something was still on its way when the time was over: which exporters, and how many items.
     pub fn flush(&self, timeout: Duration) -> Result<(), Unflushed> {
-        let deadline = std::time::Instant::now() + timeout;
-        if !self.0.worker.flush(deadline) {
-            return Err(Unflushed::behind());
-        }
-        self.0.exporting.flush(deadline)
+        let deadline = Instant::now() + timeout;
+        // Spans and metrics let events go first.
+        self.0.flush_once(deadline)?;
+        self.0.flush_once(deadline)
     }
 
     /// Ends it: what is open is ended, what waits goes out until the deadline. Says what was lost since the start.
@@ -218,12 +217,21 @@ impl Telemetry {
 }
 
 impl Inner {
+    fn flush_once(&self, deadline: Instant) -> Result<(), Unflushed> {
+        if !self.worker.flush(deadline) {
+            return Err(Unflushed::behind());
+        }
+        self.exporting.flush(deadline)
+    }
+
     fn shutdown(&self, timeout: Duration) -> Report {
-        let deadline = std::time::Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         if let Some(provider) = &self.tracer_provider {
             // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
             provider.shutdown().ok();
         }
+        // What is not out by half the time goes together with the rest.
+        self.flush_once(Instant::now() + timeout / 2).ok();
         let has_stopped = self.worker.stop(deadline);
         let left = self.exporting.drain(deadline);
         self.hub.close();

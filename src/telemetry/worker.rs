@@ -148,7 +148,7 @@ impl Work {
         told.into_iter().for_each(|told| self.tell(told));
         self.connector.tick();
         self.connector.finish();
-        self.outlet.tick(true);
+        self.outlet.end();
     }
 
     /// What was dropped is itself an event, for whoever sees nothing else of this process.
