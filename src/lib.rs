@@ -97,7 +97,7 @@ pub mod pipeline;
 pub mod web;
 
 #[cfg(feature = "layer")]
-pub mod telemetry;
+mod telemetry;
 
 #[cfg(feature = "collector")]
 pub mod demo;

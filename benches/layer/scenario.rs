@@ -8,7 +8,7 @@ use fastrace::collector::{Config, Reporter, SpanRecord};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use spanlight::telemetry::Builder;
+use spanlight::Builder;
 use spanlight::{SpanExt, Telemetry, Usage};
 use tracing::field::Empty;
 use tracing::{Subscriber, info_span};

@@ -1,15 +1,15 @@
 //! Source 1: the tracing layer. Spans of the agent's own code in, the same derivation as in the collector behind.
 //!
-//! On the agent's threads the layer only writes commands down: `subscriber` into [`lanes`], for [`callsite`]s that are
-//! ours. A worker of ours reads them (`follow`) and keeps the `open` spans, as spans of OTLP.
+//! On the agent's threads the layer only writes commands down: `subscriber` into `lanes`, for `callsite`s that are ours.
+//! A worker of ours reads them (`follow`) and keeps the `open` spans, as spans of OTLP.
 
-pub mod callsite;
+mod callsite;
 mod cancel;
 mod closed;
-pub mod command;
+mod command;
 mod follow;
 mod future;
-pub mod lanes;
+mod lanes;
 mod macros;
 mod notes;
 mod open;
