@@ -106,8 +106,10 @@ pub mod field {
 }
 
 impl Callsites {
-    /// More than programs have; those beyond are looked at every time.
+    /// More than programs have.
     const MOST: usize = 8192;
+    /// How far a callsite is looked for. Of those that find no place near theirs nothing is seen.
+    const PROBES: usize = 256;
 
     /// None met yet. `keys` has the attributes that the deriver reads.
     pub fn new(keys: KeyTable, patterns: Vec<Pattern>) -> Callsites {
@@ -137,7 +139,7 @@ impl Callsites {
     fn places(metadata: &'static Metadata<'static>) -> impl Iterator<Item = usize> {
         let mixed = (ptr::from_ref(metadata).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let first = (mixed >> (64 - Callsites::MOST.trailing_zeros())) as usize;
-        (0..Callsites::MOST).map(move |step| (first + step) % Callsites::MOST)
+        (0..Callsites::PROBES).map(move |step| (first + step) % Callsites::MOST)
     }
 
     fn classify(&self, metadata: &'static Metadata<'static>, place: usize) -> Option<Callsite> {

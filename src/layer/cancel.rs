@@ -74,12 +74,13 @@ impl Life {
     }
 
     /// Whether it was dropped before it was done, now that it is over.
-    pub fn was_called_off(&self, at: Moment) -> bool {
+    /// Only tasks are called off without taking other work down: code that is no task enters spans as it likes.
+    pub fn was_called_off(&self, at: Moment, in_task: bool) -> bool {
         let was_dropped = self.enters > 1
             && self.quiet
             && self.is_at_once(at)
             && self.left.stamp.saturating_sub(self.entered.stamp) < Life::SOON;
-        was_dropped && !self.has_result && (self.rested || self.took_down)
+        was_dropped && !self.has_result && ((self.rested && in_task) || self.took_down)
     }
 
     fn is_entered(&self, thread: u32) -> bool {
@@ -117,7 +118,7 @@ mod tests {
         entered_and_left(&mut life, 1_000, 2_000);
         entered_and_left(&mut life, 9_000_000, 9_001_000);
         entered_and_left(&mut life, 9_001_200, 9_001_300);
-        assert!(!life.was_called_off(at(9_001_400)));
+        assert!(!life.was_called_off(at(9_001_400), true));
     }
 
     #[test]
@@ -125,19 +126,19 @@ mod tests {
         let mut life = Life::default();
         entered_and_left(&mut life, 1_000, 2_000);
         entered_and_left(&mut life, 9_000_000, 9_001_000);
-        assert!(life.was_called_off(at(9_001_100)));
+        assert!(life.was_called_off(at(9_001_100), true));
         life.say(true);
         entered_and_left(&mut life, 19_000_000, 19_001_000);
-        assert!(!life.was_called_off(at(19_001_100)), "it had a result");
+        assert!(!life.was_called_off(at(19_001_100), true), "it had a result");
     }
 
     #[test]
     fn a_span_that_code_enters_by_hand_was_not_called_off() {
         let mut life = Life::default();
         entered_and_left(&mut life, 1_000, 2_000_000);
-        assert!(!life.was_called_off(at(2_000_100)));
+        assert!(!life.was_called_off(at(2_000_100), true));
         entered_and_left(&mut life, 9_000_000, 19_000_000);
-        assert!(!life.was_called_off(at(19_000_100)), "it worked for ten milliseconds");
+        assert!(!life.was_called_off(at(19_000_100), true), "it worked for ten milliseconds");
     }
 
     #[test]
@@ -147,7 +148,7 @@ mod tests {
         outer.enter(at(2_100), None);
         outer.part_ended();
         outer.leave(at(2_300));
-        assert!(outer.was_called_off(at(2_400)));
+        assert!(outer.was_called_off(at(2_400), true));
     }
 
     #[test]
@@ -159,12 +160,12 @@ mod tests {
         // It is done, held on to, and dropped later in the same poll.
         inner.enter(at(900_000), Some(&outer));
         inner.leave(at(900_100));
-        assert!(!inner.was_called_off(at(900_200)));
+        assert!(!inner.was_called_off(at(900_200), true));
         // In a later poll of the whole it had rested.
         outer.leave(at(1_000_000));
         outer.enter(at(2_000_000), None);
         inner.enter(at(2_000_100), Some(&outer));
         inner.leave(at(2_000_200));
-        assert!(inner.was_called_off(at(2_000_300)));
+        assert!(inner.was_called_off(at(2_000_300), true));
     }
 }

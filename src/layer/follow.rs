@@ -1,6 +1,6 @@
 //! The worker's half: commands of all threads, put in order, become spans, notes and events for the deriver.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub struct Follower {
     /// Ends that had found no room when that was last looked after.
     ends_dropped: u64,
     asks_again: bool,
+    /// Spans that the registry did not know any more when the last pass ended.
+    gone: Vec<u64>,
     pub(super) next_beat: u64,
     /// Spans with something that is still being merged.
     pub(super) pending: Vec<u64>,
@@ -65,6 +67,8 @@ impl Follower {
     /// layer beside ours, and with one, whose ids are not to be had before.
     const UNENTERED: u64 = 50_000_000;
     const UNENTERED_WITH_OTEL: u64 = 1_000_000_000;
+    /// How far spans that follow from one another are followed.
+    const MOST_FOLLOWED: u32 = 64;
     /// How long a span may wait for what it is called.
     const UNNAMED: u64 = 40_000_000;
 
@@ -83,6 +87,7 @@ impl Follower {
             forgotten: 0,
             ends_dropped: 0,
             asks_again: false,
+            gone: Vec::new(),
             next_beat: 0,
             pending: Vec::new(),
         }
@@ -118,8 +123,7 @@ impl Follower {
         self.late = late;
         self.tell_pending(if all { u64::MAX } else { horizon }, &mut told);
         self.end_what_is_gone(horizon, all, &mut told);
-        // What the OpenTelemetry layer has not named yet has to wait for it all the same.
-        self.tell_spans(if all && !self.source.has_otel() { u64::MAX } else { horizon }, &mut told);
+        self.tell_spans(if all { u64::MAX } else { horizon }, &mut told);
         self.beat(horizon, limits.heartbeat, &mut told);
         told
     }
@@ -146,8 +150,8 @@ impl Follower {
             }
             Tag::Exit => self.change(id, |span| span.life.leave(at)),
             Tag::Close => {
-                let panicked = command.payload.first() == Some(&1);
-                let called_off = self.open.get(&id).is_some_and(|span| span.life.was_called_off(at));
+                let [panicked, in_task] = [0, 1].map(|place| command.payload.get(place) == Some(&1));
+                let called_off = self.open.get(&id).is_some_and(|span| span.life.was_called_off(at, in_task));
                 self.close(id, End { stamp: at.stamp, panicked, called_off }, told);
             }
             Tag::Fields => self.record(id, command.payload),
@@ -228,6 +232,8 @@ impl Follower {
         let [error, message] = texts;
         match (command.tag, error, message) {
             (Tag::Error, Some(text), _) | (Tag::Error, None, Some(text)) => span.fail(text),
+            // What it says may come with the content, or not at all.
+            (Tag::Error, None, None) => span.fail_somehow(),
             (_, _, Some(text)) => span.note(text, command.stamp),
             _ => {}
         }
@@ -239,9 +245,11 @@ impl Follower {
     }
 
     fn emit(&mut self, emitted: Emitted, told: &mut Vec<Told>) {
-        let ids = self.open.get(&emitted.span).map(|_| emitted.span).and_then(|id| self.name(id));
         self.change(emitted.span, |span| span.life.say(false));
-        self.tell_spans(emitted.stamp, told);
+        // Whatever it still waits for: what happens in it has to have something to happen in.
+        self.tell_those_above(emitted.span);
+        told.extend(self.writer.batch());
+        let ids = self.open.get(&emitted.span).and_then(|span| span.ids);
         told.push(Told::Event { event: emitted.event, within: ids });
     }
 
@@ -262,15 +270,32 @@ impl Follower {
 
     /// Gives a span its ids, and those above it theirs.
     fn name(&mut self, id: u64) -> Option<(TraceId, SpanId)> {
+        self.name_within(id, Follower::MOST_FOLLOWED)
+    }
+
+    /// The outermost first, one by one: lines are as long as the code makes them, and the stack is not.
+    fn name_within(&mut self, id: u64, followed: u32) -> Option<(TraceId, SpanId)> {
+        let (mut line, mut at) = (Vec::new(), id);
+        while let Some(span) = self.open.get(&at).filter(|span| !span.is_named()) {
+            line.push(at);
+            if line.len() > self.open.len() {
+                break;
+            }
+            at = span.parent;
+        }
+        while let Some(id) = line.pop() {
+            self.name_one(id, followed);
+        }
+        self.open.get(&id)?.ids
+    }
+
+    fn name_one(&mut self, id: u64, followed: u32) -> Option<(TraceId, SpanId)> {
         let span = self.open.get_mut(&id)?;
         let parent = span.parent;
-        if span.ids.is_some() && (span.parent_id.is_some() || parent == 0) {
-            return span.ids;
-        }
         // Taken, because spans may follow from one another in a circle.
-        let follows = span.follows.take();
-        let above = if self.open.contains_key(&parent) { self.name(parent) } else { None };
-        let follows = follows.filter(|_| above.is_none()).and_then(|followed| self.beside(followed));
+        let follows = span.follows.take().filter(|_| followed > 0);
+        let above = self.open.get(&parent).and_then(|parent| parent.ids);
+        let follows = follows.filter(|_| above.is_none()).and_then(|id| self.beside(id, followed - 1));
         let span = self.open.get_mut(&id)?;
         let own = match (span.ids, above, follows) {
             (Some(ids), _, _) => ids,
@@ -294,8 +319,8 @@ impl Follower {
     }
 
     /// What a span hands on to what follows from it.
-    fn beside(&mut self, id: u64) -> Option<Beside> {
-        self.name(id);
+    fn beside(&mut self, id: u64, followed: u32) -> Option<Beside> {
+        self.name_within(id, followed);
         self.open.get(&id).map_or_else(|| self.closed.find(id), OpenSpan::beside)
     }
 
@@ -308,17 +333,19 @@ impl Follower {
             return;
         }
         self.asks_again = are_new;
-        let Some(is_open) = self.source.registry() else { return };
         self.ends_dropped = dropped;
-        let gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open(*id)).collect();
-        for id in gone {
+        // What was written since this pass began may have ended them: it is read first.
+        for id in std::mem::take(&mut self.gone) {
             self.close(id, End { stamp: now, panicked: false, called_off: false }, told);
         }
+        self.gone = self.source.gone(self.open.keys().copied());
+        self.asks_again |= !self.gone.is_empty();
     }
 
     /// Tells of spans that began, as far as they are ready for it.
     fn tell_spans(&mut self, now: u64, told: &mut Vec<Told>) {
-        let patience = if self.source.has_otel() { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
+        let patience =
+            if self.source.otel.may_be_there() { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
         for id in self.writer.take_changed() {
             let Some(span) = self.open.get(&id).filter(|span| !span.is_told) else { continue };
             let age = now.saturating_sub(span.began);
@@ -326,6 +353,12 @@ impl Follower {
             if !has_begun || (span.awaits_its_name() && age < Follower::UNNAMED) {
                 self.writer.changed(id);
                 continue;
+            }
+            if !span.life.has_begun()
+                && span.ids.is_none()
+                && let Some(ids) = self.source.otel_ids(id)
+            {
+                self.change(id, |span| span.take_ids(&ids));
             }
             self.tell_those_above(id);
         }
@@ -350,7 +383,13 @@ impl Follower {
     }
 
     fn forget_the_oldest(&mut self, bound: usize) {
-        let mut began: Vec<(u64, u64)> = self.open.iter().map(|(id, span)| (span.began, *id)).collect();
+        let above: HashSet<u64, RandomState> = self.open.values().map(|span| span.parent).collect();
+        // What others hang below stays, or they would be torn apart.
+        let leaves = self.open.iter().filter(|(id, _)| !above.contains(id));
+        let mut began: Vec<(u64, u64)> = leaves.map(|(id, span)| (span.began, *id)).collect();
+        if began.is_empty() {
+            return;
+        }
         // A tenth at a time, so that not every new span has to look at all of them.
         let leaving = self.open.len() - bound + bound / 10;
         let last = leaving.min(began.len() - 1);

@@ -50,7 +50,9 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.future.is_some() {
-                this.span.record_canceled();
+                if !std::thread::panicking() {
+                    this.span.record_canceled();
+                }
                 // What it holds ends within the span.
                 let _entered = this.span.enter();
                 this.future.set(None);

@@ -4,6 +4,7 @@
 //! What is said of the lives of spans has a lane of its own, so that prompts and answers never displace it. A lane
 //! takes what it grows by from a budget that all threads share, and what finds no room is dropped and counted.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
@@ -17,6 +18,7 @@ use crate::event::Event;
 /// The buffers of all threads.
 pub struct Lanes {
     threads: ThreadLocal<Mutex<Buffers>>,
+    of_ending_threads: Mutex<Buffers>,
     next_thread: AtomicU32,
     epoch: Instant,
     budgets: [AtomicUsize; LANES],
@@ -25,6 +27,28 @@ pub struct Lanes {
     nudge: Nudge,
     /// Whether nobody reads any more.
     closed: AtomicBool,
+}
+
+/// Where a thread stands with what it keeps of itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Unknown,
+    Alive,
+    Ended,
+}
+
+/// Says that the thread is ending. Spans may be kept where they close after that.
+struct Alive;
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        PHASE.set(Phase::Ended);
+    }
+}
+
+thread_local! {
+    static PHASE: Cell<Phase> = const { Cell::new(Phase::Unknown) };
+    static ALIVE: Alive = const { Alive };
 }
 
 /// What a command is about, and hence what it may displace.
@@ -101,6 +125,7 @@ impl Lanes {
     pub fn new(life: usize, content: usize) -> Lanes {
         Lanes {
             threads: ThreadLocal::new(),
+            of_ending_threads: Mutex::new(Buffers::of(u32::MAX)),
             next_thread: AtomicU32::new(0),
             epoch: Instant::now(),
             budgets: [AtomicUsize::new(0), AtomicUsize::new(0)],
@@ -178,9 +203,14 @@ impl Lanes {
     pub fn take(&self, spare: &mut Vec<Buffers>) -> Vec<Buffers> {
         self.nudge.given.store(false, Relaxed);
         let mut taken = Vec::new();
-        for thread in &self.threads {
+        let is_tight = self.is_tight();
+        for thread in self.threads.iter().chain([&self.of_ending_threads]) {
             let mut buffers = lock(thread);
             if buffers.is_empty() {
+                // Room that a thread keeps and does not use is wanted by others.
+                if is_tight {
+                    self.shrink(&mut buffers, 0);
+                }
                 continue;
             }
             let mut empty = spare.pop().unwrap_or_default();
@@ -192,17 +222,32 @@ impl Lanes {
 
     /// Gives back what was taken and read.
     pub fn give_back(&self, mut read: Buffers, spare: &mut Vec<Buffers>) {
-        for ((budget, bound), buffer) in self.budgets.iter().zip(self.bounds).zip(&mut read.commands) {
-            let before = buffer.capacity();
-            // Most of the room stays with nobody, so that no thread is without because another once needed much.
-            let most = if budget.load(Relaxed) <= bound / 4 { Lanes::MOST_KEPT } else { Lanes::KEPT };
-            buffer.clear();
-            buffer.shrink_to(most);
-            budget.fetch_sub(before - buffer.capacity(), Relaxed);
-        }
+        // Most of the room stays with nobody, so that no thread is without because another once needed much.
+        let is_roomy = self.budgets.iter().zip(self.bounds).all(|(budget, bound)| budget.load(Relaxed) <= bound / 4);
+        read.commands.iter_mut().for_each(Vec::clear);
         read.events.clear();
         read.events.shrink_to(64);
+        let is_tight = self.is_tight();
+        let most = if is_tight { 0 } else { Lanes::KEPT };
+        self.shrink(&mut read, if is_roomy { Lanes::MOST_KEPT } else { most });
         spare.push(read);
+        if is_tight {
+            spare.drain(..).for_each(|mut kept| self.shrink(&mut kept, 0));
+        }
+    }
+
+    /// Whether half of what may wait is taken already, be it by room that is kept.
+    fn is_tight(&self) -> bool {
+        self.budgets.iter().zip(self.bounds).any(|(budget, bound)| budget.load(Relaxed) > bound / 2)
+    }
+
+    /// Gives room back beyond what is to be kept.
+    fn shrink(&self, buffers: &mut Buffers, kept: usize) {
+        for (budget, buffer) in self.budgets.iter().zip(&mut buffers.commands) {
+            let before = buffer.capacity();
+            buffer.shrink_to(kept);
+            budget.fetch_sub(before - buffer.capacity(), Relaxed);
+        }
     }
 
     /// Bytes that the buffers of all threads take.
@@ -210,11 +255,20 @@ impl Lanes {
         self.budgets.iter().map(|budget| budget.load(Relaxed)).sum()
     }
 
+    /// The buffers of this thread; of one that is ending, whose memory of itself is gone, those that all such share.
     fn own(&self) -> MutexGuard<'_, Buffers> {
-        lock(self.threads.get_or(|| {
+        if PHASE.get() == Phase::Ended {
+            return lock(&self.of_ending_threads);
+        }
+        let own = self.threads.get_or(|| {
             let thread = self.next_thread.fetch_add(1, Relaxed);
             Mutex::new(Buffers::of(thread))
-        }))
+        });
+        if PHASE.get() == Phase::Unknown {
+            // Made after what `threads` keeps for this thread, it is gone before that is.
+            ALIVE.try_with(|_| PHASE.set(Phase::Alive)).ok();
+        }
+        lock(own)
     }
 
     /// Whether there is room. Ends may take a quarter more than all else: a span that began should end.
@@ -250,13 +304,14 @@ impl Buffers {
     /// the first: the clock costs more than the rest of the command.
     #[inline]
     fn stamp(&mut self, lanes: &Lanes, tag: Tag, span: u64) -> u64 {
-        let needs_no_clock = !matches!(tag, Tag::New | Tag::Exit | Tag::Close | Tag::Chunk | Tag::Progress);
+        let needs_no_clock = matches!(tag, Tag::Enter | Tag::Fields | Tag::Follows | Tag::Ids);
         let stamp = match self.last {
             Some((last, stamp)) if last == span && needs_no_clock => stamp,
             _ => lanes.now(),
         };
-        // After a rest the same span may come back at another moment.
-        self.last = (tag != Tag::Exit).then_some((span, stamp));
+        // Only what makes and enters a span is followed by more of the same moment.
+        self.last =
+            matches!(tag, Tag::New | Tag::Enter | Tag::Fields | Tag::Follows | Tag::Ids).then_some((span, stamp));
         stamp
     }
 

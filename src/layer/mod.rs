@@ -33,7 +33,6 @@ pub use subscriber::AgentLayer;
 pub use tell::Told;
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tracing::dispatcher::WeakDispatch;
 use tracing::{Id, Metadata};
@@ -48,8 +47,8 @@ pub struct Source {
     lanes: Lanes,
     /// The subscriber that the layer is part of.
     dispatch: OnceLock<WeakDispatch>,
-    /// Whether the OpenTelemetry layer has given any span its ids.
-    has_otel: AtomicBool,
+    /// Whether there is an OpenTelemetry layer beside ours.
+    otel: otel::Presence,
 }
 
 impl Source {
@@ -59,23 +58,27 @@ impl Source {
             callsites: Callsites::new(KeyTable::with(dimensions), patterns),
             lanes: Lanes::new(limits.life_bytes, limits.content_bytes),
             dispatch: OnceLock::new(),
-            has_otel: AtomicBool::new(false),
+            otel: otel::Presence::default(),
         }
     }
 
-    /// Whether the registry still has a span; nothing if the registry is gone.
-    fn registry(&self) -> Option<impl Fn(u64) -> bool + use<>> {
-        let dispatch = self.dispatch.get()?.upgrade()?;
-        dispatch.downcast_ref::<Registry>()?;
-        Some(move |id| {
-            let registry = dispatch.downcast_ref::<Registry>();
-            registry.is_some_and(|registry| registry.span_data(&Id::from_u64(id)).is_some())
+    /// Those of some spans that the registry does not know any more.
+    fn gone(&self, spans: impl Iterator<Item = u64>) -> Vec<u64> {
+        let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) else { return Vec::new() };
+        // Should the last reference to a span be dropped here, the registry closes it with the current subscriber.
+        tracing::dispatcher::with_default(&dispatch, || {
+            let Some(registry) = dispatch.downcast_ref::<Registry>() else { return Vec::new() };
+            spans.filter(|id| registry.span_data(&Id::from_u64(*id)).is_none()).collect()
         })
     }
 
-    /// Whether there is an OpenTelemetry layer beside ours, as far as it is known.
-    fn has_otel(&self) -> bool {
-        self.has_otel.load(Relaxed)
+    /// The ids of a span that was not entered, from the OpenTelemetry layer if there may be one.
+    fn otel_ids(&self, span: u64) -> Option<otel::RawIds> {
+        let dispatch = self.dispatch.get().filter(|_| self.otel.may_be_there())?;
+        let current = dispatch.upgrade()?;
+        let ids = tracing::dispatcher::with_default(&current, || otel::read(&Id::from_u64(span), Some(dispatch)));
+        self.otel.has_answered(ids.is_some());
+        ids
     }
 
     /// Whether spans or log events of a callsite matter here.

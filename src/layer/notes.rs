@@ -21,7 +21,7 @@ impl Follower {
         self.will_tell(command.span);
         let Some(span) = self.open.get_mut(&command.span) else { return };
         let Some(text) = Reader(command.payload).text() else { return };
-        if span.chunk.is_none() && span.progress_notes == 0 {
+        if !std::mem::replace(&mut span.has_answered, true) {
             let seconds = command.stamp.saturating_sub(span.began) as f64 / 1e9;
             span.record_default(Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK.name(), &Value::Double(seconds));
         }

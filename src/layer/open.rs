@@ -42,6 +42,8 @@ pub struct OpenSpan {
     pub progress: Option<Pending>,
     /// How many notes of each kind it has made.
     pub progress_notes: u32,
+    /// Whether a piece of an answer has come.
+    pub has_answered: bool,
     pub heartbeats: u32,
     pub last_heartbeat: u64,
 }
@@ -104,6 +106,7 @@ impl OpenSpan {
             chunk: None,
             progress: None,
             progress_notes: 0,
+            has_answered: false,
             heartbeats: 0,
             last_heartbeat: began,
         }
@@ -128,6 +131,16 @@ impl OpenSpan {
     /// An error was logged in it.
     pub fn fail(&mut self, message: String) {
         self.failure = Some(message);
+    }
+
+    /// An error was logged in it of which no text is known.
+    pub fn fail_somehow(&mut self) {
+        self.failure.get_or_insert_with(|| "an error was logged".to_owned());
+    }
+
+    /// Whether its ids are known, and that of what it hangs below.
+    pub fn is_named(&self) -> bool {
+        self.ids.is_some() && (self.parent_id.is_some() || self.parent == 0)
     }
 
     /// Something was logged in it that is no error.

@@ -3,6 +3,8 @@
 //! Asking for them starts the OpenTelemetry span, after which its parent cannot be set any more. So they are asked
 //! for when a span is entered first: an inbound `traceparent` must be set before that anyway.
 
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TraceContextExt};
 use tracing::Dispatch;
@@ -15,6 +17,30 @@ use tracing_subscriber::registry::LookupSpan;
 use super::command::Value;
 use super::set::Settable;
 use crate::semconv::Key;
+
+/// Whether there is an OpenTelemetry layer beside ours, as far as it is known.
+#[derive(Debug, Default)]
+pub struct Presence(AtomicU8);
+
+impl Presence {
+    const ABSENT: u8 = 1;
+    const PRESENT: u8 = 2;
+
+    /// It was asked for ids, and gave some or none.
+    pub fn has_answered(&self, gave_some: bool) {
+        match (gave_some, self.0.load(Relaxed)) {
+            (true, Presence::PRESENT) | (false, Presence::ABSENT | Presence::PRESENT) => {}
+            (true, _) => self.0.store(Presence::PRESENT, Relaxed),
+            // Some spans may be filtered from it, but whoever is asked in vain first is probably not there.
+            (false, _) => self.0.store(Presence::ABSENT, Relaxed),
+        }
+    }
+
+    /// Whether it is there, or was never asked.
+    pub fn may_be_there(&self) -> bool {
+        self.0.load(Relaxed) != Presence::ABSENT
+    }
+}
 
 /// A trace id and a span id.
 pub type RawIds = [u8; 24];

@@ -139,6 +139,7 @@ impl SpanExt for Span {
     }
 
     fn record_model(&self, model: &str) {
+        let model = &model[..model.floor_char_boundary(256.min(model.len()))];
         set(self, || [(Settable::ResponseModel, Value::Text(model))]);
     }
 
@@ -151,9 +152,10 @@ impl SpanExt for Span {
 
     fn progress(&self, progress: impl Into<Progress>) {
         let progress = progress.into();
+        let text = &progress.text[..progress.text.floor_char_boundary(MOST_CONTENT.min(progress.text.len()))];
         with_layer(self, |layer, _, id| {
             push(layer, Lane::Content, Tag::Progress, id, |payload| {
-                put_block(payload, progress.text.as_bytes());
+                put_block(payload, text.as_bytes());
                 put_block(payload, progress.data().as_json().as_bytes());
             });
         });
@@ -168,7 +170,7 @@ fn set<'v, F: IntoIterator<Item = (Settable, Value<'v>)>>(span: &Span, fields: i
         push(layer, lane, Tag::Set, id, |payload| {
             fields().into_iter().for_each(|(field, value)| put_field(payload, field as u16, &value));
         });
-        if layer.source().has_otel() {
+        if layer.source().otel.may_be_there() {
             fields().into_iter().for_each(|(field, value)| otel::mirror(dispatch, id, field, &value));
         }
     });

@@ -83,8 +83,9 @@ impl AgentLayer {
         }
         let memory = if word.is_from_elsewhere() { &self.met } else { &self.made };
         memory.remember(id.into_u64(), word.asked());
-        if let Some(ids) = otel::read(id, self.source.dispatch.get()) {
-            self.source.has_otel.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ids = otel::read(id, self.source.dispatch.get());
+        self.source.otel.has_answered(ids.is_some());
+        if let Some(ids) = ids {
             self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
         }
     }
@@ -144,6 +145,12 @@ where
             None if attributes.is_contextual() => self.ours(context.lookup_current()),
             None => None,
         };
+        if let Some(parent) = parent
+            && let Some(word) = self.made.recall(parent).filter(|word| word.callsite().is_some())
+        {
+            // The OpenTelemetry layer is about to start it, if it was not entered yet: now it has ids.
+            self.push_ids(&Id::from_u64(parent), word);
+        }
         let mut head = [0; 12];
         head[..4].copy_from_slice(&callsite.number.to_le_bytes());
         head[4..].copy_from_slice(&parent.unwrap_or(0).to_le_bytes());
@@ -204,7 +211,8 @@ where
         if let Some(word) = self.recall(&id, &context) {
             self.push_ids(&id, word);
             let panics = std::thread::panicking();
-            self.source.lanes.push(Lane::Life, Tag::Close, id.into_u64(), &[u8::from(panics)]);
+            let in_task = tokio::task::try_id().is_some();
+            self.source.lanes.push(Lane::Life, Tag::Close, id.into_u64(), &[u8::from(panics), u8::from(in_task)]);
         }
     }
 }

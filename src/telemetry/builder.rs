@@ -1,7 +1,7 @@
 //! Choosing where events, spans and metrics go.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use opentelemetry::KeyValue;
@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::environment;
 use super::exporting::{Exporting, Outlet, events_to};
-use super::sink::{self, Handler};
+use super::sink::{self, Handler, Waiting};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
@@ -67,8 +67,6 @@ impl Default for Builder {
                 hold: Duration::ZERO,
                 settled: Duration::ZERO,
                 quiet: Duration::ZERO,
-                // An agent's process has other uses for its memory.
-                spans: 20_000,
                 ..derive::Limits::default()
             },
             ..derive::Settings::default()
@@ -248,7 +246,8 @@ impl Builder {
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
-        sinks.extend(self.start_sinks(&health));
+        let (of_program, waiting) = self.start_sinks(&health);
+        sinks.extend(of_program);
         connector.send_events_to(sinks);
         connector.show(&health);
         super::show(&source, &health);
@@ -284,6 +283,8 @@ impl Builder {
             tracer_provider,
             service,
             instance,
+            sinks: waiting,
+            report: Mutex::new(None),
         }))
     }
 
@@ -308,11 +309,14 @@ impl Builder {
         self.resource.iter().cloned().chain(says_so).collect()
     }
 
-    fn start_sinks(&mut self, health: &Health) -> Vec<EventSink> {
-        let mut started = Vec::new();
+    fn start_sinks(&mut self, health: &Health) -> (Vec<EventSink>, Vec<Waiting>) {
+        let mut started = (Vec::new(), Vec::new());
         for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
             match sink::spawn(number, capacity, handler, health) {
-                Ok(sink) => started.push(sink),
+                Ok((sink, waiting)) => {
+                    started.0.push(sink);
+                    started.1.push(waiting);
+                }
                 Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
             }
         }

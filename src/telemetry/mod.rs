@@ -12,7 +12,7 @@ mod spans;
 mod subscription;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -27,11 +27,13 @@ pub use global::{
     emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
 };
 pub use guard::{Guard, Report, Unflushed};
+use sink::Waiting;
 pub use subscription::Subscription;
 use worker::Worker;
 
 use crate::connector::Connector;
 use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
+use crate::export::Left;
 use crate::health::{DROPPED, Health, QUEUE_BYTES};
 use crate::hub::{Hub, Page};
 use crate::layer::{self, AgentLayer};
@@ -66,6 +68,9 @@ pub(crate) struct Inner {
     tracer_provider: Option<SdkTracerProvider>,
     service: Arc<str>,
     instance: Arc<str>,
+    sinks: Vec<Waiting>,
+    /// What was lost, once it has ended.
+    report: Mutex<Option<Report>>,
 }
 
 impl Telemetry {
@@ -221,10 +226,18 @@ impl Inner {
         if !self.worker.flush(deadline) {
             return Err(Unflushed::behind());
         }
-        self.exporting.flush(deadline)
+        let pending: Vec<Left> = self.sinks.iter().filter_map(|sink| sink.wait(deadline).err()).collect();
+        self.exporting.flush(deadline)?;
+        if pending.is_empty() { Ok(()) } else { Err(Unflushed { pending }) }
     }
 
+    /// Whoever comes second waits for the first, and hears the same.
     fn shutdown(&self, timeout: Duration) -> Report {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.get_or_insert_with(|| self.end(timeout)).clone()
+    }
+
+    fn end(&self, timeout: Duration) -> Report {
         let deadline = Instant::now() + timeout;
         if let Some(provider) = &self.tracer_provider {
             // It only closes our queue of spans, which never waits and cannot fail but by being closed before.
@@ -233,7 +246,8 @@ impl Inner {
         // What is not out by half the time goes together with the rest.
         self.flush_once(Instant::now() + timeout / 2).ok();
         let has_stopped = self.worker.stop(deadline);
-        let left = self.exporting.drain(deadline);
+        let mut left = self.exporting.drain(deadline);
+        left.extend(self.sinks.iter().filter_map(|sink| sink.wait(deadline).err()));
         self.hub.close();
         Report::new(left, self.source.lanes().dropped().counts(), &self.health, has_stopped)
     }
@@ -242,6 +256,10 @@ impl Inner {
 impl Drop for Inner {
     /// Whoever has not ended it gives what waits a moment.
     fn drop(&mut self) {
+        // The worker ends by itself when nobody can ask it for anything any more.
+        if self.worker.is_current() {
+            return;
+        }
         self.shutdown(Duration::from_secs(2));
     }
 }

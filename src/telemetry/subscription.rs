@@ -38,10 +38,12 @@ impl Subscription {
     /// The next event, as soon as there is one; nothing once telemetry has ended. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<SharedRecord> {
         loop {
+            // Before looking: what came in between is still to be had.
+            let is_closed = self.hub.is_closed();
             if let Some(record) = self.try_next() {
                 return Some(record);
             }
-            if self.hub.is_closed() {
+            if is_closed {
                 return None;
             }
             self.head.changed().await.ok()?;

@@ -1,6 +1,7 @@
 //! The worker: a thread of our own that reads what the layer wrote, derives, and hands on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -19,6 +20,8 @@ pub struct Worker {
     /// Nothing if the system had no thread for it.
     thread: Option<Thread>,
     join: Mutex<Option<JoinHandle<()>>>,
+    /// Whether it has handed on everything and ended, as it should.
+    has_ended: Arc<AtomicBool>,
 }
 
 enum Request {
@@ -46,9 +49,12 @@ impl Worker {
     pub fn start(work: Work) -> Worker {
         let (requests, inbox) = channel();
         let source = work.source.clone();
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = has_ended.clone();
         let join = thread::Builder::new().name("spanlight".into()).spawn(move || {
             // What is traced here is not of the agent.
             tracing::dispatcher::with_default(&Dispatch::none(), || work.run(&inbox));
+            ended.store(true, SeqCst);
         });
         let join = match join {
             Ok(join) => Some(join),
@@ -59,7 +65,7 @@ impl Worker {
         };
         let thread = join.as_ref().map(|join| join.thread().clone());
         thread.iter().for_each(|thread| source.lanes().wake(thread.clone()));
-        Worker { requests: Mutex::new(requests), thread, join: Mutex::new(join) }
+        Worker { requests: Mutex::new(requests), thread, join: Mutex::new(join), has_ended }
     }
 
     /// Waits until what was said before is handed on; whether it was in time.
@@ -75,12 +81,19 @@ impl Worker {
         self.ask(Request::Stop, deadline)
     }
 
+    /// Whether this is the worker's own thread.
+    pub fn is_current(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| thread.id() == thread::current().id())
+    }
+
     fn ask(&self, request: fn(SyncSender<()>) -> Request, deadline: Instant) -> bool {
         let (answer, answered) = sync_channel(1);
         let sent = self.requests.lock().unwrap_or_else(PoisonError::into_inner).send(request(answer));
         self.thread.iter().for_each(Thread::unpark);
-        // A thread that has ended has handed on everything.
-        sent.is_err() || answered.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
+        if sent.is_err() {
+            return self.has_ended.load(SeqCst);
+        }
+        answered.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok()
     }
 }
 
@@ -95,14 +108,12 @@ impl Work {
                 // The last handle is gone, and has not waited.
                 Err(TryRecvError::Disconnected) => return self.end(),
             };
-            let busy = self.pass(request.is_some());
-            if next_tick <= Instant::now() || request.is_some() {
+            let somebody_waits = request.is_some();
+            let is_time = next_tick <= Instant::now() || somebody_waits;
+            if is_time {
                 next_tick = Instant::now() + Connector::TICK;
-                self.say_what_was_dropped(&mut last_dropped);
-                self.connector.tick();
-                self.outlet.tick(request.is_some());
             }
-            self.outlet.make_room();
+            let busy = guarded(|| self.turn(is_time, somebody_waits, &mut last_dropped)).unwrap_or(true);
             match request {
                 // Whoever asked may have lost patience.
                 Some(Request::Flush(answer)) => _ = answer.send(()).ok(),
@@ -116,19 +127,28 @@ impl Work {
         }
     }
 
-    /// Reads what was written; whether there is anything going on. A defect of ours loses what it stumbled over, and
-    /// nothing else.
+    /// One look at what was written, and at the clock; whether there is anything going on.
+    fn turn(&mut self, is_time: bool, somebody_waits: bool, last_dropped: &mut u64) -> bool {
+        let mut is_busy = self.pass(somebody_waits);
+        if somebody_waits {
+            // What the first pass found to be gone is ended by the second.
+            is_busy |= self.pass(true);
+        }
+        if is_time {
+            self.say_what_was_dropped(last_dropped);
+            self.connector.tick();
+            self.outlet.tick(somebody_waits);
+        }
+        self.outlet.make_room();
+        is_busy
+    }
+
+    /// Reads what was written; whether there is anything going on.
     fn pass(&mut self, all: bool) -> bool {
-        let passed = catch_unwind(AssertUnwindSafe(|| {
-            let told = self.follower.pass(&self.limits, all);
-            let is_busy = !told.is_empty() || self.follower.open_spans() > 0;
-            told.into_iter().for_each(|told| self.tell(told));
-            is_busy
-        }));
-        passed.unwrap_or_else(|_| {
-            crate::report::error("a defect of ours lost some spans");
-            true
-        })
+        let told = self.follower.pass(&self.limits, all);
+        let is_busy = !told.is_empty() || self.follower.open_spans() > 0;
+        told.into_iter().for_each(|told| self.tell(told));
+        is_busy
     }
 
     fn tell(&self, told: Told) {
@@ -142,13 +162,18 @@ impl Work {
 
     fn end(&mut self) {
         self.source.lanes().close();
-        self.pass(true);
+        // Each on its own: what goes wrong with one of them leaves the others.
+        guarded(|| self.turn(false, true, &mut 0));
+        guarded(|| self.end_what_is_open());
+        guarded(|| self.outlet.end());
+    }
+
+    fn end_what_is_open(&mut self) {
         let mut told = Vec::new();
         self.follower.finish(&mut told);
         told.into_iter().for_each(|told| self.tell(told));
         self.connector.tick();
         self.connector.finish();
-        self.outlet.end();
     }
 
     /// What was dropped is itself an event, for whoever sees nothing else of this process.
@@ -168,4 +193,13 @@ impl Work {
         *last = sum;
         self.connector.events(vec![event]);
     }
+}
+
+/// A defect of ours loses what it stumbled over, and nothing else.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    if done.is_err() {
+        crate::report::error("a defect of ours lost some telemetry");
+    }
+    done.ok()
 }

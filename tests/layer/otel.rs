@@ -104,3 +104,20 @@ fn filtered_and_boxed_layers_are_found_as_well() {
         assert_eq!(telemetry.metrics().tokens, 15);
     }
 }
+
+#[test]
+fn spans_that_are_never_entered_are_of_one_trace_all_the_same() {
+    for ours_first in [true, false] {
+        let (events, spans) = with_both(ours_first, || {
+            let agent = agent_span!("scribe");
+            let call = llm_span!(parent: &agent, "gpt-4o");
+            call.record_usage(Usage::new(10, 5));
+            drop(call);
+            drop(agent);
+        });
+        let traces: std::collections::BTreeSet<String> =
+            events.iter().map(|event| event.trace_id.unwrap().to_string()).collect();
+        assert_eq!(traces.len(), 1, "{ours_first}: {traces:?}");
+        assert!(traces.contains(&spans[0].span_context.trace_id().to_string()) || !ours_first);
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use spanlight::layer::Limits;
-use spanlight::{SpanExt, Telemetry, agent_span, llm_span};
+use spanlight::{SpanExt, Telemetry, agent_span, llm_span, tool_span};
 
 use crate::support::{PATIENCE, Scene};
 
@@ -86,7 +86,9 @@ fn a_sink_that_panics_or_hangs_is_alone() {
     for _ in 0..1000 {
         scene.telemetry.emit_event("quality_check", json!({"score": 1})).unwrap();
     }
-    assert_eq!(scene.events().len(), 1000);
+    let unflushed = scene.telemetry.flush(Duration::from_millis(500)).unwrap_err();
+    assert_eq!(unflushed.pending.iter().map(|left| &*left.exporter).collect::<Vec<_>>(), ["sink/1"]);
+    assert_eq!(scene.telemetry.get_events(0).events.len(), 1000);
     let deadline = Instant::now() + PATIENCE;
     while seen.load(Relaxed) < 1000 && Instant::now() < deadline {
         std::thread::yield_now();
@@ -129,4 +131,54 @@ fn a_full_disk_holds_nobody_up_and_is_said_at_the_end() {
     let report = scene.telemetry.shutdown(Duration::from_millis(500));
     assert!(report.left.iter().any(|left| left.exporter == "file" && left.items == 2000), "{report}");
     assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_span_that_a_thread_keeps_until_its_end_does_no_harm() {
+    use std::cell::RefCell;
+    thread_local! {
+        static KEPT: RefCell<Option<tracing::Span>> = const { RefCell::new(None) };
+    }
+    let scene = Scene::new();
+    let dispatch = tracing::dispatcher::get_default(Clone::clone);
+    std::thread::spawn(move || {
+        // Touched first, it is dropped last.
+        KEPT.with_borrow(|kept| assert!(kept.is_none()));
+        tracing::dispatcher::with_default(&dispatch, || KEPT.set(Some(agent_span!("kept"))));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(scene.told(), ["agent.started kept", "agent.completed kept"]);
+}
+
+#[test]
+fn lines_of_spans_may_be_long() {
+    let scene = Scene::with(Telemetry::builder().ring(100_000).build());
+    let mut line = vec![agent_span!("outermost")];
+    for _ in 0..10_000 {
+        line.push(tool_span!(parent: line.last().unwrap(), "deeper"));
+    }
+    while line.pop().is_some() {}
+    assert_eq!(scene.events().iter().filter(|event| event.name == *"tool.completed").count(), 10_000);
+}
+
+#[test]
+fn whoever_ends_it_second_hears_what_the_first_one_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    let handled = Arc::new(AtomicUsize::new(0));
+    let count = handled.clone();
+    let slow = move |_: &_| {
+        std::thread::sleep(Duration::from_micros(100));
+        count.fetch_add(1, Relaxed);
+    };
+    let scene = Scene::with(Telemetry::builder().file(&path).sink(10_000, slow).build());
+    (0..1000).for_each(|_| drop(agent_span!("scribe")));
+    let reports = std::thread::scope(|scope| {
+        let ends: Vec<_> = (0..2).map(|_| scope.spawn(|| scene.telemetry.shutdown(PATIENCE))).collect();
+        ends.into_iter().map(|end| end.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert!(reports.iter().all(spanlight::Report::is_clean), "{reports:?}");
+    assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 2000);
+    assert_eq!(handled.load(Relaxed), 2000);
 }
