@@ -388,8 +388,10 @@ mod tests {
         let first = write_and_read(&roomy, 300_000, &mut spare);
         assert_eq!(first, spare[0].commands[0].capacity());
         assert!((300_000..1 << 20).contains(&first), "{first}");
-        let scarce = Lanes::new(600_000, 0);
+        let scarce = Lanes::new(1_200_000, 0);
         assert_eq!(write_and_read(&scarce, 300_000, &mut Vec::new()), Lanes::KEPT);
+        let tight = Lanes::new(600_000, 0);
+        assert_eq!(write_and_read(&tight, 300_000, &mut Vec::new()), 0);
         assert_eq!(scarce.dropped().counts().iter().map(|(_, count)| count).sum::<u64>(), 0);
     }
 }
