@@ -1,59 +1,80 @@
-//! Listens to the events of a running collector, over the server-sent events that it streams.
+//! Listens to the events of a running collector over a WebSocket.
 //!
 //!     cargo run --example client
-//!     cargo run --example client -- 127.0.0.1:3010 'agent=writer&status=failed'
+//!     cargo run --example client -- 127.0.0.1:3010 '{"agent":"writer","status":["failed","canceled"]}'
 //!
-//! The second argument is any filter of the API. It needs nothing but the standard library and a parser of JSON, so that
-//! it can be written like this in any language.
+//! The second argument is any filter of the API, as JSON. It needs nothing but a library for WebSockets and a parser of
+//! JSON, so that it can be written like this in any language.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use std::io::{BufRead, BufReader, Error, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
-use serde_json::Value;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
-fn main() {
+/// The last event that came, so that a new connection can go on behind it.
+#[derive(Default)]
+struct Place {
+    epoch: Option<String>,
+    offset: Option<u64>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), serde_json::Error> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3010".to_owned());
-    let filter = arguments.next().map(|filter| format!("?{filter}")).unwrap_or_default();
-    let mut last_id = None;
+    let filter = arguments.next().map_or(Ok(json!({})), |filter| serde_json::from_str(&filter))?;
+    let mut place = Place::default();
     loop {
-        // A connection that breaks is made again, and goes on behind the last event that came.
-        if let Err(error) = listen(&address, &filter, &mut last_id) {
-            eprintln!("{address}: {error}; is a collector running? `cargo run` starts one");
+        match listen(&address, &filter, &mut place).await {
+            Ok(()) => eprintln!("{address}: the connection has ended"),
+            Err(error) => eprintln!("{address}: {error}; is a collector running? `cargo run` starts one"),
         }
-        std::thread::sleep(Duration::from_secs(2));
+        // A connection that breaks is made again.
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 
-fn listen(address: &str, filter: &str, last_id: &mut Option<String>) -> Result<(), Error> {
-    let mut stream = TcpStream::connect(address)?;
-    let resume = last_id.iter().map(|id| format!("Last-Event-ID: {id}\r\n")).collect::<String>();
-    write!(stream, "GET /api/v1/stream{filter} HTTP/1.0\r\nHost: {address}\r\n{resume}\r\n")?;
-    let mut lines = BufReader::new(stream).lines();
-    let status = lines.next().transpose()?.unwrap_or_default();
-    if !status.contains(" 200 ") {
-        let said = lines.map_while(Result::ok).last().unwrap_or_default();
-        eprintln!("{status}: {said}");
-        std::process::exit(1);
+async fn listen(address: &str, filter: &Value, place: &mut Place) -> Result<(), Error> {
+    let (mut socket, _) = connect_async(format!("ws://{address}/ws")).await?;
+    // At once: a client that says nothing for 250 ms gets all events from then on.
+    let mut hello = json!({"type": "hello", "filter": filter});
+    if let Some(epoch) = &place.epoch {
+        hello["epoch"] = epoch.as_str().into();
+        hello["resume_from"] = place.offset.into();
     }
-    let mut kind = String::new();
-    for line in lines {
-        let line = line?;
-        match line.split_once(": ") {
-            Some(("id", id)) => *last_id = Some(id.to_owned()),
-            Some(("event", name)) => kind = name.to_owned(),
-            Some(("data", data)) if kind == "gap" => println!("\x1b[33mevents are missing here: {data}\x1b[0m"),
-            Some(("data", data)) => {
-                let message: Value = serde_json::from_str(data)?;
+    socket.send(Message::text(hello.to_string())).await?;
+    // Pings are answered by the library as long as messages are read.
+    while let Some(message) = socket.next().await {
+        let Message::Text(text) = message? else { continue };
+        let Ok(message) = serde_json::from_str::<Value>(&text) else { continue };
+        match message["type"].as_str().unwrap_or_default() {
+            "connection_established" => begin(&message, place),
+            "event" => {
+                place.offset = message["offset"].as_u64();
                 show(&message["event"]);
             }
-            // An empty line ends an event; a line that begins with a colon keeps the connection alive.
-            _ => kind.clear(),
+            "gap" => println!("\x1b[33mevents are missing here: {message}\x1b[0m"),
+            "error" => {
+                eprintln!("{}", message["message"].as_str().unwrap_or_default());
+                std::process::exit(1);
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Offsets count within one epoch; after a restart of the collector there is another.
+fn begin(established: &Value, place: &mut Place) {
+    let epoch = established["epoch"].as_str().map(str::to_owned);
+    if place.epoch != epoch {
+        // Where nothing was seen before, this is what comes before the first event; after a restart all are wanted.
+        place.offset = if place.epoch.is_none() { established["offset"].as_u64() } else { None };
+        place.epoch = epoch;
+    }
 }
 
 fn show(event: &Value) {

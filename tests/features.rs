@@ -16,6 +16,7 @@ const COLLECTOR_ONLY: &[&str] = &[
     "saphyr-parser",
     "tonic",
     "tonic-prost",
+    "tokio-tungstenite",
     "tower",
 ];
 

@@ -94,7 +94,7 @@ impl<H> Connections<H> {
                 begun.store(true, Relaxed);
                 counting.track_future(handler.call(request))
             });
-            let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+            let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
             // Until the protocol is known neither of them looks at the time.
             let nothing_came = async {
                 tokio::time::sleep(patience).await;

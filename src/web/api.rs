@@ -20,6 +20,7 @@ pub async fn welcome() -> &'static str {
      /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all\n\
      /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
      /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
+     /ws                     events as they happen, over a WebSocket\n\
      /metrics                for Prometheus\n\
      /healthz /readyz        whether the process lives, and whether its pipelines move\n\
      POST /v1/events         events as JSON\n"

@@ -26,7 +26,7 @@ pub async fn guard(loopback: bool, request: Request, next: Next) -> Response {
 
 /// Whether the request comes from no web page, or from one of our own. A body of plain text is sent without
 /// asking first, so what a foreign page may not do has to be refused here.
-fn is_of_this_origin(headers: &HeaderMap) -> bool {
+pub fn is_of_this_origin(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.as_bytes());
     let Some(origin) = text(header::ORIGIN) else { return true };
     let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));

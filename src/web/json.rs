@@ -184,7 +184,8 @@ fn millis(from: Timestamp, to: Timestamp) -> f64 {
     to.micros_since(from) as f64 / 1000.0
 }
 
-fn object(write: impl FnOnce(&mut JsonObject<'_>)) -> Vec<u8> {
+/// An object of what `write` writes.
+pub fn object(write: impl FnOnce(&mut JsonObject<'_>)) -> Vec<u8> {
     let mut out = Vec::new();
     let mut object = JsonObject::begin(&mut out);
     write(&mut object);
@@ -192,7 +193,8 @@ fn object(write: impl FnOnce(&mut JsonObject<'_>)) -> Vec<u8> {
     out
 }
 
-fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+/// A list of what `write` writes of each.
+pub fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.push(b'[');
     for (index, item) in items.iter().enumerate() {
         if index > 0 {

@@ -3,6 +3,7 @@
 mod api;
 mod guard;
 mod json;
+mod socket;
 mod stream;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::config::types::Listen;
 use crate::connector::Connector;
 use crate::hub::Hub;
 use crate::listen::Listener;
+use socket::Sockets;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]
@@ -70,6 +72,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Serves until told to stop.
 pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
     let loopback = listener.is_loopback();
+    let sockets = Sockets::new(stop.clone());
+    let opening = sockets.clone();
     let router = Router::new()
         .route("/", get(api::welcome))
         .route("/healthz", get(api::healthz))
@@ -84,6 +88,7 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
         .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/stream", get(stream::stream))
+        .route("/ws", get(move |state, headers, upgrade| socket::open(opening.clone(), state, headers, upgrade)))
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
@@ -91,4 +96,5 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     stop.cancelled().await;
     // A stream has no end of its own.
     serving.stop(GOODBYE).await;
+    sockets.ended().await;
 }

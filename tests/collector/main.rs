@@ -15,6 +15,7 @@ mod queue;
 mod read_back;
 mod receive;
 mod sdk;
+mod socket;
 mod stop;
 mod support;
 #[path = "../golden/truth.rs"]

@@ -1,0 +1,245 @@
+//! Events over a WebSocket: who gets which, where they begin, and what happens to those that ask wrongly.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::support::collector::{Collector, Port};
+use super::support::config::traces_to;
+use super::support::{PATIENCE, until};
+
+struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    established: Value,
+}
+
+impl Client {
+    /// Connects, and reads the first message.
+    async fn connect(collector: &Collector) -> Client {
+        let (socket, _) = connect_async(url(collector).await).await.unwrap();
+        let mut client = Client { socket, established: Value::Null };
+        client.established = client.next().await;
+        assert_eq!(client.established["type"], "connection_established");
+        client
+    }
+
+    /// Connects, and says something before it reads anything.
+    async fn saying(collector: &Collector, message: Value) -> Client {
+        let (mut socket, _) = connect_async(url(collector).await).await.unwrap();
+        socket.send(Message::text(message.to_string())).await.unwrap();
+        let mut client = Client { socket, established: Value::Null };
+        client.established = client.next().await;
+        client
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn message(&mut self) -> Message {
+        tokio::time::timeout(PATIENCE, self.socket.next()).await.unwrap().unwrap().unwrap()
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.message().await {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    async fn close_code(&mut self) -> CloseCode {
+        loop {
+            if let Message::Close(frame) = self.message().await {
+                return frame.unwrap().code;
+            }
+        }
+    }
+
+    /// The next events: their offsets and what they say.
+    async fn events(&mut self, count: usize) -> Vec<(u64, String)> {
+        let mut events = Vec::new();
+        while events.len() < count {
+            let message = self.next().await;
+            assert_eq!(message["type"], "event", "{message}");
+            let said = message["event"]["message"].as_str().unwrap().to_owned();
+            events.push((message["offset"].as_u64().unwrap(), said));
+        }
+        events
+    }
+}
+
+async fn url(collector: &Collector) -> String {
+    collector.url(Port::Web).await.replace("http://", "ws://") + "/ws"
+}
+
+/// Posts events and waits until they are where clients read them.
+async fn post(collector: &Collector, name: &str, numbers: std::ops::Range<u64>) {
+    let events = numbers.clone().map(|number| json!({"name": name, "message": number.to_string()}).to_string());
+    let answer = collector.post("/v1/events", &[], events.collect::<Vec<_>>().join("\n")).await;
+    assert_eq!(answer.json(), json!({"accepted": numbers.end - numbers.start}));
+    until("the events", async || {
+        let page = collector.json("/api/v1/events?limit=1000").await;
+        let last = (numbers.end - 1).to_string();
+        page["events"].as_array()?.iter().find(|event| event["event"]["message"] == last.as_str()).map(|_| ())
+    })
+    .await;
+}
+
+fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, String)> {
+    numbers.into_iter().map(|number| (number, number.to_string())).collect()
+}
+
+#[tokio::test]
+async fn who_says_nothing_gets_everything_from_now() {
+    let collector = Collector::start().await;
+    post(&collector, "agent.failed", 0..3).await;
+    let mut client = Client::connect(&collector).await;
+    assert_eq!(client.established["offset"], 2, "{}", client.established);
+    assert_eq!(client.established["limits"]["connections"], 1000);
+    post(&collector, "tool.failed", 3..260).await;
+    assert_eq!(client.events(257).await, numbered(3..260));
+    client.say(json!({"type": "get_recent", "limit": 2})).await;
+    let recent = client.next().await;
+    assert_eq!((&recent["type"], &recent["epoch"]), (&json!("recent_events"), &client.established["epoch"]));
+    let offsets: Vec<&Value> = recent["events"].as_array().unwrap().iter().map(|event| &event["offset"]).collect();
+    assert_eq!(offsets, [258, 259]);
+}
+
+#[tokio::test]
+async fn a_subscription_has_a_filter_and_begins_with_the_last() {
+    let collector = Collector::start().await;
+    post(&collector, "agent.failed", 0..4).await;
+    post(&collector, "tool.failed", 4..8).await;
+    let filter = json!({"scope": ["agent"], "min_priority": 10});
+    let subscribe = json!({"type": "subscribe", "filter": filter, "replay": 2});
+    let mut client = Client::saying(&collector, subscribe).await;
+    let confirmed = client.next().await;
+    assert_eq!(confirmed, json!({"type": "subscription_confirmed", "filter": filter, "next": 2}));
+    post(&collector, "tool.failed", 8..9).await;
+    post(&collector, "agent.failed", 9..11).await;
+    assert_eq!(client.events(4).await, numbered([2, 3, 9, 10]));
+    client.say(json!({"type": "unsubscribe"})).await;
+    assert_eq!(client.next().await["type"], "unsubscription_confirmed");
+    post(&collector, "agent.failed", 11..12).await;
+    client.say(json!({"type": "subscribe", "filter": {"name": "tool.*"}})).await;
+    assert_eq!(client.next().await["next"], 12);
+    post(&collector, "tool.failed", 12..13).await;
+    assert_eq!(client.events(1).await, numbered([12]));
+}
+
+#[tokio::test]
+async fn who_comes_back_gets_everything_since() {
+    let collector = Collector::start().await;
+    post(&collector, "agent.failed", 0..3).await;
+    let client = Client::connect(&collector).await;
+    let (epoch, offset) = (client.established["epoch"].clone(), client.established["offset"].clone());
+    drop(client);
+    post(&collector, "agent.failed", 3..250).await;
+    let hello = json!({"type": "hello", "resume_from": offset, "epoch": epoch, "envelope": "event"});
+    let mut client = Client::saying(&collector, hello).await;
+    assert_eq!(client.events(247).await, numbered(3..250));
+    post(&collector, "agent.failed", 250..251).await;
+    assert_eq!(client.events(1).await, numbered([250]));
+    let hello = json!({"type": "hello", "resume_from": 249, "envelope": "bare"});
+    let bare = Client::saying(&collector, hello).await.next().await;
+    assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent.failed"), &json!("250")));
+}
+
+#[tokio::test]
+async fn what_cannot_be_had_is_a_gap() {
+    let config = traces_to(&[("file", "{path: events.jsonl}")]);
+    let collector = Collector::with(&config.replace("web: {", "web: {recent_events: 2, ")).await;
+    let web = collector.url(Port::Web).await;
+    let events = (0..5).map(|number| json!({"name": "agent.failed", "message": number.to_string()}).to_string());
+    let body = events.collect::<Vec<_>>().join("\n");
+    super::support::client::post(&format!("{web}/v1/events"), &[], body.into()).await;
+    until("the events", async || (collector.json("/api/v1/events").await["next"] == 5).then_some(())).await;
+    let hello = json!({"type": "hello", "resume_from": 3, "epoch": "another"});
+    let mut client = Client::saying(&collector, hello).await;
+    let gap = json!({"type": "gap", "from": 0, "to": 3, "reason": "the collector was restarted"});
+    assert_eq!(client.next().await, gap);
+    assert_eq!(client.events(2).await, numbered([3, 4]));
+    let hello = json!({"type": "hello", "resume_from": 0, "epoch": client.established["epoch"]});
+    let mut client = Client::saying(&collector, hello).await;
+    let gap = json!({"type": "gap", "from": 1, "to": 3, "reason": "no longer in memory"});
+    assert_eq!(client.next().await, gap);
+    assert_eq!(client.events(2).await, numbered([3, 4]));
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_said_and_nothing_ends() {
+    let collector = Collector::start().await;
+    // Who asked for less and was not understood gets nothing rather than everything.
+    let mut client = Client::saying(&collector, json!({"type": "subscribe", "filter": {"skope": "tool"}})).await;
+    let error = client.next().await;
+    assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("invalid_filter")));
+    assert!(error["message"].as_str().unwrap().contains("did you mean `scope`?"), "{error}");
+    tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+    post(&collector, "agent.failed", 0..1).await;
+    for (message, code) in [
+        (json!({"type": "subscripe"}), "unknown_type"),
+        (json!({"type": "subscribe", "execution_id": "x"}), "invalid_message"),
+        (json!({"type": "get_recent", "limit": 1001}), "invalid_message"),
+        (json!(["hello"]), "unknown_type"),
+    ] {
+        client.say(message.clone()).await;
+        assert_eq!(client.next().await["code"], code, "{message}");
+    }
+    client.socket.send(Message::text("{")).await.unwrap();
+    assert_eq!(client.next().await["code"], "invalid_message");
+    client.socket.send(Message::binary("{}")).await.unwrap();
+    assert_eq!(client.next().await["code"], "invalid_message");
+    client.say(json!({"type": "ping", "timestamp": 1})).await;
+    assert_eq!(client.next().await["type"], "pong");
+    client.say(json!({"type": "subscribe", "replay": 1})).await;
+    assert_eq!(client.next().await["type"], "subscription_confirmed");
+    assert_eq!(client.events(1).await, numbered([0]));
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_are_refused() {
+    let collector = Collector::start().await;
+    let url = url(&collector).await;
+    let own = collector.url(Port::Web).await;
+    for (origin, status) in
+        [("https://evil.example", 403), ("null", 403), ("http://127.0.0.1:1", 403), (own.as_str(), 101)]
+    {
+        let mut request = url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        let got = match connect_async(request).await {
+            Ok((_, response)) => response.status(),
+            Err(Error::Http(response)) => response.status(),
+            Err(error) => panic!("{origin}: {error}"),
+        };
+        assert_eq!(got, status, "{origin}");
+    }
+    assert_eq!(collector.get("/ws").await.status, 400);
+}
+
+#[tokio::test]
+async fn too_much_is_told_and_ends() {
+    let collector = Collector::start().await;
+    let mut client = Client::connect(&collector).await;
+    client.socket.send(Message::text(" ".repeat((1 << 20) + 1))).await.unwrap();
+    assert_eq!(client.close_code().await, CloseCode::Size);
+    let mut client = Client::connect(&collector).await;
+    for _ in 0..101 {
+        client.say(json!({"type": "ping"})).await;
+    }
+    assert_eq!(client.close_code().await, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_client_does_not_hold_up_the_end() {
+    let collector = Collector::start().await;
+    let mut client = Client::connect(&collector).await;
+    let ended = collector.stop().await;
+    assert!(ended.status.success(), "{ended:?}");
+    let end = async { while let Some(Ok(_)) = client.socket.next().await {} };
+    tokio::time::timeout(PATIENCE, end).await.unwrap();
+}
