@@ -3,7 +3,8 @@
 //! Nothing tells. But an instrumented future enters its span once more to be dropped, and what surrounds that differs:
 //! one that is done is dropped by whoever polled it, at once; one that is called off had rested in between, or takes
 //! work down with it that was still open. Where that cannot be seen, as when a `timeout` polls its future and
-//! drops it in the same breath, the work counts as completed: saying "canceled" of work that was done is worse.
+//! drops it in the same breath, the work counts as completed: saying "canceled" of work that was done is worse. So does
+//! work that is no task's, unless it takes other work down.
 
 /// How a span was entered and left, as far as it matters.
 #[derive(Clone, Debug, Default)]
