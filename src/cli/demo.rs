@@ -1,19 +1,18 @@
 //! `spanlight demo`: made-up agents to look at, from their first event to the figures that come of them.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use http::Uri;
 use serde_json::{Value, json};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use super::client::takes_traces;
 use super::configuration::load_for_run;
 use super::report::outcome;
+use super::signals::Signals;
 use super::{Failure, RunArgs};
+use crate::config::types::is_this_machine;
 use crate::console::event::{Level, in_short, usd};
 use crate::console::{self, Style};
 use crate::demo::Program;
@@ -85,8 +84,7 @@ enum Told {
 async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
     let uri: Uri = args.to.parse().map_err(Failure::usage)?;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_here = host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
-    if !is_here {
+    if !is_this_machine(host) {
         return Err(Failure::new(format!("nobody listens at {}, and it is no address of this machine", args.to)));
     }
     let mut set = vec!["service.pipelines.logs/events.exporters=[file]".to_owned()];
@@ -125,8 +123,7 @@ async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
     let program = Program { seed: args.seed, runs: args.runs, failure: args.failure, speed: args.speed };
     let guard = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).init();
     let telemetry = guard.telemetry().clone();
-    let is_over = CancellationToken::new();
-    let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), is_over.clone(), args.json));
+    let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), args.json));
     let began = Instant::now();
     // Every time it is played, the tasks are others.
     let name = format!("demo-{:x}", std::process::id() ^ (began_at() << 16));
@@ -135,7 +132,6 @@ async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
         () = signals.next() => Told::UntilInterrupted,
     };
     let all_sent = end(guard).await?;
-    is_over.cancel();
     shown.await.map_err(Failure::new)?;
     let minutes = began.elapsed().as_secs() / 60 + 1;
     show_summary(&telemetry.metrics_of(Duration::from_secs(minutes * 60)), minutes, args.json);
@@ -157,16 +153,10 @@ async fn end(guard: Guard) -> Result<bool, Failure> {
     ended.await.map_err(Failure::new)
 }
 
-/// Shows events until it is over and there are no more.
-async fn show(mut events: Subscription, is_over: CancellationToken, json: bool) {
+/// Shows events until telemetry has ended and there are no more.
+async fn show(mut events: Subscription, json: bool) {
     let colours = console::colours();
-    loop {
-        let record = tokio::select! {
-            biased;
-            record = events.next() => record,
-            () = is_over.cancelled() => events.try_next(),
-        };
-        let Some(record) = record else { break };
+    while let Some(record) = events.next().await {
         if json {
             console::output(&record.event().to_json());
         } else if Level::of(record.event()) > Level::Debug {
@@ -185,26 +175,6 @@ fn show_summary(summary: &Summary, minutes: u64, json: bool) {
     console::output("");
     console::output(outcome(&title, &figures, console::colours()).trim_end());
     console::output(&format!("{} for {} tokens", usd(summary.total_cost_usd), summary.tokens));
-}
-
-/// What ends a program.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Signals, Failure> {
-        let listen = |kind| signal(kind).map_err(Failure::new);
-        Ok(Signals { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

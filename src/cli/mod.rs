@@ -7,6 +7,7 @@ mod report;
 mod run;
 mod runs;
 mod show;
+mod signals;
 mod tail;
 
 use std::path::PathBuf;

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::configuration::load_for_run;
+use super::signals::Signals;
 use super::{Failure, RunArgs};
 use crate::console::{self, Style, counted, event::usd};
 use crate::duration::display;
@@ -21,8 +20,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     for warning in &plan.warnings {
         crate::report::warn(&warning.to_string());
     }
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    let mut signals = Signals::new()?;
     console::write_in_background();
     let running = start(plan, &options).await.map_err(Failure::new)?;
     console::output(&banner(running.addresses(), console::colours()));
@@ -32,16 +30,14 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     loop {
         tokio::select! {
             _ = interval.tick(), if console::has_status() => last = show_status(&running, &last),
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            () = signals.next() => break,
         }
     }
     console::status("");
     console::output("Stopping: taking no more, delivering what is on its way. Once more to stop at once.");
     let report = tokio::select! {
         report = running.stop(PATIENCE) => report,
-        _ = interrupt.recv() => return Err(Failure::new("stopped before everything was delivered")),
-        _ = terminate.recv() => return Err(Failure::new("stopped before everything was delivered")),
+        () = signals.next() => return Err(Failure::new("stopped before everything was delivered")),
     };
     console::output(&last_words(&report));
     if report.left.is_empty() { Ok(()) } else { Err(Failure::new("not everything was delivered")) }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use http_body_util::BodyExt;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::{filter_query, refused, request};
+use super::signals::Signals;
 use super::{Failure, Target};
 use crate::console::{self, Style, event::in_short};
 use crate::event::{Source, SourceKind, Timestamp, read_events};
@@ -81,11 +81,10 @@ struct EventFilter {
 
 /// Shows events until interrupted, or until nobody reads them any more.
 pub async fn tail(args: TailArgs) -> Result<(), Failure> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
+    let mut signals = Signals::new()?;
     tokio::select! {
         result = follow(&args) => result,
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Failure::new),
-        _ = terminate.recv() => Ok(()),
+        () = signals.next() => Ok(()),
     }
 }
 

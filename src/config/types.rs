@@ -1,6 +1,6 @@
 //! Types that configurations of several components share.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer};
@@ -48,4 +48,9 @@ impl Listen {
     pub fn is_loopback(&self) -> bool {
         self.address.ip().is_loopback()
     }
+}
+
+/// Whether a host, as it stands in an address, is this machine.
+pub fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

@@ -54,17 +54,15 @@ impl DebugExporter {
         let word = config.verbosity.as_deref().unwrap_or(&config.level);
         let level = match word.to_ascii_lowercase().as_str() {
             "off" | "basic" => None,
-            word => Some(
-                Level::parse(word)
-                    .ok_or_else(|| format!("`{word}` is no level; it is one of debug, info, warn, error, off"))?,
-            ),
+            word => Some(level(word)?),
         };
         Ok(DebugExporter { level, format: config.format, show: console::output })
     }
 
-    /// The same on standard error: standard output is for what the program is there for.
-    pub fn on_standard_error(self) -> DebugExporter {
-        DebugExporter { show: |text| text.trim_end().lines().for_each(console::line), ..self }
+    /// On standard error, from a level on: standard output is for what the program is there for.
+    pub fn on_standard_error(level: Level) -> DebugExporter {
+        let show = |text: &str| text.trim_end().lines().for_each(console::line);
+        DebugExporter { level: Some(level), format: Format::Full, show }
     }
 
     /// Shows a load. A console never fails, and never holds anyone up for long: its queue drops what it cannot
@@ -92,6 +90,11 @@ impl DebugExporter {
             (self.show)(&text);
         }
     }
+}
+
+/// The level of a word, or what words there are.
+pub fn level(word: &str) -> Result<Level, String> {
+    Level::parse(word).ok_or_else(|| format!("`{word}` is no level; it is one of debug, info, warn, error, off"))
 }
 
 fn of_batch(batch: &Batch) -> String {

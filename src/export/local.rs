@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::pump::{OnFull, QueueConfig, Settings};
 use super::queue::Portion;
-use super::{debug, file, retry};
+use super::{file, retry};
 use crate::config::types::Span;
 
 /// A write to a disk cannot be called off: as long as it is under way, it must not be repeated.
@@ -23,10 +23,10 @@ pub fn file(config: &file::Config, data_dir: &Path) -> (Settings, file::FileExpo
     (local(queue, retry), file::FileExporter::new(config, data_dir))
 }
 
-/// The console, and how it is pumped.
-pub fn debug(config: &debug::Config) -> Result<(Settings, debug::DebugExporter), String> {
+/// How the console is pumped.
+pub fn debug() -> Settings {
     let queue = QueueConfig { num_consumers: 1, on_full: OnFull::Drop, ..QueueConfig::default() };
-    Ok((local(queue, retry::Config::default()), debug::DebugExporter::new(config)?))
+    local(queue, retry::Config::default())
 }
 
 fn local(queue: QueueConfig, retry: retry::Config) -> Settings {

@@ -20,7 +20,8 @@ pub struct Callsite {
     pub metadata: &'static Metadata<'static>,
     /// What a configured pattern says that its spans are.
     pub scope: Option<Scope>,
-    /// What becomes of its fields, by index.
+    /// The names of its fields, and what becomes of them, by index.
+    names: Box<[&'static str]>,
     slots: Box<[Slot]>,
 }
 
@@ -158,8 +159,8 @@ impl Callsites {
         // Our own macros give the name in a field of its own as well: formatting it once more would be the dearest part.
         let is_named = fields().any(|name| name == spanlight::SCOPE);
         let slot = |name: &str| if is_named && name == field::OTEL_NAME { Slot::Skip } else { self.slot(name) };
-        let slots = fields().map(slot).collect();
-        is_ours.then_some(Callsite { number: place as u32, metadata, scope, slots })
+        let (names, slots) = (fields().collect(), fields().map(slot).collect());
+        is_ours.then_some(Callsite { number: place as u32, metadata, scope, names, slots })
     }
 
     fn slot(&self, name: &str) -> Slot {
@@ -181,7 +182,7 @@ impl Callsite {
 
     /// The name of a field by its index.
     pub fn field_name(&self, index: u16) -> Option<&'static str> {
-        self.metadata.fields().iter().nth(usize::from(index)).map(|field| field.name())
+        self.names.get(usize::from(index)).copied()
     }
 }
 

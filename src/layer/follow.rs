@@ -16,7 +16,7 @@ use super::open::{End, OpenSpan};
 use super::order::{Clock, Step, What, steps};
 use super::set::Settable;
 use super::tell::{Ids, Told, Writer};
-use crate::event::{SpanId, Timestamp, TraceId};
+use crate::event::Timestamp;
 use crate::semconv::Key;
 
 /// How much may wait, and how much is kept.
@@ -41,6 +41,8 @@ pub struct Follower {
     closed: Closed,
     ids: Ids,
     pub(super) writer: Writer,
+    /// Spans that began and were not told of yet.
+    unheard_of: Vec<u64>,
     spare: Vec<Buffers>,
     /// What was written after the moment up to which the last pass was complete.
     late: Vec<Buffers>,
@@ -82,6 +84,7 @@ impl Follower {
             closed: Closed::default(),
             ids: Ids::default(),
             writer: Writer::new(service, instance),
+            unheard_of: Vec::new(),
             spare: Vec::new(),
             late: Vec::new(),
             forgotten: 0,
@@ -177,7 +180,7 @@ impl Follower {
         let Some(callsite) = source.callsites.get(number) else { return };
         if self.open.contains_key(&command.span) {
             // Its end found no room: the registry gives an id again only when the span is gone.
-            self.close(command.span, End { stamp: command.stamp, panicked: false, called_off: false }, told);
+            self.close(command.span, End::unseen(command.stamp), told);
         }
         let mut span = OpenSpan::new(callsite, parent, command.stamp, self.clock);
         for (index, value) in fields(reader.0) {
@@ -190,16 +193,15 @@ impl Follower {
             parent.life.say(false);
         });
         self.open.insert(command.span, span);
-        self.writer.changed(command.span);
+        self.unheard_of.push(command.span);
         if self.open.len() > limits.open_spans {
             self.forget_the_oldest(limits.open_spans);
         }
     }
 
     fn record(&mut self, id: u64, payload: &[u8]) {
-        let source = self.source.clone();
         let Some(span) = self.open.get_mut(&id) else { return };
-        let Some(callsite) = source.callsites.find(span.metadata) else { return };
+        let Some(callsite) = self.source.callsites.find(span.metadata) else { return };
         for (index, value) in fields(payload) {
             if let Some(name) = callsite.field_name(index) {
                 span.record(name, &value);
@@ -210,9 +212,8 @@ impl Follower {
 
     /// A log event in the span: an error fails it, and what some crates log about their calls is said of it.
     fn said(&mut self, command: &Command<'_>) {
-        let source = self.source.clone();
         let mut reader = Reader(command.payload);
-        let Some(callsite) = reader.u32().and_then(|number| source.callsites.get(number)) else { return };
+        let Some(callsite) = reader.u32().and_then(|number| self.source.callsites.get(number)) else { return };
         let Some(span) = self.open.get_mut(&command.span) else { return };
         let mut texts: [Option<String>; 2] = [None, None];
         for (index, value) in fields(reader.0) {
@@ -269,12 +270,12 @@ impl Follower {
     }
 
     /// Gives a span its ids, and those above it theirs.
-    fn name(&mut self, id: u64) -> Option<(TraceId, SpanId)> {
-        self.name_within(id, Follower::MOST_FOLLOWED)
+    fn name(&mut self, id: u64) {
+        self.name_within(id, Follower::MOST_FOLLOWED);
     }
 
     /// The outermost first, one by one: lines are as long as the code makes them, and the stack is not.
-    fn name_within(&mut self, id: u64, followed: u32) -> Option<(TraceId, SpanId)> {
+    fn name_within(&mut self, id: u64, followed: u32) {
         let (mut line, mut at) = (Vec::new(), id);
         while let Some(span) = self.open.get(&at).filter(|span| !span.is_named()) {
             line.push(at);
@@ -286,17 +287,16 @@ impl Follower {
         while let Some(id) = line.pop() {
             self.name_one(id, followed);
         }
-        self.open.get(&id)?.ids
     }
 
-    fn name_one(&mut self, id: u64, followed: u32) -> Option<(TraceId, SpanId)> {
-        let span = self.open.get_mut(&id)?;
+    fn name_one(&mut self, id: u64, followed: u32) {
+        let Some(span) = self.open.get_mut(&id) else { return };
         let parent = span.parent;
         // Taken, because spans may follow from one another in a circle.
         let follows = span.follows.take().filter(|_| followed > 0);
         let above = self.open.get(&parent).and_then(|parent| parent.ids);
         let follows = follows.filter(|_| above.is_none()).and_then(|id| self.beside(id, followed - 1));
-        let span = self.open.get_mut(&id)?;
+        let Some(span) = self.open.get_mut(&id) else { return };
         let own = match (span.ids, above, follows) {
             (Some(ids), _, _) => ids,
             (None, Some((trace, _)), _) => (trace, self.ids.span()),
@@ -315,7 +315,6 @@ impl Follower {
         if above.is_none() {
             span.parent = 0;
         }
-        span.ids
     }
 
     /// What a span hands on to what follows from it.
@@ -336,7 +335,7 @@ impl Follower {
         self.ends_dropped = dropped;
         // What was written since this pass began may have ended them: it is read first.
         for id in std::mem::take(&mut self.gone) {
-            self.close(id, End { stamp: now, panicked: false, called_off: false }, told);
+            self.close(id, End::unseen(now), told);
         }
         self.gone = self.source.gone(self.open.keys().copied());
         self.asks_again |= !self.gone.is_empty();
@@ -346,12 +345,12 @@ impl Follower {
     fn tell_spans(&mut self, now: u64, told: &mut Vec<Told>) {
         let patience =
             if self.source.otel.may_be_there() { Follower::UNENTERED_WITH_OTEL } else { Follower::UNENTERED };
-        for id in self.writer.take_changed() {
+        for id in std::mem::take(&mut self.unheard_of) {
             let Some(span) = self.open.get(&id).filter(|span| !span.is_told) else { continue };
             let age = now.saturating_sub(span.began);
             let has_begun = span.life.has_begun() || span.has_part || age > patience;
             if !has_begun || (span.awaits_its_name() && age < Follower::UNNAMED) {
-                self.writer.changed(id);
+                self.unheard_of.push(id);
                 continue;
             }
             if !span.life.has_begun()

@@ -11,6 +11,13 @@
 /// ```
 #[macro_export]
 macro_rules! workflow_span {
+    (@[$($parent:tt)*] $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [$($parent)*] "invoke_workflow", "workflow", $name => gen_ai.workflow.name,
+            [],
+            { $($($fields)*)? }
+        )
+    };
     () => {
         ::core::compile_error!("workflow_span! needs the workflow's name first: workflow_span!(\"publish\")")
     };
@@ -18,18 +25,10 @@ macro_rules! workflow_span {
         $crate::workflow_span!()
     };
     (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [parent: $parent,] "invoke_workflow", "workflow", $name => gen_ai.workflow.name,
-            [],
-            { $($($fields)*)? }
-        )
+        $crate::workflow_span!(@[parent: $parent,] $name $(, $($fields)*)?)
     };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [] "invoke_workflow", "workflow", $name => gen_ai.workflow.name,
-            [],
-            { $($($fields)*)? }
-        )
+        $crate::workflow_span!(@[] $name $(, $($fields)*)?)
     };
 }
 
@@ -40,6 +39,13 @@ macro_rules! workflow_span {
 /// ```
 #[macro_export]
 macro_rules! step_span {
+    (@[$($parent:tt)*] $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [$($parent)*] "step", "step", $name => step,
+            [],
+            { $($($fields)*)? }
+        )
+    };
     () => {
         ::core::compile_error!("step_span! needs the step's name first: step_span!(\"validate\")")
     };
@@ -47,18 +53,10 @@ macro_rules! step_span {
         $crate::step_span!()
     };
     (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [parent: $parent,] "step", "step", $name => step,
-            [],
-            { $($($fields)*)? }
-        )
+        $crate::step_span!(@[parent: $parent,] $name $(, $($fields)*)?)
     };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [] "step", "step", $name => step,
-            [],
-            { $($($fields)*)? }
-        )
+        $crate::step_span!(@[] $name $(, $($fields)*)?)
     };
 }
 
@@ -70,6 +68,13 @@ macro_rules! step_span {
 /// ```
 #[macro_export]
 macro_rules! agent_span {
+    (@[$($parent:tt)*] $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [$($parent)*] "invoke_agent", "agent", $name => gen_ai.agent.name,
+            [gen_ai.request.model, gen_ai.input.messages, gen_ai.output.messages],
+            { $($($fields)*)? }
+        )
+    };
     () => {
         ::core::compile_error!("agent_span! needs the agent's name first: agent_span!(\"scribe\")")
     };
@@ -77,18 +82,10 @@ macro_rules! agent_span {
         $crate::agent_span!()
     };
     (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [parent: $parent,] "invoke_agent", "agent", $name => gen_ai.agent.name,
-            [gen_ai.request.model, gen_ai.input.messages, gen_ai.output.messages],
-            { $($($fields)*)? }
-        )
+        $crate::agent_span!(@[parent: $parent,] $name $(, $($fields)*)?)
     };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [] "invoke_agent", "agent", $name => gen_ai.agent.name,
-            [gen_ai.request.model, gen_ai.input.messages, gen_ai.output.messages],
-            { $($($fields)*)? }
-        )
+        $crate::agent_span!(@[] $name $(, $($fields)*)?)
     };
 }
 
@@ -103,6 +100,28 @@ macro_rules! agent_span {
 /// ```
 #[macro_export]
 macro_rules! llm_span {
+    (@[$($parent:tt)*] $model:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [$($parent)*] "chat", "llm", $model => gen_ai.request.model,
+            [
+                gen_ai.provider.name,
+                gen_ai.request.stream,
+                gen_ai.input.messages,
+                gen_ai.output.messages,
+                gen_ai.response.id,
+                gen_ai.response.model,
+                gen_ai.response.finish_reasons,
+                gen_ai.response.time_to_first_chunk,
+                gen_ai.usage.input_tokens,
+                gen_ai.usage.output_tokens,
+                gen_ai.usage.cache_read.input_tokens,
+                gen_ai.usage.cache_creation.input_tokens,
+                gen_ai.usage.reasoning.output_tokens,
+                gen_ai.usage.cost
+            ],
+            { $($($fields)*)? }
+        )
+    };
     () => {
         ::core::compile_error!("llm_span! needs the model first: llm_span!(\"gpt-4o\")")
     };
@@ -110,48 +129,10 @@ macro_rules! llm_span {
         $crate::llm_span!()
     };
     (parent: $parent:expr, $model:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [parent: $parent,] "chat", "llm", $model => gen_ai.request.model,
-            [
-                gen_ai.provider.name,
-                gen_ai.request.stream,
-                gen_ai.input.messages,
-                gen_ai.output.messages,
-                gen_ai.response.id,
-                gen_ai.response.model,
-                gen_ai.response.finish_reasons,
-                gen_ai.response.time_to_first_chunk,
-                gen_ai.usage.input_tokens,
-                gen_ai.usage.output_tokens,
-                gen_ai.usage.cache_read.input_tokens,
-                gen_ai.usage.cache_creation.input_tokens,
-                gen_ai.usage.reasoning.output_tokens,
-                gen_ai.usage.cost
-            ],
-            { $($($fields)*)? }
-        )
+        $crate::llm_span!(@[parent: $parent,] $model $(, $($fields)*)?)
     };
     ($model:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [] "chat", "llm", $model => gen_ai.request.model,
-            [
-                gen_ai.provider.name,
-                gen_ai.request.stream,
-                gen_ai.input.messages,
-                gen_ai.output.messages,
-                gen_ai.response.id,
-                gen_ai.response.model,
-                gen_ai.response.finish_reasons,
-                gen_ai.response.time_to_first_chunk,
-                gen_ai.usage.input_tokens,
-                gen_ai.usage.output_tokens,
-                gen_ai.usage.cache_read.input_tokens,
-                gen_ai.usage.cache_creation.input_tokens,
-                gen_ai.usage.reasoning.output_tokens,
-                gen_ai.usage.cost
-            ],
-            { $($($fields)*)? }
-        )
+        $crate::llm_span!(@[] $model $(, $($fields)*)?)
     };
 }
 
@@ -165,6 +146,13 @@ macro_rules! llm_span {
 /// ```
 #[macro_export]
 macro_rules! tool_span {
+    (@[$($parent:tt)*] $name:expr $(, $($fields:tt)*)?) => {
+        $crate::__work_span!(
+            [$($parent)*] "execute_tool", "tool", $name => gen_ai.tool.name,
+            [gen_ai.tool.call.id, gen_ai.tool.call.arguments, gen_ai.tool.call.result],
+            { $($($fields)*)? }
+        )
+    };
     () => {
         ::core::compile_error!("tool_span! needs the tool's name first: tool_span!(\"search\")")
     };
@@ -172,18 +160,10 @@ macro_rules! tool_span {
         $crate::tool_span!()
     };
     (parent: $parent:expr, $name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [parent: $parent,] "execute_tool", "tool", $name => gen_ai.tool.name,
-            [gen_ai.tool.call.id, gen_ai.tool.call.arguments, gen_ai.tool.call.result],
-            { $($($fields)*)? }
-        )
+        $crate::tool_span!(@[parent: $parent,] $name $(, $($fields)*)?)
     };
     ($name:expr $(, $($fields:tt)*)?) => {
-        $crate::__work_span!(
-            [] "execute_tool", "tool", $name => gen_ai.tool.name,
-            [gen_ai.tool.call.id, gen_ai.tool.call.arguments, gen_ai.tool.call.result],
-            { $($($fields)*)? }
-        )
+        $crate::tool_span!(@[] $name $(, $($fields)*)?)
     };
 }
 

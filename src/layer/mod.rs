@@ -35,7 +35,7 @@ pub use tell::Told;
 use std::sync::OnceLock;
 
 use tracing::dispatcher::WeakDispatch;
-use tracing::{Id, Metadata};
+use tracing::{Dispatch, Id, Metadata};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -64,21 +64,38 @@ impl Source {
 
     /// Those of some spans that the registry does not know any more.
     fn gone(&self, spans: impl Iterator<Item = u64>) -> Vec<u64> {
-        let Some(dispatch) = self.dispatch.get().and_then(WeakDispatch::upgrade) else { return Vec::new() };
-        // Should the last reference to a span be dropped here, the registry closes it with the current subscriber.
-        tracing::dispatcher::with_default(&dispatch, || {
-            let Some(registry) = dispatch.downcast_ref::<Registry>() else { return Vec::new() };
-            spans.filter(|id| registry.span_data(&Id::from_u64(*id)).is_none()).collect()
-        })
+        let gone = self.within_subscriber(|dispatch| {
+            let registry = dispatch.downcast_ref::<Registry>()?;
+            Some(spans.filter(|id| registry.span_data(&Id::from_u64(*id)).is_none()).collect())
+        });
+        gone.flatten().unwrap_or_default()
     }
 
     /// The ids of a span that was not entered, from the OpenTelemetry layer if there may be one.
     fn otel_ids(&self, span: u64) -> Option<otel::RawIds> {
-        let dispatch = self.dispatch.get().filter(|_| self.otel.may_be_there())?;
-        let current = dispatch.upgrade()?;
-        let ids = tracing::dispatcher::with_default(&current, || otel::read(&Id::from_u64(span), Some(dispatch)));
+        if !self.otel.may_be_there() {
+            return None;
+        }
+        self.within_subscriber(|dispatch| self.ask_otel(&Id::from_u64(span), dispatch)).flatten()
+    }
+
+    /// The ids that the OpenTelemetry layer gives a span; and whether it gives any is known from then on.
+    fn ask_otel(&self, id: &Id, dispatch: &Dispatch) -> Option<otel::RawIds> {
+        let ids = otel::read(id, dispatch);
         self.otel.has_answered(ids.is_some());
         ids
+    }
+
+    /// The subscriber that the layer is part of, as long as anybody has it.
+    fn subscriber(&self) -> Option<Dispatch> {
+        self.dispatch.get()?.upgrade()
+    }
+
+    /// Works with the subscriber on a thread that has another. Should the last reference to a span be dropped here, the
+    /// registry closes it with the current one.
+    fn within_subscriber<T>(&self, work: impl FnOnce(&Dispatch) -> T) -> Option<T> {
+        let dispatch = self.subscriber()?;
+        Some(tracing::dispatcher::with_default(&dispatch, || work(&dispatch)))
     }
 
     /// Whether spans or log events of a callsite matter here.

@@ -82,6 +82,13 @@ pub struct End {
     pub called_off: bool,
 }
 
+impl End {
+    /// Nobody saw it: it is over by now.
+    pub fn unseen(stamp: u64) -> End {
+        End { stamp, panicked: false, called_off: false }
+    }
+}
+
 impl OpenSpan {
     /// More log events than this are not needed to know how an agent ended.
     const MOST_LOGGED: usize = 64;

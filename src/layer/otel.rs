@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Status, TraceContextExt};
 use tracing::Dispatch;
-use tracing::dispatcher::WeakDispatch;
 use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::Registry;
@@ -26,13 +25,12 @@ impl Presence {
     const ABSENT: u8 = 1;
     const PRESENT: u8 = 2;
 
-    /// It was asked for ids, and gave some or none.
+    /// It was asked for ids, and gave some or none. Some spans may be filtered from it, so one answer with ids counts for
+    /// more than any number without; but whoever is asked in vain first is probably not there.
     pub fn has_answered(&self, gave_some: bool) {
-        match (gave_some, self.0.load(Relaxed)) {
-            (true, Presence::PRESENT) | (false, Presence::ABSENT | Presence::PRESENT) => {}
-            (true, _) => self.0.store(Presence::PRESENT, Relaxed),
-            // Some spans may be filtered from it, but whoever is asked in vain first is probably not there.
-            (false, _) => self.0.store(Presence::ABSENT, Relaxed),
+        let seen = if gave_some { Presence::PRESENT } else { Presence::ABSENT };
+        if self.0.load(Relaxed) < seen {
+            self.0.store(seen, Relaxed);
         }
     }
 
@@ -67,8 +65,8 @@ pub fn mirror(dispatch: &Dispatch, id: u64, field: Settable, value: &Value<'_>) 
 }
 
 /// The ids of a span, if the OpenTelemetry layer has given it any.
-pub fn read(id: &Id, dispatch: Option<&WeakDispatch>) -> Option<RawIds> {
-    let context = get_otel_context(id, &dispatch?.upgrade()?)?;
+pub fn read(id: &Id, dispatch: &Dispatch) -> Option<RawIds> {
+    let context = get_otel_context(id, dispatch)?;
     let span = context.span();
     let span = span.span_context();
     let mut ids = [0; 24];

@@ -13,7 +13,6 @@ use super::Source;
 use super::callsite::Callsite;
 use super::command::Tag;
 use super::lanes::Lane;
-use super::otel;
 use super::recent::{Recent, Word};
 use super::visit::{Fields, Scratch};
 
@@ -83,9 +82,7 @@ impl AgentLayer {
         }
         let memory = if word.is_from_elsewhere() { &self.met } else { &self.made };
         memory.remember(id.into_u64(), word.asked());
-        let ids = otel::read(id, self.source.dispatch.get());
-        self.source.otel.has_answered(ids.is_some());
-        if let Some(ids) = ids {
+        if let Some(ids) = self.source.subscriber().and_then(|dispatch| self.source.ask_otel(id, &dispatch)) {
             self.source.lanes.push(Lane::Life, Tag::Ids, id.into_u64(), &ids);
         }
     }

@@ -40,7 +40,6 @@ pub struct Writer {
     /// Spans behind one another that come from the same target.
     groups: Vec<(&'static str, Vec<u8>)>,
     spans: usize,
-    changed: Vec<u64>,
 }
 
 /// Ids of traces and spans that nobody else gives any.
@@ -92,17 +91,7 @@ impl Writer {
                 put_message(out, 2, |out| put_bytes(out, 1, value.as_bytes()));
             });
         }
-        Writer { resource: attributes, groups: Vec::new(), spans: 0, changed: Vec::new() }
-    }
-
-    /// Remembers that there is something to tell of a span.
-    pub fn changed(&mut self, id: u64) {
-        self.changed.push(id);
-    }
-
-    /// What [`Writer::changed`] was told.
-    pub fn take_changed(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.changed)
+        Writer { resource: attributes, groups: Vec::new(), spans: 0 }
     }
 
     /// Appends a span.

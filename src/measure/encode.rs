@@ -4,6 +4,7 @@ use super::snapshot::{Bucket, Counted, Exemplar, FamilyKind, Series, Value};
 use crate::event::Timestamp;
 use crate::otlp::wire::{put_bytes, put_f64, put_fixed64, put_message, put_u64};
 use crate::otlp::{Batch, Signal};
+use crate::semconv::resource;
 
 /// OTLP's number for cumulative temporality.
 const CUMULATIVE: u64 = 2;
@@ -23,6 +24,11 @@ pub fn to_batch(metrics: &[Counted], resource: &[(String, String)], now: Timesta
         });
     });
     Batch::encoded(Signal::Metrics, out, metrics.iter().map(|metric| metric.family.series.len()).sum())
+}
+
+/// The resource of what a collector counts: its metrics are of all whose telemetry it takes, and hence its own.
+pub fn own_resource() -> [(String, String); 1] {
+    [(resource::SERVICE_NAME.to_owned(), "spanlight".to_owned())]
 }
 
 fn put_metric(out: &mut Vec<u8>, Counted { family, began }: &Counted, now: Timestamp) {
@@ -126,8 +132,7 @@ mod tests {
             metric("time", FamilyKind::Histogram, series(Value::Histogram { count: 3, sum: Some(4.5), buckets })),
             metric("empty", FamilyKind::Counter, Vec::new()),
         ];
-        let batch =
-            to_batch(&metrics, &[("service.name".to_owned(), "spanlight".to_owned())], Timestamp::from_micros(2));
+        let batch = to_batch(&metrics, &own_resource(), Timestamp::from_micros(2));
         let checked = Batch::read(Signal::Metrics, batch.bytes().clone()).unwrap().batch;
         assert_eq!((checked.items(), batch.items()), (2, 2));
         let metrics: Vec<_> = checked.groups().flat_map(|group| group.metrics().collect::<Vec<_>>()).collect();

@@ -17,7 +17,7 @@ mod windows;
 use std::collections::HashMap;
 use std::time::Duration;
 
-pub use encode::to_batch;
+pub use encode::{own_resource, to_batch};
 use foldhash::fast::RandomState;
 use instruments::Instruments;
 use intervals::Intervals;

@@ -13,7 +13,7 @@ use super::route::Route;
 use crate::connector::Connector;
 use crate::event::Timestamp;
 use crate::flow::Gate;
-use crate::measure::to_batch;
+use crate::measure::{own_resource, to_batch};
 use crate::otlp::Signal;
 
 /// Starts all of it.
@@ -76,9 +76,4 @@ pub fn send_metrics(agent: &Connector, routes: &[Arc<Route>]) {
     if !batch.is_empty() {
         routes.iter().for_each(|route| route.push_to_pumps(batch.clone()));
     }
-}
-
-/// The metrics of a collector are of all whose telemetry it takes, and hence its own.
-fn own_resource() -> [(String, String); 1] {
-    [("service.name".to_owned(), "spanlight".to_owned())]
 }

@@ -9,6 +9,7 @@ use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
 use crate::connector::Connector;
+use crate::export::debug::DebugExporter;
 use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
 use crate::export::pump::Settings;
@@ -148,8 +149,8 @@ fn exporter(
             Ok((settings, vec![Exporter::File(exporter)]))
         }
         Component::Debug(config) => {
-            let (settings, exporter) = local::debug(config)?;
-            Ok((settings, vec![Exporter::Debug(exporter)]))
+            let exporter = DebugExporter::new(config)?;
+            Ok((local::debug(), vec![Exporter::Debug(exporter)]))
         }
         Component::Otlp(config) => remote(&Remote::Grpc(config.clone()), batching),
         Component::OtlpHttp(config) => remote(&Remote::Http(config.clone()), batching),

@@ -16,6 +16,7 @@ use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
 use crate::connector::{Connector, EventSink};
+use crate::console::event::Level;
 use crate::derive;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
@@ -32,7 +33,7 @@ use crate::semconv::resource::{EVENTS_SENT, SERVICE_INSTANCE_ID, SERVICE_NAME};
 /// How telemetry is wired. Get one from [`Telemetry::builder`].
 pub struct Builder {
     resource: Vec<(String, String)>,
-    console: Option<Console>,
+    console: Option<Level>,
     file: Option<PathBuf>,
     /// Where spans, metrics and events go.
     otlp: [Option<Remote>; 3],
@@ -43,19 +44,6 @@ pub struct Builder {
     limits: Limits,
     ring: usize,
     problems: Vec<String>,
-}
-
-/// How events are shown on the console.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Console {
-    /// All of them, also progress.
-    Debug,
-    /// What begins and ends.
-    Info,
-    /// Warnings, escalations, and what failed or was called off.
-    Warn,
-    /// What failed.
-    Error,
 }
 
 impl Default for Builder {
@@ -101,12 +89,12 @@ impl Builder {
         self.problems.extend(resource.problem);
         self.resource = resource.attributes;
         let said = environment::read(lookup);
-        self.console = match said.console_level.as_deref().map(Console::parse) {
-            None => Some(Console::Info),
+        self.console = match said.console_level.as_deref().map(console_level) {
+            None => Some(Level::Info),
             Some(Ok(console)) => console,
             Some(Err(problem)) => {
                 self.problems.push(problem);
-                Some(Console::Info)
+                Some(Level::Info)
             }
         };
         self.file = Some(said.log_path.unwrap_or_else(|| Path::new("spanlight-data").join("agent-events.jsonl")));
@@ -138,7 +126,7 @@ impl Builder {
     }
 
     /// Events on standard error, from a level on.
-    pub fn console(mut self, console: Console) -> Builder {
+    pub fn console(mut self, console: Level) -> Builder {
         self.console = Some(console);
         self
     }
@@ -337,7 +325,7 @@ impl Builder {
 
 /// What is to be exported to.
 struct Plan {
-    console: Option<Console>,
+    console: Option<Level>,
     file: Option<PathBuf>,
     otlp: [Option<Remote>; 3],
     health: Arc<Health>,
@@ -378,7 +366,7 @@ impl Plan {
         plugged.events = over_otlp.as_ref().map(|(_, liveness)| liveness.clone());
         let events = [
             over_otlp,
-            console.and_then(|console| plug(console.pump(&health), &mut plugged.problems)),
+            console.and_then(|level| plug(Ok(console_pump(level, &health)), &mut plugged.problems)),
             file.and_then(|path| plug(Ok(file_pump(path, &health)), &mut plugged.problems)),
         ];
         plugged.sinks = events.into_iter().flatten().map(|(inlet, _)| events_to(inlet)).collect();
@@ -393,32 +381,15 @@ fn file_pump(path: PathBuf, health: &Health) -> Pump {
     Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
 }
 
-impl Console {
-    fn parse(word: &str) -> Result<Option<Console>, String> {
-        use crate::console::event::Level;
-        if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
-            return Ok(None);
-        }
-        match Level::parse(word) {
-            Some(Level::Debug) => Ok(Some(Console::Debug)),
-            Some(Level::Info) => Ok(Some(Console::Info)),
-            Some(Level::Warn) => Ok(Some(Console::Warn)),
-            Some(Level::Error) => Ok(Some(Console::Error)),
-            None => Err(format!(
-                "OBSERVABILITY_CONSOLE_LEVEL is `{word}`, which is no level; it is one of debug, info, warn, error, off"
-            )),
-        }
+/// The level of `OBSERVABILITY_CONSOLE_LEVEL`; none is no console.
+fn console_level(word: &str) -> Result<Option<Level>, String> {
+    if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
+        return Ok(None);
     }
+    debug::level(word).map(Some).map_err(|problem| format!("OBSERVABILITY_CONSOLE_LEVEL: {problem}"))
+}
 
-    fn pump(self, health: &Health) -> Result<Pump, String> {
-        let level = match self {
-            Console::Debug => "debug",
-            Console::Info => "info",
-            Console::Warn => "warn",
-            Console::Error => "error",
-        };
-        let config = debug::Config { level: level.to_owned(), ..debug::Config::default() };
-        let (settings, exporter) = local::debug(&config)?;
-        Ok(Pump::start("console", "events", settings, vec![Exporter::Debug(exporter.on_standard_error())], health))
-    }
+fn console_pump(level: Level, health: &Health) -> Pump {
+    let exporter = debug::DebugExporter::on_standard_error(level);
+    Pump::start("console", "events", local::debug(), vec![Exporter::Debug(exporter)], health)
 }

@@ -21,7 +21,8 @@ use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
-pub use builder::{Builder, Console};
+pub use crate::console::event::Level as Console;
+pub use builder::Builder;
 use exporting::Exporting;
 pub use global::{
     emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use tracing::Dispatch;
@@ -19,7 +19,6 @@ pub struct Worker {
     requests: Mutex<Sender<Request>>,
     /// Nothing if the system had no thread for it.
     thread: Option<Thread>,
-    join: Mutex<Option<JoinHandle<()>>>,
     /// Whether it has handed on everything and ended, as it should.
     has_ended: Arc<AtomicBool>,
 }
@@ -51,21 +50,20 @@ impl Worker {
         let source = work.source.clone();
         let has_ended = Arc::new(AtomicBool::new(false));
         let ended = has_ended.clone();
-        let join = thread::Builder::new().name("spanlight".into()).spawn(move || {
+        let spawned = thread::Builder::new().name("spanlight".into()).spawn(move || {
             // What is traced here is not of the agent.
             tracing::dispatcher::with_default(&Dispatch::none(), || work.run(&inbox));
             ended.store(true, SeqCst);
         });
-        let join = match join {
-            Ok(join) => Some(join),
+        let thread = match spawned {
+            Ok(worker) => Some(worker.thread().clone()),
             Err(error) => {
                 crate::report::error(&format!("there is no thread for telemetry, so nothing is seen: {error}"));
                 None
             }
         };
-        let thread = join.as_ref().map(|join| join.thread().clone());
         thread.iter().for_each(|thread| source.lanes().wake(thread.clone()));
-        Worker { requests: Mutex::new(requests), thread, join: Mutex::new(join), has_ended }
+        Worker { requests: Mutex::new(requests), thread, has_ended }
     }
 
     /// Waits until what was said before is handed on; whether it was in time.
@@ -73,12 +71,9 @@ impl Worker {
         self.ask(Request::Flush, deadline)
     }
 
-    /// Ends the thread; whether it did in time. Once it has ended there is nothing to wait for.
+    /// Ends the thread; whether it did in time. Where there is none, there is nothing to wait for.
     pub fn stop(&self, deadline: Instant) -> bool {
-        if self.join.lock().unwrap_or_else(PoisonError::into_inner).take().is_none() {
-            return true;
-        }
-        self.ask(Request::Stop, deadline)
+        self.thread.is_none() || self.ask(Request::Stop, deadline)
     }
 
     /// Whether this is the worker's own thread.
@@ -129,11 +124,7 @@ impl Work {
 
     /// One look at what was written, and at the clock; whether there is anything going on.
     fn turn(&mut self, is_time: bool, somebody_waits: bool, last_dropped: &mut u64) -> bool {
-        let mut is_busy = self.pass(somebody_waits);
-        if somebody_waits {
-            // What the first pass found to be gone is ended by the second.
-            is_busy |= self.pass(true);
-        }
+        let is_busy = if somebody_waits { self.catch_up() } else { self.pass(false) };
         if is_time {
             self.say_what_was_dropped(last_dropped);
             self.connector.tick();
@@ -141,6 +132,11 @@ impl Work {
         }
         self.outlet.make_room();
         is_busy
+    }
+
+    /// Reads everything, for whoever waits: what the first pass finds to be gone is ended by the second.
+    fn catch_up(&mut self) -> bool {
+        self.pass(true) | self.pass(true)
     }
 
     /// Reads what was written; whether there is anything going on.
@@ -163,7 +159,7 @@ impl Work {
     fn end(&mut self) {
         self.source.lanes().close();
         // Each on its own: what goes wrong with one of them leaves the others.
-        guarded(|| self.turn(false, true, &mut 0));
+        guarded(|| self.catch_up());
         guarded(|| self.end_what_is_open());
         guarded(|| self.outlet.end());
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use serde::Deserialize;
 
-use crate::config::types::Span;
+use crate::config::types::{Span, is_this_machine};
 use crate::export::pump::QueueConfig;
 use crate::export::retry;
 
@@ -176,8 +176,7 @@ pub(super) fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
         text.to_owned()
     } else {
         let host = text.rsplit_once(':').map_or(text, |(host, _)| host).trim_matches(['[', ']']);
-        let here = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-        format!("{}://{text}", if insecure || here { "http" } else { "https" })
+        format!("{}://{text}", if insecure || is_this_machine(host) { "http" } else { "https" })
     };
     url(&with_scheme)
 }
