@@ -15,14 +15,13 @@ use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
-use crate::dialect::{Attributes, Content, Op, Spot, put_value};
+use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, NO_REASON, Performance, Priority,
     Scope, Source, Status, Timestamp,
 };
 use crate::otlp::view::Span;
-use crate::semconv::KeyTable;
 
 /// How long a span's events wait for the spans above it. SDKs export children before their parents, mostly in
 /// the same request or the next.
@@ -37,6 +36,8 @@ pub struct Held {
     pub record: Bytes,
     /// The name of its instrumentation scope.
     pub instrumentation: Name,
+    /// What its scope and resource are signs of.
+    pub marks: Marks,
     pub service: Option<Name>,
     pub instance: Option<Name>,
 }
@@ -63,7 +64,7 @@ struct Totals {
 impl Run {
     /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
     /// the order in which they happened.
-    pub fn tell(&mut self, table: &KeyTable, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
+    pub fn tell(&mut self, lexicon: &Lexicon, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
         let ready = self.take_ready(now.minus(patience));
         if ready.is_empty() {
             return;
@@ -84,8 +85,8 @@ impl Run {
                 moments.push(Moment { at: node.end, is_end: true, depth: -depth, teller: tellers.len() });
             }
             attributes.clear();
-            let span = Span::read_with(&held.record, |attribute| attributes.take(table, attribute));
-            let spot = Spot { instrumentation: &held.instrumentation, span: &span, attributes: &attributes };
+            let span = Span::read_with(&held.record, |attribute| attributes.take(lexicon, attribute));
+            let spot = Spot::new(&held.instrumentation, held.marks, &span, &attributes, lexicon);
             let content = Content::read(&spot);
             tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
         }
@@ -113,6 +114,7 @@ impl Run {
             since: now,
             record: Bytes::new(),
             instrumentation: "".into(),
+            marks: Marks::default(),
             service: self.service.clone(),
             instance: self.instance.clone(),
         };

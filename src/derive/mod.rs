@@ -34,8 +34,8 @@ pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
 pub use within::{Note, NoteKind};
 
+use crate::dialect::Lexicon;
 use crate::event::{Event, SourceKind, Timestamp};
-use crate::semconv::KeyTable;
 
 /// How to derive.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ pub struct Counts {
 
 /// The state of derivation.
 pub struct Deriver {
-    table: KeyTable,
+    lexicon: Lexicon,
     dimension_keys: DimensionKeys,
     limits: Limits,
     wants_events: bool,
@@ -105,11 +105,11 @@ impl Deriver {
     /// A deriver that has seen nothing.
     pub fn new(settings: Settings) -> Deriver {
         let keys = settings.feature.iter().chain(&settings.task).map(String::as_str);
-        let table = KeyTable::with(keys);
-        let find = |names: &[String]| names.iter().filter_map(|name| table.find(name.as_bytes())).collect();
+        let lexicon = Lexicon::with(keys);
+        let find = |names: &[String]| names.iter().filter_map(|name| lexicon.find(name.as_bytes())).collect();
         Deriver {
             dimension_keys: DimensionKeys { feature: find(&settings.feature), task: find(&settings.task) },
-            table,
+            lexicon,
             limits: settings.limits,
             wants_events: settings.wants_events,
             source: settings.source,
@@ -191,8 +191,8 @@ impl Deriver {
 
     fn tell(&mut self, ix: RunIx, now: Timestamp, patience: Duration, out: &mut Output) {
         if self.wants_events {
-            let table = &self.table;
-            self.runs.change(ix, |run| run.tell(table, now, patience, &mut out.events));
+            let lexicon = &self.lexicon;
+            self.runs.change(ix, |run| run.tell(lexicon, now, patience, &mut out.events));
         }
     }
 
@@ -230,7 +230,7 @@ impl Deriver {
                 false => self.counts.runs_cut_short += 1,
             }
             if self.wants_events {
-                run.tell(&self.table, now, Duration::ZERO, &mut out.events);
+                run.tell(&self.lexicon, now, Duration::ZERO, &mut out.events);
             }
             run.settle_all(&mut out.facts);
             leaving.push(run);

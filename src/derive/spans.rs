@@ -9,7 +9,7 @@ use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
-use crate::dialect::{self, Attributes, Meaning, Op, Spot, Usage};
+use crate::dialect::{self, Attributes, Marks, Meaning, Op, Spot, Usage};
 use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span};
@@ -19,6 +19,8 @@ use crate::semconv::{Key, resource};
 struct Emitter {
     source: SourceKind,
     instrumentation: Name,
+    /// What its scope and resource are signs of.
+    marks: Marks,
     service: Option<Name>,
     instance: Option<Name>,
     task: Option<Name>,
@@ -52,7 +54,7 @@ impl Deriver {
             let emitter = self.emitter(&group);
             for record in group.records() {
                 attributes.clear();
-                let span = Span::read_with(record, |attribute| attributes.take(&self.table, attribute));
+                let span = Span::read_with(record, |attribute| attributes.take(&self.lexicon, attribute));
                 let (Some(trace), Some(id)) = (TraceId::from_bytes(span.trace_id), SpanId::from_bytes(span.span_id))
                 else {
                     self.counts.invalid_ids += 1;
@@ -66,7 +68,7 @@ impl Deriver {
                 if touched.last() != Some(&ix) {
                     touched.push(ix);
                 }
-                let spot = Spot { instrumentation: &emitter.instrumentation, span: &span, attributes: &attributes };
+                let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
                 let meaning = meaning.as_ref();
@@ -101,6 +103,7 @@ impl Deriver {
         let mut emitter = Emitter {
             source: self.source,
             instrumentation: self.names.share(group.scope.name.as_str()),
+            marks: self.lexicon.marks_of_scope(group.scope.name.as_str()),
             service: None,
             instance: None,
             task: None,
@@ -109,11 +112,15 @@ impl Deriver {
         let mut best = [usize::MAX; 2];
         for attribute in group.resource.attributes() {
             let text = attribute.value.text().map(|text| text.as_str()).filter(|text| !text.is_empty());
+            if let Some(text) = text {
+                emitter.marks = emitter.marks.and(self.lexicon.marks_of_resource(attribute.key.as_str(), text));
+            }
             match (attribute.key.as_str(), text) {
                 (resource::SERVICE_NAME, Some(text)) => emitter.service = Some(self.names.share(text)),
                 (resource::SERVICE_INSTANCE_ID, Some(text)) => emitter.instance = Some(self.names.share(text)),
                 (key, _) => {
-                    let (Some(key), Some(value)) = (self.table.find(key.as_bytes()), as_label(attribute.value)) else {
+                    let (Some(key), Some(value)) = (self.lexicon.find(key.as_bytes()), as_label(attribute.value))
+                    else {
                         continue;
                     };
                     let keys = &self.dimension_keys;
@@ -138,6 +145,7 @@ impl Emitter {
             since: now,
             record: batch.bytes().slice_ref(record),
             instrumentation: self.instrumentation.clone(),
+            marks: self.marks,
             service: self.service.clone(),
             instance: self.instance.clone(),
         }

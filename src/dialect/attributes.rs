@@ -2,23 +2,25 @@
 
 use std::borrow::Cow;
 
+use super::lexicon::{Lexicon, Marks};
 use crate::otlp::view::{AnyValue, KeyValue, Span};
-use crate::semconv::{Key, KeyTable};
+use crate::semconv::Key;
 
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
-    values: Vec<AnyValue<'a>>,
+    /// Each with its key, by which it is forgotten.
+    values: Vec<(Key, AnyValue<'a>)>,
     /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
+    marks: Marks,
     gen_ai: bool,
-    unconventional: bool,
 }
 
 impl<'a> Attributes<'a> {
     /// More keys than all dialects and a configuration have; what is beyond is not read.
-    const KEYS: usize = 512;
+    const KEYS: usize = 1024;
     /// Of one record.
     const MOST: usize = u8::MAX as usize;
 
@@ -27,38 +29,43 @@ impl<'a> Attributes<'a> {
         Attributes {
             values: Vec::with_capacity(32),
             places: [0; Attributes::KEYS],
+            marks: Marks::default(),
             gen_ai: false,
-            unconventional: false,
         }
     }
 
     /// Forgets those of the last record.
     #[inline]
     pub fn clear(&mut self) {
-        self.values.clear();
-        self.places = [0; Attributes::KEYS];
-        (self.gen_ai, self.unconventional) = (false, false);
+        for (key, _) in self.values.drain(..) {
+            self.places[key.index()] = 0;
+        }
+        (self.marks, self.gen_ai) = (Marks::default(), false);
     }
 
-    /// Takes an attribute if anyone reads it. Of several with one key the last counts, as for SDKs.
+    /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
+    /// counts, as for SDKs.
     #[inline]
-    pub fn take(&mut self, table: &KeyTable, attribute: KeyValue<'a>) {
+    pub fn take(&mut self, lexicon: &Lexicon, attribute: KeyValue<'a>) {
         let name = attribute.key.as_bytes();
         self.gen_ai |= name.starts_with(b"gen_ai.");
-        if let Some(key) = table.find(name)
-            && attribute.value != AnyValue::Empty
-        {
+        let (key, marks) = lexicon.look_up(name);
+        // What is empty says nothing, not even whose it is.
+        if attribute.value == AnyValue::Empty {
+            return;
+        }
+        self.marks = self.marks.and(marks);
+        if let Some(key) = key {
             self.put(key, attribute.value);
         }
     }
 
     #[inline]
     fn put(&mut self, key: Key, value: AnyValue<'a>) {
-        self.unconventional |= key.is_unconventional();
         if let Some(place) = self.places.get_mut(key.index())
             && self.values.len() < Attributes::MOST
         {
-            self.values.push(value);
+            self.values.push((key, value));
             *place = self.values.len() as u8;
         }
     }
@@ -80,11 +87,10 @@ impl<'a> Attributes<'a> {
         self.gen_ai
     }
 
-    /// Whether any key is there that no convention has. Most spans have none, which spares them the dialects that
-    /// are told by such keys.
+    /// What their names are signs of.
     #[inline]
-    pub fn has_unconventional(&self) -> bool {
-        self.unconventional
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Whether the attribute is there.
@@ -102,7 +108,7 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub fn get(&self, key: Key) -> Option<AnyValue<'a>> {
         let place = usize::from(*self.places.get(key.index())?);
-        self.values.get(place.wrapping_sub(1)).copied()
+        self.values.get(place.wrapping_sub(1)).map(|(_, value)| *value)
     }
 
     /// The first text that is not empty, of keys in order of preference.

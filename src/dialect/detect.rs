@@ -1,4 +1,4 @@
-//! Which dialect a span is in: the first of the list that fits.
+//! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{Dialect, Spot, genai, goose, langchain_rust, mcp, otel_genai, rig, spanlight, swiftide};
 
@@ -15,6 +15,13 @@ pub static DIALECTS: &[&Dialect] = &[
 ];
 
 /// The dialect of a span; nothing for spans of other kinds of software.
+#[inline]
 pub fn detect(spot: &Spot<'_, '_>) -> Option<&'static Dialect> {
-    DIALECTS.iter().copied().find(|dialect| (dialect.detect)(spot))
+    spoken(spot).next()
+}
+
+/// All dialects that a span speaks, the one that it is in first.
+#[inline]
+pub fn spoken(spot: &Spot<'_, '_>) -> impl Iterator<Item = &'static Dialect> {
+    spot.marks.places().map(|place| DIALECTS[place]).filter(|dialect| (dialect.signs.only_if)(spot))
 }

@@ -1,10 +1,20 @@
 //! The crate genai with its feature `otel`: the GenAI conventions, and results of evaluations as spans.
 
-use super::{Dialect, Op, Spot, otel_genai};
+use super::{Dialect, Op, Signs, Spot, otel_genai};
 use crate::semconv::Key;
 
-pub(super) static DIALECT: Dialect =
-    Dialect { name: "genai", detect: |spot| spot.attributes.has_gen_ai() && is_genai(spot), op, ..Dialect::BASE };
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "genai",
+    signs: Signs {
+        scopes: &["genai*"],
+        names: &["genai."],
+        keys: Spot::WHERE_WRITTEN,
+        only_if: |spot| spot.attributes.has_gen_ai() && is_genai(spot),
+        ..Signs::NONE
+    },
+    op,
+    ..Dialect::BASE
+};
 
 /// Its spans are called by what they do; in process, where a name cannot change, they are `genai.…`.
 fn is_genai(spot: &Spot<'_, '_>) -> bool {

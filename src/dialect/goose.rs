@@ -1,12 +1,23 @@
 //! goose: the GenAI conventions on some spans, and generations with fields for an observation layer on others.
 
-use super::{Dialect, FieldKeys, Meaning, Op, Spot, details, otel_genai};
+use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, details, otel_genai};
 use crate::event::Timestamp;
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "goose",
-    detect,
+    signs: Signs {
+        scopes: &["goose*"],
+        keys: &[
+            Key::OBSERVATION_TYPE,
+            Key::SESSION_AGENT_TYPE,
+            Key::TARGET,
+            Key::CODE_MODULE_NAME,
+            Key::CODE_NAMESPACE,
+        ],
+        only_if: is_goose,
+        ..Signs::NONE
+    },
     op,
     fields: FieldKeys {
         provider: &[Key::PLAIN_PROVIDER],
@@ -23,7 +34,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// The part of a reply that streams.
 const REPLY_STREAM: &str = "reply_stream";
 
-fn detect(spot: &Spot<'_, '_>) -> bool {
+fn is_goose(spot: &Spot<'_, '_>) -> bool {
     let has_meaning = spot.attributes.has_gen_ai() || spot.attributes.has(Key::SESSION_AGENT_TYPE);
     is_generation(spot) || (has_meaning && spot.is_written_in(&["goose"]))
 }

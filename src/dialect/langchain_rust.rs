@@ -1,11 +1,15 @@
 //! langchain-rust: spans with names of its own, known by what is in them too, because the names are anybody's.
 
-use super::{Dialect, FieldKeys, Meaning, Op, Spot, UsageKeys};
+use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, UsageKeys};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "langchain_rust",
-    detect: |spot| spot.attributes.has_unconventional() && kind(spot).is_some(),
+    signs: Signs {
+        names: &["llm.generate", "embed.", "chain.call", "agent.run", "agent.plan", "tool.call"],
+        only_if: |spot| kind(spot).is_some(),
+        ..Signs::NONE
+    },
     op: kind,
     fields: FieldKeys {
         provider: &[Key::PLAIN_PROVIDER],

@@ -1,10 +1,10 @@
 //! The Model Context Protocol's own spans: those of clients and servers that say nothing of GenAI.
 
-use super::{Dialect, Op, Spot};
+use super::{Dialect, Op, Signs, Spot};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect =
-    Dialect { name: "mcp", detect: |spot| spot.attributes.has(Key::MCP_METHOD_NAME), op, ..Dialect::BASE };
+    Dialect { name: "mcp", signs: Signs { keys: &[Key::MCP_METHOD_NAME], ..Signs::NONE }, op, ..Dialect::BASE };
 
 /// `tools/call` runs a tool; every other method is a step.
 pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {

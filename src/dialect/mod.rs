@@ -13,6 +13,7 @@ mod generic;
 mod goose;
 mod json;
 mod langchain_rust;
+mod lexicon;
 mod mcp;
 mod messages;
 mod op;
@@ -30,6 +31,8 @@ pub use attributes::{Attributes, is_redacted};
 pub use content::Content;
 pub use detect::DIALECTS;
 pub use json::put_value;
+use lexicon::Signs;
+pub use lexicon::{Lexicon, Marks};
 pub use op::Op;
 pub use outcome::Failure;
 pub use usage::{Convention, Usage, UsageKeys};
@@ -47,6 +50,8 @@ pub struct Spot<'a, 'b> {
     pub span: &'b Span<'a>,
     /// Its attributes, as far as anyone reads them.
     pub attributes: &'b Attributes<'a>,
+    /// What there are signs of.
+    pub marks: Marks,
 }
 
 /// One dialect: data, and small functions where data does not reach.
@@ -54,9 +59,12 @@ pub struct Spot<'a, 'b> {
 pub struct Dialect {
     /// Its name in `source.dialect`.
     pub name: &'static str,
-    /// Whether a span is in this dialect. Cheap: it runs for every span.
-    pub detect: fn(&Spot<'_, '_>) -> bool,
-    /// What the span does; nothing for spans that are none of ours.
+    /// By what a span is known to be in it.
+    pub signs: Signs,
+    /// Attributes that say what a span does, with the words for it, in lower case. The first that is there and has
+    /// a word of these decides.
+    pub kinds: &'static [(Key, &'static [(&'static str, Op)])],
+    /// What a span does that no such word tells; nothing for spans that are none of ours.
     pub op: fn(&Spot<'_, '_>) -> Option<Op>,
     /// The keys that it reads before the generic ones.
     pub fields: FieldKeys,
@@ -167,7 +175,7 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let dialect = detect::detect(spot)?;
     let told = dialect.told(spot);
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
-    let op = (dialect.op)(spot)?;
+    let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
     let mut meaning = dialect.mean(spot, op);
     (dialect.amend)(spot, &mut meaning);
     Some(meaning)
@@ -176,7 +184,8 @@ impl Dialect {
     /// What a dialect is where it says nothing else: the GenAI conventions.
     const BASE: Dialect = Dialect {
         name: "",
-        detect: |_| false,
+        signs: Signs::NONE,
+        kinds: &[],
         op: otel_genai::op,
         fields: FieldKeys::NONE,
         usage: None,
@@ -185,24 +194,40 @@ impl Dialect {
         amend: |_, _| {},
     };
 
+    /// What an attribute for it says that the span does.
+    #[inline]
+    fn kind(&self, spot: &Spot<'_, '_>) -> Option<Op> {
+        self.kinds.iter().find_map(|(key, words)| {
+            let said = spot.word(*key)?;
+            // MLflow writes every value as JSON, and with that quotes around words.
+            let said = said.trim_matches('"');
+            words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
+        })
+    }
+
     /// The attributes together with what events of the span say of it, if that makes a difference.
     fn told<'a>(&self, spot: &Spot<'a, '_>) -> Option<Attributes<'a>> {
         let may_tell = !self.told_in_events.is_empty() && spot.span.has_events;
         may_tell.then(|| spot.attributes.told_by(spot.span, self.told_in_events))
     }
 
-    /// What the keys say: those of the dialect first, then the generic ones.
+    /// What the keys say: those of the dialect first, then the generic ones, then those of other dialects that the
+    /// span speaks as well.
     #[inline]
     fn mean<'a>(&self, spot: &Spot<'a, '_>, op: Op) -> Meaning<'a> {
         let attributes = spot.attributes;
+        let others = Others::of(spot, self);
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            attributes.text(pick(&self.fields)).or_else(|| attributes.text(pick(&generic::FIELDS)))
+            let known = attributes.text(pick(&self.fields)).or_else(|| attributes.text(pick(&generic::FIELDS)));
+            known.or_else(|| others.first(|other| attributes.text(pick(other))))
         };
         let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            attributes.label(pick(&self.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)))
+            let known = attributes.label(pick(&self.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)));
+            known.or_else(|| others.first(|other| attributes.label(pick(other))))
         };
         let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            attributes.amount(pick(&self.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)))
+            let known = attributes.amount(pick(&self.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)));
+            known.or_else(|| others.first(|other| attributes.amount(pick(other))))
         };
         let request_model = text(|fields| fields.request_model);
         let response_model = text(|fields| fields.response_model);
@@ -233,17 +258,50 @@ impl Dialect {
     }
 }
 
-impl<'a> Spot<'a, '_> {
+/// What other dialects that a span speaks read, if any: most speak one.
+struct Others([Option<&'static FieldKeys>; 3]);
+
+impl Others {
+    fn of(spot: &Spot<'_, '_>, own: &Dialect) -> Others {
+        let mut others = Others([None; 3]);
+        if spot.marks.places().nth(1).is_some() {
+            let spoken = detect::spoken(spot).filter(|dialect| dialect.name != own.name);
+            others.0.iter_mut().zip(spoken).for_each(|(place, dialect)| *place = Some(&dialect.fields));
+        }
+        others
+    }
+
+    /// What the first of them says that says anything.
+    fn first<T>(&self, say: impl Fn(&'static FieldKeys) -> Option<T>) -> Option<T> {
+        self.0.iter().map_while(|fields| *fields).find_map(say)
+    }
+}
+
+impl<'a, 'b> Spot<'a, 'b> {
+    /// A span with its attributes, and what its scope and resource are signs of.
+    pub fn new(
+        instrumentation: &'a str,
+        of_emitter: Marks,
+        span: &'b Span<'a>,
+        attributes: &'b Attributes<'a>,
+        lexicon: &Lexicon,
+    ) -> Spot<'a, 'b> {
+        let marks = of_emitter.and(attributes.marks()).and(lexicon.marks_of_name(span.name.as_str()));
+        Spot { instrumentation, span, attributes, marks }
+    }
+
+    /// Where a span of a Rust program says in which module it was written.
+    const WHERE_WRITTEN: &'static [Key] = &[Key::TARGET, Key::CODE_MODULE_NAME, Key::CODE_NAMESPACE];
+
     /// Whether the span was written in one of these crates: its target tells, in process as the name of the
     /// instrumentation scope, and over OTLP as an attribute beside a scope that is named by whoever set it up.
     fn is_written_in(&self, crates: &[&str]) -> bool {
-        const PLACES: &[Key] = &[Key::TARGET, Key::CODE_MODULE_NAME, Key::CODE_NAMESPACE];
         let is_of = |path: &str, name: &str| {
             path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         };
         let is_of_any = |path: &str| crates.iter().any(|name| is_of(path, name));
-        let is_said = || PLACES.iter().any(|key| self.word(*key).is_some_and(is_of_any));
-        is_of_any(self.instrumentation) || (self.attributes.has_unconventional() && is_said())
+        let is_said = || Spot::WHERE_WRITTEN.iter().any(|key| self.word(*key).is_some_and(is_of_any));
+        is_of_any(self.instrumentation) || is_said()
     }
 
     /// What an attribute says in one word, without its surroundings.

@@ -1,12 +1,12 @@
 //! The OpenTelemetry GenAI conventions, all generations: any span with a key that begins with `gen_ai.`.
 
 use super::usage::GEN_AI;
-use super::{Dialect, Op, Spot, mcp};
+use super::{Dialect, Op, Signs, Spot, mcp};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "otel_genai",
-    detect: |spot| spot.attributes.has_gen_ai(),
+    signs: Signs { families: &["gen_ai."], ..Signs::NONE },
     // The generic keys are this dialect's own.
     ..Dialect::BASE
 };

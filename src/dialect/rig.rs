@@ -3,12 +3,28 @@
 //!
 //! Within a span of the application there is no `invoke_agent`: the agent is only a name on its calls of models.
 
-use super::{Dialect, Failure, Meaning, Op, Spot, otel_genai};
+use super::{Dialect, Failure, Meaning, Op, Signs, Spot, otel_genai};
 use crate::otlp::view::StatusCode;
 use crate::semconv::Key;
 
-pub(super) static DIALECT: Dialect =
-    Dialect { name: "rig", detect: |spot| spot.attributes.has_gen_ai() && is_rig(spot), op, amend, ..Dialect::BASE };
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "rig",
+    signs: Signs {
+        scopes: &["rig*"],
+        keys: &[
+            Key::RIG_COMPLETION_PARENT,
+            Key::RIG_PROVIDER_REQUEST_ID,
+            Key::TARGET,
+            Key::CODE_MODULE_NAME,
+            Key::CODE_NAMESPACE,
+        ],
+        only_if: |spot| spot.attributes.has_gen_ai() && is_rig(spot),
+        ..Signs::NONE
+    },
+    op,
+    amend,
+    ..Dialect::BASE
+};
 
 /// What its agent logs into the span of a run when a turn begins, and when the run has come to its end.
 const TURN_BEGINS: &str = "Current conversation Turns:";

@@ -3,12 +3,16 @@
 //! `spanlight.scope`, or `scope`, is one of a few words; any other word makes a span none of ours, because `scope`
 //! means many things elsewhere.
 
-use super::{Dialect, FieldKeys, Op, Spot, UsageKeys};
+use super::{Dialect, FieldKeys, Op, Signs, Spot, UsageKeys};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "spanlight",
-    detect: |spot| spot.attributes.has_unconventional() && scope(spot).is_some(),
+    signs: Signs {
+        keys: &[Key::SPANLIGHT_SCOPE, Key::PLAIN_SCOPE],
+        only_if: |spot| scope(spot).is_some(),
+        ..Signs::NONE
+    },
     op,
     fields: FieldKeys {
         provider: &[Key::PLAIN_PROVIDER],

@@ -1,13 +1,18 @@
 //! swiftide: agents, steps, tools and hooks by the names of their spans, calls of models by the fields for its
 //! Langfuse layer, which come in events rather than in attributes.
 
-use super::{Dialect, FieldKeys, Meaning, Op, Spot, UsageKeys, details};
+use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, UsageKeys, details};
 use crate::event::Scope;
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "swiftide",
-    detect: |spot| spot.attributes.has(Key::LANGFUSE_TYPE) || spot.is_written_in(CRATES),
+    signs: Signs {
+        scopes: &["swiftide*"],
+        keys: &[Key::LANGFUSE_TYPE, Key::TARGET, Key::CODE_MODULE_NAME, Key::CODE_NAMESPACE],
+        only_if: |spot| spot.attributes.has(Key::LANGFUSE_TYPE) || spot.is_written_in(CRATES),
+        ..Signs::NONE
+    },
     op,
     fields: FieldKeys {
         request_model: &[Key::LANGFUSE_MODEL],

@@ -6,9 +6,8 @@ use opentelemetry_proto::tonic::trace::v1::Span as Sent;
 use opentelemetry_proto::tonic::trace::v1::span::Event as SentEvent;
 use serde_json::{Map, Value as Json};
 use spanlight::derive::cost::By;
-use spanlight::dialect::{self, Attributes, Meaning, Op, Spot, Usage};
+use spanlight::dialect::{self, Attributes, Lexicon, Meaning, Op, Spot, Usage};
 use spanlight::otlp::view::Span;
-use spanlight::semconv::KeyTable;
 
 use super::scene::{Scene, agent, attribute, bare_chat, batch, chat, int, span, text, tool};
 
@@ -19,12 +18,13 @@ pub fn understand<T>(sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -
 
 /// Shows what a span of an instrumentation scope means to `look`.
 pub fn understand_in<T>(instrumentation: &str, sent: &Sent, look: impl FnOnce(Option<Meaning<'_>>) -> T) -> T {
-    let (batch, table) = (batch(std::slice::from_ref(sent)), KeyTable::with([]));
+    let (batch, lexicon) = (batch(std::slice::from_ref(sent)), Lexicon::with([]));
     let group = batch.groups().next().unwrap();
     let mut attributes = Attributes::new();
     let record = group.records().next().unwrap();
-    let span = Span::read_with(record, |attribute| attributes.take(&table, attribute));
-    let spot = Spot { instrumentation, span: &span, attributes: &attributes };
+    let span = Span::read_with(record, |attribute| attributes.take(&lexicon, attribute));
+    let marks = lexicon.marks_of_scope(instrumentation);
+    let spot = Spot::new(instrumentation, marks, &span, &attributes, &lexicon);
     look(dialect::read(&spot))
 }
 
