@@ -13,7 +13,6 @@ use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health};
 use crate::measure::{Counted, LeftOut, Measure};
 use crate::otlp::edit::Edit;
-use crate::otlp::records::to_event;
 use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit, Signal};
 use crate::semconv::resource;
@@ -83,14 +82,8 @@ impl Connector {
         let now = Timestamp::now();
         self.change(now, |core| match batch.signal() {
             Signal::Traces => core.deriver.spans(batch, now, &mut core.out),
-            Signal::Logs => {
-                for group in batch.groups() {
-                    for event in group.log_records().filter_map(|record| to_event(&group, &record, now)) {
-                        core.deriver.event(event, now, &mut core.out);
-                    }
-                }
-            }
-            Signal::Metrics => {}
+            Signal::Logs => core.deriver.logs(batch, now, &mut core.out),
+            Signal::Metrics => core.deriver.metrics(batch, now, &mut core.out),
         });
     }
 

@@ -8,6 +8,8 @@ mod billing;
 pub mod cost;
 mod emit;
 mod lineage;
+mod logs;
+mod metrics;
 mod names;
 mod node;
 mod read;

@@ -30,6 +30,8 @@ pub struct RunSummary {
     pub dialect: Option<&'static str>,
     /// The conversation it belongs to.
     pub conversation_id: Option<Name>,
+    /// The session it belongs to.
+    pub session_id: Option<Name>,
     /// The user it was done for.
     pub user_id: Option<Name>,
     /// What it was for.
@@ -192,6 +194,7 @@ impl Run {
             service: self.service.clone(),
             dialect: with_meaning().find_map(|node| node.dialect),
             conversation_id: self.labels.conversation.clone(),
+            session_id: self.labels.session.clone(),
             user_id: self.labels.user.clone(),
             feature: surroundings.feature.cloned().or_else(|| self.first_label(|labels| &labels.feature)),
             task_id: surroundings.task.cloned().or_else(|| self.first_label(|labels| &labels.task)),

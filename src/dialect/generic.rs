@@ -14,6 +14,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     session_id: &[Key::SESSION_ID, Key::GEN_AI_CONVERSATION_ID],
     user_id: &[Key::USER_ID, Key::ENDUSER_ID, Key::GEN_AI_USER_ID, Key::GEN_AI_USER, Key::GEN_AI_REQUEST_USER],
     agent_name: &[Key::GEN_AI_AGENT_NAME],
+    agent_id: &[Key::GEN_AI_AGENT_ID],
     workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME],
     step_name: &[Key::GEN_AI_TASK_NAME, Key::EXECUTOR_ID, Key::GRAPH_NODE_ID],
     tool_name: &[Key::GEN_AI_TOOL_NAME, Key::MCP_TOOL_NAME],

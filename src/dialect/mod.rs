@@ -37,7 +37,7 @@ pub use op::Op;
 pub use outcome::Failure;
 pub use usage::{Convention, Usage, UsageKeys};
 
-use crate::event::Scope;
+use crate::event::{Decision, Scope};
 use crate::otlp::view::Span;
 use crate::semconv::Key;
 
@@ -97,6 +97,8 @@ pub struct FieldKeys {
     pub user_id: &'static [Key],
     /// The agent.
     pub agent_name: &'static [Key],
+    /// What tells it from others of its name.
+    pub agent_id: &'static [Key],
     /// The workflow.
     pub workflow_name: &'static [Key],
     /// The step; the span's name where there is none.
@@ -150,12 +152,18 @@ pub struct Meaning<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The agent.
     pub agent_name: Option<&'a str>,
+    /// What tells it from others of its name.
+    pub agent_id: Option<&'a str>,
     /// The workflow.
     pub workflow_name: Option<&'a str>,
     /// The step.
     pub step_name: Option<&'a str>,
     /// The tool.
     pub tool_name: Option<&'a str>,
+    /// The id that the model gave its call of the tool: two spans with one id are one call.
+    pub tool_call_id: Option<&'a str>,
+    /// The answer's id at its provider: two spans with one id are one call of the model.
+    pub response_id: Option<&'a str>,
     /// Tokens; on spans that are no calls of a model, the sum of those below.
     pub usage: Usage,
     /// Seconds until the first piece of the answer.
@@ -168,6 +176,40 @@ pub struct Meaning<'a> {
     pub failure: Option<Failure<'a>>,
     /// Whether it was called off, which is no failure.
     pub canceled: bool,
+    /// What it may turn out to be when its surroundings are known.
+    pub hint: Option<Hint>,
+    /// What happened with it besides.
+    pub aside: Option<Aside<'a>>,
+}
+
+/// What a span may be that its attributes alone do not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A workflow, if nothing with a meaning is above it.
+    WorkflowIfOutermost,
+    /// An agent of the name in `agent_name`, if it calls a model itself and not only through an agent below.
+    AgentIfItCalls,
+}
+
+/// What happened with a span besides its beginning and end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Aside<'a> {
+    /// One agent passed the work on to another.
+    HandedOff {
+        /// Who did; the agent at work, if it is not said.
+        from: Option<Cow<'a, str>>,
+        /// To whom.
+        to: Cow<'a, str>,
+    },
+    /// Somebody decided whether something may happen.
+    Decided {
+        /// Who: `user`, or `policy` for rules and modes.
+        reviewer: &'static str,
+        /// How.
+        decision: Decision,
+        /// About what, such as a tool.
+        target: Option<Cow<'a, str>>,
+    },
 }
 
 /// What a span means; nothing if it is none of ours.
@@ -243,17 +285,22 @@ impl Dialect {
             session_id: label(|fields| fields.session_id),
             user_id: label(|fields| fields.user_id),
             agent_name: text(|fields| fields.agent_name),
+            agent_id: text(|fields| fields.agent_id),
             workflow_name: text(|fields| fields.workflow_name),
             step_name: text(|fields| fields.step_name),
             // Without it the client's and the server's span would be two calls of the tool, and not of this name.
             tool_name: text(|fields| fields.tool_name)
                 .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
+            tool_call_id: text(|fields| fields.tool_call_id),
+            response_id: text(|fields| fields.response_id),
             usage: Usage::read(attributes, self.usage, self.convention),
             ttft_s: attributes.amount(self.fields.ttft_ms).map(|ms| ms / 1000.0).or_else(|| amount(|f| f.ttft_s)),
             service_tier: text(|fields| fields.service_tier),
             reported_usd: amount(|fields| fields.cost),
             failure,
             canceled,
+            hint: None,
+            aside: None,
         }
     }
 }
@@ -326,6 +373,7 @@ impl FieldKeys {
         session_id: &[],
         user_id: &[],
         agent_name: &[],
+        agent_id: &[],
         workflow_name: &[],
         step_name: &[],
         tool_name: &[],

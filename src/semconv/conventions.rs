@@ -56,6 +56,7 @@ keys! { 0;
     GEN_AI_USER_ID = "gen_ai.user.id",
     GEN_AI_USER = "gen_ai.user",
     GEN_AI_AGENT_NAME = "gen_ai.agent.name",
+    GEN_AI_AGENT_ID = "gen_ai.agent.id",
     GEN_AI_WORKFLOW_NAME = "gen_ai.workflow.name",
     GEN_AI_TASK_NAME = "gen_ai.task.name",
     GEN_AI_TASK_STATUS = "gen_ai.task.status",

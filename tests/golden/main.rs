@@ -3,6 +3,7 @@
 //! Each folder of `tests/data/corpus` holds the request bodies of one run in order of arrival, and
 //! `expected.json`, the truth as the model server and the tools saw it. The run as Spanlight understands it is
 //! kept as a picture in `snapshots/`; run with `UPDATE_SNAPSHOTS=1` to take new ones, and read the difference.
+//! `SCENARIOS=one,another` looks at these only.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod truth;
@@ -16,7 +17,7 @@ use spanlight::derive::{Deriver, Output, Settings, TreeNode};
 use spanlight::event::{Event, Timestamp};
 use spanlight::otlp::json::from_json;
 use spanlight::otlp::{Batch, Signal};
-use truth::{Ledger, Truth};
+use truth::{Figures, Truth};
 
 #[test]
 fn every_scenario_is_understood() {
@@ -24,12 +25,15 @@ fn every_scenario_is_understood() {
     let mut scenarios: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
     scenarios.retain(|path| path.join("expected.json").exists());
     scenarios.sort();
+    let chosen = std::env::var("SCENARIOS").unwrap_or_default();
+    let is_chosen = |path: &PathBuf| chosen.is_empty() || chosen.split(',').any(|name| path.ends_with(name));
+    scenarios.retain(is_chosen);
     assert!(!scenarios.is_empty());
     let mut failures = String::new();
     for scenario in scenarios {
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
         let (deriver, events) = derive(&scenario);
-        let wrong = Truth::read(&scenario).compare(&ledger(&deriver));
+        let wrong = Truth::read(&scenario).compare(&figures(&deriver, &events));
         if !wrong.is_empty() {
             writeln!(failures, "{name}: {}", wrong.join(" ")).unwrap();
         }
@@ -50,8 +54,10 @@ fn derive(scenario: &Path) -> (Deriver, Vec<Event>) {
     let mut out = Output::default();
     let mut now = Timestamp::parse("2026-11-21T12:00:00Z").unwrap();
     for batch in requests(scenario) {
-        if batch.signal() == Signal::Traces {
-            deriver.spans(&batch, now, &mut out);
+        match batch.signal() {
+            Signal::Traces => deriver.spans(&batch, now, &mut out),
+            Signal::Logs => deriver.logs(&batch, now, &mut out),
+            Signal::Metrics => deriver.metrics(&batch, now, &mut out),
         }
         now = now.plus(Duration::from_secs(1));
         deriver.tick(now, &mut out);
@@ -60,9 +66,9 @@ fn derive(scenario: &Path) -> (Deriver, Vec<Event>) {
     (deriver, out.events)
 }
 
-fn ledger(deriver: &Deriver) -> Ledger {
+/// All that is held against the truth.
+fn figures(deriver: &Deriver, events: &[Event]) -> Figures {
     let totals = deriver.ledger(By::Model, None).totals;
-    let rows = |by| deriver.ledger(by, None).rows.into_iter().map(|row| (row.key.to_string(), row.figures));
     let totals = [
         ("llm_calls", Some(totals.llm_calls)),
         ("input_tokens", totals.input_tokens),
@@ -71,11 +77,35 @@ fn ledger(deriver: &Deriver) -> Ledger {
         ("cache_write_tokens", totals.cache_write_tokens),
         ("reasoning_tokens", totals.reasoning_tokens),
     ];
-    Ledger {
-        totals: totals.into_iter().filter_map(|(name, figure)| Some((name.to_owned(), figure?))).collect(),
-        tools: rows(By::Tool).map(|(key, figures)| (key, (figures.tool_calls, figures.tool_failed))).collect(),
-        agents: rows(By::Agent).map(|(key, figures)| (key, figures.agent_runs)).collect(),
+    let mut figures: Figures =
+        totals.into_iter().filter_map(|(name, figure)| Some((name.to_owned(), figure?))).collect();
+    for row in deriver.ledger(By::Tool, None).rows {
+        figures.insert(format!("tool:{}", row.key), row.figures.tool_calls);
+        figures.insert(format!("tool_failed:{}", row.key), row.figures.tool_failed);
     }
+    for row in deriver.ledger(By::Agent, None).rows {
+        figures.insert(format!("agent:{}", row.key), 1);
+        figures.insert(format!("agent_runs:{}", row.key), row.figures.agent_runs);
+        figures.insert(format!("agent_calls:{}", row.key), row.figures.llm_calls + row.figures.llm_failed);
+    }
+    let runs = deriver.summaries(|_| true);
+    figures.insert("runs".into(), runs.len() as u64);
+    for run in &runs {
+        let ids = [("session", &run.session_id), ("user", &run.user_id), ("conversation", &run.conversation_id)];
+        figures.extend(ids.into_iter().filter_map(|(name, id)| Some((format!("{name}:{}", id.as_ref()?), 1))));
+    }
+    let text = |event: &Event, key: &str| {
+        event.data.get(key).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    for event in events {
+        let name = match event.name.as_str() {
+            "agent.handed_off" => format!("handoff:{}>{}", text(event, "from"), text(event, "to")),
+            "review.decided" => format!("decision:{}_{}", text(event, "reviewer"), text(event, "decision")),
+            _ => continue,
+        };
+        *figures.entry(name).or_default() += 1;
+    }
+    figures
 }
 
 fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {
