@@ -1,6 +1,8 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
-use super::{Dialect, Spot, genai, goose, langchain_rust, mcp, otel_genai, rig, spanlight, swiftide};
+use super::{
+    Dialect, Spot, genai, goose, langchain_rust, langsmith, mcp, openinference, otel_genai, rig, spanlight, swiftide,
+};
 
 /// All dialects, the most specific first. One line adds one.
 pub static DIALECTS: &[&Dialect] = &[
@@ -10,6 +12,8 @@ pub static DIALECTS: &[&Dialect] = &[
     &goose::DIALECT,
     &rig::DIALECT,
     &genai::DIALECT,
+    &langsmith::DIALECT,
+    &openinference::DIALECT,
     &otel_genai::DIALECT,
     &mcp::DIALECT,
 ];
