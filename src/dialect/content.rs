@@ -50,7 +50,8 @@ impl<'a> Content<'a> {
         let last = output.as_ref().filter(|_| op.scope() != Scope::Tool);
         Content {
             input: matter(|fields| fields.input, Side::Input),
-            tool_call_id: text(|fields| fields.tool_call_id),
+            // Some list with a call of a model the ids of the calls of tools that it asked for.
+            tool_call_id: text(|fields| fields.tool_call_id).filter(|_| op.scope() == Scope::Tool),
             response_id: text(|fields| fields.response_id),
             stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
             last_exit_ms: spot.attributes.amount(&[Key::SPANLIGHT_LAST_EXIT_MS]),

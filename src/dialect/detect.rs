@@ -1,7 +1,8 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, genai, goose, langchain_rust, langsmith, mcp, openinference, otel_genai, rig, spanlight, swiftide,
+    Dialect, Spot, agentops, crewai, genai, goose, haystack, laminar, langchain_rust, langsmith, litellm, llama_index,
+    mcp, openinference, openlit, openllmetry, otel_genai, rig, spanlight, swiftide,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -14,6 +15,15 @@ pub static DIALECTS: &[&Dialect] = &[
     &genai::DIALECT,
     &langsmith::DIALECT,
     &openinference::DIALECT,
+    &laminar::DIALECT,
+    &agentops::DIALECT,
+    &crewai::DIALECT,
+    // It has signs of OpenLLMetry too.
+    &litellm::DIALECT,
+    &openllmetry::DIALECT,
+    &haystack::DIALECT,
+    &llama_index::DIALECT,
+    &openlit::DIALECT,
     &otel_genai::DIALECT,
     &mcp::DIALECT,
 ];

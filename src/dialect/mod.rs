@@ -4,23 +4,31 @@
 //! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
+mod agentops;
 mod attributes;
 mod content;
+mod crewai;
 mod details;
 mod detect;
 mod genai;
 mod generic;
 mod goose;
+mod haystack;
 mod json;
+mod laminar;
 mod langchain_rust;
 mod langgraph;
 mod langsmith;
 mod lenient;
 mod lexicon;
+mod litellm;
+mod llama_index;
 mod mcp;
 mod messages;
 mod op;
 mod openinference;
+mod openlit;
+mod openllmetry;
 mod otel_genai;
 mod outcome;
 mod pending;
