@@ -42,7 +42,7 @@ impl<'a> Content<'a> {
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
         let matter = |pick: fn(&FieldKeys) -> &'static [Key], side: Side| match op.scope() {
             // What a tool takes and gives is what it is, and no message even where it looks like one.
-            Scope::Tool => value(pick).map(Matter::Said).or_else(|| messages::read(spot, side)),
+            Scope::Tool => value(pick).map(messages::of_tool).or_else(|| messages::read(spot, side)),
             _ => messages::read(spot, side).or_else(|| Some(messages::of_value(value(pick)?, side))),
         };
         let output = matter(|fields| fields.output, Side::Output);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::lenient::Word;
-use super::{Dialect, Failure, FieldKeys, Hint, Meaning, Op, Signs, Spot, details};
+use super::{Dialect, Failure, FieldKeys, Meaning, Op, Signs, Spot, details};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -79,7 +79,6 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         // Within a pipeline an agent is a component, which has the name that its run lacks.
         _ if spot.word(Key::HAYSTACK_COMPONENT_TYPE) == Some("Agent") => {
             meaning.agent_name = spot.word(Key::HAYSTACK_COMPONENT_NAME);
-            meaning.hint = Some(Hint::AgentIfItCalls);
         }
         _ => {}
     }

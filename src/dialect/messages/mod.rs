@@ -12,9 +12,9 @@ mod older;
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Spot, put_value};
+use super::{Spot, lenient, put_value};
 use crate::event::JsonObject;
 use crate::otlp::view::AnyValue;
 
@@ -59,6 +59,30 @@ pub(super) fn of_value(value: AnyValue<'_>, side: Side) -> Matter<'_> {
     let text = value.text().map(|text| text.as_str().trim()).filter(|text| text.starts_with(['{', '[']));
     let read = text.and_then(|text| serde_json::from_str(text).ok());
     read.and_then(|json| list::messages(json, side)).map_or(Matter::Said(value), Matter::Built)
+}
+
+/// What a tool takes or gives. Decorators write how they were called in Python, and LangSmith under which name it
+/// came: what a reader wants are the arguments.
+pub(super) fn of_tool(value: AnyValue<'_>) -> Matter<'_> {
+    const WRAPPED: &[&str] = &["{\"args\"", "{\"kwargs\"", "{\"input\"", "{\"output\""];
+    let text =
+        value.text().map(|text| text.as_str()).filter(|text| WRAPPED.iter().any(|begin| text.starts_with(begin)));
+    let read = text.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+    read.and_then(unwrapped).map_or(Matter::Said(value), Matter::Built)
+}
+
+fn unwrapped(mut call: Map<String, Value>) -> Option<Value> {
+    let is_empty = |args: &Value| args.as_array().is_some_and(Vec::is_empty);
+    if let Some(kwargs) = call.get("kwargs").filter(|kwargs| kwargs.is_object()) {
+        // Positional arguments have no names to go by.
+        return call.get("args").is_none_or(is_empty).then(|| kwargs.clone());
+    }
+    if call.len() != 1 {
+        return None;
+    }
+    let within = call.remove("input").or_else(|| call.remove("output"))?;
+    let text = within.as_str().filter(|text| text.starts_with(['{', '[']));
+    Some(text.and_then(lenient::parse).unwrap_or(within))
 }
 
 /// A message of one text.
