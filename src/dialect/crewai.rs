@@ -47,7 +47,7 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     // It was told by the tool's own span, and a step that tells of it did not fail itself.
     if spot.word(Key::CREWAI_EVENT_NAME) == Some(FAILURE_AGAIN) {
-        meaning.failure = None;
+        (meaning.failure, meaning.step_name) = (None, None);
     }
     if meaning.op.scope() == Scope::Workflow && meaning.workflow_name.is_none() {
         meaning.workflow_name = spot.word(Key::CREWAI_SUBJECT);

@@ -1,12 +1,10 @@
 //! LangGraph, and the agents of LangChain. No span calls them agents: nodes of a graph that call a model are, and
 //! what `create_agent` made, whose name is in the metadata of everything in it.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::lenient::Word;
-use super::{Aside, Hint, Meaning, Op, Spot};
+use super::{Hint, Meaning, Op, Spot};
 use crate::event::Scope;
 
 /// What the metadata of a run of LangChain says of its place.
@@ -44,14 +42,10 @@ const UNNAMED_GRAPH: &str = "LangGraph";
 
 impl<'a> Metadata<'a> {
     /// Adds what it says to the meaning of a run.
-    pub(super) fn add_to(self, spot: &Spot<'a, '_>, output: Option<&'a str>, meaning: &mut Meaning<'a>) {
+    pub(super) fn add_to(self, spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         let name = spot.span.name.as_str();
         if !matches!(meaning.op.scope(), Scope::LlmRequest | Scope::Tool) {
             self.place(name, meaning);
-            // Of the node itself, because what is within it hands its result on to it.
-            if self.node.is(name) {
-                meaning.aside = output.and_then(command).map(|to| Aside::HandedOff { from: None, to });
-            }
         }
         if meaning.agent_name.is_none() {
             meaning.agent_name = self.agent.borrowed(name);
@@ -89,22 +83,4 @@ impl<'a> Metadata<'a> {
             meaning.op = Op::Step;
         }
     }
-}
-
-/// To which node a command goes, if that is what a node returned.
-fn command(output: &str) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Command<'c> {
-        #[serde(borrow)]
-        goto: Word<'c>,
-    }
-    #[derive(Deserialize)]
-    struct Wrapped<'c> {
-        #[serde(borrow)]
-        output: Command<'c>,
-    }
-    let is_command = output.starts_with("{\"graph\"") || output.starts_with("{\"output\":{\"graph\"");
-    let read = || serde_json::from_str(output).or_else(|_| serde_json::from_str(output).map(|w: Wrapped<'_>| w.output));
-    let command: Command<'_> = if is_command { read().ok()? } else { return None };
-    command.goto.text.filter(|to| !to.is_empty() && !PARTS.contains(&&**to))
 }

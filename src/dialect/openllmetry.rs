@@ -113,6 +113,6 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
             integration: word(Key::TRACELOOP_LS_INTEGRATION),
             ..Metadata::default()
         };
-        metadata.add_to(spot, spot.word(Key::TRACELOOP_ENTITY_OUTPUT), meaning);
+        metadata.add_to(spot, meaning);
     }
 }
