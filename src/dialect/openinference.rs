@@ -134,8 +134,14 @@ fn handoff<'a>(spot: &Spot<'a, '_>) -> Option<Aside<'a>> {
     Some(Aside::HandedOff { from: spot.word(Key::INPUT_VALUE).map(Into::into), to: to.into() })
 }
 
-/// A step of an agent of LlamaIndex prints the event that asked for it, and the agent's name with that.
+/// A step of an agent of LlamaIndex prints the event that asked for it, and the agent's name with that. The run around
+/// such steps is an agent itself only where no step is.
 fn llama_index<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    const RUNS: &[&str] = &["Agent.run", "AgentWorkflow.run"];
+    if RUNS.iter().any(|run| spot.span.name.as_str().ends_with(run)) {
+        (meaning.op, meaning.hint) = (Op::InvokeWorkflow, Some(Hint::AgentIfItCalls));
+        meaning.workflow_name = meaning.step_name.take();
+    }
     if method(spot) != Some("run_agent_step") {
         return;
     }
