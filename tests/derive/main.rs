@@ -7,6 +7,7 @@ mod bounds;
 mod dialects;
 mod events;
 mod inference;
+mod instrumentations;
 mod lateness;
 mod outcomes;
 mod rust;

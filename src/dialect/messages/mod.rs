@@ -51,15 +51,14 @@ static PLACES: &[Place] = &[
 
 /// The messages of one side of a span.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
-    let mut empty = None;
-    for matter in PLACES.iter().filter_map(|place| place(spot, side)) {
-        if !matter.says_nothing() {
-            return Some(matter);
-        }
-        // LiteLLM writes calls of tools elsewhere than the message that they are of.
-        empty = empty.or(Some(matter));
+    let mut found = PLACES.iter().filter_map(|place| place(spot, side));
+    let first = found.next()?;
+    if !first.says_nothing() {
+        return Some(first);
     }
-    empty
+    // LiteLLM writes calls of tools elsewhere than the message that they are of.
+    let fuller = found.find(|other| matches!(other, Matter::Built(_)) && !other.says_nothing());
+    Some(fuller.unwrap_or(first))
 }
 
 /// A value that holds messages in whichever shape, if it is one that is known; else the value as it is.
