@@ -105,7 +105,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     }
     let metadata = spot.word(Key::METADATA).and_then(|json| serde_json::from_str::<Metadata<'_>>(json).ok());
     if spot.instrumentation == LANGCHAIN {
-        metadata.unwrap_or_default().add_to(spot, meaning);
+        metadata.unwrap_or_default().add_to(spot.span.name.as_str(), meaning);
     } else if let Some(metadata) = metadata {
         metadata.say_whose(meaning);
     }
