@@ -287,6 +287,9 @@ impl Teller<'_> {
         let mut event = self.event(EventType::Started, span_start(node));
         event.data = Data::build(|data| {
             self.name_the_work(data);
+            if let Some(system) = &content.system {
+                system.put(data, "system_instructions");
+            }
             if let Some(input) = &content.input {
                 input.put(data, input_key(node));
             }

@@ -73,6 +73,7 @@ keys! { 0;
     GEN_AI_TOOL_ERROR_TYPE = "gen_ai.tool.error.type",
     GEN_AI_PROMPT = "gen_ai.prompt",
     GEN_AI_COMPLETION = "gen_ai.completion",
+    GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions",
     GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages",
     GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages",
     // MCP.
