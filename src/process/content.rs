@@ -50,6 +50,7 @@ pub fn class_of_member(key: &str) -> Option<Class> {
     match key {
         "messages" | "response" | "input" | "output" | "chunk" => Some(Class::Messages),
         "arguments" | "result" => Some(Class::Tools),
+        "system_instructions" => Some(Class::Instructions),
         _ => None,
     }
 }
@@ -83,13 +84,44 @@ const MESSAGES: &[&str] = &[
     "traceloop.entity.output",
     "agentops.entity.input",
     "agentops.entity.output",
+    "agentops.workflow.input",
+    "agentops.workflow.output",
+    "agentops.task.input",
+    "agentops.task.output",
+    "agentops.agent.input",
+    "agentops.agent.output",
+    "agentops.operation.input",
+    "agentops.operation.output",
+    "gen_ai.task.input",
+    "gen_ai.task.output",
+    "crewai.crew.inputs",
+    "crewai.crew.output",
+    "crewai.flow.inputs",
+    "crewai.flow.result",
+    "crewai.task.description",
+    "crewai.task.output",
+    "haystack.agent.step.llm.input",
+    "haystack.agent.step.llm.output",
+    "haystack.agent.input",
+    "haystack.agent.output",
+    "haystack.component.input",
+    "haystack.component.output",
+    "haystack.pipeline.input_data",
+    "haystack.pipeline.output_data",
+    "litellm.guardrail.response",
+    "guardrail_response",
+    "messages",
+    "response.raw.choices",
+    "llamaindex.step.input_summary",
+    "tags.llamaindex.step.input_summary",
     "input",
     "output",
     "prompt",
     "response",
     "user_prompt",
 ];
-const MESSAGE_PREFIXES: &[&str] = &["llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices."];
+const MESSAGE_PREFIXES: &[&str] =
+    &["llm.input_messages.", "llm.output_messages.", "llm.prompts.", "llm.choices.", "response.message."];
 const INSTRUCTIONS: &[&str] =
     &["gen_ai.system_instructions", "gen_ai.tool.definitions", "gen_ai.agent.tools", "ai.prompt.tools"];
 const INSTRUCTION_PREFIXES: &[&str] = &["llm.tools.", "llm.request.functions."];
@@ -110,5 +142,13 @@ const TOOLS: &[&str] = &[
     "gcp.vertex.agent.tool_response",
     "mcp.request.argument",
     "mcp.response.value",
+    "haystack.agent.step.tool.input",
+    "haystack.agent.step.tool.output",
+    "agentops.tool.input",
+    "agentops.tool.output",
+    "tool.parameters",
+    "tool.result",
+    "function.args",
+    "function.kwargs",
 ];
 const TOOL_PREFIXES: &[&str] = &["gen_ai.tool.call.arguments.", "gen_ai.tool.call.result."];
