@@ -18,17 +18,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
+    ("content", &["event", "flow", "health", "otlp", "semconv"]),
     ("config", &["duration", "nearest", "otlp"]),
     ("console", &["duration", "event"]),
     ("report", &["console", "event"]),
     ("listen", &["health", "report"]),
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
-    ("process", &["config", "event", "flow", "health", "otlp", "semconv"]),
+    ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
-        &["config", "console", "derive", "duration", "event", "flow", "health", "measure", "otlp", "report", "semconv"],
+        &[
+            "config", "console", "content", "derive", "duration", "event", "flow", "health", "measure", "otlp",
+            "report", "semconv",
+        ],
     ),
     (
         "web",

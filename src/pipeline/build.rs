@@ -90,7 +90,9 @@ impl Builder<'_> {
             Component::Attributes(config) => {
                 Kind::Attributes(Box::new(attributes::Attributes::new(config).map_err(failed)?))
             }
-            Component::Redaction(config) => Kind::Redaction(redaction::Redaction::new(config).map_err(failed)?),
+            Component::Redaction(config) => {
+                Kind::Redaction(redaction::Redaction::new(config, &id.to_string(), self.health).map_err(failed)?)
+            }
             // The gate in front of the receivers does its work.
             _ => return Ok(None),
         };

@@ -6,6 +6,7 @@ use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::{self, Settings};
 use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
 use crate::receive::otlp as otlp_receive;
@@ -159,7 +160,7 @@ impl Component {
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),
             Component::Attributes(config) => attributes::Attributes::new(config).map(drop),
-            Component::Redaction(config) => redaction::Redaction::new(config).map(drop),
+            Component::Redaction(config) => redaction::Redaction::new(config, "", &Health::default()).map(drop),
             Component::Debug(config) => debug::DebugExporter::new(config).map(drop),
             Component::Otlp(config) => {
                 config.sending_queue.validate()?;

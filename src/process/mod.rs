@@ -7,11 +7,11 @@
 
 pub mod attributes;
 pub mod batch;
-mod content;
 pub mod filter;
 mod machine;
 pub mod matching;
 pub mod memory_limiter;
+pub mod presets;
 pub mod redaction;
 
 use crate::event::Event;
