@@ -111,6 +111,8 @@ pub mod cli;
 pub use nearest::nearest;
 
 #[cfg(feature = "layer")]
+pub use content::Policy as ContentPolicy;
+#[cfg(feature = "layer")]
 pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]
 pub use telemetry::{

@@ -76,6 +76,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "connector",
             "console",
+            "content",
             "derive",
             "event",
             "export",

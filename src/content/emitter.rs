@@ -102,3 +102,29 @@ fn has_word(name: &str) -> bool {
     words().any(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
         || name.starts_with("semantic_kernel")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_and_services_of_agents_are_known() {
+        for scope in "pydantic-ai gcp.vertex.agent opentelemetry.instrumentation.openai_v2 @traceloop/instrumentation-bedrock \
+                      com.anthropic.claude_code.events codex_otel.log_only gemini-cli Experimental.Microsoft.Extensions.AI \
+                      Microsoft.SemanticKernel.Connectors semantic_kernel.functions ai gen_ai strands.telemetry.tracer \
+                      openinference.instrumentation.langchain autogen-core langfuse-sdk agent_framework"
+            .split_whitespace()
+        {
+            assert!(has_word(scope), "{scope}");
+        }
+        for scope in
+            "http @opentelemetry/instrumentation-http io.opentelemetry.jdbc mail-client aiohttp rigid.body chair"
+                .split_whitespace()
+        {
+            assert!(!has_word(scope), "{scope}");
+        }
+        assert!(is_coding_agent("codex_exec") && is_coding_agent("claude-code") && !is_coding_agent("codexes"));
+        assert!(is_event_of_agents("gen_ai.choice") && is_event_of_agents("codex.user_prompt"));
+        assert!(!is_event_of_agents("exception") && !is_event_of_agents("http.request"));
+    }
+}

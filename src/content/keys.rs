@@ -31,7 +31,7 @@ pub fn find(key: &str) -> Option<Found> {
         "retrieval" | "reranker" | "embedding" => path(rest).map(Found::Content),
         "process" => matches!(rest, "command_args" | "command_line").then_some(Found::OfAgents(Class::Messages)),
         _ if OF_OTHERS.contains(&namespace) => None,
-        _ => path(rest).map(Found::OfAgents),
+        _ => path(key).map(Found::OfAgents),
     }
 }
 
@@ -239,5 +239,85 @@ fn plain(key: &str) -> Option<Class> {
             Some(Class::Instructions)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Class::{Instructions, Messages, Tools};
+
+    #[test]
+    fn content_is_found_under_the_keys_of_every_emitter() {
+        for (class, keys) in [
+            (
+                Messages,
+                "gen_ai.input.messages gen_ai.output.messages gen_ai.prompt gen_ai.completion gen_ai.prompt.0.content \
+                 gen_ai.prompt.12.tool_calls.0.arguments gen_ai.completion.0.reasoning gen_ai.prompt.variable.city \
+                 gen_ai.evaluation.explanation gen_ai.retrieval.query.text gen_ai.retrieval.documents \
+                 gen_ai.memory.records gen_ai.content.prompt input.value output.value \
+                 llm.input_messages.0.message.content llm.input_messages.0.message.contents.1.message_content.text \
+                 llm.input_messages.3.message.contents.0.message_content.image.image.url \
+                 llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments \
+                 llm.output_messages.0.message.function_call_arguments_json llm.prompts.0.prompt.text \
+                 llm.choices.0.completion.text llm.prompt_template.variables llm.openai.messages \
+                 retrieval.documents.0.document.content retrieval.documents.0.document.metadata reranker.query \
+                 embedding.embeddings.0.embedding.text ai.prompt ai.prompt.messages ai.response.text ai.response.object \
+                 ai.response.reasoning ai.result.text ai.value ai.embedding mlflow.spanInputs mlflow.spanOutputs \
+                 langfuse.observation.input langfuse.trace.output lmnr.span.input agentops.entity.output \
+                 traceloop.entity.input pydantic_ai.all_messages gcp.vertex.agent.llm_request gcp.vertex.agent.data \
+                 haystack.component.input mastra.model_step.output mastra.log.tracing crewai.task.description",
+            ),
+            (
+                Instructions,
+                "gen_ai.system_instructions gen_ai.tool.definitions gen_ai.agent.tools gen_ai.tool.json_schema \
+                 llm.tools.0.tool.json_schema llm.request.functions.0.parameters llm.invocation_parameters ai.prompt.tools \
+                 mlflow.chat.tools crewai.agent.backstory",
+            ),
+            (
+                Tools,
+                "gen_ai.tool.call.arguments gen_ai.tool.call.result gen_ai.tool.call.arguments.city gen_ai.tool.input \
+                 gen_ai.tool.args gen_ai.tool.output ai.toolCall.args ai.toolCall.result ai.response.toolCalls \
+                 gcp.vertex.agent.tool_call_args gcp.vertex.agent.tool_response mcp.request.argument mcp.response.value \
+                 haystack.agent.step.tool.input github.copilot.tool.parameters.command",
+            ),
+        ] {
+            for key in keys.split_whitespace() {
+                assert_eq!(find(key), Some(Found::Content(class)), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_others_use_count_only_where_agents_use_them() {
+        for key in "prompt prompt_text response output input arguments body tool_input tool_parameters function_args \
+                    request_text user_prompt new_context system_reminders response.model_output all_messages_events \
+                    final_result tool.parameters tool.result full_command crew_tasks process.command_args message \
+                    workflow.definition model_request_parameters request_data input_json"
+            .split_whitespace()
+        {
+            assert!(matches!(find(key), Some(Found::OfAgents(_))), "{key} {:?}", find(key));
+        }
+    }
+
+    #[test]
+    fn what_only_describes_is_none() {
+        for key in "gen_ai.operation.name gen_ai.request.model gen_ai.prompt.name gen_ai.prompt.version gen_ai.prompt.0.role \
+                    gen_ai.completion.0.finish_reason gen_ai.usage.input_tokens gen_ai.output.type gen_ai.tool.name \
+                    gen_ai.tool.description gen_ai.response.finish_reasons llm.token_count.prompt llm.cost.completion \
+                    llm.input_messages.0.message.role input.mime_type ai.response.id ai.response.providerMetadata \
+                    ai.usage.inputTokens ai.toolCall.name langfuse.observation.usage_details \
+                    langfuse.observation.model.parameters langfuse.observation.status_message mlflow.chat.tokenUsage \
+                    langsmith.metadata.thread_id traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
+                    exception.message error.message error url.query spanlight.message session.id logfire.msg \
+                    gcp.vertex.agent.session_id model prompt_id tool_name duration_ms success error_type"
+            .split_whitespace()
+        {
+            assert_eq!(find(key), None, "{key}");
+        }
+        assert_eq!(class_of_member("llm.started", "messages"), Some(Class::Messages));
+        assert_eq!(class_of_member("tool.completed", "result"), Some(Class::Tools));
+        assert_eq!(class_of_member("validation.completed", "result"), None);
+        assert_eq!(class_of_member("review.decided", "decision"), None);
     }
 }

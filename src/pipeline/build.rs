@@ -154,9 +154,10 @@ fn exporter(
             let exporter = DebugExporter::new(config)?;
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
         }
-        Component::Otlp(config) => remote(&Remote::Grpc(config.clone()), batching),
-        Component::OtlpHttp(config) => remote(&Remote::Http(config.clone()), batching),
-        _ => Err("this component is no exporter".into()),
+        _ => match component.remote() {
+            Some(receiver) => remote(&receiver, batching),
+            None => Err("this component is no exporter".into()),
+        },
     }
 }
 

@@ -358,6 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn content_goes_where_it_is_captured_and_else_only_to_this_machine() {
+        for (capture, endpoint, [on_spans, on_events]) in [
+            ("", "http://otel:4318", [Policy::Drop; 2]),
+            ("", "http://localhost:4318", [Policy::Keep; 2]),
+            ("", "http://[::1]:4318", [Policy::Keep; 2]),
+            ("true", "http://otel:4318", [Policy::Keep; 2]),
+            ("SPAN_AND_EVENT", "http://otel:4318", [Policy::Keep; 2]),
+            ("span_only", "http://otel:4318", [Policy::Keep, Policy::Drop]),
+            ("EVENT_ONLY", "http://otel:4318", [Policy::Drop, Policy::Keep]),
+            ("NO_CONTENT", "http://localhost:4318", [Policy::Drop; 2]),
+            ("false", "http://localhost:4318", [Policy::Drop; 2]),
+        ] {
+            let lookup = |name: &str| match name {
+                CAPTURE_CONTENT => Some(capture.to_owned()),
+                ENDPOINT => Some(endpoint.to_owned()),
+                _ => None,
+            };
+            let content = |signal| remote(signal, &lookup).unwrap().unwrap().content();
+            let expected = [Classes::all(on_spans), Classes::all(on_events)];
+            assert_eq!([content(Signal::Traces), content(Signal::Logs)], expected, "{capture} {endpoint}");
+        }
+        let wrong = said(Signal::Traces, &[(CAPTURE_CONTENT, "yes"), (ENDPOINT, "http://otel")]);
+        assert!(wrong.starts_with(&format!("{CAPTURE_CONTENT} is `yes`; there are true")), "{wrong}");
+    }
+
+    #[test]
     fn the_rest_is_read_and_the_signals_own_wins() {
         let Remote::Http(config) = traces(&[
             ("OTEL_EXPORTER_OTLP_HEADERS", "x=general"),

@@ -53,6 +53,14 @@ impl Remote {
         asked.unwrap_or(Classes::all(if self.is_this_machine() { Policy::Keep } else { Policy::Drop }))
     }
 
+    /// Asks for what is to become of content.
+    pub fn ask(&mut self, content: Classes) {
+        match self {
+            Remote::Grpc(config) => config.content = Some(content),
+            Remote::Http(config) => config.content = Some(content),
+        }
+    }
+
     /// Whether content is dropped that nobody asked to drop.
     pub fn drops_unasked(&self) -> bool {
         self.asked().is_none() && !self.is_this_machine()
