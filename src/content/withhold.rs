@@ -73,16 +73,15 @@ impl Withholding {
 
     /// The batch without what is withheld; nothing if there was nothing of it.
     pub fn batch(&self, batch: &Batch) -> Option<Batch> {
-        // Measurements hold no content.
-        if self.classes.keep_all() || batch.signal() == Signal::Metrics {
+        if self.classes.keep_all() {
             return None;
         }
-        let records = batch.edit(|group, record| {
-            edit(match batch.signal() {
-                Signal::Traces => self.span(group, record),
-                Signal::Logs | Signal::Metrics => self.log(group, record),
-            })
-        });
+        let records = match batch.signal() {
+            Signal::Traces => batch.edit(|group, record| edit(self.span(group, record))),
+            Signal::Logs => batch.edit(|group, record| edit(self.log(group, record))),
+            // Measurements hold no content; what they are of may.
+            Signal::Metrics => None,
+        };
         let current = records.as_ref().unwrap_or(batch);
         let resources = self.resources(current);
         resources.map(|bytes| Batch::encoded(batch.signal(), bytes, current.items())).or(records)

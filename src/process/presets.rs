@@ -162,7 +162,7 @@ fn iban(text: &str) -> Option<usize> {
         });
         (15..=34).contains(&compact.len()) && remainder == 1
     };
-    ends.filter(is_valid).last()
+    ends.rev().find(is_valid)
 }
 
 #[cfg(test)]

@@ -300,18 +300,16 @@ impl Builder {
 
     /// What was asked for holds wherever telemetry goes; what nobody asked for is told.
     fn settle_content(&mut self) {
-        let [traces, _, logs] = &mut self.otlp;
-        for (name, remote) in [("spans", traces), ("events", logs)] {
-            let Some(remote) = remote else { continue };
-            if let Some(policy) = self.content {
-                remote.ask(Classes::all(policy));
-            }
-            if remote.drops_unasked() {
-                crate::report::warn(&format!(
-                    "{name} go beyond this machine without prompts, answers, and what tools were given and gave; \
-                     Builder::content or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true sends them"
-                ));
-            }
+        let content = self.content.map(Classes::all);
+        if let Some(content) = content {
+            self.otlp.iter_mut().flatten().for_each(|remote| remote.ask(content));
+        }
+        let [spans, _, events] = &self.otlp;
+        if [spans, events].into_iter().flatten().any(Remote::drops_unasked) {
+            crate::report::warn(
+                "telemetry goes beyond this machine without prompts, answers, and what tools were given and gave; \
+                 Builder::content, or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, sends them",
+            );
         }
     }
 
