@@ -355,22 +355,23 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
             load = shared.queue.pop(&shared.settings.portion) => load,
         };
         let Some(load) = load else { break };
-        // Once for all attempts.
-        let load = withhold(&shared.content, load);
+        let items = load.items();
+        // Content is withheld once for all attempts.
+        let delivering = async { deliver(&shared, &mut exporter, &withhold(&shared.content, load)).await };
         tokio::select! {
             biased;
-            delivered = AssertUnwindSafe(deliver(&shared, &mut exporter, &load)).catch_unwind() => {
+            delivered = AssertUnwindSafe(delivering).catch_unwind() => {
                 if delivered.is_err() {
-                    shared.counts.crashed.add(load.items());
-                    crate::report::error(&format!("{}: a defect of ours lost {} items", shared.id, load.items()));
+                    shared.counts.crashed.add(items);
+                    crate::report::error(&format!("{}: a defect of ours lost {items} items", shared.id));
                 }
             }
             () = shared.stop.cancelled() => {
-                shared.counts.left.add(load.items());
+                shared.counts.left.add(items);
                 break;
             }
         }
-        shared.done.fetch_add(load.items(), Relaxed);
+        shared.done.fetch_add(items, Relaxed);
         shared.was_done.notify_waiters();
     }
     exporter.close().await;
