@@ -280,3 +280,73 @@ fn is_structured(value: AnyValue<'_>) -> bool {
 fn edit(changed: Option<Vec<u8>>) -> Edit {
     changed.map_or(Edit::Keep, Edit::Replace)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::json::{from_json, to_json};
+
+    fn batch(signal: Signal, json: &str) -> Batch {
+        Batch::read(signal, from_json(json.as_bytes(), signal.schema()).unwrap().into()).unwrap().batch
+    }
+
+    fn without(signal: Signal, policy: Policy, json: &str) -> Option<String> {
+        let withholding = Withholding::new(Classes::all(policy), "test", &Health::default());
+        withholding.batch(&batch(signal, json)).map(|batch| to_json(batch.bytes(), signal.schema()))
+    }
+
+    fn written(signal: Signal, json: &str) -> String {
+        to_json(batch(signal, json).bytes(), signal.schema())
+    }
+
+    #[test]
+    fn records_of_agents_keep_what_is_no_content() {
+        let sent = r#"{"resourceLogs":[{"resource":{"attributes":[
+            {"key":"service.name","value":{"stringValue":"gemini-cli"}},
+            {"key":"process.command_args","value":{"arrayValue":{"values":[{"stringValue":"tell me"}]}}}]},
+          "scopeLogs":[{"scope":{"name":"gemini-cli"},"logRecords":[
+            {"eventName":"gen_ai.choice","droppedAttributesCount":2,"body":{"kvlistValue":{"values":[
+              {"key":"finish_reason","value":{"stringValue":"stop"}},
+              {"key":"message","value":{"kvlistValue":{"values":[{"key":"content","value":{"stringValue":"four"}}]}}}]}}},
+            {"eventName":"gen_ai.user.message","body":{"stringValue":"what is two and two"}},
+            {"body":{"stringValue":"API request to gemini"},"attributes":[
+              {"key":"event.name","value":{"stringValue":"gemini_cli.api_request"}},
+              {"key":"output","value":{"intValue":"7"}},
+              {"key":"request_text","value":{"stringValue":"two and two"}}]},
+            {"body":{"stringValue":" [\"created\", 1]"}}]}]}]}"#;
+        let left = r#"{"resourceLogs":[{"resource":{"attributes":[
+            {"key":"service.name","value":{"stringValue":"gemini-cli"}}],"droppedAttributesCount":1},
+          "scopeLogs":[{"scope":{"name":"gemini-cli"},"logRecords":[
+            {"eventName":"gen_ai.choice","droppedAttributesCount":3,"body":{"kvlistValue":{"values":[
+              {"key":"finish_reason","value":{"stringValue":"stop"}}]}}},
+            {"eventName":"gen_ai.user.message","droppedAttributesCount":1},
+            {"body":{"stringValue":"API request to gemini"},"droppedAttributesCount":1,"attributes":[
+              {"key":"event.name","value":{"stringValue":"gemini_cli.api_request"}},
+              {"key":"output","value":{"intValue":"7"}}]},
+            {"droppedAttributesCount":1}]}]}]}"#;
+        // Read back, because fields of one number may stand twice.
+        let found = without(Signal::Logs, Policy::Drop, sent).unwrap();
+        let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+        assert_eq!(value(&found), value(&written(Signal::Logs, left)));
+        let hashed = without(Signal::Logs, Policy::Hash, sent).unwrap();
+        assert!(hashed.contains(&hash(AnyValue::String("two and two".into()))), "{hashed}");
+        assert!(!["tell me", "four", "created"].iter().any(|words| hashed.contains(words)), "{hashed}");
+        assert_eq!(without(Signal::Logs, Policy::Keep, sent), None);
+    }
+
+    #[test]
+    fn the_same_words_of_others_are_not_touched() {
+        let sent = r#"{"resourceSpans":[{"resource":{"attributes":[
+            {"key":"service.name","value":{"stringValue":"shop"}},
+            {"key":"process.command_args","value":{"stringValue":"--port 80"}}]},
+          "scopeSpans":[{"scope":{"name":"http"},"spans":[
+            {"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"GET /","attributes":[
+              {"key":"output","value":{"stringValue":"text/html"}},
+              {"key":"message","value":{"stringValue":"it went well"}}],
+            "events":[{"name":"log","attributes":[{"key":"body","value":{"stringValue":"{}"}}]}]}]}]}]}"#;
+        assert_eq!(without(Signal::Traces, Policy::Drop, sent), None);
+        let of_agent = sent.replace("\"message\"", "\"gen_ai.agent.id\"");
+        let left = without(Signal::Traces, Policy::Drop, &of_agent).unwrap();
+        assert!(!left.contains("text/html") && !left.contains("\"body\"") && left.contains("it went well"), "{left}");
+    }
+}

@@ -286,3 +286,33 @@ fn edit(changed: Option<Vec<u8>>) -> Edit {
 fn one_after_the_other(message: &[u8], steps: &[Step<'_>]) -> Option<Vec<u8>> {
     steps.iter().fold(None, |changed: Option<Vec<u8>>, step| step(changed.as_deref().unwrap_or(message)).or(changed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::json::{from_json, to_json};
+
+    #[test]
+    fn lists_and_maps_are_cut_as_the_json_that_they_are() {
+        let sent = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+            {"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","attributes":[
+              {"key":"list","value":{"arrayValue":{"values":[{"stringValue":"one"},{"stringValue":"twothree"}]}}},
+              {"key":"map","value":{"kvlistValue":{"values":[{"key":"a","value":{"stringValue":"0123456789"}}]}}},
+              {"key":"bytes","value":{"bytesValue":"AAAAAAAAAAAAAAAAAAAAAAAA"}},
+              {"key":"short","value":{"arrayValue":{"values":[{"intValue":"1"}]}}}]}]}]}]}"#;
+        let schema = Signal::Traces.schema();
+        let batch = Batch::read(Signal::Traces, from_json(sent.as_bytes(), schema).unwrap().into()).unwrap().batch;
+        let config = Config { max_value_bytes: 10, ..Config::default() };
+        let redaction = Redaction::new(&config, "redaction", &Health::default()).unwrap();
+        let cut = to_json(redaction.batch(&batch).unwrap().bytes(), schema);
+        for expected in [
+            r#""value":{"stringValue":"[\"one\",\"tw…[cut: 10 of 18 bytes]"}"#,
+            r#""value":{"stringValue":"{\"a\":\"0123…[cut: 10 of 18 bytes]"}"#,
+            r#""value":{"stringValue":"\"AAAAAAAAA…[cut: 10 of 26 bytes]"}"#,
+            r#""value":{"arrayValue":{"values":[{"intValue":"1"}]}}"#,
+        ] {
+            assert!(cut.contains(expected), "{expected} {cut}");
+        }
+        assert_eq!(redaction.counts.cut.get(), 3);
+    }
+}
