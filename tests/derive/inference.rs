@@ -206,7 +206,7 @@ fn partial(event: &str, span: &Span) -> Vec<u8> {
 fn a_span_told_in_log_records_goes_on_until_it_has_ended() {
     let root = agent(1, 0, (0, 60_000), "slow");
     let mut scene = Scene::new();
-    let mut log = |scene: &mut Scene, event: &str| {
+    let log = |scene: &mut Scene, event: &str| {
         let batch = Batch::read(Signal::Logs, partial(event, &root).into()).unwrap().batch;
         scene.deriver.logs(&batch, scene.now, &mut scene.out);
     };
@@ -221,4 +221,21 @@ fn a_span_told_in_log_records_goes_on_until_it_has_ended() {
     log(&mut scene, "heartbeat");
     assert_eq!(scene.pass(10_000).names(), ["agent.completed"]);
     assert_eq!((scene.totals().agent_runs, scene.deriver.counts().duplicate_spans), (1, 0));
+}
+
+#[test]
+fn an_agent_within_itself_is_one_run_unless_it_came_there_through_a_tool() {
+    let mut scene = Scene::new();
+    scene
+        .arrive(&[
+            chat(9, 8, (50, 60), 1, 1),
+            agent(8, 7, (45, 65), "writer"),
+            tool(7, 3, (40, 70), "delegate"),
+            chat(4, 3, (10, 20), 1, 1),
+            agent(3, 2, (5, 80), "writer"),
+            span(2, 1, (4, 90), "internal", vec![]),
+            agent(1, 0, (0, 100), "writer"),
+        ])
+        .pass(10_000);
+    assert_eq!((scene.totals().agent_runs, scene.counted().agents["writer"]), (2, 2));
 }
