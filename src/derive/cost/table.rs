@@ -1,0 +1,190 @@
+//! The price table of the `genai-prices` crate, read by asking it.
+//!
+//! Within one tier a price is linear in each kind of token, so a handful of answers give the rates.
+
+use std::sync::{Arc, LazyLock};
+
+use genai_prices::{Calculator, Error, ErrorKind, PriceRequest, Usage as TableUsage, UsageKey};
+
+use super::price::{PriceSource, Unpriced};
+use super::prices::Call;
+use super::rates::{Part, PerPart, Rates};
+use crate::event::Timestamp;
+
+/// A model at a tier and time, as the table is asked about it.
+#[derive(Clone, Debug)]
+pub struct Question {
+    provider: Option<String>,
+    model: String,
+    service_tier: Option<String>,
+    at: Timestamp,
+}
+
+/// Its version, as far as it can be told: the crate does not say, but its data does.
+static VERSION: LazyLock<Arc<str>> = LazyLock::new(|| {
+    let models = Calculator::bundled().providers().map(|provider| provider.models().count()).sum();
+    match models {
+        2267 => "0.2.1".into(),
+        models => format!("0.2 with {models} models").into(),
+    }
+});
+
+/// The question under which the table knows the call's model: its own names first, then without what
+/// frameworks and clouds put in front.
+pub fn find(call: &Call<'_>) -> Result<Question, Unpriced> {
+    let own = call.provider.map(provider_in_table);
+    let mut unpriced = Unpriced::UnknownModel;
+    for model in [call.response_model, call.request_model].into_iter().flatten() {
+        let bare = model.strip_prefix("models/").unwrap_or(model);
+        let prefixed = bare.split_once('/');
+        let candidates = [Some((own, bare)), prefixed.map(|(provider, model)| (Some(provider), model))];
+        for (provider, model) in candidates.into_iter().flatten() {
+            let question = Question::new(provider, model, call.service_tier, call.at);
+            match question.usd(1) {
+                Ok(_) => return Ok(question),
+                Err(error) if error.kind() == ErrorKind::ProviderNotFound && provider.is_some() => {
+                    let by_model_alone = Question::new(None, model, call.service_tier, call.at);
+                    if by_model_alone.usd(1).is_ok() {
+                        return Ok(by_model_alone);
+                    }
+                    unpriced = Unpriced::UnknownProvider;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Err(unpriced)
+}
+
+/// The price table's name for a provider of the conventions.
+pub fn provider_in_table(provider: &str) -> &str {
+    match provider {
+        "aws.bedrock" => "aws",
+        "x_ai" => "x-ai",
+        "mistral_ai" => "mistral",
+        "moonshot_ai" => "moonshotai",
+        provider if provider.starts_with("azure.ai.") => "azure",
+        provider if provider.starts_with("gcp.") => "google",
+        provider => provider,
+    }
+}
+
+impl Question {
+    /// About a model at a tier and time; without a provider the table goes by the model's name.
+    fn new(provider: Option<&str>, model: &str, service_tier: Option<&str>, at: Timestamp) -> Question {
+        Question {
+            provider: provider.map(str::to_owned),
+            model: model.to_owned(),
+            service_tier: service_tier.map(str::to_owned),
+            at,
+        }
+    }
+
+    /// The rates for an input of so many tokens.
+    pub fn rates(&self, input: u64) -> Result<Rates, Error> {
+        let (usd, model) = self.usd(input)?;
+        let usual = match &self.service_tier {
+            Some(_) => Some(Question { service_tier: None, ..self.clone() }.usd(input)?.0),
+            None => None,
+        };
+        let of = |part: Part| usd[part as usize];
+        let plain = |part: Part| match part {
+            Part::CacheRead | Part::CacheWrite | Part::CacheWrite5m | Part::InputAudio => Some(Part::UncachedInput),
+            Part::CacheWrite1h => Some(Part::CacheWrite5m),
+            Part::OutputAudio => Some(Part::Output),
+            // Reasoning is billed as output unless a price says otherwise, and so are the others as themselves.
+            Part::UncachedInput | Part::Output | Part::Reasoning | Part::Request => None,
+        };
+        Ok(Rates {
+            source: PriceSource::Table,
+            version: VERSION.clone(),
+            model,
+            service_tier: self.service_tier.as_deref().map(Arc::from),
+            tier_is_unknown: usual.is_some_and(|usual| usual == usd),
+            above: self.tier_above(input, of(Part::UncachedInput))?,
+            from: None,
+            assumed: Part::ALL.map(|part| plain(part).is_some_and(|plain| of(plain) > 0.0 && of(part) == of(plain))),
+            usd,
+        })
+    }
+
+    /// Above how many tokens of input a rate begins, if it is not that of small inputs. A price that went up with the
+    /// size of the input does not come back down.
+    fn tier_above(&self, input: u64, rate: f64) -> Result<Option<u64>, Error> {
+        let (mut below, mut within) = (1, input);
+        if self.input_rate(below)? == rate {
+            return Ok(None);
+        }
+        while within - below > 1 {
+            let middle = below.midpoint(within);
+            match self.input_rate(middle)? == rate {
+                true => within = middle,
+                false => below = middle,
+            }
+        }
+        Ok(Some(below))
+    }
+
+    fn input_rate(&self, input: u64) -> Result<f64, Error> {
+        let input = input.max(1) as f64;
+        let (with, _) = self.ask(TableUsage::from([(UsageKey::INPUT_TOKENS, input)]))?;
+        let (without, _) = self.ask(TableUsage::new())?;
+        Ok(round((with - without) / input))
+    }
+
+    /// US dollars for one of each part, for an input of so many tokens, and the table's model.
+    fn usd(&self, input: u64) -> Result<(PerPart<f64>, Arc<str>), Error> {
+        /// Enough to leave no rounding in the rate of a single token.
+        const MANY: f64 = 1e6;
+        let all = input.max(1) as f64;
+        let read = (UsageKey::INPUT_TOKENS, all);
+        let (per_call, model) = self.ask(TableUsage::new())?;
+        let (only_input, _) = self.ask(TableUsage::from([read.clone()]))?;
+        let of_input = |keys: &[UsageKey]| -> Result<f64, Error> {
+            let usage: TableUsage = [read.clone()].into_iter().chain(keys.iter().map(|key| (key.clone(), all))).collect();
+            Ok((self.ask(usage)?.0 - per_call) / all)
+        };
+        let of_output = |keys: &[UsageKey]| -> Result<f64, Error> {
+            let written = keys.iter().map(|key| (key.clone(), MANY));
+            let plain = [read.clone(), (UsageKey::OUTPUT_TOKENS, MANY)];
+            let usage: TableUsage = plain.into_iter().chain(written).collect();
+            Ok((self.ask(usage)?.0 - only_input) / MANY)
+        };
+        let mut usd = [0.0; Part::COUNT];
+        for part in Part::ALL {
+            usd[part as usize] = round(match part {
+                Part::UncachedInput => of_input(&[])?,
+                Part::CacheRead => of_input(&[UsageKey::CACHE_READ_TOKENS])?,
+                Part::CacheWrite => of_input(&[UsageKey::CACHE_WRITE_TOKENS])?,
+                Part::CacheWrite5m => of_input(&[UsageKey::CACHE_WRITE_TOKENS, UsageKey::CACHE_WRITE_5M_TOKENS])?,
+                Part::CacheWrite1h => of_input(&[UsageKey::CACHE_WRITE_TOKENS, UsageKey::CACHE_WRITE_1H_TOKENS])?,
+                Part::InputAudio => of_input(&[UsageKey::INPUT_AUDIO_TOKENS])?,
+                Part::Output => of_output(&[])?,
+                Part::Reasoning => of_output(&[UsageKey::OUTPUT_REASONING_TOKENS])?,
+                Part::OutputAudio => of_output(&[UsageKey::OUTPUT_AUDIO_TOKENS])?,
+                Part::Request => per_call,
+            });
+        }
+        Ok((usd, model))
+    }
+
+    fn ask(&self, usage: TableUsage) -> Result<(f64, Arc<str>), Error> {
+        let mut request = PriceRequest::new(&self.model, &usage).with_timestamp(self.at.to_system_time());
+        if let Some(provider) = &self.provider {
+            request = request.with_provider_id(provider);
+        }
+        match self.service_tier.as_deref() {
+            Some("batch") => request = request.with_price_context("processing", "batch"),
+            Some(tier) => request = request.with_price_context("service_tier", tier),
+            None => {}
+        }
+        let answer = Calculator::bundled().calculate(&request)?;
+        Ok((answer.total_price, answer.model_id.into()))
+    }
+}
+
+/// Rates are given per million tokens with a few digits; what is behind them comes from dividing.
+fn round(rate: f64) -> f64 {
+    const DIGITS: f64 = 1e15;
+    (rate * DIGITS).round() / DIGITS
+}
