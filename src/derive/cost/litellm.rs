@@ -53,13 +53,13 @@ pub fn read(models: &Map<String, Value>, overrides: &mut Overrides) -> Result<()
             Ok(Some(rows)) => list(overrides, name, entry["litellm_provider"].as_str(), rows),
             // Models of images and the like have no price by the token.
             Ok(None) => {}
-            Err(problem) => bad.push(format!("`{name}` is left out: {problem}")),
+            Err(problem) => bad.push(format!("{}: `{name}` is left out: {problem}", overrides.name)),
         }
     }
     if bad.len() > MOST_WARNINGS {
         let more = bad.len() - MOST_WARNINGS;
         bad.truncate(MOST_WARNINGS);
-        bad.push(format!("{more} more entries are left out"));
+        bad.push(format!("{}: {more} more entries are left out", overrides.name));
     }
     overrides.warnings = bad;
     Ok(())
@@ -67,7 +67,8 @@ pub fn read(models: &Map<String, Value>, overrides: &mut Overrides) -> Result<()
 
 fn list(overrides: &mut Overrides, name: &str, provider: Option<&str>, rows: Vec<Row>) {
     let rows: Arc<[Row]> = rows.into();
-    let prefixed = name.split_once('/').filter(|(prefix, _)| provider.is_none_or(|provider| provider.starts_with(prefix)));
+    let prefixed =
+        name.split_once('/').filter(|(prefix, _)| provider.is_none_or(|provider| provider.starts_with(prefix)));
     match prefixed {
         Some((prefix, rest)) => {
             let provider = Some(prefix);
@@ -129,7 +130,8 @@ fn prices(entry: &Map<String, Value>) -> Result<Vec<Price>, String> {
 
 /// The tier and the size in what follows a key: `_above_200k_tokens`, `_priority`, or both.
 fn endings(mut rest: &str) -> Option<(Option<&'static str>, Option<u64>)> {
-    const TIERS: &[(&str, &str)] = &[("_batches", "batch"), ("_flex", "flex"), ("_priority", "priority"), ("_fast", "fast")];
+    const TIERS: &[(&str, &str)] =
+        &[("_batches", "batch"), ("_flex", "flex"), ("_priority", "priority"), ("_fast", "fast")];
     let (mut tier, mut above) = (None, None);
     while !rest.is_empty() {
         if let Some((ending, word)) = TIERS.iter().find(|(ending, _)| rest.starts_with(ending)) {

@@ -1,7 +1,6 @@
 //! Prices that go before those of the table: from a file of ours, or one in LiteLLM's layout.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -17,6 +16,8 @@ use crate::event::Timestamp;
 /// The prices of a file.
 #[derive(Debug)]
 pub struct Overrides {
+    /// The file's name.
+    pub name: Arc<str>,
     /// Its name and what its content hashes to.
     version: Arc<str>,
     /// By the model's name in lower case.
@@ -100,6 +101,7 @@ impl Overrides {
     fn empty(name: &str, text: &str) -> Overrides {
         let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
         Overrides {
+            name: name.into(),
             version: format!("{name} (xxh3 {hash:016x})").into(),
             models: HashMap::default(),
             providers: HashSet::default(),
@@ -170,7 +172,9 @@ impl Overrides {
             (Some(of), Some(_)) if Some(provider_in_table(of)) == family => Some(1),
             (None, _) => Some(2),
             // Whoever answers under a name that nobody knows answers with the model of its maker.
-            (Some(_), _) if listing.key == Key::Model && family.is_none_or(|family| !self.providers.contains(family)) => {
+            (Some(_), _)
+                if listing.key == Key::Model && family.is_none_or(|family| !self.providers.contains(family)) =>
+            {
                 Some(3)
             }
             _ => None,
@@ -206,12 +210,6 @@ impl Found {
         };
         let own = self.service_tier.as_deref().and_then(|tier| at_tier(Some(tier)));
         own.or_else(|| at_tier(None))
-    }
-}
-
-impl fmt::Display for Overrides {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} models", self.version, self.len())
     }
 }
 
@@ -265,4 +263,186 @@ fn without_date(name: &str) -> Option<&str> {
     let (rest, month) = rest.rsplit_once('-').filter(|_| is_number(last, 2))?;
     let (rest, year) = rest.rsplit_once('-').filter(|_| is_number(month, 2))?;
     Some(rest).filter(|_| is_number(year, 4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derive::cost::{Policy, PriceSettings, Prices};
+    use crate::dialect::Usage;
+
+    const LITELLM: &str = r#"{
+        "sample_spec": {"litellm_provider": "one of …", "input_cost_per_token": "0.0000"},
+        "house-model": {
+            "litellm_provider": "openai", "mode": "chat",
+            "input_cost_per_token": 1e-6, "output_cost_per_token": 4e-6, "cache_read_input_token_cost": 1e-7,
+            "input_cost_per_token_above_200k_tokens": 2e-6, "output_cost_per_token_above_200k_tokens": 6e-6,
+            "input_cost_per_token_batches": 5e-7, "output_cost_per_token_batches": 2e-6,
+            "input_cost_per_token_flex": 8e-7, "input_cost_per_token_priority": 3e-6,
+            "output_cost_per_reasoning_token": 5e-6, "input_cost_per_audio_token": 9e-6
+        },
+        "azure/house-model": {"litellm_provider": "azure", "input_cost_per_token": 7e-6, "output_cost_per_token": 8e-6},
+        "us.anthropic.house-v1:0": {
+            "litellm_provider": "bedrock_converse", "input_cost_per_token": 3.3e-6, "output_cost_per_token": 1.65e-5,
+            "cache_creation_input_token_cost": 4e-6, "cache_creation_input_token_cost_above_1hr": 6e-6,
+            "cache_read_input_token_cost": 3e-7
+        },
+        "anthropic.house-v1:0": {
+            "litellm_provider": "bedrock_converse", "input_cost_per_token": 3e-6, "output_cost_per_token": 1.5e-5
+        },
+        "staircase": {
+            "litellm_provider": "dashscope",
+            "tiered_pricing": [
+                {"range": [0, 32000.0], "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6},
+                {"range": [32000.0, 128000.0], "input_cost_per_token": 2e-6, "output_cost_per_token": 4e-6}
+            ]
+        },
+        "vectors": {"litellm_provider": "openai", "mode": "embedding", "input_cost_per_token": "2e-8"},
+        "pictures": {"litellm_provider": "openai", "mode": "image_generation", "input_cost_per_image": 0.04},
+        "broken": {"litellm_provider": "openai", "input_cost_per_token": "cheap", "output_cost_per_token": 1e-6},
+        "not-a-model": 7
+    }"#;
+
+    const OURS: &str = r#"{"prices": [
+        {"model": "gpt-4o", "input": 1, "output": 2},
+        {"model": "gpt-4o", "from": "2026-10-01", "input": 3, "output": 4},
+        {"model": "gpt-4o", "from": "2026-10-01", "service_tier": "batch", "input": 1.5, "output": 2},
+        {"model": "gpt-4o", "provider": "azure", "input": 5, "output": 6},
+        {"model": "later-model", "from": "2027-01-01", "input": 1, "output": 1}
+    ]}"#;
+
+    struct Asked<'a> {
+        provider: Option<&'a str>,
+        model: &'a str,
+        tier: Option<&'a str>,
+        at: &'a str,
+        usage: Usage,
+    }
+
+    fn asked<'a>(provider: &'a str, model: &'a str, input: u64, output: u64) -> Asked<'a> {
+        let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
+        let provider = Some(provider).filter(|provider| !provider.is_empty());
+        Asked { provider, model, tier: None, at: "2026-11-01T12:00:00Z", usage }
+    }
+
+    /// What it costs, in billionths, and as which model of which file.
+    fn answer(text: &str, asked: &Asked<'_>) -> Option<(i64, Rates)> {
+        let overrides = Overrides::from_json("prices.json", text).unwrap();
+        let settings = PriceSettings { overrides: Some(overrides.into()), policy: Policy::Reported };
+        let call = Call {
+            provider: asked.provider,
+            response_model: Some(asked.model),
+            request_model: None,
+            service_tier: asked.tier,
+            at: Timestamp::parse(asked.at).unwrap(),
+            usage: &asked.usage,
+        };
+        let computed = Prices::new(settings).price(&call, None).computed.ok()?;
+        Some(((computed.usd * 1e9).round() as i64, (*computed.rates).clone()))
+    }
+
+    fn cost(text: &str, asked: &Asked<'_>) -> Option<i64> {
+        answer(text, asked).map(|(cost, _)| cost)
+    }
+
+    #[test]
+    fn entries_that_cannot_be_used_are_said_and_the_rest_is_kept() {
+        let overrides = Overrides::from_json("prices.json", LITELLM).unwrap();
+        assert_eq!(
+            overrides.warnings,
+            [
+                "prices.json: `broken` is left out: its `input_cost_per_token` is \"cheap\", not US dollars per token",
+                "prices.json: `not-a-model` is left out: it is no object",
+            ]
+        );
+        let (cost, rates) = answer(LITELLM, &asked("openai", "vectors", 1000, 0)).unwrap();
+        assert_eq!((cost, rates.source), (20_000, PriceSource::Override));
+        assert!(rates.version.starts_with("prices.json (xxh3 "), "{}", rates.version);
+        assert_eq!(cost_of_unknown("pictures"), None);
+        assert_eq!(cost_of_unknown("sample_spec"), None);
+    }
+
+    fn cost_of_unknown(model: &str) -> Option<i64> {
+        cost(LITELLM, &asked("openai", model, 1000, 0))
+    }
+
+    #[test]
+    fn models_are_found_by_provider_region_and_prefix() {
+        let of = |provider: &str, model: &str| cost(LITELLM, &asked(provider, model, 1000, 100));
+        let (openai, azure) = (Some(1_400_000), Some(7_800_000));
+        assert_eq!(of("openai", "house-model"), openai);
+        assert_eq!(of("openai", "House-Model-2026-08-06"), openai, "a snapshot of it");
+        assert_eq!(of("azure.ai.openai", "house-model"), azure);
+        assert_eq!(of("openai", "azure/house-model"), azure, "the name says whose it is");
+        assert_eq!(of("our-proxy", "house-model"), openai);
+        assert_eq!(of("", "house-model"), openai);
+        assert_eq!(of("aws.bedrock", "house-model"), None, "Bedrock has no such model in this file");
+        let (us, global) = (Some(4_950_000), Some(4_500_000));
+        assert_eq!(of("aws.bedrock", "us.anthropic.house-v1:0"), us);
+        assert_eq!(of("aws.bedrock", "eu.anthropic.house-v1:0"), global);
+        assert_eq!(of("aws.bedrock", "bedrock/us.anthropic.house-v1:0"), us);
+    }
+
+    #[test]
+    fn size_and_tier_choose_the_price_of_all_tokens() {
+        let of = |input: u64, tier: Option<&str>| {
+            answer(LITELLM, &Asked { tier, ..asked("openai", "house-model", input, 1000) }).unwrap()
+        };
+        let usual = |input: u64| (input as i64) * 1000 + 4_000_000;
+        assert_eq!(of(200_000, None).0, usual(200_000));
+        assert_eq!(of(200_001, None).0, 200_001 * 2000 + 6_000_000, "every token, not only those above");
+        assert_eq!(of(200_001, None).1.above, Some(200_000));
+        assert_eq!(of(1000, Some("batch")).0, 500_000 + 2_000_000);
+        assert_eq!(of(1000, Some("flex")).0, 800_000 + 4_000_000, "output has no price of its own there");
+        let (cost, rates) = of(1000, Some("scale"));
+        assert_eq!((cost, rates.tier_is_unknown), (usual(1000), true));
+        assert_eq!(of(1000, Some("default")).1.service_tier, None);
+        let stairs = |input: u64| cost_of(input, "staircase");
+        assert_eq!((stairs(32_000), stairs(32_001)), (32_000_000, 64_002_000));
+    }
+
+    fn cost_of(input: u64, model: &str) -> i64 {
+        cost(LITELLM, &asked("", model, input, 0)).unwrap()
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price_or_that_of_plain_ones_which_is_said() {
+        let usage = Usage {
+            input: Some(1000),
+            cache_read: Some(100),
+            cache_write: Some(300),
+            cache_write_1h: Some(200),
+            output: Some(50),
+            reasoning: Some(20),
+            input_audio: Some(10),
+            ..Usage::default()
+        };
+        let house = answer(LITELLM, &Asked { usage, ..asked("openai", "house-model", 0, 0) }).unwrap();
+        let uncached = 1000 - 100 - 300 - 10;
+        assert_eq!(house.0, uncached * 1000 + 100 * 100 + 300 * 1000 + 10 * 9000 + 30 * 4000 + 20 * 5000);
+        let amounts = crate::derive::cost::Amounts::of(&usage);
+        let assumed: Vec<Part> = house.1.items(&amounts).filter(|item| item.is_assumed).map(|item| item.part).collect();
+        assert_eq!(assumed, [Part::CacheWrite, Part::CacheWrite1h]);
+        assert!(house.1.is_approximate(&amounts));
+        let bedrock =
+            answer(LITELLM, &Asked { usage, ..asked("aws.bedrock", "us.anthropic.house-v1:0", 0, 0) }).unwrap();
+        assert_eq!(bedrock.0, uncached * 3300 + 100 * 300 + 100 * 4000 + 200 * 6000 + 10 * 3300 + 50 * 16_500);
+    }
+
+    #[test]
+    fn prices_hold_at_the_time_of_the_call_and_go_before_the_table() {
+        let of = |at: &str, provider: &str| {
+            answer(OURS, &Asked { at, ..asked(provider, "gpt-4o", 1000, 100) })
+                .map(|(cost, rates)| (cost, rates.source))
+        };
+        let ours = |cost| Some((cost, PriceSource::Override));
+        assert_eq!(of("2026-09-30T23:59:59Z", "openai"), ours(1_200_000));
+        assert_eq!(of("2026-10-01T00:00:00Z", "openai"), ours(3_400_000));
+        assert_eq!(of("2026-10-01T00:00:00Z", "azure.ai.openai"), ours(5_600_000));
+        let batch = answer(OURS, &Asked { tier: Some("batch"), ..asked("openai", "gpt-4o-2024-08-06", 1000, 100) });
+        assert_eq!(batch.map(|(cost, _)| cost), Some(1_700_000));
+        assert_eq!(cost(OURS, &asked("openai", "later-model", 1000, 0)), None, "not yet in force");
+        let other = answer(OURS, &asked("openai", "gpt-4o-mini", 1000, 100)).unwrap();
+        assert_eq!(other.1.source, PriceSource::Table, "what the file does not list");
+    }
 }

@@ -163,7 +163,11 @@ mod tests {
         Ok(Computed { usd, rates: rates.into() })
     }
 
-    fn counted(computed: Result<Computed, Unpriced>, reported: Option<f64>, policy: Policy) -> Option<(f64, PriceSource)> {
+    fn counted(
+        computed: Result<Computed, Unpriced>,
+        reported: Option<f64>,
+        policy: Policy,
+    ) -> Option<(f64, PriceSource)> {
         let price = Price::of_call(computed, reported, policy);
         price.usd().zip(price.source().ok())
     }

@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Usd, D::Error> {
         let usd = f64::deserialize(deserializer)?;
         let is_price = usd.is_finite() && usd >= 0.0;
-        let wrong = || de::Error::custom(format_args!("`{usd}` is no price; write US dollars per million tokens, 0 or more"));
+        let wrong = || de::Error::custom(format_args!("`{usd}` is no price; write US dollars, 0 or more"));
         if is_price { Ok(Usd(usd)) } else { Err(wrong()) }
     }
 }

@@ -161,3 +161,118 @@ impl Brackets {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derive::cost::PriceSource;
+
+    fn computed(
+        provider: Option<&str>,
+        model: &str,
+        tier: Option<&str>,
+        at: &str,
+        usage: Usage,
+    ) -> Result<Computed, Unpriced> {
+        let call = Call {
+            provider,
+            response_model: Some(model),
+            request_model: None,
+            service_tier: tier,
+            at: Timestamp::parse(at).unwrap(),
+            usage: &usage,
+        };
+        Prices::default().price(&call, None).computed
+    }
+
+    fn price(provider: Option<&str>, model: &str, usage: Usage) -> Result<f64, Unpriced> {
+        computed(provider, model, None, "2026-11-01T12:00:00Z", usage).map(|computed| computed.usd)
+    }
+
+    fn tokens(input: u64, output: u64) -> Usage {
+        Usage { input: Some(input), output: Some(output), ..Usage::default() }
+    }
+
+    #[test]
+    fn the_conformance_vector_for_cached_input() {
+        let usage = Usage { cache_read: Some(128_955), cache_write: Some(1253), ..tokens(130_213, 10) };
+        let usd = price(Some("anthropic"), "claude-sonnet-4-5", usage).unwrap();
+        assert!((usd - 0.04355025).abs() < 1e-9, "{usd}");
+    }
+
+    #[test]
+    fn models_are_found_under_the_names_that_emitters_use() {
+        let usage = tokens(1000, 100);
+        let openai = price(Some("openai"), "gpt-4o-2024-08-06", usage).unwrap();
+        assert!((openai - (1000.0 * 2.5 + 100.0 * 10.0) / 1e6).abs() < 1e-12);
+        assert_eq!(price(Some("azure.ai.openai"), "gpt-4o", usage).map(|usd| usd > 0.0), Ok(true));
+        assert_eq!(price(Some("gcp.gemini"), "models/gemini-2.5-flash", usage).map(|usd| usd > 0.0), Ok(true));
+        assert_eq!(price(Some("my-proxy"), "gpt-4o", usage), Ok(openai));
+        assert_eq!(price(Some("openai"), "anthropic/claude-sonnet-4-5", usage).map(|usd| usd > 0.0), Ok(true));
+        assert_eq!(price(None, "gpt-4o", usage), Ok(openai));
+    }
+
+    #[test]
+    fn what_is_not_known_has_a_reason_and_no_price() {
+        let usage = Usage { input: Some(1000), ..Usage::default() };
+        assert_eq!(price(Some("openai"), "my-finetune-of-nothing", usage), Err(Unpriced::UnknownModel));
+        assert_eq!(price(Some("openai"), "gpt-4o", Usage::default()), Err(Unpriced::NoUsage));
+        assert_eq!(price(Some("nobody"), "nothing", usage), Err(Unpriced::UnknownProvider));
+    }
+
+    #[test]
+    fn the_price_is_that_of_the_time_of_the_call() {
+        let at = |at: &str| computed(Some("openai"), "o3", None, at, tokens(1_000_000, 0)).unwrap().usd;
+        assert_eq!((at("2025-06-09T23:59:59Z"), at("2025-06-10T00:00:00Z")), (10.0, 2.0));
+    }
+
+    #[test]
+    fn the_tier_at_which_it_was_served_counts() {
+        let at = |tier: Option<&str>| {
+            computed(Some("openai"), "gpt-5", tier, "2026-11-01T12:00:00Z", tokens(1000, 100)).unwrap()
+        };
+        let usual = at(None);
+        assert_eq!((usual.rates.service_tier.as_deref(), usual.rates.tier_is_unknown), (None, false));
+        assert_eq!(at(Some("default")), usual);
+        for tier in ["batch", "flex", "FLEX", "priority"] {
+            let other = at(Some(tier));
+            assert!(other.usd != usual.usd && !other.rates.tier_is_unknown, "{tier}");
+        }
+        let unheard_of = at(Some("scale"));
+        assert_eq!((unheard_of.usd, unheard_of.rates.tier_is_unknown), (usual.usd, true));
+    }
+
+    #[test]
+    fn the_size_of_the_input_chooses_the_price_of_all_tokens() {
+        let mut prices = Prices::default();
+        let mut at = |input: u64| {
+            let usage = tokens(input, 0);
+            let call = Call {
+                provider: Some("google"),
+                response_model: Some("gemini-2.5-pro"),
+                request_model: None,
+                service_tier: None,
+                at: Timestamp::parse("2026-11-01T12:00:00Z").unwrap(),
+                usage: &usage,
+            };
+            let computed = prices.price(&call, None).computed.unwrap();
+            (computed.usd / input as f64 * 1e6, computed.rates.above)
+        };
+        let close = |(rate, above): (f64, Option<u64>), expected: f64| ((rate - expected).abs() < 1e-9, above);
+        assert_eq!(close(at(1000), 1.25), (true, None));
+        assert_eq!(close(at(300_000), 2.5), (true, Some(200_000)));
+        assert_eq!(close(at(150_000), 1.25), (true, None));
+        assert_eq!(close(at(250_000), 2.5), (true, Some(200_000)));
+    }
+
+    #[test]
+    fn what_has_no_price_of_its_own_is_said() {
+        let usage = Usage { cache_write_1h: Some(10), cache_write: Some(10), ..tokens(100, 10) };
+        let known = computed(Some("anthropic"), "claude-sonnet-4-5", None, "2026-11-01T12:00:00Z", usage).unwrap();
+        assert_eq!(known.rates.source, PriceSource::Table);
+        assert!(!known.rates.is_approximate(&Amounts::of(&usage)));
+        let usage = Usage { cache_read: Some(50), ..tokens(100, 10) };
+        let unknown = computed(Some("openai"), "gpt-4o-2024-05-13", None, "2026-11-01T12:00:00Z", usage).unwrap();
+        assert!(unknown.rates.is_approximate(&Amounts::of(&usage)));
+    }
+}

@@ -141,7 +141,8 @@ impl Question {
         let (per_call, model) = self.ask(TableUsage::new())?;
         let (only_input, _) = self.ask(TableUsage::from([read.clone()]))?;
         let of_input = |keys: &[UsageKey]| -> Result<f64, Error> {
-            let usage: TableUsage = [read.clone()].into_iter().chain(keys.iter().map(|key| (key.clone(), all))).collect();
+            let usage: TableUsage =
+                [read.clone()].into_iter().chain(keys.iter().map(|key| (key.clone(), all))).collect();
             Ok((self.ask(usage)?.0 - per_call) / all)
         };
         let of_output = |keys: &[UsageKey]| -> Result<f64, Error> {
@@ -187,4 +188,64 @@ impl Question {
 fn round(rate: f64) -> f64 {
     const DIGITS: f64 = 1e15;
     (rate * DIGITS).round() / DIGITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derive::cost::Amounts;
+    use crate::dialect::Usage;
+    use proptest::prelude::*;
+
+    const MODELS: &[(&str, &str)] = &[
+        ("openai", "gpt-4o"),
+        ("openai", "o3"),
+        ("openai", "gpt-5.4"),
+        ("anthropic", "claude-sonnet-4-5"),
+        ("google", "gemini-2.5-pro"),
+        ("google", "gemini-1.5-flash"),
+        ("deepseek", "deepseek-chat"),
+        ("perplexity", "sonar"),
+    ];
+
+    proptest! {
+        #[test]
+        fn rates_give_the_prices_of_the_table(
+            calls in proptest::collection::vec((0u64..400_000, 0.0f64..1.0, 0.0f64..1.0, 0u64..10_000, 0.0f64..1.0), 1..4),
+            model in proptest::sample::select(MODELS),
+        ) {
+            let at = Timestamp::parse("2026-11-01T12:00:00Z").unwrap();
+            let question = Question::new(Some(model.0), model.1, None, at);
+            for (input, read, written, output, reasoning) in calls {
+                let cache_read = (input as f64 * read) as u64;
+                let cache_write = ((input - cache_read) as f64 * written) as u64;
+                let reasoning = (output as f64 * reasoning) as u64;
+                let usage = Usage {
+                    input: Some(input),
+                    output: Some(output),
+                    cache_read: Some(cache_read),
+                    cache_write: Some(cache_write),
+                    reasoning: Some(reasoning),
+                    ..Usage::default()
+                };
+                let ours = question.rates(input).unwrap().total(&Amounts::of(&usage));
+                let table = TableUsage::from([
+                    (UsageKey::INPUT_TOKENS, input as f64),
+                    (UsageKey::OUTPUT_TOKENS, output as f64),
+                    (UsageKey::CACHE_READ_TOKENS, cache_read as f64),
+                    (UsageKey::CACHE_WRITE_TOKENS, cache_write as f64),
+                    (UsageKey::OUTPUT_REASONING_TOKENS, reasoning as f64),
+                ]);
+                let theirs = question.ask(table).unwrap().0;
+                prop_assert!((ours - theirs).abs() <= 1e-9 * theirs.max(1.0), "{ours} {theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_version_is_that_of_the_crate() {
+        let lock = include_str!("../../../Cargo.lock");
+        let version = lock.split("name = \"genai-prices\"\nversion = \"").nth(1).unwrap();
+        assert_eq!(&**VERSION, version.split('"').next().unwrap());
+    }
 }
