@@ -53,6 +53,12 @@ pub fn write_making(object: &mut JsonObject<'_>, making: &Making) {
             object.end();
         }
     }
+    if making.agents.calls > 0 {
+        let mut object = JsonObject::begin(entry.key("reported_by_agents"));
+        object.u64("runs", making.agents.calls);
+        object.f64("usd", making.agents.usd);
+        object.end();
+    }
     list(entry.key("unpriced"), &making.unpriced, write_unpriced);
     list(entry.key("left_out"), &making.left_out, write_left_out);
     let mut counting = JsonObject::begin(entry.key("token_counting"));

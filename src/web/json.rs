@@ -1,7 +1,7 @@
 //! What the API answers, as JSON.
 
 use super::explain::{write_call, write_making};
-use crate::derive::cost::{By, Report, Sums};
+use crate::derive::cost::{By, Figures, Making, Report};
 use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
 use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
@@ -16,10 +16,10 @@ pub fn error(message: &str) -> Vec<u8> {
 
 /// The ledger, with how its costs were made if somebody wants to know.
 pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains: bool) -> Vec<u8> {
-    let write = |object: &mut JsonObject<'_>, sums: &Sums| {
-        sums.figures.write(object);
+    let write = |object: &mut JsonObject<'_>, figures: &Figures, making: &Making| {
+        figures.write(object);
         if explains {
-            write_making(object, &sums.making);
+            write_making(object, making);
         }
     };
     object(|object| {
@@ -27,12 +27,12 @@ pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains
         object.str("window", window);
         object.bool("provisional", provisional);
         let mut totals = JsonObject::begin(object.key("totals"));
-        write(&mut totals, &report.totals);
+        write(&mut totals, &report.totals, &report.making);
         totals.end();
         list(object.key("rows"), &report.rows, |out, row| {
             let mut entry = JsonObject::begin(out);
             entry.str("key", &row.key);
-            write(&mut entry, &row.sums);
+            write(&mut entry, &row.figures, &row.making);
             entry.end();
         });
     })

@@ -138,7 +138,7 @@ impl Counted {
             FactKind::Call(call) => {
                 *self.calls.entry(agent).or_default() += 1;
                 self.input_tokens += call.usage.input.unwrap_or(0);
-                self.cost += call.price.as_ref().map_or(0, |price| nanodollars(price.usd));
+                self.cost += call.price.usd().map_or(0, nanodollars);
             }
             FactKind::Overcounted { usd } => self.overcounted += nanodollars(*usd),
         }

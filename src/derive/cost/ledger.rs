@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 
 use super::account::Account;
 use super::figures::Figures;
-use super::making::{CallCost, LeftOut, Reason, Sums};
+use super::making::{CallCost, LeftOut, Making, Reason, Sums};
 use crate::event::Timestamp;
 
 /// By what a report is broken down.
@@ -57,7 +57,9 @@ pub struct Posting {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// Everything in the window.
-    pub totals: Sums,
+    pub totals: Figures,
+    /// How its cost was made.
+    pub making: Making,
     /// The same, broken down; the most expensive first.
     pub rows: Vec<Row>,
 }
@@ -67,8 +69,10 @@ pub struct Report {
 pub struct Row {
     /// Whose figures they are.
     pub key: Arc<str>,
-    /// The figures, and how their cost was made.
-    pub sums: Sums,
+    /// The figures.
+    pub figures: Figures,
+    /// How their cost was made.
+    pub making: Making,
 }
 
 /// What has left memory: all-time totals, and slots for the windows of the last day.
@@ -200,12 +204,12 @@ impl ReportBuilder {
     pub fn finish(self) -> Report {
         // What was only left out is a row of nothing; the totals tell of it.
         let rows = self.rows.into_iter().filter(|(_, sums)| sums.figures != Figures::default());
-        let mut rows: Vec<Row> = rows.map(|(key, sums)| Row { key, sums }).collect();
+        let mut rows: Vec<Row> = rows.map(|(key, Sums { figures, making })| Row { key, figures, making }).collect();
         rows.sort_by(|a, b| {
-            let cost = |row: &Row| row.sums.figures.cost_usd.unwrap_or(0.0);
+            let cost = |row: &Row| row.figures.cost_usd.unwrap_or(0.0);
             cost(b).total_cmp(&cost(a)).then_with(|| a.key.cmp(&b.key))
         });
-        Report { totals: self.totals, rows }
+        Report { totals: self.totals.figures, making: self.totals.making, rows }
     }
 }
 
@@ -233,8 +237,10 @@ impl Posting {
 
     fn add_to(&self, sums: &mut Sums) {
         sums.figures.add(&self.figures);
-        if let Some(call) = &self.call {
-            sums.making.add_call(call, &self.figures);
+        match (&self.call, self.figures.cost_usd) {
+            (Some(call), _) => sums.making.add_call(call, &self.figures),
+            (None, Some(usd)) => sums.making.add_agent(usd),
+            (None, None) => {}
         }
         if let Some(left_out) = &self.left_out {
             sums.making.leave_out(left_out);
@@ -331,7 +337,7 @@ mod tests {
     fn cost_since(ledger: &Ledger, since: Option<i64>) -> Option<f64> {
         let mut builder = ReportBuilder::default();
         ledger.add_to(&mut builder, By::Model, since.map(|since| Timestamp::from_micros(since * 1_000_000)));
-        builder.finish().totals.figures.cost_usd
+        builder.finish().totals.cost_usd
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Making {
     pub others: Money,
     /// Calls that count as their emitter says.
     pub reported: Money,
+    /// Runs of agents that count as their emitter says, because no call below them has a price.
+    pub agents: Money,
     /// Calls without a price, by model.
     pub unpriced: Vec<UnpricedModel>,
     /// What does not count, by reason.
@@ -46,10 +48,10 @@ pub struct Line {
     pub amounts: Amounts,
 }
 
-/// Calls and what they cost together.
+/// Calls, or runs of agents, and what they cost together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Money {
-    /// Calls.
+    /// How many.
     pub calls: u64,
     /// US dollars.
     pub usd: f64,
@@ -166,6 +168,11 @@ impl Making {
         }
     }
 
+    /// Adds the run of an agent that counts as its emitter says.
+    pub fn add_agent(&mut self, usd: f64) {
+        self.agents.add(Money { calls: 1, usd });
+    }
+
     /// Adds something that does not count.
     pub fn leave_out(&mut self, left_out: &LeftOut) {
         self.add_left_out(&LeftOutSum {
@@ -180,6 +187,7 @@ impl Making {
         other.lines.iter().for_each(|line| self.add_line(line));
         self.others.add(other.others);
         self.reported.add(other.reported);
+        self.agents.add(other.agents);
         other.unpriced.iter().for_each(|unpriced| self.add_unpriced(unpriced));
         other.left_out.iter().for_each(|left_out| self.add_left_out(left_out));
         self.counting.iter_mut().zip(other.counting).for_each(|(sum, more)| *sum += more);
