@@ -11,6 +11,7 @@ const READABLE: usize = 100;
 pub fn explain(ledger: &Value, colours: bool) -> String {
     let mut page = Page { text: String::new(), colours, width: console::width().clamp(40, READABLE) };
     page.style(Style::Bold, "How each cost was made");
+    page.style(Style::Dim, "In US dollars: tokens × the price of a million of them.");
     for row in list(&ledger["rows"]) {
         page.section(row["key"].as_str().unwrap_or_default(), row);
     }
@@ -36,6 +37,9 @@ impl Page {
         self.agents(&explanation["reported_by_agents"]);
         beside.into_iter().for_each(|line| self.line(line));
         self.deviation(&row["deviation"]);
+        if row["cost_usd"].is_null() && row["unpriced_calls"] == 0 && row["llm_failed"].as_u64() > Some(0) {
+            self.say(2, "Calls that failed without any token cost nothing that anyone could know.");
+        }
         self.unpriced(&explanation["unpriced"]);
         self.left_out(&explanation["left_out"]);
         self.counting(&explanation["token_counting"]);
@@ -97,11 +101,11 @@ impl Page {
             let name = part["part"].as_str().map(safe).unwrap_or_default().replace('_', " ");
             let assumed = if part["approx"] == true { "~" } else { " " };
             let usd = money(part["usd"].as_f64().unwrap_or(0.0), total);
-            self.row(&format!("{:>13} {name:<14} × {rate:<widest$}{assumed}= {usd:>14}", grouped(amount)));
+            self.row(&format!("{:>13} {name:<14} × {rate:<widest$}{assumed}= {usd:>12}", grouped(amount)));
         }
         if parts.len() > 1 {
             let (space, usd) = (" ".repeat(13 + 1 + 14 + 3 + widest - 8), money(total, total));
-            self.row(&format!("{space}together = {usd:>14}"));
+            self.row(&format!("{space}together = {usd:>12}"));
         }
         if parts.iter().any(|part| part["approx"] == true) {
             self.say(4, "~ There is no price for this kind of token: the nearest of the model's was taken.");
@@ -197,7 +201,7 @@ impl Page {
             self.say(2, &format!("{calls} reported cached or reasoning tokens beside the others; they were added."));
         }
         if let Some(calls) = calls("repaired") {
-            let why = "reported more cached or reasoning tokens than tokens; they were taken as counted beside them";
+            let why = "reported more cached or reasoning tokens than input or output; they were taken as counted beside these";
             self.say(2, &format!("{calls} {why}."));
         }
     }
@@ -326,11 +330,11 @@ mod tests {
             "
 claude-sonnet-4-5  $0.0436 · 1 call
   1 call at the prices of claude-sonnet-4-5 in genai-prices 0.2.1:
-                5 uncached input × $3.00 per million  =    $0.00001500
-          128,955 cache read     × $0.30 per million  =    $0.03868650
-            1,253 cache write    × $3.75 per million ~=    $0.00469875
-               10 output         × $15.00 per million =    $0.00015000
-                                             together =    $0.04355025
+                5 uncached input × $3.00 per million  =  $0.00001500
+          128,955 cache read     × $0.30 per million  =  $0.03868650
+            1,253 cache write    × $3.75 per million ~=  $0.00469875
+               10 output         × $15.00 per million =  $0.00015000
+                                             together =  $0.04355025
     ~ There is no price for this kind of token: the nearest of the model's was
     taken.
   Reported and ours, of 1 call with both: $0.05000000 and $0.04000000; reported

@@ -19,7 +19,8 @@ pub fn write_call(out: &mut Vec<u8>, call: &CallRecord) {
     entry.opt_f64("cost_usd", call.price.usd());
     match call.price.source() {
         Ok(source) => entry.str("price_source", source.as_str()),
-        Err(unpriced) => entry.str("unpriced", unpriced.as_str()),
+        Err(unpriced) if call.counts => entry.str("unpriced", unpriced.as_str()),
+        Err(_) => {}
     }
     let computed = call.price.computed.as_ref().ok();
     entry.opt_str("priced_as", computed.map(|computed| &*computed.rates.model));
@@ -27,7 +28,7 @@ pub fn write_call(out: &mut Vec<u8>, call: &CallRecord) {
     entry.opt_f64("deviation_usd", call.price.both_usd().map(|(reported, computed)| reported - computed));
     if let Some(computed) = computed {
         let mut object = JsonObject::begin(entry.key("computed"));
-        object.f64("usd", computed.usd);
+        object.f64("usd", dollars(computed.usd));
         write_rates(&mut object, &computed.rates, &Amounts::of(&call.usage));
         object.end();
     }
@@ -72,7 +73,7 @@ fn write_line(out: &mut Vec<u8>, line: &Line) {
     let mut entry = JsonObject::begin(out);
     entry.bool("counts", line.counts);
     entry.u64("calls", line.calls);
-    entry.f64("usd", line.usd());
+    entry.f64("usd", dollars(line.usd()));
     write_rates(&mut entry, &line.rates, &line.amounts);
     entry.end();
 }
@@ -107,7 +108,7 @@ fn write_item(out: &mut Vec<u8>, item: &Item) {
             entry.f64("usd_per_mtok", per_million(item.rate));
         }
     }
-    entry.f64("usd", item.usd);
+    entry.f64("usd", dollars(item.usd));
     if item.is_assumed {
         entry.bool("approx", true);
     }
@@ -132,6 +133,11 @@ fn write_left_out(out: &mut Vec<u8>, left_out: &LeftOutSum) {
     }
     entry.opt_f64("usd", left_out.usd);
     entry.end();
+}
+
+/// An amount without the digits that come of adding in binary.
+fn dollars(usd: f64) -> f64 {
+    (usd * 1e12).round() / 1e12
 }
 
 /// As price lists have it, without what the binary form of the rate adds.

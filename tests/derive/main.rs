@@ -4,6 +4,7 @@
 mod arrival;
 mod billing;
 mod bounds;
+mod cost;
 mod dialects;
 mod events;
 mod lateness;

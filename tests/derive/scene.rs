@@ -29,11 +29,11 @@ impl Scene {
     }
 
     pub fn with(limits: Limits) -> Scene {
-        Scene {
-            deriver: Deriver::new(Settings { limits, ..Settings::default() }),
-            now: Timestamp::parse(BEGINNING).unwrap(),
-            out: Output::default(),
-        }
+        Scene::of(Settings { limits, ..Settings::default() })
+    }
+
+    pub fn of(settings: Settings) -> Scene {
+        Scene { deriver: Deriver::new(settings), now: Timestamp::parse(BEGINNING).unwrap(), out: Output::default() }
     }
 
     /// Spans arrive in one request.

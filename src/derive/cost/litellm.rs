@@ -73,7 +73,7 @@ fn list(overrides: &mut Overrides, name: &str, provider: Option<&str>, rows: Vec
         Some((prefix, rest)) => {
             let provider = Some(prefix);
             overrides.list(provider, Key::ProviderAndModel, name, name, rows.clone());
-            overrides.list(provider, Key::WithoutProvider, rest, name, rows);
+            overrides.list(provider, Key::ModelOfProvider, rest, name, rows);
         }
         None => overrides.list(provider, Key::Model, name, name, rows),
     }

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use super::price::PriceSource;
 use super::prices::Call;
 use super::rates::{Part, PerPart, Rates};
-use super::table::provider_in_table;
+use super::table::{self, provider_in_table};
 use super::{litellm, price_file};
 use crate::dialect::provider;
 use crate::event::Timestamp;
@@ -47,8 +47,8 @@ pub enum Key {
     Model,
     /// By the provider's and the model's name in one.
     ProviderAndModel,
-    /// By the model's name, of a key that has the provider's in front.
-    WithoutProvider,
+    /// By the model's name, of that provider alone.
+    ModelOfProvider,
 }
 
 /// Prices that hold since a time, at a tier, for inputs above a size.
@@ -132,7 +132,7 @@ impl Overrides {
     /// The prices of a call's model: of the one that answered, else of the one asked for.
     pub fn find(&self, call: &Call<'_>) -> Option<Found> {
         let models = [call.response_model, call.request_model];
-        let listing = models.into_iter().flatten().find_map(|model| self.listing(call.provider, model))?;
+        let listing = models.into_iter().flatten().find_map(|model| self.listing(call.provider, model, call.at))?;
         let found = Found {
             version: self.version.clone(),
             name: listing.name.clone(),
@@ -144,7 +144,7 @@ impl Overrides {
         found.row(0).is_some().then_some(found)
     }
 
-    fn listing(&self, provider: Option<&str>, model: &str) -> Option<&Listing> {
+    fn listing(&self, provider: Option<&str>, model: &str, at: Timestamp) -> Option<&Listing> {
         let model = model.to_lowercase();
         let bare = model.strip_prefix("models/").unwrap_or(&model);
         let named = |provider: Option<&str>, name: &str| {
@@ -153,9 +153,14 @@ impl Overrides {
             fitting.min_by_key(|(distance, _)| *distance).map(|(_, listing)| listing)
         };
         let any_name = |provider: Option<&str>, name: &str| {
-            let (global, undated) = (without_region(name), without_date(name));
-            let names = [Some(name), global, undated, global.and_then(without_date)];
-            names.into_iter().flatten().find_map(|name| named(provider, name))
+            let global = without_region(name);
+            let of_snapshot = |name: &str| {
+                let model = without_date(name)?;
+                // Some snapshots have prices of their own, which are not those of the file.
+                named(provider, model).filter(|_| table::is_priced_alike(provider, name, model, at))
+            };
+            let as_it_is = named(provider, name).or_else(|| named(provider, global?));
+            as_it_is.or_else(|| of_snapshot(name)).or_else(|| of_snapshot(global?))
         };
         any_name(provider, bare).or_else(|| {
             let (prefix, rest) = bare.split_once('/')?;
@@ -166,17 +171,14 @@ impl Overrides {
     /// How well a listing fits a provider; nothing if it is somebody else's.
     fn distance(&self, listing: &Listing, provider: Option<&str>) -> Option<u8> {
         let family = provider.map(provider_in_table);
+        let is_unheard_of = |family: &str| !self.providers.contains(family) && !table::knows_provider(family);
         match (&listing.provider, provider) {
             _ if listing.key == Key::ProviderAndModel => Some(0),
             (Some(of), Some(provider)) if **of == *provider => Some(0),
             (Some(of), Some(_)) if Some(provider_in_table(of)) == family => Some(1),
             (None, _) => Some(2),
             // Whoever answers under a name that nobody knows answers with the model of its maker.
-            (Some(_), _)
-                if listing.key == Key::Model && family.is_none_or(|family| !self.providers.contains(family)) =>
-            {
-                Some(3)
-            }
+            (Some(_), _) if listing.key == Key::Model && family.is_none_or(is_unheard_of) => Some(3),
             _ => None,
         }
     }
@@ -308,6 +310,7 @@ mod tests {
         {"model": "gpt-4o", "from": "2026-10-01", "input": 3, "output": 4},
         {"model": "gpt-4o", "from": "2026-10-01", "service_tier": "batch", "input": 1.5, "output": 2},
         {"model": "gpt-4o", "provider": "azure", "input": 5, "output": 6},
+        {"model": "claude-sonnet-4-5", "provider": "anthropic", "input": 1, "output": 1},
         {"model": "later-model", "from": "2027-01-01", "input": 1, "output": 1}
     ]}"#;
 
@@ -442,7 +445,13 @@ mod tests {
         let batch = answer(OURS, &Asked { tier: Some("batch"), ..asked("openai", "gpt-4o-2024-08-06", 1000, 100) });
         assert_eq!(batch.map(|(cost, _)| cost), Some(1_700_000));
         assert_eq!(cost(OURS, &asked("openai", "later-model", 1000, 0)), None, "not yet in force");
-        let other = answer(OURS, &asked("openai", "gpt-4o-mini", 1000, 100)).unwrap();
-        assert_eq!(other.1.source, PriceSource::Table, "what the file does not list");
+        for (provider, model) in
+            [("openai", "gpt-4o-mini"), ("openai", "gpt-4o-2024-05-13"), ("aws.bedrock", "claude-sonnet-4-5")]
+        {
+            let other = answer(OURS, &asked(provider, model, 1000, 100)).map(|(_, rates)| rates.source);
+            assert_ne!(other, Some(PriceSource::Override), "{model} of {provider} is not what the file lists");
+        }
+        let snapshot = answer(OURS, &asked("anthropic", "claude-sonnet-4-5-20250929", 1000, 100)).unwrap();
+        assert_eq!(snapshot.1.source, PriceSource::Override);
     }
 }

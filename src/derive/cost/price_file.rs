@@ -103,7 +103,8 @@ impl PriceFile {
                 ));
             }
             let provider = Some(provider).filter(|provider| !provider.is_empty());
-            overrides.list(provider, Key::Model, model, model, rows.into());
+            let key = if provider.is_some() { Key::ModelOfProvider } else { Key::Model };
+            overrides.list(provider, key, model, model, rows.into());
         }
         Ok(())
     }

@@ -69,6 +69,21 @@ pub fn provider_in_table(provider: &str) -> &str {
     }
 }
 
+/// Whether the table knows whose models these are.
+pub fn knows_provider(provider: &str) -> bool {
+    Calculator::bundled().providers().any(|known| known.id() == provider)
+}
+
+/// Whether a snapshot of a model costs what the model does, as far as the table knows.
+pub fn is_priced_alike(provider: Option<&str>, snapshot: &str, model: &str, at: Timestamp) -> bool {
+    let known_as = |name: &str| {
+        let of = |provider: Option<&str>| Question::new(provider, name, None, at).ask(TableUsage::new());
+        let answer = of(provider.map(provider_in_table)).or_else(|_| of(None));
+        answer.ok().map(|(_, known)| known)
+    };
+    known_as(snapshot).is_none_or(|snapshot| Some(snapshot) == known_as(model))
+}
+
 impl Question {
     /// About a model at a tier and time; without a provider the table goes by the model's name.
     fn new(provider: Option<&str>, model: &str, service_tier: Option<&str>, at: Timestamp) -> Question {
