@@ -101,11 +101,11 @@ fn write_item(out: &mut Vec<u8>, item: &Item) {
     match item.part {
         Part::Request => {
             entry.u64("requests", item.amount);
-            entry.f64("usd_per_request", item.rate);
+            entry.f64("usd_per_request", dollars(item.per_million / 1e6));
         }
         _ => {
             entry.u64("tokens", item.amount);
-            entry.f64("usd_per_mtok", per_million(item.rate));
+            entry.f64("usd_per_mtok", item.per_million);
         }
     }
     entry.f64("usd", dollars(item.usd));
@@ -138,9 +138,4 @@ fn write_left_out(out: &mut Vec<u8>, left_out: &LeftOutSum) {
 /// An amount without the digits that come of adding in binary.
 fn dollars(usd: f64) -> f64 {
     (usd * 1e12).round() / 1e12
-}
-
-/// As price lists have it, without what the binary form of the rate adds.
-fn per_million(rate: f64) -> f64 {
-    (rate * 1e15).round() / 1e9
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::overrides::{Key, Overrides, Row, complete};
-use super::rates::{Part, PerPart};
+use super::rates::{Part, PerPart, per_million_of};
 
 /// Keys of prices without endings. The longer of two that begin alike comes first.
 const KEYS: &[(&str, Part)] = &[
@@ -33,7 +33,7 @@ struct Price {
     part: Part,
     tier: Option<&'static str>,
     above: Option<u64>,
-    usd: f64,
+    per_million: f64,
 }
 
 /// Reads all models. Entries that cannot be used are left out with a warning.
@@ -97,8 +97,8 @@ fn rows(entry: &Value) -> Result<Option<Vec<Row>>, String> {
             if output.is_none() && writes_nothing() {
                 *output = Some(0.0);
             }
-            let Some((usd, assumed)) = complete(&given) else { return Ok(None) };
-            rows.push(Row { from: None, service_tier: tier.map(Into::into), above: *above, usd, assumed });
+            let Some((per_million, assumed)) = complete(&given) else { return Ok(None) };
+            rows.push(Row { from: None, service_tier: tier.map(Into::into), above: *above, per_million, assumed });
         }
     }
     Ok(Some(rows))
@@ -109,7 +109,7 @@ fn given(prices: &[Price], tier: Option<&str>, above: Option<u64>) -> PerPart<Op
     Part::ALL.map(|part| {
         let at = |tier: Option<&str>, above: Option<u64>| {
             let mut fitting = prices.iter().filter(|price| price.part == part);
-            fitting.find(|price| price.tier == tier && price.above == above).map(|price| price.usd)
+            fitting.find(|price| price.tier == tier && price.above == above).map(|price| price.per_million)
         };
         at(tier, above).or_else(|| at(None, above)).or_else(|| at(tier, None)).or_else(|| at(None, None))
     })
@@ -123,7 +123,7 @@ fn prices(entry: &Map<String, Value>) -> Result<Vec<Price>, String> {
         let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
         let usd = number.filter(|usd| usd.is_finite() && *usd >= 0.0);
         let usd = usd.ok_or_else(|| format!("its `{key}` is {value}, not US dollars per token"))?;
-        prices.push(Price { part, tier, above, usd });
+        prices.push(Price { part, tier, above, per_million: per_million_of(usd) });
     }
     Ok(prices)
 }

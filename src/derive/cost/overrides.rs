@@ -60,8 +60,8 @@ pub struct Row {
     pub service_tier: Option<Box<str>>,
     /// For inputs of more tokens than this.
     pub above: Option<u64>,
-    /// US dollars for one of each part.
-    pub usd: PerPart<f64>,
+    /// US dollars for a million of each part.
+    pub per_million: PerPart<f64>,
     /// Which of them are taken from plain input or output.
     pub assumed: PerPart<bool>,
 }
@@ -196,7 +196,7 @@ impl Found {
             tier_is_unknown: self.service_tier.is_some() && row.service_tier.is_none(),
             above: row.above,
             from: row.from,
-            usd: row.usd,
+            per_million: row.per_million,
             assumed: row.assumed,
         })
     }
@@ -215,7 +215,7 @@ impl Found {
     }
 }
 
-/// Prices as they are given, US dollars for one of each part, made whole: what has no price of its own goes by that
+/// Prices as they are given, US dollars for a million of each part, made whole: what has no price of its own goes by that
 /// of plain input or output, and the flags say so.
 pub fn complete(given: &PerPart<Option<f64>>) -> Option<(PerPart<f64>, PerPart<bool>)> {
     let of = |part: Part| given[part as usize];

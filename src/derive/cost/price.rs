@@ -157,7 +157,7 @@ mod tests {
             tier_is_unknown: false,
             above: None,
             from: None,
-            usd: [0.0; Part::COUNT],
+            per_million: [0.0; Part::COUNT],
             assumed: [false; Part::COUNT],
         };
         Ok(Computed { usd, rates: rates.into() })

@@ -116,24 +116,24 @@ fn is_usual(row: &Row) -> bool {
 
 impl PriceLine {
     fn row(&self) -> Row {
-        let per_token = |usd: Option<Usd>| usd.map(|usd| usd.0 / 1e6);
+        let price = |usd: Option<Usd>| usd.map(|usd| usd.0);
         let given = Part::ALL.map(|part| match part {
-            Part::UncachedInput => Some(self.input.0 / 1e6),
-            Part::CacheRead => per_token(self.cache_read),
-            Part::CacheWrite | Part::CacheWrite5m => per_token(self.cache_write),
-            Part::CacheWrite1h => per_token(self.cache_write_1h),
-            Part::InputAudio => per_token(self.input_audio),
-            Part::Output => Some(self.output.0 / 1e6),
-            Part::Reasoning => per_token(self.reasoning),
-            Part::OutputAudio => per_token(self.output_audio),
-            Part::Request => self.request.map(|usd| usd.0),
+            Part::UncachedInput => Some(self.input.0),
+            Part::CacheRead => price(self.cache_read),
+            Part::CacheWrite | Part::CacheWrite5m => price(self.cache_write),
+            Part::CacheWrite1h => price(self.cache_write_1h),
+            Part::InputAudio => price(self.input_audio),
+            Part::Output => Some(self.output.0),
+            Part::Reasoning => price(self.reasoning),
+            Part::OutputAudio => price(self.output_audio),
+            Part::Request => self.request.map(|usd| usd.0 * 1e6),
         });
-        let (usd, assumed) = complete(&given).unwrap_or_default();
+        let (per_million, assumed) = complete(&given).unwrap_or_default();
         Row {
             from: self.from.map(|date| date.0),
             service_tier: self.service_tier.as_deref().and_then(service_tier).map(|tier| tier.into_owned().into()),
             above: self.above.filter(|above| *above > 0),
-            usd,
+            per_million,
             assumed,
         }
     }

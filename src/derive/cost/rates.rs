@@ -55,8 +55,8 @@ pub struct Rates {
     pub above: Option<u64>,
     /// Since when they hold, where the source says so.
     pub from: Option<Timestamp>,
-    /// US dollars for one of each.
-    pub usd: PerPart<f64>,
+    /// US dollars for a million of each.
+    pub per_million: PerPart<f64>,
     /// The source has no price of its own for the part, which goes by that of plain input or output.
     pub assumed: PerPart<bool>,
 }
@@ -68,12 +68,19 @@ pub struct Item {
     pub part: Part,
     /// How many tokens, or requests.
     pub amount: u64,
-    /// US dollars for one.
-    pub rate: f64,
+    /// US dollars for a million.
+    pub per_million: f64,
     /// US dollars for all of them.
     pub usd: f64,
     /// The rate is that of plain input or output, for want of one of its own.
     pub is_assumed: bool,
+}
+
+/// What a million cost of which one costs so much: price lists have a few digits, and what is behind them comes of
+/// computing in binary.
+pub fn per_million_of(usd: f64) -> f64 {
+    const DIGITS: f64 = 1e9;
+    (usd * 1e6 * DIGITS).round() / DIGITS
 }
 
 impl Part {
@@ -141,20 +148,22 @@ impl Amounts {
 impl Rates {
     /// What so much costs.
     pub fn total(&self, amounts: &Amounts) -> f64 {
-        amounts.0.iter().zip(self.usd).map(|(amount, rate)| *amount as f64 * rate).sum()
+        let millionths: f64 = amounts.0.iter().zip(self.per_million).map(|(amount, usd)| *amount as f64 * usd).sum();
+        // Divided last: price lists are in millions, and so these are sums of numbers with few digits.
+        millionths / 1e6
     }
 
     /// The same part by part. Parts of which there is nothing are left out, and requests that cost nothing.
     pub fn items(&self, amounts: &Amounts) -> impl Iterator<Item = Item> {
-        let items = Part::ALL.into_iter().zip(amounts.0).zip(self.usd).zip(self.assumed);
-        let items = items.map(|(((part, amount), rate), is_assumed)| Item {
+        let items = Part::ALL.into_iter().zip(amounts.0).zip(self.per_million).zip(self.assumed);
+        let items = items.map(|(((part, amount), per_million), is_assumed)| Item {
             part,
             amount,
-            rate,
-            usd: amount as f64 * rate,
+            per_million,
+            usd: amount as f64 * per_million / 1e6,
             is_assumed,
         });
-        items.filter(|item| item.amount > 0 && (item.part != Part::Request || item.rate > 0.0))
+        items.filter(|item| item.amount > 0 && (item.part != Part::Request || item.per_million > 0.0))
     }
 
     /// Whether the price of so much rests on an assumption.
@@ -192,7 +201,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_sum_to_the_total(usage in usages(), usd in proptest::array::uniform10(0.0f64..1e-4)) {
+        fn parts_sum_to_the_total(usage in usages(), per_million in proptest::array::uniform10(0.0f64..100.0)) {
             let rates = Rates {
                 source: PriceSource::Table,
                 version: "1".into(),
@@ -201,12 +210,12 @@ mod tests {
                 tier_is_unknown: false,
                 above: None,
                 from: None,
-                usd,
+                per_million,
                 assumed: [false; Part::COUNT],
             };
             let amounts = Amounts::of(&usage.normalised(Default::default()));
             let sum: f64 = rates.items(&amounts).map(|item| item.usd).sum();
-            prop_assert!((sum - rates.total(&amounts)).abs() < 1e-9);
+            prop_assert!((sum - rates.total(&amounts)).abs() < 1e-7);
         }
 
         #[test]

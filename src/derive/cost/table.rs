@@ -8,7 +8,7 @@ use genai_prices::{Calculator, Error, ErrorKind, PriceRequest, Usage as TableUsa
 
 use super::price::{PriceSource, Unpriced};
 use super::prices::Call;
-use super::rates::{Part, PerPart, Rates};
+use super::rates::{Part, PerPart, Rates, per_million_of};
 use crate::event::Timestamp;
 
 /// A model at a tier and time, as the table is asked about it.
@@ -40,11 +40,11 @@ pub fn find(call: &Call<'_>) -> Result<Question, Unpriced> {
         let candidates = [Some((own, bare)), prefixed.map(|(provider, model)| (Some(provider), model))];
         for (provider, model) in candidates.into_iter().flatten() {
             let question = Question::new(provider, model, call.service_tier, call.at);
-            match question.usd(1) {
+            match question.per_million(1) {
                 Ok(_) => return Ok(question),
                 Err(error) if error.kind() == ErrorKind::ProviderNotFound && provider.is_some() => {
                     let by_model_alone = Question::new(None, model, call.service_tier, call.at);
-                    if by_model_alone.usd(1).is_ok() {
+                    if by_model_alone.per_million(1).is_ok() {
                         return Ok(by_model_alone);
                     }
                     unpriced = Unpriced::UnknownProvider;
@@ -97,12 +97,12 @@ impl Question {
 
     /// The rates for an input of so many tokens.
     pub fn rates(&self, input: u64) -> Result<Rates, Error> {
-        let (usd, model) = self.usd(input)?;
+        let (per_million, model) = self.per_million(input)?;
         let usual = match &self.service_tier {
-            Some(_) => Some(Question { service_tier: None, ..self.clone() }.usd(input)?.0),
+            Some(_) => Some(Question { service_tier: None, ..self.clone() }.per_million(input)?.0),
             None => None,
         };
-        let of = |part: Part| usd[part as usize];
+        let of = |part: Part| per_million[part as usize];
         let plain = |part: Part| match part {
             Part::CacheRead | Part::CacheWrite | Part::CacheWrite5m | Part::InputAudio => Some(Part::UncachedInput),
             Part::CacheWrite1h => Some(Part::CacheWrite5m),
@@ -115,11 +115,11 @@ impl Question {
             version: VERSION.clone(),
             model,
             service_tier: self.service_tier.as_deref().map(Arc::from),
-            tier_is_unknown: usual.is_some_and(|usual| usual == usd),
+            tier_is_unknown: usual.is_some_and(|usual| usual == per_million),
             above: self.tier_above(input, of(Part::UncachedInput))?,
             from: None,
             assumed: Part::ALL.map(|part| plain(part).is_some_and(|plain| of(plain) > 0.0 && of(part) == of(plain))),
-            usd,
+            per_million,
         })
     }
 
@@ -144,11 +144,11 @@ impl Question {
         let input = input.max(1) as f64;
         let (with, _) = self.ask(TableUsage::from([(UsageKey::INPUT_TOKENS, input)]))?;
         let (without, _) = self.ask(TableUsage::new())?;
-        Ok(round((with - without) / input))
+        Ok(per_million_of((with - without) / input))
     }
 
-    /// US dollars for one of each part, for an input of so many tokens, and the table's model.
-    fn usd(&self, input: u64) -> Result<(PerPart<f64>, Arc<str>), Error> {
+    /// US dollars for a million of each part, for an input of so many tokens, and the table's model.
+    fn per_million(&self, input: u64) -> Result<(PerPart<f64>, Arc<str>), Error> {
         /// Enough to leave no rounding in the rate of a single token.
         const MANY: f64 = 1e6;
         let all = input.max(1) as f64;
@@ -166,9 +166,9 @@ impl Question {
             let usage: TableUsage = plain.into_iter().chain(written).collect();
             Ok((self.ask(usage)?.0 - only_input) / MANY)
         };
-        let mut usd = [0.0; Part::COUNT];
+        let mut per_million = [0.0; Part::COUNT];
         for part in Part::ALL {
-            usd[part as usize] = round(match part {
+            per_million[part as usize] = per_million_of(match part {
                 Part::UncachedInput => of_input(&[])?,
                 Part::CacheRead => of_input(&[UsageKey::CACHE_READ_TOKENS])?,
                 Part::CacheWrite => of_input(&[UsageKey::CACHE_WRITE_TOKENS])?,
@@ -181,7 +181,7 @@ impl Question {
                 Part::Request => per_call,
             });
         }
-        Ok((usd, model))
+        Ok((per_million, model))
     }
 
     fn ask(&self, usage: TableUsage) -> Result<(f64, Arc<str>), Error> {
@@ -197,12 +197,6 @@ impl Question {
         let answer = Calculator::bundled().calculate(&request)?;
         Ok((answer.total_price, answer.model_id.into()))
     }
-}
-
-/// Rates are given per million tokens with a few digits; what is behind them comes from dividing.
-fn round(rate: f64) -> f64 {
-    const DIGITS: f64 = 1e15;
-    (rate * DIGITS).round() / DIGITS
 }
 
 #[cfg(test)]
