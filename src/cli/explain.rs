@@ -12,7 +12,9 @@ pub fn explain(ledger: &Value, colours: bool) -> String {
     let mut page = Page { text: String::new(), colours, width: console::width().clamp(40, READABLE) };
     page.style(Style::Bold, "How each cost was made");
     page.style(Style::Dim, "In US dollars: tokens × the price of a million of them.");
-    for row in list(&ledger["rows"]) {
+    // Tools and agents may have worked without calling any model.
+    let has_calls = |row: &&Value| row["cost_usd"].is_f64() || calls(row).iter().any(|calls| *calls > 0);
+    for row in list(&ledger["rows"]).iter().filter(has_calls) {
         page.section(row["key"].as_str().unwrap_or_default(), row);
     }
     page.total(ledger);
@@ -52,6 +54,7 @@ impl Page {
         let (above, all) = (list(&ledger["rows"]).iter().map(cost).sum::<f64>(), cost(totals));
         match all - above {
             rest if rest.abs() <= all * 1e-9 => self.say(2, "The sum of the costs above."),
+            rest if above == 0.0 => self.say(2, &format!("These {} are of no row above.", money(rest, all))),
             rest => {
                 self.say(2, &format!("The sum of the costs above, and {} that is of none of them.", money(rest, all)))
             }
@@ -61,7 +64,7 @@ impl Page {
     }
 
     fn title(&mut self, key: &str, row: &Value) {
-        let calls = ["llm_calls", "llm_failed", "embedding_calls"].map(|key| row[key].as_u64().unwrap_or(0));
+        let calls = calls(row);
         let mut facts = vec![row["cost_usd"].as_f64().map_or("no cost known".into(), event::usd)];
         facts.push(counted(calls[0] + calls[2], "call"));
         facts.extend((calls[1] > 0).then(|| format!("{} failed", calls[1])));
@@ -234,6 +237,11 @@ impl Page {
         }
         self.text.push('\n');
     }
+}
+
+/// Calls that succeeded, that failed, and those of embedding models.
+fn calls(row: &Value) -> [u64; 3] {
+    ["llm_calls", "llm_failed", "embedding_calls"].map(|key| row[key].as_u64().unwrap_or(0))
 }
 
 fn list(value: &Value) -> &[Value] {

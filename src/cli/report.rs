@@ -83,6 +83,11 @@ fn costs(ledger: &Value, by: &str, colours: bool) -> String {
         Some(window) => format!("Cost of the last {window}"),
     };
     let mut text = format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours));
+    if let Some(unpriced) = ledger["totals"]["unpriced_calls"].as_u64().filter(|calls| *calls > 0) {
+        let hint =
+            format!("{} without a price: --explain says why, and what to do.", console::counted(unpriced, "call"));
+        text.push_str(&(Style::Yellow.paint(&hint, colours) + "\n"));
+    }
     if ledger["provisional"] == true {
         text.push_str(&Style::Dim.paint("Some runs are not over: these figures may still change.", colours));
     }
