@@ -329,15 +329,20 @@ impl Teller<'_> {
                 data.u64("tool_calls", totals.tool_calls);
                 data.opt_u64("total_tokens", totals.tokens);
             }
-            if node.scope() == Some(Scope::Tool) && node.has_ended() && !self.run.tool_counts(self.held.at) {
+            let is_told_elsewhere = match node.scope() {
+                Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
+                Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
+                _ => false,
+            };
+            if is_told_elsewhere {
                 data.bool("counted", false);
             }
             if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
                 if node.below.tokens {
                     data.bool("billed", false);
                 }
-                match &call.price {
-                    Ok(price) => data.str("price_source", price.source.as_str()),
+                match call.price.source() {
+                    Ok(source) => data.str("price_source", source.as_str()),
                     Err(unpriced) => data.str("unpriced", unpriced.as_str()),
                 }
             }
@@ -401,7 +406,7 @@ impl Teller<'_> {
             performance.reasoning_tokens = call.usage.reasoning;
             performance.ttft_ms = call.ttft_s.map(|seconds| seconds * 1000.0);
             // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
-            performance.cost_usd = call.price.as_ref().ok().map(|price| price.usd).filter(|_| !node.below.tokens);
+            performance.cost_usd = call.price.usd().filter(|_| !node.below.tokens);
         } else if has_totals(node) {
             let below = totals.and_then(|totals| totals.cost_usd);
             performance.cost_usd = below.or_else(|| self.run.figures(self.held.at)?.cost_usd);

@@ -4,6 +4,8 @@
 mod arrival;
 mod billing;
 mod bounds;
+mod conformance;
+mod cost;
 mod dialects;
 mod events;
 mod inference;
