@@ -1,6 +1,9 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
-use super::{Dialect, Spot, genai, goose, langchain_rust, mcp, otel_genai, rig, spanlight, swiftide};
+use super::{
+    Dialect, Spot, ai_sdk, ai_sdk_legacy, anthropic_sdk, genai, google_adk, goose, langchain_rust, langfuse, logfire,
+    mastra, mcp, mlflow, msft, otel_genai, pydantic_ai, rig, spanlight, strands, swiftide,
+};
 
 /// All dialects, the most specific first. One line adds one.
 pub static DIALECTS: &[&Dialect] = &[
@@ -10,6 +13,17 @@ pub static DIALECTS: &[&Dialect] = &[
     &goose::DIALECT,
     &rig::DIALECT,
     &genai::DIALECT,
+    &anthropic_sdk::DIALECT,
+    &ai_sdk_legacy::DIALECT,
+    &ai_sdk::DIALECT,
+    &mastra::DIALECT,
+    &pydantic_ai::DIALECT,
+    &logfire::DIALECT,
+    &google_adk::DIALECT,
+    &strands::DIALECT,
+    &langfuse::DIALECT,
+    &mlflow::DIALECT,
+    &msft::DIALECT,
     &otel_genai::DIALECT,
     &mcp::DIALECT,
 ];

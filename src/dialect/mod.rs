@@ -4,24 +4,36 @@
 //! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
+mod ai_sdk;
+mod ai_sdk_legacy;
+mod anthropic_sdk;
 mod attributes;
+mod buckets;
 mod content;
 mod details;
 mod detect;
 mod genai;
 mod generic;
+mod google_adk;
 mod goose;
 mod json;
 mod langchain_rust;
+mod langfuse;
 mod lexicon;
+mod logfire;
+mod mastra;
 mod mcp;
 mod messages;
+mod mlflow;
+mod msft;
 mod op;
 mod otel_genai;
 mod outcome;
 pub mod provider;
+mod pydantic_ai;
 mod rig;
 mod spanlight;
+mod strands;
 mod swiftide;
 mod usage;
 
@@ -215,6 +227,9 @@ pub enum Aside<'a> {
 /// What a span means; nothing if it is none of ours.
 pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let dialect = detect::detect(spot)?;
+    if logfire::is_mere_log(spot.attributes) {
+        return None;
+    }
     let told = dialect.told(spot);
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
     let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
@@ -241,8 +256,6 @@ impl Dialect {
     fn kind(&self, spot: &Spot<'_, '_>) -> Option<Op> {
         self.kinds.iter().find_map(|(key, words)| {
             let said = spot.word(*key)?;
-            // MLflow writes every value as JSON, and with that quotes around words.
-            let said = said.trim_matches('"');
             words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
         })
     }

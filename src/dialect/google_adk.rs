@@ -1,0 +1,69 @@
+//! Google's Agent Development Kit, whose spans follow one of two schemas.
+
+use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, otel_genai};
+use crate::event::Scope;
+use crate::semconv::Key;
+
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "google_adk",
+    signs: Signs { scopes: &["gcp.vertex.agent"], ..Signs::NONE },
+    op,
+    fields: FieldKeys {
+        conversation_id: &[Key::GEN_AI_CONVERSATION_ID, Key::ADK_SESSION_ID],
+        session_id: &[Key::ADK_SESSION_ID],
+        input: &[Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::ADK_TOOL_CALL_ARGS],
+        output: &[Key::GEN_AI_TOOL_CALL_RESULT, Key::ADK_TOOL_RESPONSE],
+        ..FieldKeys::NONE
+    },
+    amend,
+    ..Dialect::BASE
+};
+
+/// Spans of the first schema that say nothing of what they do, by what their names begin with.
+const NAMES: &[(&str, Op)] = &[
+    ("invocation", Op::InvokeWorkflow),
+    ("call_llm", Op::Chat),
+    ("agent_run", Op::InvokeAgent),
+    ("invoke_agent", Op::InvokeAgent),
+    ("execute_tool", Op::ExecuteTool),
+];
+
+/// What stands for all tools that ran at once, each of which has a span of its own.
+const MERGED: &str = "(merged tools)";
+
+fn op(spot: &Spot<'_, '_>) -> Option<Op> {
+    if spot.word(Key::GEN_AI_TOOL_NAME) == Some(MERGED) {
+        return Some(Op::Step);
+    }
+    let first_word = spot.span.name.as_str().split([' ', '[']).next().unwrap_or_default();
+    let named = NAMES.iter().find(|(known, _)| *known == first_word).map(|(_, op)| *op);
+    let said = spot.word(Key::GEN_AI_OPERATION_NAME).map(Op::of_operation_name);
+    said.or(named).or_else(|| otel_genai::op(spot))
+}
+
+fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    // An id that nobody gave.
+    meaning.tool_call_id = meaning.tool_call_id.filter(|id| *id != "<not specified>");
+    if meaning.op == Op::InvokeAgent && meaning.agent_name.is_none() {
+        // `agent_run [name]`, as the first versions had it.
+        let name = spot.span.name.as_str().split_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));
+        meaning.agent_name = name.filter(|name| !name.is_empty());
+    }
+    if meaning.op.scope() == Scope::LlmRequest && is_behind_litellm(meaning.request_model) {
+        count_reasoning_once(meaning);
+    }
+}
+
+/// Whether a model is called through LiteLLM, whose names have the provider before the model; what has more parts is
+/// the path of a resource.
+fn is_behind_litellm(model: Option<&str>) -> bool {
+    model.is_some_and(|model| model.matches('/').count() == 1 && !model.starts_with("models/"))
+}
+
+/// What LiteLLM counts as output holds reasoning already, and ADK adds it once more.
+fn count_reasoning_once(meaning: &mut Meaning<'_>) {
+    let usage = &mut meaning.usage;
+    if let (Some(output), Some(reasoning)) = (usage.output, usage.reasoning) {
+        usage.output = Some(output.saturating_sub(reasoning));
+    }
+}
