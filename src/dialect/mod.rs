@@ -29,6 +29,7 @@ mod msft;
 mod op;
 mod otel_genai;
 mod outcome;
+mod pending;
 pub mod provider;
 mod pydantic_ai;
 mod rig;
@@ -47,6 +48,7 @@ use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
 pub use op::Op;
 pub use outcome::Failure;
+pub use pending::{Pending, pending};
 pub use usage::{Convention, Usage, UsageKeys};
 
 use crate::event::{Decision, Scope};
@@ -222,6 +224,13 @@ pub enum Aside<'a> {
         /// About what, such as a tool.
         target: Option<Cow<'a, str>>,
     },
+}
+
+/// To whom a span belongs that has no meaning of its own: the conversation, the session and the user. An application says
+/// it on a span around the work.
+pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] {
+    let fields = &generic::FIELDS;
+    [fields.conversation_id, fields.session_id, fields.user_id].map(|keys| attributes.label(keys))
 }
 
 /// What a span means; nothing if it is none of ours.
