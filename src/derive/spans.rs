@@ -231,6 +231,7 @@ impl Arrival<'_, '_> {
         run.promote(at);
         if run.node(at).is_call() {
             run.spread(at);
+            run.complete_details(at);
         } else if run.node(at).reported_usd().is_some() {
             run.count_only_here(at);
         }

@@ -1,6 +1,8 @@
 //! Google's Agent Development Kit, whose spans follow one of two schemas.
 
-use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, otel_genai};
+use serde::Deserialize;
+
+use super::{Convention, Dialect, FieldKeys, Meaning, Op, Signs, Spot, Usage, details, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -49,9 +51,47 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         let name = spot.span.name.as_str().split_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));
         meaning.agent_name = name.filter(|name| !name.is_empty());
     }
-    if meaning.op.scope() == Scope::LlmRequest && is_behind_litellm(meaning.request_model) {
+    if meaning.op.scope() != Scope::LlmRequest {
+        return;
+    }
+    if let Some(usage) = reported(spot) {
+        meaning.usage = usage.or(meaning.usage);
+    } else if is_behind_litellm(meaning.request_model) {
         count_reasoning_once(meaning);
     }
+}
+
+/// The counts in the answer, which the first schema has on its spans. Its first versions told their sum as the output,
+/// and later ones the output without reasoning.
+fn reported(spot: &Spot<'_, '_>) -> Option<Usage> {
+    let answer: Answer = details::json(spot, Key::ADK_LLM_RESPONSE)?;
+    let counts = answer.usage_metadata?;
+    let is_behind_litellm = is_behind_litellm(spot.word(Key::GEN_AI_REQUEST_MODEL));
+    let convention = Convention { output_excludes_reasoning: !is_behind_litellm, ..Convention::default() };
+    let of_tools = counts.tool_use_prompt_token_count.unwrap_or(0);
+    let usage = Usage {
+        input: counts.prompt_token_count.map(|prompt| prompt.saturating_add(of_tools)),
+        output: counts.candidates_token_count,
+        cache_read: counts.cached_content_token_count,
+        reasoning: counts.thoughts_token_count,
+        ..Usage::default()
+    };
+    Some(usage.normalised(convention))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    usage_metadata: Option<Counts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    prompt_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
 }
 
 /// Whether a model is called through LiteLLM, whose names have the provider before the model; what has more parts is

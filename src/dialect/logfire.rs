@@ -1,12 +1,14 @@
 //! Logfire: what its own instrumentations of models write, and its logs, which are spans without length.
 
 use super::usage::GEN_AI;
-use super::{Attributes, Dialect, Meaning, Op, Signs, Spot};
+use super::{Attributes, Dialect, FieldKeys, Meaning, Op, Signs, Spot};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "logfire",
     signs: Signs { scopes: &["logfire.*"], only_if: |spot| spot.attributes.has_gen_ai(), ..Signs::NONE },
+    // Spans are called by a template; this has it filled in.
+    fields: FieldKeys { step_name: &[Key::LOGFIRE_MSG], ..FieldKeys::NONE },
     amend,
     ..Dialect::BASE
 };

@@ -51,6 +51,10 @@ pub(super) static DIALECT: Dialect = Dialect {
         ..UsageKeys::NONE
     }),
     amend: |spot, meaning| {
+        if let Some(failure) = &mut meaning.failure {
+            // Its word for errors that have no id.
+            failure.error_type = failure.error_type.filter(|kind| *kind != "unknown");
+        }
         meaning.ttft_s = meaning.ttft_s.or_else(|| details::since_start(spot, Key::MASTRA_COMPLETION_START_TIME));
     },
     ..Dialect::BASE

@@ -189,6 +189,13 @@ impl Usage {
         }
     }
 
+    /// These counts, completed by the details of another that counts as many tokens.
+    #[must_use]
+    pub fn detailed_by(self, other: &Usage) -> Usage {
+        let agrees = self.input == other.input && self.output == other.output;
+        if agrees { self.or(*other) } else { self }
+    }
+
     /// What caches served and took.
     pub fn cached(&self) -> u64 {
         self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0))

@@ -49,6 +49,7 @@ keys! { super::conventions::NAMES.len() as u16;
     PLAIN_ERROR_CODE = "error_code",
     PLAIN_MAX_ITERATIONS = "max_iterations",
     // Logfire.
+    LOGFIRE_MSG = "logfire.msg",
     LOGFIRE_SPAN_TYPE = "logfire.span_type",
     LOGFIRE_PENDING_PARENT_ID = "logfire.pending_parent_id",
     // rig.
@@ -187,7 +188,6 @@ keys! { super::conventions::NAMES.len() as u16;
     MESSAGE_EVENTS = "events",
     GEN_AI_USAGE_DETAILS_INPUT_AUDIO = "gen_ai.usage.details.input_audio_tokens",
     GEN_AI_USAGE_DETAILS_OUTPUT_AUDIO = "gen_ai.usage.details.output_audio_tokens",
-    LOGFIRE_SPAN_TYPE = "logfire.span_type",
     // Google's ADK.
     ADK_SESSION_ID = "gcp.vertex.agent.session_id",
     ADK_LLM_REQUEST = "gcp.vertex.agent.llm_request",
