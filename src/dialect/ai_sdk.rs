@@ -23,12 +23,14 @@ pub(super) static DIALECT: Dialect = Dialect {
         ..FieldKeys::NONE
     },
     usage: Some(&UsageKeys { reasoning: &[Key::AI_USAGE_OUTPUT_REASONING], ..UsageKeys::NONE }),
-    amend: |spot, meaning| {
-        let model = meaning.request_model;
+    amend: |spot, meaning| match meaning.op {
         // Where nobody named the agent its span is called by the model, which is no name of an agent.
-        if meaning.op == Op::InvokeAgent && meaning.agent_name.is_none() && model.is_some() {
-            meaning.agent_name = spot.span.name.as_str().split(' ').next();
+        Op::InvokeAgent => {
+            let operation = || spot.span.name.as_str().split(' ').next();
+            meaning.agent_name = meaning.agent_name.or_else(operation);
         }
+        // Functions that speak and listen have names too, and are no agents.
+        _ => meaning.agent_name = None,
     },
     ..Dialect::BASE
 };

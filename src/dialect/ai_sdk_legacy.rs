@@ -69,8 +69,11 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
 }
 
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
-    if meaning.op == Op::Chat {
-        meaning.usage = usage(spot, meaning);
+    match meaning.op {
+        Op::Chat => meaning.usage = usage(spot, meaning),
+        Op::InvokeAgent | Op::ExecuteTool => {}
+        // Functions that embed and rank have names too, and are no agents.
+        _ => meaning.step_name = meaning.agent_name.take(),
     }
 }
 
