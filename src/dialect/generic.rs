@@ -44,13 +44,8 @@ pub static FIELDS: FieldKeys = FieldKeys {
     error_type: &[Key::ERROR_TYPE, Key::GEN_AI_TOOL_ERROR_TYPE],
     error_message: &[Key::ERROR_MESSAGE],
     failure: &[],
-    input: &[
-        Key::GEN_AI_INPUT_MESSAGES,
-        Key::GEN_AI_TOOL_CALL_ARGUMENTS,
-        Key::GEN_AI_TOOL_INPUT,
-        Key::GEN_AI_TOOL_ARGS,
-    ],
-    output: &[Key::GEN_AI_OUTPUT_MESSAGES, Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT],
+    input: &[Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::GEN_AI_TOOL_INPUT, Key::GEN_AI_TOOL_ARGS],
+    output: &[Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT],
 };
 
 /// Whether the emitter says in words that it failed.

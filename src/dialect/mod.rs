@@ -46,6 +46,7 @@ pub use detect::DIALECTS;
 pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
+pub use messages::Matter;
 pub use op::Op;
 pub use outcome::Failure;
 pub use pending::{Pending, pending};
@@ -139,9 +140,9 @@ pub struct FieldKeys {
     pub error_message: &'static [Key],
     /// What went wrong, said by nobody who did not fail.
     pub failure: &'static [Key],
-    /// What went in: messages, or a tool's arguments.
+    /// What went in where no messages are said in one of the known ways: whatever it is, or a tool's arguments.
     pub input: &'static [Key],
-    /// What came out: messages, or a tool's result.
+    /// What came out where no messages are said in one of the known ways: whatever it is, or a tool's result.
     pub output: &'static [Key],
 }
 

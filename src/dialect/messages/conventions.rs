@@ -1,0 +1,37 @@
+//! Messages as today's conventions have them, on the span or in the event that has the details of a call.
+
+use super::{Matter, Side};
+use crate::dialect::Spot;
+use crate::dialect::content::is_empty;
+use crate::otlp::view::{AnyValue, Span};
+use crate::semconv::Key;
+
+/// The span event that carries what the attributes of a call would.
+const DETAILS: &str = "gen_ai.client.inference.operation.details";
+
+fn key(side: Side) -> Key {
+    match side {
+        Side::Input => Key::GEN_AI_INPUT_MESSAGES,
+        Side::Output => Key::GEN_AI_OUTPUT_MESSAGES,
+    }
+}
+
+/// Those in attributes of the span.
+pub(super) fn attributes<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    spot.attributes.get(key(side)).filter(|value| !is_empty(*value)).map(Matter::Said)
+}
+
+/// Those in an event of the span.
+pub(super) fn details<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    of_event(spot.span, DETAILS, key(side)).map(Matter::Said)
+}
+
+/// An attribute of the last such event that has it: of several, earlier ones were written before the answer.
+pub(super) fn of_event<'a>(span: &Span<'a>, name: &str, key: Key) -> Option<AnyValue<'a>> {
+    if !span.has_events {
+        return None;
+    }
+    let events = span.events().filter(|event| event.name == *name);
+    let values = events.flat_map(|event| event.attributes()).filter(|attribute| attribute.key == *key.name());
+    values.map(|attribute| attribute.value).filter(|value| !is_empty(*value)).last()
+}

@@ -1,0 +1,127 @@
+//! Messages under one form, wherever a dialect puts them and however it writes them: those of the conventions,
+//! `[{role, parts: [{type, …}], finish_reason?}]`.
+//!
+//! One file per family of formats; [`PLACES`] says which of them is believed first.
+
+mod block;
+mod conventions;
+mod flat;
+mod list;
+mod older;
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Spot, put_value};
+use crate::event::JsonObject;
+use crate::otlp::view::AnyValue;
+
+/// Which end of a piece of work content is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What went in.
+    Input,
+    /// What came out.
+    Output,
+}
+
+/// Content on its way into an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Matter<'a> {
+    /// As the span says it.
+    Said(AnyValue<'a>),
+    /// Put together, or brought into the form of the conventions.
+    Built(Value),
+}
+
+/// Where messages may be, read for one side of a span.
+type Place = for<'a> fn(&Spot<'a, '_>, Side) -> Option<Matter<'a>>;
+
+/// In order of preference.
+static PLACES: &[Place] = &[
+    conventions::attributes,
+    conventions::details,
+    flat::openinference,
+    flat::openllmetry,
+    older::attribute,
+    older::content_event,
+];
+
+/// The messages of one side of a span.
+pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    PLACES.iter().find_map(|place| place(spot, side))
+}
+
+/// A value that holds messages in whichever shape, if it is one that is known; else the value as it is.
+pub(super) fn of_value(value: AnyValue<'_>, side: Side) -> Matter<'_> {
+    let text = value.text().map(|text| text.as_str().trim()).filter(|text| text.starts_with(['{', '[']));
+    let read = text.and_then(|text| serde_json::from_str(text).ok());
+    read.and_then(|json| list::messages(json, side)).map_or(Matter::Said(value), Matter::Built)
+}
+
+/// A message of one text.
+fn of_text(role: &str, text: &str) -> Value {
+    serde_json::json!({"role": role, "parts": [{"type": "text", "content": text}]})
+}
+
+/// A role under its name in the conventions.
+fn role(said: &str) -> &str {
+    match said {
+        "human" => "user",
+        "ai" | "model" | "bot" | "AIMessageChunk" => "assistant",
+        "developer" => "system",
+        "function" => "tool",
+        role => role,
+    }
+}
+
+impl Side {
+    /// Who speaks there, where nobody says it.
+    fn speaker(self) -> &'static str {
+        match self {
+            Side::Input => "user",
+            Side::Output => "assistant",
+        }
+    }
+}
+
+impl<'a> Matter<'a> {
+    /// Writes it as a member of an object.
+    pub fn put(&self, object: &mut JsonObject<'_>, key: &str) {
+        match self {
+            Matter::Said(value) => put_value(object, key, *value),
+            Matter::Built(value) => object.raw(key, value.to_string().as_bytes()),
+        }
+    }
+
+    /// Why the model stopped, as the last message says.
+    pub(super) fn finish_reason(&self) -> Option<Cow<'a, str>> {
+        match self {
+            Matter::Said(said) => finish_reason(*said).map(Cow::Borrowed),
+            Matter::Built(built) => {
+                let reason = built.as_array()?.last()?.get("finish_reason")?.as_str()?;
+                Some(Cow::Owned(reason.to_owned()))
+            }
+        }
+    }
+}
+
+fn finish_reason(messages: AnyValue<'_>) -> Option<&str> {
+    #[derive(Deserialize)]
+    struct Message<'m> {
+        finish_reason: Option<&'m str>,
+    }
+    match messages {
+        AnyValue::String(text) => serde_json::from_str::<Vec<Message<'_>>>(text.as_str()).ok()?.last()?.finish_reason,
+        AnyValue::Array(messages) => match messages.values().last()? {
+            AnyValue::Map(message) => {
+                let reason = message.entries().find(|entry| entry.key == *"finish_reason")?;
+                reason.value.text().map(|text| text.as_str())
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
