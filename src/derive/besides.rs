@@ -7,7 +7,7 @@ use super::emit::Teller;
 use super::names::Name;
 use super::node::{Happened, Node, Outcome};
 use super::run::Run;
-use crate::dialect::Op;
+use crate::dialect::{Matter, Op};
 use crate::event::{Data, Event, EventType, Scope};
 use crate::otlp::view::AnyValue;
 
@@ -35,7 +35,7 @@ impl Teller<'_> {
         if node.scope() != Some(Scope::Tool) || node.outcome != Outcome::Completed || node.aside.is_some() {
             return None;
         }
-        let to = handed_to(node.name.as_deref()?, self.content.input)?;
+        let to = handed_to(node.name.as_deref()?, self.content.input.as_ref())?;
         let known = self.run.agent_called(&to);
         self.handed_off(None, &known.unwrap_or_else(|| to.into()), true)
     }
@@ -66,7 +66,7 @@ impl Teller<'_> {
         };
         self.said(name, Scope::Tool, event_type, |data| {
             data.opt_str(key, node.name.as_deref());
-            if let Some(query) = self.content.input.and_then(AnyValue::text) {
+            if let Some(query) = self.content.input.as_ref().and_then(Matter::said).and_then(AnyValue::text) {
                 data.str("query", query.as_str());
             }
         })
@@ -86,7 +86,7 @@ impl Teller<'_> {
 }
 
 /// To whom a tool of this name passes the work: the name has it, or an argument.
-fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
+fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
     const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfer_back_to_", "delegate_to_"];
     const GENERAL: &[&str] =
         &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
@@ -98,10 +98,10 @@ fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
     }
     if GENERAL.contains(&tool) {
         let said = match arguments? {
-            AnyValue::String(text) => serde_json::from_str::<Arguments>(text.as_str()).ok()?.agent_name,
-            _ => return None,
+            Matter::Said(said) => serde_json::from_str::<Arguments>(said.text()?.as_str()),
+            Matter::Built(built) => Arguments::deserialize(built),
         };
-        return Some(said).filter(|name| !name.is_empty());
+        return Some(said.ok()?.agent_name).filter(|name| !name.is_empty());
     }
     let name = NAMED.iter().find_map(|beginning| tool.strip_prefix(beginning))?;
     Some(name.to_owned()).filter(|name| !name.is_empty())

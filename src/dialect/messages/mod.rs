@@ -96,6 +96,14 @@ impl<'a> Matter<'a> {
         }
     }
 
+    /// It, as far as the span says it just so.
+    pub fn said(&self) -> Option<AnyValue<'a>> {
+        match self {
+            Matter::Said(said) => Some(*said),
+            Matter::Built(_) => None,
+        }
+    }
+
     /// Why the model stopped, as the last message says.
     pub(super) fn finish_reason(&self) -> Option<Cow<'a, str>> {
         match self {
