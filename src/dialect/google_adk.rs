@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Convention, Dialect, FieldKeys, Meaning, Op, Signs, Spot, Usage, details, otel_genai};
+use super::{Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, Usage, details, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -24,11 +24,14 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// Spans of the first schema that say nothing of what they do, by what their names begin with.
 const NAMES: &[(&str, Op)] = &[
     ("invocation", Op::InvokeWorkflow),
-    ("call_llm", Op::Chat),
+    (CALL, Op::Chat),
     ("agent_run", Op::InvokeAgent),
     ("invoke_agent", Op::InvokeAgent),
     ("execute_tool", Op::ExecuteTool),
 ];
+
+/// A call in the first schema; later versions of it have another span for the same call below.
+const CALL: &str = "call_llm";
 
 /// What stands for all tools that ran at once, each of which has a span of its own.
 const MERGED: &str = "(merged tools)";
@@ -53,6 +56,9 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     }
     if meaning.op.scope() != Scope::LlmRequest {
         return;
+    }
+    if spot.span.name == *CALL {
+        (meaning.hint, meaning.step_name) = (Some(Hint::StepIfTold), Some(CALL));
     }
     if let Some(usage) = reported(spot) {
         meaning.usage = usage.or(meaning.usage);

@@ -204,6 +204,8 @@ pub enum Hint {
     WorkflowIfOutermost,
     /// An agent of the name in `agent_name`, if it calls a model itself and not only through an agent below.
     AgentIfItCalls,
+    /// A step of the name in `step_name`, if a call of a model that tells its tokens is below it: the call itself.
+    StepIfTold,
 }
 
 /// What happened with a span besides its beginning and end.
