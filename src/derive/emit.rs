@@ -90,7 +90,9 @@ impl Run {
         for held in &ready {
             self.place_in_surroundings(held.at, now);
         }
-        ready.extend(self.inferred_runs(&ready));
+        let mut held = std::mem::take(&mut self.held);
+        ready.extend(held.extract_if(.., |held| self.is_made_up(held.at)));
+        self.held = held;
         self.number(&ready);
         let totals = self.totals(&ready);
         let execution = self.key.id();
@@ -116,6 +118,7 @@ impl Run {
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
+                out.extend(teller.ways_within());
                 out.push(teller.end(totals.get(&teller.held.at)));
                 out.extend(teller.besides());
             } else {
@@ -334,6 +337,10 @@ impl Teller<'_> {
             }
         });
         event
+    }
+
+    pub fn at(&self) -> NodeIx {
+        self.held.at
     }
 
     pub fn node(&self) -> &Node {

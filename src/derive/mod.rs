@@ -186,7 +186,7 @@ impl Deriver {
 
     /// Runs in which work goes on, or whose root is still to be heard of.
     pub fn running(&self) -> usize {
-        self.runs.iter().filter(|run| run.has_meaning && run.status() == RunStatus::Running).count()
+        self.runs.iter().filter(|run| run.has_meaning && run.is_running()).count()
     }
 
     /// Spans and runs in memory.

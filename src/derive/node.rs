@@ -24,6 +24,8 @@ pub struct Node {
     pub was_seen_open: bool,
     /// Whether its parent is in another process, which may report elsewhere.
     pub has_remote_parent: bool,
+    /// Whether its parent is in the same process, by the word of its SDK.
+    pub has_local_parent: bool,
     pub op: Option<Op>,
     pub outcome: Outcome,
     pub start: Timestamp,
@@ -141,6 +143,8 @@ pub enum Happened {
         /// To whom.
         to: Name,
     },
+    /// The agent at work passed the work on to the one that works next.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who.
@@ -166,6 +170,7 @@ impl Happened {
             Aside::HandedOff { from, to } => {
                 Happened::HandedOff { from: from.as_deref().map(&mut share), to: share(to) }
             }
+            Aside::PassedOn => Happened::PassedOn,
             Aside::Decided { reviewer, decision, target } => {
                 Happened::Decided { reviewer, decision: *decision, target: target.as_deref().map(share) }
             }
@@ -206,6 +211,7 @@ impl Node {
             has_span: false,
             was_seen_open: false,
             has_remote_parent: false,
+            has_local_parent: false,
             op: None,
             outcome: Outcome::Completed,
             start: Timestamp::default(),
@@ -279,6 +285,11 @@ impl Node {
     /// Whether it is a run of an agent; making one is none.
     pub fn is_agent_run(&self) -> bool {
         self.op == Some(Op::InvokeAgent)
+    }
+
+    /// Whether it is a node of a graph of agents, by the hint of its emitter.
+    pub fn is_of_a_graph(&self) -> bool {
+        self.hint == Some(Hint::AgentIfItCalls) || (self.inferred && self.has_span)
     }
 
     /// Whether it has ended.

@@ -1,8 +1,10 @@
 //! Google's Agent Development Kit, whose spans follow one of two schemas.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
-use super::{Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, Usage, details, otel_genai};
+use super::{Aside, Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, Usage, details, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -30,6 +32,20 @@ const NAMES: &[(&str, Op)] = &[
     ("execute_tool", Op::ExecuteTool),
 ];
 
+/// The tool by which an agent passes the work on.
+const TRANSFER: &str = "transfer_to_agent";
+
+/// To whom, if content is captured.
+fn passed_on(spot: &Spot<'_, '_>) -> Aside<'static> {
+    #[derive(Deserialize)]
+    struct Arguments {
+        agent_name: String,
+    }
+    let keys = [Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::ADK_TOOL_CALL_ARGS];
+    let arguments = keys.into_iter().find_map(|key| details::json::<Arguments>(spot, key));
+    arguments.map_or(Aside::PassedOn, |said| Aside::HandedOff { from: None, to: Cow::Owned(said.agent_name) })
+}
+
 /// A call in the first schema; later versions of it have another span for the same call below.
 const CALL: &str = "call_llm";
 
@@ -48,6 +64,9 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
 
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     // An id that nobody gave.
+    if meaning.op == Op::ExecuteTool && meaning.failure.is_none() && meaning.tool_name == Some(TRANSFER) {
+        meaning.aside = Some(passed_on(spot));
+    }
     meaning.tool_call_id = meaning.tool_call_id.filter(|id| *id != "<not specified>");
     if meaning.op == Op::InvokeAgent && meaning.agent_name.is_none() {
         // `agent_run [name]`, as the first versions had it.

@@ -218,6 +218,8 @@ pub enum Aside<'a> {
         /// To whom.
         to: Cow<'a, str>,
     },
+    /// The agent at work passed the work on to the one that works next; nobody says to whom.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who: `user`, or `policy` for rules and modes.
