@@ -249,6 +249,9 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
     let mut meaning = dialect.mean(spot, op);
     (dialect.amend)(spot, &mut meaning);
+    // That tokens which nobody counted cost nothing is what emitters write who know no cost.
+    let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
+    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
     Some(meaning)
 }
 impl Dialect {

@@ -62,6 +62,14 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match spot.word(Key::PYDANTIC_AI_DEFERRAL).or(raised) {
         Some(DEFERRED) => meaning.failure = None,
         Some(TO_BE_APPROVED) => (meaning.failure, meaning.op) = (None, Op::ToolPhase),
-        _ => {}
+        _ => say_what_failed(spot, meaning),
+    }
+}
+
+/// A tool that asks the model to try again says why in what it gives back, and its exception may say nothing.
+fn say_what_failed<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    let says_nothing = |message: &str| message.trim_end().ends_with(':');
+    if let Some(failure) = meaning.failure.as_mut().filter(|failure| failure.message.is_none_or(says_nothing)) {
+        failure.message = spot.attributes.text(&[Key::GEN_AI_TOOL_CALL_RESULT, Key::TOOL_RESPONSE_FLAT]);
     }
 }
