@@ -38,6 +38,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         output: &[Key::MLFLOW_SPAN_OUTPUTS],
         ..FieldKeys::NONE
     },
+    texts_are_json: true,
     amend,
     ..Dialect::BASE
 };

@@ -89,6 +89,8 @@ pub struct Dialect {
     pub convention: Convention,
     /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
     pub told_in_events: &'static [Key],
+    /// Whether it writes texts as JSON, with quotes around them.
+    pub texts_are_json: bool,
     /// What no key says by itself.
     pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
 }
@@ -265,6 +267,7 @@ impl Dialect {
         usage: None,
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
+        texts_are_json: false,
         amend: |_, _| {},
     };
 
