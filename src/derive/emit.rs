@@ -326,6 +326,14 @@ impl Teller<'_> {
                 data.u64("tool_calls", totals.tool_calls);
                 data.opt_u64("total_tokens", totals.tokens);
             }
+            let is_told_elsewhere = match node.scope() {
+                Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
+                Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
+                _ => false,
+            };
+            if is_told_elsewhere {
+                data.bool("counted", false);
+            }
             if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
                 if node.below.tokens {
                     data.bool("billed", false);

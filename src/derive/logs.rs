@@ -1,5 +1,6 @@
 //! What log records say of agents' work: those that are events of ours.
 
+use super::partial::partial_span;
 use super::{Deriver, Output};
 use crate::event::Timestamp;
 use crate::otlp::Batch;
@@ -9,8 +10,12 @@ impl Deriver {
     /// Takes the log records of a batch in.
     pub fn logs(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
         for group in batch.groups() {
-            for event in group.log_records().filter_map(|record| to_event(&group, &record, now)) {
-                self.event(event, now, out);
+            for record in group.log_records() {
+                if let Some(event) = to_event(&group, &record, now) {
+                    self.event(event, now, out);
+                } else if let Some(span) = partial_span(&record) {
+                    self.live_spans(&span, now, out);
+                }
             }
         }
     }

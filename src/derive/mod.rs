@@ -14,6 +14,7 @@ mod logs;
 mod metrics;
 mod names;
 mod node;
+mod partial;
 mod read;
 mod run;
 mod runs;

@@ -4,6 +4,7 @@
 mod arrival;
 mod billing;
 mod bounds;
+mod conformance;
 mod dialects;
 mod events;
 mod frameworks;
