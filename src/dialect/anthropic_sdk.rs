@@ -13,6 +13,12 @@ pub(super) static DIALECT: Dialect = Dialect {
         output: &[Key::ANTHROPIC_TOOL_RESULT_CONTENT],
         ..FieldKeys::NONE
     },
+    amend: |spot, meaning| {
+        if meaning.op == Op::InvokeAgent && meaning.agent_name.is_none() {
+            // It is a loop around calls, and what it is called is all that there is.
+            meaning.agent_name = spot.span.name.as_str().rsplit('.').next().filter(|name| !name.is_empty());
+        }
+    },
     ..Dialect::BASE
 };
 
