@@ -43,6 +43,21 @@ impl Run {
         if self.node(at).is_call() {
             self.infer_agent(at, now);
         }
+        if self.node(at).is_agent_run() && self.node(at).agent.is_none() {
+            self.name_agent(at);
+        }
+    }
+
+    /// The run of an agent that has no name is of the agent that the step right above it names: there are frameworks in
+    /// which only the component that runs it knows.
+    fn name_agent(&mut self, at: NodeIx) {
+        let above = self.parent_of_meaning(at).map(|above| self.node(above));
+        let named =
+            above.filter(|above| above.scope() == Some(Scope::WorkflowStep)).and_then(|above| above.agent.clone());
+        if let Some(name) = named {
+            let node = self.node_mut(at);
+            (node.name, node.agent) = (Some(name.clone()), Some(name));
+        }
     }
 
     /// A call that names its agent, and has none above it, is one of a run of that agent that nobody reports: it began

@@ -49,7 +49,11 @@ impl<'a> Content<'a> {
             // What a tool takes and gives is what it is, and no message even where it looks like one.
             Scope::Tool => {
                 let told = || messages::events::of_tool(spot, side).or_else(|| messages::read(spot, side));
-                value(pick).map(said).or_else(told)
+                let shown = |value| match said(value) {
+                    Matter::Said(value) => messages::of_tool(value),
+                    built => built,
+                };
+                value(pick).map(shown).or_else(told)
             }
             _ => messages::read(spot, side).or_else(|| match said(value(pick)?) {
                 Matter::Said(value) => Some(messages::of_value(value, side)),
@@ -61,7 +65,8 @@ impl<'a> Content<'a> {
         let last = output.as_ref().filter(|_| op.scope() != Scope::Tool);
         Content {
             input: matter(|fields| fields.input, Side::Input),
-            tool_call_id: text(|fields| fields.tool_call_id),
+            // Some list with a call of a model the ids of the calls of tools that it asked for.
+            tool_call_id: text(|fields| fields.tool_call_id).filter(|_| op.scope() == Scope::Tool),
             response_id: text(|fields| fields.response_id),
             stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
             last_exit_ms: spot.attributes.amount(&[Key::SPANLIGHT_LAST_EXIT_MS]),

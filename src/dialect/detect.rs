@@ -1,8 +1,9 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, ai_sdk, ai_sdk_legacy, anthropic_sdk, genai, google_adk, goose, langchain_rust, langfuse, logfire,
-    mastra, mcp, mlflow, msft, otel_genai, pydantic_ai, rig, spanlight, strands, swiftide,
+    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, crewai, genai, google_adk, goose, haystack, laminar,
+    langchain_rust, langfuse, langsmith, litellm, llama_index, logfire, mastra, mcp, mlflow, msft, openinference,
+    openlit, openllmetry, otel_genai, pydantic_ai, rig, spanlight, strands, swiftide,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -21,9 +22,20 @@ pub static DIALECTS: &[&Dialect] = &[
     &logfire::DIALECT,
     &google_adk::DIALECT,
     &strands::DIALECT,
+    &langsmith::DIALECT,
     &langfuse::DIALECT,
     &mlflow::DIALECT,
+    &openinference::DIALECT,
+    &laminar::DIALECT,
+    &agentops::DIALECT,
+    &crewai::DIALECT,
+    // It has signs of OpenLLMetry too.
+    &litellm::DIALECT,
+    &openllmetry::DIALECT,
+    &haystack::DIALECT,
     &msft::DIALECT,
+    &llama_index::DIALECT,
+    &openlit::DIALECT,
     &otel_genai::DIALECT,
     &mcp::DIALECT,
 ];

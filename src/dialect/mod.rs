@@ -4,22 +4,31 @@
 //! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
+mod agentops;
 mod ai_sdk;
 mod ai_sdk_legacy;
 mod anthropic_sdk;
 mod attributes;
 mod buckets;
 mod content;
+mod crewai;
 mod details;
 mod detect;
 mod genai;
 mod generic;
 mod google_adk;
 mod goose;
+mod haystack;
 mod json;
+mod laminar;
 mod langchain_rust;
 mod langfuse;
+mod langgraph;
+mod langsmith;
+mod lenient;
 mod lexicon;
+mod litellm;
+mod llama_index;
 mod logfire;
 mod mastra;
 mod mcp;
@@ -27,6 +36,9 @@ mod messages;
 mod mlflow;
 mod msft;
 mod op;
+mod openinference;
+mod openlit;
+mod openllmetry;
 mod otel_genai;
 mod outcome;
 mod pending;

@@ -174,7 +174,7 @@ impl Usage {
 
     /// These counts, and those of the other that are missing here.
     #[must_use]
-    pub fn or(self, other: Usage) -> Usage {
+    pub(super) fn or(self, other: Usage) -> Usage {
         Usage {
             input: self.input.or(other.input),
             output: self.output.or(other.output),

@@ -102,4 +102,6 @@ keys! { 0;
     WORKFLOW_NAME = "workflow.name",
     EXECUTOR_ID = "executor.id",
     GRAPH_NODE_ID = "graph.node.id",
+    GRAPH_NODE_NAME = "graph.node.name",
+    AGENT_NAME = "agent.name",
 }

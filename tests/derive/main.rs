@@ -9,6 +9,7 @@ mod dialects;
 mod events;
 mod frameworks;
 mod inference;
+mod instrumentations;
 mod lateness;
 mod outcomes;
 mod rust;

@@ -32,7 +32,7 @@ pub(super) fn is_parts(content: &Value) -> bool {
 }
 
 /// What a tool answered: texts in blocks become one text.
-pub(super) fn result(content: &Value) -> Value {
+fn result(content: &Value) -> Value {
     if let (Some(value), Some(_)) = (content.get("value"), content.get("type")) {
         return value.clone();
     }
@@ -121,7 +121,7 @@ fn answered(block: &Value) -> Option<Value> {
     let id = first(block, &["tool_use_id", "call_id", "tool_call_id", "toolUseId", "toolCallId", "id"])
         .or_else(|| block.get("origin")?.get("id"));
     let response = first(block, &["response", "content", "output", "result"])?;
-    Some(json!({"type": "tool_call_response", "id": id, "response": result(response)}))
+    Some(tool_call_response(id, response))
 }
 
 fn image(block: &Value) -> Option<Value> {
@@ -131,13 +131,25 @@ fn image(block: &Value) -> Option<Value> {
 }
 
 /// A call of a tool. Arguments that are JSON in a text are what the JSON says.
-pub(super) fn tool_call(id: Option<&Value>, name: &Value, arguments: Option<&Value>) -> Value {
-    let arguments = match arguments {
-        Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
-        Some(arguments) => arguments.clone(),
-        None => Value::Null,
-    };
-    json!({"type": "tool_call", "id": id, "name": name, "arguments": arguments})
+fn tool_call(id: Option<&Value>, name: &Value, arguments: Option<&Value>) -> Value {
+    let mut part = json!({"type": "tool_call", "name": name});
+    if let Some(arguments) = arguments {
+        let read = arguments.as_str().and_then(|text| serde_json::from_str(text).ok());
+        part["arguments"] = read.unwrap_or_else(|| arguments.clone());
+    }
+    with_id(part, id)
+}
+
+/// What a tool answered to a call.
+pub(super) fn tool_call_response(id: Option<&Value>, content: &Value) -> Value {
+    with_id(json!({"type": "tool_call_response", "response": result(content)}), id)
+}
+
+fn with_id(mut part: Value, id: Option<&Value>) -> Value {
+    if let Some(id) = id {
+        part["id"] = id.clone();
+    }
+    part
 }
 
 /// The first of these members that is there and says anything.

@@ -1,6 +1,6 @@
 //! Messages as today's conventions have them, on the span or in the event that has the details of a call.
 
-use super::{Matter, Side};
+use super::{Matter, Side, of_value};
 use crate::dialect::Spot;
 use crate::dialect::content::is_empty;
 use crate::otlp::view::{AnyValue, Span};
@@ -16,9 +16,12 @@ fn key(side: Side) -> Key {
     }
 }
 
-/// Those in attributes of the span.
+/// Those in attributes of the span, where some write messages as their provider has them.
 pub(super) fn attributes<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
-    spot.attributes.get(key(side)).filter(|value| !is_empty(*value)).map(Matter::Said)
+    let value = spot.attributes.get(key(side)).filter(|value| !is_empty(*value))?;
+    let text = value.text().map_or("", |text| text.as_str());
+    let is_of_conventions = text.contains("\"parts\"") && text.contains("\"type\"");
+    Some(if is_of_conventions { Matter::Said(value) } else { of_value(value, side) })
 }
 
 /// Those in an event of the span.

@@ -13,8 +13,8 @@ pub(super) fn openinference<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matte
         Side::Output => ("llm.output_messages.", "llm.choices."),
     };
     if let Some(tree) = tree(spot.span, messages) {
-        let each = tree.into_iter().map(|mut one| one.get_mut("message").map_or(Value::Null, Value::take));
-        return list::messages(each.filter(|one| !one.is_null()).collect(), side).map(Matter::Built);
+        let each = tree.into_iter().filter_map(|one| within(one, "message")).map(unwrapped);
+        return list::messages(each.collect(), side).map(Matter::Built);
     }
     let each = tree(spot.span, texts)?.into_iter();
     let texts = each.filter_map(|one| {
@@ -22,6 +22,23 @@ pub(super) fn openinference<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matte
         said.or(one.as_str()).map(|text| of_text(side.speaker(), text))
     });
     Some(Matter::Built(texts.collect()))
+}
+
+/// A message whose parts and calls are not wrapped in what they are.
+fn unwrapped(mut message: Value) -> Value {
+    for (list, each) in [("contents", "message_content"), ("tool_calls", "tool_call")] {
+        if let Some(Value::Array(all)) = message.get_mut(list) {
+            *all = std::mem::take(all).into_iter().filter_map(|one| within(one, each)).collect();
+        }
+    }
+    message
+}
+
+fn within(value: Value, member: &str) -> Option<Value> {
+    match value {
+        Value::Object(mut object) => object.remove(member),
+        _ => None,
+    }
 }
 
 /// OpenLLMetry of old and LiteLLM: `gen_ai.prompt.0.content`.

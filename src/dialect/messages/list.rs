@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Side, block, of_text, role};
+use crate::dialect::provider::finish_reason;
 
 /// The messages within a value, if its shape is one of those that are known.
 pub(super) fn messages(value: Value, side: Side) -> Option<Value> {
@@ -54,7 +55,7 @@ fn pair(values: &[Value]) -> Option<Value> {
 }
 
 /// The object itself, of one that a framework serialised with its class around it.
-fn unwrapped(mut object: Map<String, Value>) -> Map<String, Value> {
+pub(super) fn unwrapped(mut object: Map<String, Value>) -> Map<String, Value> {
     for within in ["kwargs", "data"] {
         if object.contains_key("type")
             && let Some(Value::Object(inner)) = object.get_mut(within)
@@ -91,7 +92,7 @@ fn of_object(mut object: Map<String, Value>, side: Side, levels: usize, out: &mu
         Value::String(text) => out.push(of_text(side.speaker(), &text)),
         found => gather_within(found, side, levels, out)?,
     }
-    let reason = reason.or(info).filter(Value::is_string);
+    let reason = reason.or(info).as_ref().and_then(Value::as_str).map(|reason| finish_reason(reason).into());
     if let (Some(reason), Some(Value::Object(last))) = (reason, out.get_mut(before..).and_then(<[Value]>::last_mut)) {
         last.entry("finish_reason").or_insert(reason);
     }
@@ -114,17 +115,21 @@ fn message(object: &Map<String, Value>, side: Side) -> Option<Value> {
         );
     }
     let content = ["parts", "content", "contents", "blocks"].iter().find_map(|key| object.get(*key));
-    let id = ["tool_call_id", "toolCallId"].iter().find_map(|key| text(key));
+    let id = ["tool_call_id", "toolCallId"].iter().find_map(|key| {
+        let beside = || object.get("additional_kwargs").and_then(|more| more.get(*key));
+        object.get(*key).filter(|id| !id.is_null()).or_else(beside)
+    });
     match content {
         Some(content) if who == "tool" && !block::is_parts(content) => {
-            parts.push(json!({"type": "tool_call_response", "id": id, "response": block::result(content)}));
+            parts.push(block::tool_call_response(id, content));
         }
         Some(content) => parts.extend(block::parts(content)),
         None => {}
     }
     parts.extend(text("refusal").map(|text| json!({"type": "text", "content": text})));
     let calls = ["tool_calls", "toolCalls"].iter().find_map(|key| object.get(*key)?.as_array());
-    for call in calls.into_iter().flatten().filter_map(block::call) {
+    let of_old = object.get("function_call").filter(|call| call.is_object());
+    for call in calls.into_iter().flatten().chain(of_old).filter_map(block::call) {
         let is_new =
             !parts.iter().any(|part| part["type"] == "tool_call" && part["id"] == call["id"] && !call["id"].is_null());
         parts.extend(is_new.then_some(call));
@@ -138,15 +143,15 @@ fn message(object: &Map<String, Value>, side: Side) -> Option<Value> {
         message["name"] = name.into();
     }
     if let Some(reason) = stopped(object) {
-        message["finish_reason"] = reason.clone();
+        message["finish_reason"] = finish_reason(reason).into();
     }
     Some(message)
 }
 
 /// Why the model stopped, where a message says so.
-fn stopped(object: &Map<String, Value>) -> Option<&Value> {
+fn stopped(object: &Map<String, Value>) -> Option<&str> {
     let direct = ["finish_reason", "stop_reason"].iter().find_map(|key| object.get(*key));
     let within =
         || ["response_metadata", "meta", "_meta"].iter().find_map(|key| object.get(*key)?.get("finish_reason"));
-    direct.or_else(within).filter(|reason| reason.is_string())
+    direct.or_else(within)?.as_str()
 }

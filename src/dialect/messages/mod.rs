@@ -19,7 +19,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Spot, put_value};
+use super::{Spot, lenient, put_value};
 use crate::event::JsonObject;
 use crate::otlp::view::AnyValue;
 
@@ -61,7 +61,14 @@ static PLACES: &[Place] = &[
 
 /// The messages of one side of a span.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
-    PLACES.iter().find_map(|place| place(spot, side))
+    let mut found = PLACES.iter().filter_map(|place| place(spot, side));
+    let first = found.next()?;
+    if !first.says_nothing() {
+        return Some(first);
+    }
+    // LiteLLM writes calls of tools elsewhere than the message that they are of.
+    let fuller = found.find(|other| matches!(other, Matter::Built(_)) && !other.says_nothing());
+    Some(fuller.unwrap_or(first))
 }
 
 /// A value that holds messages in whichever shape, if it is one that is known; else the value as it is.
@@ -69,6 +76,44 @@ pub(super) fn of_value(value: AnyValue<'_>, side: Side) -> Matter<'_> {
     let text = value.text().map(|text| text.as_str().trim()).filter(|text| text.starts_with(['{', '[']));
     let read = text.and_then(|text| serde_json::from_str(text).ok());
     read.and_then(|json| list::messages(json, side)).map_or(Matter::Said(value), Matter::Built)
+}
+
+/// What a tool takes or gives, without what it came in: decorators write how they were called in Python, LangChain a
+/// message, LangSmith under which name it came, and some a text as JSON.
+pub(super) fn of_tool(value: AnyValue<'_>) -> Matter<'_> {
+    const WRAPPED: &[&str] =
+        &["{\"args\"", "{\"kwargs\"", "{\"input\"", "{\"output\"", "{\"type\"", "{\"additional_kwargs\"", "\""];
+    let text =
+        value.text().map(|text| text.as_str()).filter(|text| WRAPPED.iter().any(|begin| text.starts_with(begin)));
+    let read = text.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    read.and_then(unwrapped).map_or(Matter::Said(value), Matter::Built)
+}
+
+/// What is within; nothing if it is in nothing.
+fn unwrapped(value: Value) -> Option<Value> {
+    let mut object = match value {
+        Value::String(text) => {
+            return Some(
+                lenient::parse(&text).filter(|json| json.is_object() || json.is_array()).unwrap_or(text.into()),
+            );
+        }
+        Value::Object(object) => object,
+        _ => return None,
+    };
+    let is_empty = |args: &Value| args.as_array().is_some_and(Vec::is_empty);
+    if let Some(kwargs) = object.get("kwargs").filter(|kwargs| kwargs.is_object() && !object.contains_key("type")) {
+        // Positional arguments have no names to go by.
+        return object.get("args").is_none_or(is_empty).then(|| kwargs.clone());
+    }
+    if object.len() == 1 {
+        let within = object.remove("input").or_else(|| object.remove("output"))?;
+        let is_wrapped = within.as_str().is_some_and(|text| text.starts_with('{')) || within.get("content").is_some();
+        return is_wrapped.then(|| unwrapped(within.clone()).unwrap_or(within));
+    }
+    let mut message = list::unwrapped(object);
+    let is_message = message.get("type").is_some_and(|kind| kind == "tool") && message.contains_key("tool_call_id");
+    let content = if is_message { message.remove("content")? } else { return None };
+    Some(unwrapped(content.clone()).unwrap_or(content))
 }
 
 /// A message of one text.
@@ -104,6 +149,12 @@ impl<'a> Matter<'a> {
             Matter::Said(value) => put_value(object, key, *value),
             Matter::Built(value) => object.raw(key, value.to_string().as_bytes()),
         }
+    }
+
+    /// Whether it is messages without parts.
+    fn says_nothing(&self) -> bool {
+        let Matter::Built(Value::Array(messages)) = self else { return false };
+        messages.iter().all(|message| message["parts"].as_array().is_some_and(Vec::is_empty))
     }
 
     /// It, as far as the span says it just so.
