@@ -463,7 +463,7 @@ fn messages_have_one_form_whoever_wrote_them() {
     let (input, output) = content("ai", &ai_sdk);
     assert_eq!(input, json!([said("system", "Be."), said("user", "Hi"), answer("1", json!({"ok": 1}))]));
     let parts = json!([{"type": "text", "content": "Looking."}, call("2")]);
-    assert_eq!(output, json!([{"role": "assistant", "parts": parts, "finish_reason": "tool-calls"}]));
+    assert_eq!(output, json!([{"role": "assistant", "parts": parts, "finish_reason": "tool_call"}]));
 
     let whole = sent("x", &["ai.operationId=ai.generateText", r#"ai.prompt={"system":"Be.","prompt":"Hi"}"#]);
     assert_eq!(content("ai", &whole).0, json!([said("system", "Be."), said("user", "Hi")]));
@@ -489,7 +489,7 @@ fn messages_have_one_form_whoever_wrote_them() {
     }
     let (input, output) = content("", &strands);
     assert_eq!(input, json!([said("system", "Be."), said("user", "Hi"), answer("1", json!("seen"))]));
-    assert_eq!(output, json!([{"role": "assistant", "parts": [call("2")], "finish_reason": "tool_use"}]));
+    assert_eq!(output, json!([{"role": "assistant", "parts": [call("2")], "finish_reason": "tool_call"}]));
 
     let adk = sent(
         "call_llm",
