@@ -103,8 +103,8 @@ struct Metadata {
     anthropic: Option<Anthropic>,
     bedrock: Option<Bedrock>,
     openai: Option<OpenAi>,
-    #[serde(alias = "vertex")]
     google: Option<Google>,
+    vertex: Option<Google>,
 }
 
 #[derive(Default, Deserialize)]
@@ -179,12 +179,15 @@ impl Metadata {
             reasoning: openai.reasoning_tokens,
             ..Usage::default()
         });
-        let google = self.google.as_ref().and_then(|google| google.usage_metadata.as_ref()).map(|usage| Usage {
-            cache_read: usage.cached_content_token_count,
-            output: usage.candidates_token_count,
-            reasoning: usage.thoughts_token_count,
-            ..Usage::default()
-        });
+        let google =
+            self.google.as_ref().or(self.vertex.as_ref()).and_then(|google| google.usage_metadata.as_ref()).map(
+                |usage| Usage {
+                    cache_read: usage.cached_content_token_count,
+                    output: usage.candidates_token_count,
+                    reasoning: usage.thoughts_token_count,
+                    ..Usage::default()
+                },
+            );
         [bedrock, openai, google].into_iter().flatten().fold(anthropic, Usage::or)
     }
 }

@@ -68,6 +68,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         meaning.aside = Some(passed_on(spot));
     }
     meaning.tool_call_id = meaning.tool_call_id.filter(|id| *id != "<not specified>");
+    meaning.step_name = meaning.step_name.or_else(|| spot.span.name.as_str().strip_prefix("invoke_node "));
     if meaning.op == Op::InvokeAgent && meaning.agent_name.is_none() {
         // `agent_run [name]`, as the first versions had it.
         let name = spot.span.name.as_str().split_once('[').and_then(|(_, rest)| rest.strip_suffix(']'));

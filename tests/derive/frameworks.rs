@@ -52,6 +52,7 @@ fn every_framework_says_in_its_own_way_what_a_span_does() {
         ("gcp.vertex.agent", "invocation", &[], "google_adk", Some(Op::InvokeWorkflow)),
         ("gcp.vertex.agent", "call_llm", &["gen_ai.request.model=m"], "google_adk", Some(Op::Chat)),
         ("gcp.vertex.agent", "agent_run [writer]", &[], "google_adk", Some(Op::InvokeAgent)),
+        ("gcp.vertex.agent", "invoke_node a", &["gen_ai.operation.name=invoke_node"], "google_adk", Some(Op::Step)),
         (
             "gcp.vertex.agent",
             "execute_tool (merged)",
