@@ -122,13 +122,20 @@ pub fn of_address(host: &str) -> Option<&'static str> {
 
 /// A finish reason as OTel's conventions spell it; an unknown one stays as it is.
 pub fn finish_reason(reason: &str) -> &str {
-    match reason {
-        "stop" | "end_turn" | "STOP" | "stop_sequence" | "completed" => "stop",
-        "length" | "max_tokens" | "MAX_TOKENS" => "length",
-        "tool_call" | "tool_calls" | "tool-calls" | "tool_use" | "function_call" => "tool_call",
-        "content_filter" | "content-filter" | "refusal" | "SAFETY" | "guardrail_intervened" => "content_filter",
-        other => other,
-    }
+    const REASONS: &[(&str, &[&str])] = &[
+        ("stop", &["stop", "end_turn", "stop_sequence", "completed"]),
+        ("length", &["length", "max_tokens"]),
+        ("tool_call", &["tool_call", "tool_calls", "tool-calls", "toolcalls", "tool_use", "function_call"]),
+        (
+            "content_filter",
+            &["content_filter", "content-filter", "contentfilter", "refusal", "safety", "guardrail_intervened"],
+        ),
+    ];
+    // `FinishReason.STOP,FinishReason.STOP` is how Python prints members of an enumeration, for two choices.
+    let first = reason.split(',').next().unwrap_or(reason);
+    let word = first.rsplit('.').next().unwrap_or(first);
+    let is_one_of = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    REASONS.iter().find(|(_, words)| is_one_of(words)).map_or(reason, |(known, _)| known)
 }
 
 #[cfg(test)]
@@ -150,6 +157,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(of_address(host), provider, "{host}");
+        }
+    }
+
+    #[test]
+    fn reasons_to_stop() {
+        for (said, reason) in [
+            ("end_turn", "stop"),
+            ("MAX_TOKENS", "length"),
+            ("FinishReason.TOOL_CALLS", "tool_call"),
+            ("FinishReason.STOP,FinishReason.STOP", "stop"),
+            ("ContentFilter", "content_filter"),
+            ("compaction", "compaction"),
+            ("1.5 of them", "1.5 of them"),
+        ] {
+            assert_eq!(finish_reason(said), reason);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Matter, Side, conventions};
+use super::{Matter, Side, conventions, list};
 use crate::dialect::Spot;
 
 /// The messages that went in, with a message of its own for each answer of a tool among those of the user. Nothing if
@@ -18,7 +18,8 @@ pub(super) fn of_tools<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>
     if !messages.iter().any(|message| message["role"] == "user" && parts(message).any(is_answer)) {
         return None;
     }
-    Some(Matter::Built(messages.into_iter().flat_map(apart).collect()))
+    let apart: Value = messages.into_iter().flat_map(apart).collect();
+    Some(Matter::Built(list::messages(apart.clone(), side).unwrap_or(apart)))
 }
 
 /// A message of the user as what tools answered and what the user said.
