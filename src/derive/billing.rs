@@ -61,16 +61,22 @@ impl Run {
         if !self.node(at).has_tokens() {
             return;
         }
-        for (call, _) in self.subtree(at) {
-            if !self.node(call).has_tokens() {
-                continue;
-            }
-            let above = self.within_the_call(call).find(|above| self.node(*above).has_tokens());
-            if let Some(told) = above.and_then(|above| self.node(above).call.clone())
-                && let Some(call) = self.node_mut(call).call.as_deref_mut()
-            {
-                call.take_details(&told);
-            }
+        self.complete(at);
+        // Most calls have nothing below them.
+        if self.node(at).first_child.is_some() {
+            self.subtree(at).into_iter().skip(1).for_each(|(below, _)| self.complete(below));
+        }
+    }
+
+    fn complete(&mut self, at: NodeIx) {
+        if !self.node(at).has_tokens() {
+            return;
+        }
+        let above = self.within_the_call(at).find(|above| self.node(*above).has_tokens());
+        if let Some(told) = above.and_then(|above| self.node(above).call.clone())
+            && let Some(call) = self.node_mut(at).call.as_deref_mut()
+        {
+            call.take_details(&told);
         }
     }
 }

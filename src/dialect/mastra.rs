@@ -23,6 +23,7 @@ pub(super) static DIALECT: Dialect = Dialect {
                 ("mcp_tool_call", Op::ExecuteTool),
                 ("provider_tool_call", Op::ExecuteTool),
                 ("model_inference", Op::Chat),
+                ("llm_generation", Op::Chat),
                 ("rag_embedding", Op::Embeddings),
                 ("rag_vector_operation", Op::Retrieval),
                 ("memory_operation", Op::Memory),
@@ -37,9 +38,11 @@ pub(super) static DIALECT: Dialect = Dialect {
         conversation_id: &[Key::GEN_AI_CONVERSATION_ID, Key::MASTRA_THREAD_ID],
         session_id: &[Key::MASTRA_SESSION_ID],
         user_id: &[Key::MASTRA_USER_ID, Key::MASTRA_RESOURCE_ID],
+        // The first exporters told the id of an agent only, which is the name that its author gave it.
+        agent_name: &[Key::GEN_AI_AGENT_NAME, Key::GEN_AI_AGENT_ID],
         step_name: &[Key::MASTRA_STEP_ID],
-        input: &[Key::MASTRA_AGENT_INPUT, Key::MASTRA_WORKFLOW_INPUT, Key::MASTRA_STEP_INPUT],
-        output: &[Key::MASTRA_AGENT_OUTPUT, Key::MASTRA_WORKFLOW_OUTPUT, Key::MASTRA_STEP_OUTPUT],
+        input: &[Key::MASTRA_AGENT_INPUT, Key::MASTRA_WORKFLOW_INPUT, Key::MASTRA_STEP_INPUT, Key::PLAIN_INPUT],
+        output: &[Key::MASTRA_AGENT_OUTPUT, Key::MASTRA_WORKFLOW_OUTPUT, Key::MASTRA_STEP_OUTPUT, Key::PLAIN_OUTPUT],
         ..FieldKeys::NONE
     },
     usage: Some(&UsageKeys {
@@ -55,6 +58,9 @@ pub(super) static DIALECT: Dialect = Dialect {
             // Its word for errors that have no id.
             failure.error_type = failure.error_type.filter(|kind| *kind != "unknown");
         }
+        if meaning.op == Op::InvokeWorkflow && meaning.workflow_name.is_none() {
+            meaning.workflow_name = spot.span.name.as_str().strip_prefix("workflow.");
+        }
         meaning.ttft_s = meaning.ttft_s.or_else(|| details::since_start(spot, Key::MASTRA_COMPLETION_START_TIME));
     },
     ..Dialect::BASE
@@ -63,7 +69,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// Pieces of an answer are no work of their own; what else has a type is a step.
 fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     match spot.word(Key::MASTRA_SPAN_TYPE)? {
-        "model_chunk" => None,
+        "model_chunk" | "llm_chunk" => None,
         "mcp_server_request" => mcp::op(spot),
         _ => Some(Op::Step),
     }

@@ -353,6 +353,7 @@ fn agents_tools_and_times_are_found_where_each_framework_puts_them() {
     let some = |name: &str| Some(name.to_owned());
     for (scope, name, attributes, expected) in [
         ("", "planner", &["langfuse.observation.type=agent"][..], (some("planner"), None, None)),
+        ("", "agent.guide", &["mastra.span.type=agent_run", "gen_ai.agent.id=guide"], (some("guide"), None, None)),
         ("", "search", &["mlflow.spanType=\"TOOL\""], (None, some("search"), None)),
         (
             "ai",
