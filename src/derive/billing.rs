@@ -3,9 +3,9 @@
 //! Frameworks report a call that the SDK below them reports again. The deepest span with tokens bills; where no
 //! span has tokens, the deepest counts as the call. What it does not tell of its tokens, a call above it may.
 
-use super::cost::PriceSource;
 use super::node::{Call, NodeIx, State};
 use super::run::Run;
+use crate::dialect::Usage;
 use crate::event::Scope;
 
 impl Run {
@@ -82,16 +82,16 @@ impl Run {
 }
 
 impl Call {
-    /// Takes the details that are missing here from a call of as many tokens, and with all of them its price too.
+    /// Takes the details that are missing here from a call of as many tokens, and with all of them what it comes to.
     fn take_details(&mut self, told: &Call) {
         let usage = self.usage.detailed_by(&told.usage);
         if usage == self.usage {
             return;
         }
         self.usage = usage;
-        let is_reported = self.price.as_ref().is_ok_and(|price| price.source == PriceSource::Reported);
-        if !is_reported && usage == told.usage && told.price.is_ok() {
-            self.price = told.price.clone();
+        let agrees = Usage { convention: told.usage.convention, repaired: told.usage.repaired, ..usage } == told.usage;
+        if agrees && told.price.computed.is_ok() {
+            self.price.computed = told.price.computed.clone();
         }
     }
 }

@@ -287,6 +287,9 @@ impl Teller<'_> {
         let mut event = self.event(EventType::Started, span_start(node));
         event.data = Data::build(|data| {
             self.name_the_work(data);
+            if let Some(system) = &content.system {
+                system.put(data, "system_instructions");
+            }
             if let Some(input) = &content.input {
                 input.put(data, input_key(node));
             }
@@ -338,8 +341,8 @@ impl Teller<'_> {
                 if node.below.tokens {
                     data.bool("billed", false);
                 }
-                match &call.price {
-                    Ok(price) => data.str("price_source", price.source.as_str()),
+                match call.price.source() {
+                    Ok(source) => data.str("price_source", source.as_str()),
                     Err(unpriced) => data.str("unpriced", unpriced.as_str()),
                 }
             }
@@ -403,7 +406,7 @@ impl Teller<'_> {
             performance.reasoning_tokens = call.usage.reasoning;
             performance.ttft_ms = call.ttft_s.map(|seconds| seconds * 1000.0);
             // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
-            performance.cost_usd = call.price.as_ref().ok().map(|price| price.usd).filter(|_| !node.below.tokens);
+            performance.cost_usd = call.price.usd().filter(|_| !node.below.tokens);
         } else if has_totals(node) {
             let below = totals.and_then(|totals| totals.cost_usd);
             performance.cost_usd = below.or_else(|| self.run.figures(self.held.at)?.cost_usd);

@@ -26,7 +26,7 @@ mod within;
 
 use std::time::Duration;
 
-use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
+use cost::{By, Figures, Ledger, PriceSettings, Prices, Report, ReportBuilder};
 pub use names::Name;
 use names::Names;
 use node::NodeIx;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub feature: Vec<String>,
     /// Attributes that name the task, in order of preference.
     pub task: Vec<String>,
+    /// Which prices.
+    pub prices: PriceSettings,
     /// How long and how much.
     pub limits: Limits,
     /// Whether anyone wants the derived events; if not, none are built.
@@ -120,7 +122,7 @@ impl Deriver {
             wants_events: settings.wants_events,
             source: settings.source,
             names: Names::default(),
-            prices: Prices::default(),
+            prices: Prices::new(settings.prices),
             runs: Runs::default(),
             seen: Seen::default(),
             ledger: Ledger::default(),
@@ -168,7 +170,7 @@ impl Deriver {
 
     /// The ledger's totals since ever.
     pub fn totals(&self) -> Figures {
-        let mut totals = self.ledger.totals();
+        let mut totals = self.ledger.totals().clone();
         for run in self.runs.iter() {
             totals.add(&run.sum());
         }
@@ -256,6 +258,7 @@ impl Default for Settings {
         Settings {
             feature: names(&["spanlight.feature", "feature", "app.feature"]),
             task: names(&["spanlight.task.id", "task_id"]),
+            prices: PriceSettings::default(),
             limits: Limits::default(),
             wants_events: true,
             source: SourceKind::Otlp,

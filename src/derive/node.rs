@@ -1,6 +1,6 @@
 //! One span or piece of work within a run.
 
-use super::cost::{Price, Unpriced};
+use super::cost::Price;
 use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
@@ -93,13 +93,13 @@ pub enum Outcome {
     Lost,
 }
 
-/// What is known of a call of a model.
+/// What is known of a call of a model, or of what other work reports of the calls below it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Its tokens.
     pub usage: Usage,
-    /// Its price, or why it has none.
-    pub price: Result<Price, Unpriced>,
+    /// What is known of its price.
+    pub price: Price,
     /// The model asked for.
     pub request_model: Option<Name>,
     /// Whether the node's model is the one that answered, and not only the one asked for.
@@ -252,7 +252,7 @@ impl Node {
 
     /// What it means for the nodes above it that this node, and what hangs below it, is there.
     pub fn below_inclusive(&self) -> Below {
-        let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.is_ok());
+        let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.usd().is_some());
         let own =
             Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced, own_call: self.is_call() };
         let all = self.below.or(own);
@@ -273,8 +273,7 @@ impl Node {
 
     /// What the emitter of an agent says that its run cost.
     pub fn reported_usd(&self) -> Option<f64> {
-        let price = self.call.as_ref().filter(|_| self.is_agent_run())?.price.as_ref();
-        price.ok().map(|price| price.usd)
+        self.call.as_ref().filter(|_| self.is_agent_run())?.price.usd()
     }
 
     /// Whether it is a call of a model whose tokens are known.

@@ -67,6 +67,7 @@ fn summed(told: &Map<String, Value>) -> Usage {
         _ => false,
     };
     [usage.input, usage.output] = if is_whole { wholes } else { sums };
+    usage.convention = Convention { input_excludes_cache: !is_whole, output_excludes_reasoning: !is_whole };
     usage
 }
 

@@ -13,6 +13,8 @@ use crate::semconv::Key;
 /// What a span says beyond its meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Content<'a> {
+    /// What a model was told before the messages.
+    pub system: Option<Matter<'a>>,
     /// Messages, or a tool's arguments.
     pub input: Option<Matter<'a>>,
     /// Messages, or a tool's result.
@@ -64,6 +66,7 @@ impl<'a> Content<'a> {
         let finish_reason = value(|fields| fields.finish_reason).and_then(first_word).map(Cow::Borrowed);
         let last = output.as_ref().filter(|_| op.scope() != Scope::Tool);
         Content {
+            system: Some(op.scope()).filter(|scope| *scope == Scope::LlmRequest).and_then(|_| messages::system(spot)),
             input: matter(|fields| fields.input, Side::Input),
             // Some list with a call of a model the ids of the calls of tools that it asked for.
             tool_call_id: text(|fields| fields.tool_call_id).filter(|_| op.scope() == Scope::Tool),

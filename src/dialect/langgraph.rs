@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::lenient::Word;
-use super::{Hint, Meaning, Op, Spot};
+use super::{Hint, Meaning, Op};
 use crate::event::Scope;
 
 /// What the metadata of a run of LangChain says of its place.
@@ -41,9 +41,8 @@ const PARTS: &[&str] = &["agent", "model", "call_model", "llm", "tools", "__star
 const UNNAMED_GRAPH: &str = "LangGraph";
 
 impl<'a> Metadata<'a> {
-    /// Adds what it says to the meaning of a run.
-    pub(super) fn add_to(self, spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
-        let name = spot.span.name.as_str();
+    /// Adds what it says to the meaning of a run of this name.
+    pub(super) fn add_to(self, name: &'a str, meaning: &mut Meaning<'a>) {
         if !matches!(meaning.op.scope(), Scope::LlmRequest | Scope::Tool) {
             self.place(name, meaning);
         }

@@ -45,7 +45,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     if meaning.op == Op::Step {
         meaning.hint = Some(Hint::WorkflowIfOutermost);
     }
-    metadata.add_to(spot, meaning);
+    metadata.add_to(spot.span.name.as_str(), meaning);
     if meaning.op.scope() == Scope::LlmRequest {
         if meaning.op == Op::Chat && spot.word(Key::LANGSMITH_MODEL_TYPE) == Some("llm") {
             meaning.op = Op::TextCompletion;

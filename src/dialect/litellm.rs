@@ -7,13 +7,7 @@ use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "litellm",
-    signs: Signs {
-        scopes: &["litellm"],
-        keys: &[Key::LITELLM_USAGE_OBJECT],
-        families: &["litellm."],
-        only_if: |spot| !spot.attributes.has(Key::OPENINFERENCE_SPAN_KIND) || spot.span.name == *GUARDRAIL,
-        ..Signs::NONE
-    },
+    signs: Signs { scopes: &["litellm"], keys: &[Key::LITELLM_USAGE_OBJECT], families: &["litellm."], ..Signs::NONE },
     kinds: &[(Key::GEN_AI_OPERATION_NAME, CALLS), (Key::LLM_REQUEST_TYPE, CALLS), (Key::LITELLM_CALL_TYPE, CALLS)],
     op,
     fields: FieldKeys {
@@ -64,14 +58,11 @@ const CALLS: &[(&str, Op)] = &[
     ("call_mcp_tool", Op::Mcp),
 ];
 
-/// The span of a guardrail, which it writes in OpenInference too.
-const GUARDRAIL: &str = "guardrail";
-
 const NAMES: &[(&str, Op)] = &[
     ("litellm_request", Op::Chat),
     ("raw_gen_ai_request", Op::Step),
     ("Received Proxy Server Request", Op::InvokeWorkflow),
-    (GUARDRAIL, Op::Guardrail),
+    ("guardrail", Op::Guardrail),
 ];
 
 fn op(spot: &Spot<'_, '_>) -> Option<Op> {

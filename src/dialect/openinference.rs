@@ -67,7 +67,9 @@ const METHODS: &[&str] =
 /// What its instrumentations write when the first piece of a streamed answer has come.
 const FIRST_TOKEN: &str = "First Token Stream Event";
 
-const LANGCHAIN: &str = "openinference.instrumentation.langchain";
+/// In Python and in JavaScript.
+const LANGCHAIN: &[&str] =
+    &["openinference.instrumentation.langchain", "@arizeai/openinference-instrumentation-langchain"];
 const LLAMA_INDEX: &str = "openinference.instrumentation.llama_index";
 const OPENAI_AGENTS: &str = "openinference.instrumentation.openai_agents";
 
@@ -78,8 +80,10 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let names_agent = || attributes.has_any(&[Key::AGENT_NAME, Key::GRAPH_NODE_ID, Key::GRAPH_NODE_NAME]);
     Some(match (op, spot.instrumentation) {
         // It calls whatever has "agent" in its name an agent, tools and models too.
-        (Op::InvokeAgent, LANGCHAIN) if attributes.has(Key::TOOL_NAME) => Op::ExecuteTool,
-        (Op::InvokeAgent, LANGCHAIN) if attributes.has(Key::LLM_INVOCATION_PARAMETERS) => Op::Chat,
+        (Op::InvokeAgent, scope) if LANGCHAIN.contains(&scope) && attributes.has(Key::TOOL_NAME) => Op::ExecuteTool,
+        (Op::InvokeAgent, scope) if LANGCHAIN.contains(&scope) && attributes.has(Key::LLM_INVOCATION_PARAMETERS) => {
+            Op::Chat
+        }
         // The run as a whole is called an agent, and so is every agent in it.
         (Op::InvokeAgent, OPENAI_AGENTS) if !names_agent() => Op::InvokeWorkflow,
         (Op::ExecuteTool, OPENAI_AGENTS) if !attributes.has(Key::TOOL_NAME) => Op::Handoff,
@@ -104,8 +108,8 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         meaning.ttft_s = meaning.ttft_s.or_else(|| first_token(spot));
     }
     let metadata = spot.word(Key::METADATA).and_then(|json| serde_json::from_str::<Metadata<'_>>(json).ok());
-    if spot.instrumentation == LANGCHAIN {
-        metadata.unwrap_or_default().add_to(spot, meaning);
+    if LANGCHAIN.contains(&spot.instrumentation) {
+        metadata.unwrap_or_default().add_to(spot.span.name.as_str(), meaning);
     } else if let Some(metadata) = metadata {
         metadata.say_whose(meaning);
     }

@@ -9,7 +9,12 @@ use crate::semconv::Key;
 pub(super) static DIALECT: Dialect = Dialect {
     name: "openllmetry",
     signs: Signs {
-        keys: &[Key::TRACELOOP_SPAN_KIND, Key::TRACELOOP_ENTITY_NAME, Key::LLM_REQUEST_TYPE],
+        keys: &[
+            Key::TRACELOOP_SPAN_KIND,
+            Key::TRACELOOP_ENTITY_NAME,
+            Key::LLM_REQUEST_TYPE,
+            Key::GEN_AI_WORKFLOW_NODES,
+        ],
         families: NUMBERED,
         ..Signs::NONE
     },
@@ -73,6 +78,10 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
         let said = spot.word(key)?;
         words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
     };
+    // Around every graph of LangGraph it says that an agent of its name is invoked, and again beside it.
+    if spot.attributes.has(Key::GEN_AI_WORKFLOW_NODES) && !spot.attributes.has(Key::TRACELOOP_SPAN_KIND) {
+        return Some(if spot.span.parent_span_id.is_empty() { Op::InvokeWorkflow } else { Op::Step });
+    }
     let named = spot.word(Key::GEN_AI_OPERATION_NAME).map(Op::of_operation_name);
     match (said(Key::TRACELOOP_SPAN_KIND, KINDS), named) {
         // What is a task there may well have a name in the conventions.
@@ -91,7 +100,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op.scope() {
         Scope::Agent if meaning.agent_name.is_none() => meaning.agent_name = entity(),
         Scope::Workflow if meaning.op == Op::InvokeWorkflow => {
-            meaning.workflow_name = entity().or(meaning.workflow_name);
+            meaning.workflow_name = entity().or(meaning.workflow_name).or(meaning.agent_name.take());
         }
         Scope::Tool if meaning.tool_name.is_none() => {
             meaning.tool_name = entity().or_else(|| spot.span.name.as_str().strip_suffix(".tool"));
@@ -113,6 +122,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
             integration: word(Key::TRACELOOP_LS_INTEGRATION),
             ..Metadata::default()
         };
-        metadata.add_to(spot, meaning);
+        let name = entity().unwrap_or(spot.span.name.as_str());
+        metadata.add_to(name, meaning);
     }
 }

@@ -29,6 +29,8 @@ pub struct Usage {
     pub output_audio: Option<u64>,
     /// The counts contradicted one another under the emitter's convention and were read under the other.
     pub repaired: bool,
+    /// What the emitter's counts leave out; here they are whole.
+    pub convention: Convention,
 }
 
 /// What an emitter's counts leave out.
@@ -169,6 +171,7 @@ impl Usage {
             input_audio: attributes.count(keys.input_audio),
             output_audio: attributes.count(keys.output_audio),
             repaired: false,
+            convention: Convention::default(),
         }
     }
 
@@ -186,6 +189,7 @@ impl Usage {
             input_audio: self.input_audio.or(other.input_audio),
             output_audio: self.output_audio.or(other.output_audio),
             repaired: self.repaired || other.repaired,
+            convention: self.convention,
         }
     }
 
@@ -203,6 +207,7 @@ impl Usage {
 
     /// The same usage under OTel's definition.
     pub fn normalised(mut self, convention: Convention) -> Usage {
+        self.convention = convention;
         if self.cache_write_5m.is_some() || self.cache_write_1h.is_some() {
             let parts = self.cache_write_5m.unwrap_or(0).saturating_add(self.cache_write_1h.unwrap_or(0));
             // What was written cannot be less than what was written for five minutes and for an hour.

@@ -270,6 +270,7 @@ keys! { super::conventions::NAMES.len() as u16;
     LLM_USAGE_PROMPT_TOKENS = "llm.usage.prompt_tokens",
     LLM_USAGE_COMPLETION_TOKENS = "llm.usage.completion_tokens",
     LLM_USAGE_REASONING_TOKENS = "llm.usage.reasoning_tokens",
+    GEN_AI_WORKFLOW_NODES = "gen_ai.workflow.nodes",
     GEN_AI_HANDOFF_FROM_AGENT = "gen_ai.handoff.from_agent",
     GEN_AI_HANDOFF_TO_AGENT = "gen_ai.handoff.to_agent",
     MCP_REQUEST_ARGUMENT = "mcp.request.argument",

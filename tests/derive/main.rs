@@ -5,6 +5,7 @@ mod arrival;
 mod billing;
 mod bounds;
 mod conformance;
+mod cost;
 mod dialects;
 mod events;
 mod frameworks;

@@ -29,11 +29,11 @@ impl Scene {
     }
 
     pub fn with(limits: Limits) -> Scene {
-        Scene {
-            deriver: Deriver::new(Settings { limits, ..Settings::default() }),
-            now: Timestamp::parse(BEGINNING).unwrap(),
-            out: Output::default(),
-        }
+        Scene::of(Settings { limits, ..Settings::default() })
+    }
+
+    pub fn of(settings: Settings) -> Scene {
+        Scene { deriver: Deriver::new(settings), now: Timestamp::parse(BEGINNING).unwrap(), out: Output::default() }
     }
 
     /// Spans arrive in one request.
@@ -145,7 +145,7 @@ impl Counted {
             FactKind::Call(call) => {
                 *self.calls.entry(agent).or_default() += 1;
                 self.input_tokens += call.usage.input.unwrap_or(0);
-                self.cost += call.price.as_ref().map_or(0, |price| nanodollars(price.usd));
+                self.cost += call.price.usd().map_or(0, nanodollars);
             }
             FactKind::Decision { reviewer, decision } => {
                 *self.decisions.entry((reviewer, decision.as_str())).or_default() += 1;

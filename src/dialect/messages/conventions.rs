@@ -29,6 +29,13 @@ pub(super) fn details<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>>
     of_event(spot.span, DETAILS, key(side)).map(Matter::Said)
 }
 
+/// What the model was told before all messages, where it is not the first of them.
+pub(super) fn system<'a>(spot: &Spot<'a, '_>) -> Option<Matter<'a>> {
+    let key = Key::GEN_AI_SYSTEM_INSTRUCTIONS;
+    let said = spot.attributes.get(key).filter(|value| !is_empty(*value));
+    said.or_else(|| of_event(spot.span, DETAILS, key)).map(Matter::Said)
+}
+
 /// An attribute of the last such event that has it: of several, earlier ones were written before the answer.
 pub(super) fn of_event<'a>(span: &Span<'a>, name: &str, key: Key) -> Option<AnyValue<'a>> {
     if !span.has_events {

@@ -26,12 +26,26 @@ pub(super) fn openinference<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matte
 
 /// A message whose parts and calls are not wrapped in what they are.
 fn unwrapped(mut message: Value) -> Value {
-    for (list, each) in [("contents", "message_content"), ("tool_calls", "tool_call")] {
+    for list in ["contents", "tool_calls"] {
         if let Some(Value::Array(all)) = message.get_mut(list) {
-            *all = std::mem::take(all).into_iter().filter_map(|one| within(one, each)).collect();
+            *all = std::mem::take(all).into_iter().filter_map(piece).collect();
         }
     }
     message
+}
+
+/// A part, or a call of a tool; where it is both, the part has no more than the kind.
+fn piece(mut value: Value) -> Option<Value> {
+    let object = value.as_object_mut()?;
+    let Some(mut call) = object.remove("tool_call") else { return object.remove("message_content") };
+    // As providers write it, so that it is known for one in either list.
+    if let Some(function) = call.get_mut("function").map(Value::take) {
+        call["type"] = "tool_call".into();
+        for member in ["name", "arguments"] {
+            call[member] = function.get(member).cloned().unwrap_or_default();
+        }
+    }
+    Some(call)
 }
 
 fn within(value: Value, member: &str) -> Option<Value> {

@@ -71,6 +71,11 @@ pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
     Some(fuller.unwrap_or(first))
 }
 
+/// What the model was told before the messages.
+pub(super) fn system<'a>(spot: &Spot<'a, '_>) -> Option<Matter<'a>> {
+    conventions::system(spot)
+}
+
 /// A value that holds messages in whichever shape, if it is one that is known; else the value as it is.
 pub(super) fn of_value(value: AnyValue<'_>, side: Side) -> Matter<'_> {
     let text = value.text().map(|text| text.as_str().trim()).filter(|text| text.starts_with(['{', '[']));
