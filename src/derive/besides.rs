@@ -24,13 +24,35 @@ impl Teller<'_> {
                     data.opt_str("target", target.as_deref().or(node.name.as_deref()));
                 })
             }
-            None => None,
+            Some(Happened::PassedOn) | None => None,
         };
-        told.into_iter().chain(self.inferred_handoff()).chain(self.looked_up()).collect()
+        told.into_iter().chain(self.inferred_handoff()).chain(self.looked_up()).chain(self.late_ways()).collect()
     }
 
-    /// The ways that the work took from agent to agent through a graph, when the graph is through: nobody reports them.
-    pub fn ways_through_the_graph(&self) -> Vec<Event> {
+    /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
+    pub fn ways_within(&self) -> Vec<Event> {
+        let mut ways = self.ways_through_the_graph();
+        ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
+        ways
+    }
+
+    /// Those that have become known after the work around them was told of.
+    fn late_ways(&self) -> Vec<Event> {
+        let node = self.node();
+        let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
+        let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
+        let above = agent.and_then(|agent| self.run.node(agent).parent);
+        let Some(above) = above.filter(|above| self.run.node(*above).told.end) else { return Vec::new() };
+        let ways = self.run.passed_on(above).into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
+        ways.filter_map(|(from, to)| self.taken_over(from, to)).collect()
+    }
+
+    fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
+        let name = |at: NodeIx| self.run.node(at).name.as_ref();
+        self.way(to, name(from)?, name(to)?)
+    }
+
+    fn ways_through_the_graph(&self) -> Vec<Event> {
         let mut nodes = self.run.agents_of_graph(self.at());
         if nodes.len() < 2 {
             return Vec::new();
@@ -149,6 +171,21 @@ impl Run {
         };
         let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
         nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
+    }
+
+    /// The agents that took over right below a node, and from whom: those that began when the one before had ended with
+    /// passing the work on.
+    fn passed_on(&self, top: NodeIx) -> Vec<(NodeIx, NodeIx)> {
+        let agents = || self.children(top).filter(|at| self.node(*at).is_agent_run());
+        let passes_on = |agent: NodeIx| {
+            let is_passed_on = |at: NodeIx| matches!(self.node(at).aside.as_deref(), Some(Happened::PassedOn));
+            self.children(agent).any(is_passed_on)
+        };
+        let next = |agent: NodeIx| {
+            let end = self.node(agent).end;
+            agents().filter(|at| self.node(*at).start >= end).min_by_key(|at| self.node(*at).start)
+        };
+        agents().filter(|agent| passes_on(*agent)).filter_map(|from| Some((from, next(from)?))).collect()
     }
 
     /// The agent of this run whose name says the same, however it is written: tools are named after agents in small

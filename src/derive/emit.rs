@@ -118,7 +118,7 @@ impl Run {
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
-                out.extend(teller.ways_through_the_graph());
+                out.extend(teller.ways_within());
                 out.push(teller.end(totals.get(&teller.held.at)));
                 out.extend(teller.besides());
             } else {

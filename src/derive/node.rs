@@ -143,6 +143,8 @@ pub enum Happened {
         /// To whom.
         to: Name,
     },
+    /// The agent at work passed the work on to the one that works next.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who.
@@ -168,6 +170,7 @@ impl Happened {
             Aside::HandedOff { from, to } => {
                 Happened::HandedOff { from: from.as_deref().map(&mut share), to: share(to) }
             }
+            Aside::PassedOn => Happened::PassedOn,
             Aside::Decided { reviewer, decision, target } => {
                 Happened::Decided { reviewer, decision: *decision, target: target.as_deref().map(share) }
             }
@@ -253,7 +256,14 @@ impl Node {
         let own =
             Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced, own_call: self.is_call() };
         let all = self.below.or(own);
-        Below { own_call: all.own_call && !self.makes_calls(), ..all }
+        // What an agent or a tool calls within a call of a model is not that call told again.
+        let is_apart = matches!(self.scope(), Some(Scope::Agent | Scope::Tool));
+        Below {
+            call: all.call && !is_apart,
+            tokens: all.tokens && !is_apart,
+            own_call: all.own_call && !self.makes_calls(),
+            ..all
+        }
     }
 
     /// Whether the calls below are those of an agent that this is, or may turn out to be.

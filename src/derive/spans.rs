@@ -244,6 +244,7 @@ impl Arrival<'_, '_> {
         run.promote(at);
         if run.node(at).is_call() {
             run.spread(at);
+            run.complete_details(at);
         } else if run.node(at).reported_usd().is_some() {
             run.count_only_here(at);
         }
@@ -325,7 +326,7 @@ impl Arrival<'_, '_> {
             Scope::WorkflowStep => meaning.step_name,
             Scope::Agent => meaning.agent_name,
             Scope::Tool => meaning.tool_name,
-            Scope::LlmRequest | Scope::System => return None,
+            Scope::LlmRequest | Scope::System => return meaning.step_name.filter(|_| meaning.hint.is_some()),
         };
         let span_name = self.span.name.as_str();
         let (first_word, rest) = span_name.split_once(' ').unwrap_or((span_name, ""));

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::messages::{self, Matter, Side};
 use super::{FieldKeys, Op, Spot, detect, generic, provider};
 use crate::event::Scope;
@@ -42,10 +44,23 @@ impl<'a> Content<'a> {
             keys(pick).find_map(|key| spot.attributes.get(*key).filter(|value| !is_empty(*value)))
         };
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
+        let is_json = dialect.is_some_and(|dialect| dialect.texts_are_json);
+        let said =
+            |value: AnyValue<'a>| text_in_json(value).filter(|_| is_json).map_or(Matter::Said(value), Matter::Built);
         let matter = |pick: fn(&FieldKeys) -> &'static [Key], side: Side| match op.scope() {
             // What a tool takes and gives is what it is, and no message even where it looks like one.
-            Scope::Tool => value(pick).map(messages::of_tool).or_else(|| messages::read(spot, side)),
-            _ => messages::read(spot, side).or_else(|| Some(messages::of_value(value(pick)?, side))),
+            Scope::Tool => {
+                let told = || messages::events::of_tool(spot, side).or_else(|| messages::read(spot, side));
+                let shown = |value| match said(value) {
+                    Matter::Said(value) => messages::of_tool(value),
+                    built => built,
+                };
+                value(pick).map(shown).or_else(told)
+            }
+            _ => messages::read(spot, side).or_else(|| match said(value(pick)?) {
+                Matter::Said(value) => Some(messages::of_value(value, side)),
+                built => Some(built),
+            }),
         };
         let output = matter(|fields| fields.output, Side::Output);
         let finish_reason = value(|fields| fields.finish_reason).and_then(first_word).map(Cow::Borrowed);
@@ -65,6 +80,14 @@ impl<'a> Content<'a> {
             output,
         }
     }
+}
+
+/// The text in a JSON that is no more than a text. What it says may be JSON itself.
+fn text_in_json(value: AnyValue<'_>) -> Option<Value> {
+    let json = value.text()?.as_str();
+    let text: String = json.starts_with('"').then(|| serde_json::from_str(json).ok()).flatten()?;
+    let inner = || serde_json::from_str(&text).ok().filter(|_| text.starts_with(['{', '[']));
+    Some(inner().unwrap_or_else(|| text.into()))
 }
 
 /// The first of a list of words, which may come as the JSON of a list or of a word.

@@ -1,10 +1,24 @@
 //! Token counts and costs that come as one JSON object in an attribute.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Convention, Spot, Usage, lenient};
+use crate::event::Timestamp;
 use crate::semconv::Key;
+
+/// The value of an attribute that holds JSON, if it is of this shape.
+pub(super) fn json<T: DeserializeOwned>(spot: &Spot<'_, '_>, key: Key) -> Option<T> {
+    serde_json::from_str(spot.word(key)?).ok()
+}
+
+/// Seconds from the start of the span to the time that an attribute holds.
+pub(super) fn since_start(spot: &Spot<'_, '_>, key: Key) -> Option<f64> {
+    let time = Timestamp::parse(spot.word(key)?)?;
+    let start = Timestamp::from_unix_nanos(spot.span.start_time_unix_nano);
+    Some(time.micros_since(start) as f64 / 1e6)
+}
 
 /// The tokens that an attribute counts.
 pub(super) fn usage(spot: &Spot<'_, '_>, key: Key, convention: Convention) -> Option<Usage> {
@@ -29,6 +43,7 @@ pub(super) fn of_counts(counts: &Value, convention: Convention) -> Usage {
     let beside = Usage {
         cache_read: count(counts, &["cache_read", "cache_read_input_tokens"]),
         cache_write: count(counts, &["cache_write", "cache_write_input_tokens", "cache_creation_input_tokens"]),
+        cache_write_1h: count(counts, &["cache_creation_input_tokens_above_1hr"]),
         reasoning: count(counts, &["reasoning", "reasoning_tokens"]),
         ..Usage::default()
     };
@@ -60,6 +75,6 @@ pub(super) fn usd(spot: &Spot<'_, '_>, key: Key) -> Option<f64> {
     struct Costs {
         total: f64,
     }
-    let costs: Costs = serde_json::from_str(spot.word(key)?).ok()?;
+    let costs: Costs = json(spot, key)?;
     Some(costs.total).filter(|usd| usd.is_finite() && *usd >= 0.0)
 }

@@ -1,8 +1,9 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, agentops, crewai, genai, goose, haystack, laminar, langchain_rust, langsmith, litellm, llama_index,
-    mcp, openinference, openlit, openllmetry, otel_genai, rig, spanlight, swiftide,
+    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, crewai, genai, google_adk, goose, haystack, laminar,
+    langchain_rust, langfuse, langsmith, litellm, llama_index, logfire, mastra, mcp, mlflow, msft, openinference,
+    openlit, openllmetry, otel_genai, pydantic_ai, rig, spanlight, strands, swiftide,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -13,7 +14,17 @@ pub static DIALECTS: &[&Dialect] = &[
     &goose::DIALECT,
     &rig::DIALECT,
     &genai::DIALECT,
+    &anthropic_sdk::DIALECT,
+    &ai_sdk_legacy::DIALECT,
+    &ai_sdk::DIALECT,
+    &mastra::DIALECT,
+    &pydantic_ai::DIALECT,
+    &logfire::DIALECT,
+    &google_adk::DIALECT,
+    &strands::DIALECT,
     &langsmith::DIALECT,
+    &langfuse::DIALECT,
+    &mlflow::DIALECT,
     &openinference::DIALECT,
     &laminar::DIALECT,
     &agentops::DIALECT,
@@ -22,6 +33,7 @@ pub static DIALECTS: &[&Dialect] = &[
     &litellm::DIALECT,
     &openllmetry::DIALECT,
     &haystack::DIALECT,
+    &msft::DIALECT,
     &llama_index::DIALECT,
     &openlit::DIALECT,
     &otel_genai::DIALECT,

@@ -39,7 +39,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
         Key::GEN_AI_RESPONSE_STOP_REASON,
     ],
     stream: &[Key::GEN_AI_REQUEST_STREAM, Key::GEN_AI_IS_STREAMING],
-    ttft_s: &[Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK],
+    ttft_s: &[Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, Key::GEN_AI_CLIENT_TIME_TO_FIRST_CHUNK],
     ttft_ms: &[],
     service_tier: &[
         Key::OPENAI_RESPONSE_SERVICE_TIER,
@@ -70,5 +70,6 @@ pub fn says_failed(attributes: &Attributes<'_>) -> bool {
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "failure")
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "error")
         || is(Key::GEN_AI_TASK_STATUS, "failure")
+        || is(Key::LANGFUSE_OBSERVATION_LEVEL, "ERROR")
         || attributes.count(&[Key::HTTP_RESPONSE_STATUS_CODE, Key::HTTP_STATUS_CODE]).is_some_and(|code| code >= 400)
 }

@@ -5,26 +5,36 @@
 //! first that fits; adding one is one file and one line in its list.
 
 mod agentops;
+mod ai_sdk;
+mod ai_sdk_legacy;
+mod anthropic_sdk;
 mod attributes;
+mod buckets;
 mod content;
 mod crewai;
 mod details;
 mod detect;
 mod genai;
 mod generic;
+mod google_adk;
 mod goose;
 mod haystack;
 mod json;
 mod laminar;
 mod langchain_rust;
+mod langfuse;
 mod langgraph;
 mod langsmith;
 mod lenient;
 mod lexicon;
 mod litellm;
 mod llama_index;
+mod logfire;
+mod mastra;
 mod mcp;
 mod messages;
+mod mlflow;
+mod msft;
 mod op;
 mod openinference;
 mod openlit;
@@ -33,8 +43,10 @@ mod otel_genai;
 mod outcome;
 mod pending;
 pub mod provider;
+mod pydantic_ai;
 mod rig;
 mod spanlight;
+mod strands;
 mod swiftide;
 mod usage;
 
@@ -89,6 +101,8 @@ pub struct Dialect {
     pub convention: Convention,
     /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
     pub told_in_events: &'static [Key],
+    /// Whether it writes texts as JSON, with quotes around them.
+    pub texts_are_json: bool,
     /// What no key says by itself.
     pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
 }
@@ -204,6 +218,8 @@ pub enum Hint {
     WorkflowIfOutermost,
     /// An agent of the name in `agent_name`, if it calls a model itself and not only through an agent below.
     AgentIfItCalls,
+    /// A step of the name in `step_name`, if a call of a model that tells its tokens is below it: the call itself.
+    StepIfTold,
 }
 
 /// What happened with a span besides its beginning and end.
@@ -216,6 +232,8 @@ pub enum Aside<'a> {
         /// To whom.
         to: Cow<'a, str>,
     },
+    /// The agent at work passed the work on to the one that works next; nobody says to whom.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who: `user`, or `policy` for rules and modes.
@@ -237,11 +255,17 @@ pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] 
 /// What a span means; nothing if it is none of ours.
 pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let dialect = detect::detect(spot)?;
+    if logfire::is_mere_log(spot.attributes) {
+        return None;
+    }
     let told = dialect.told(spot);
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
     let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
     let mut meaning = dialect.mean(spot, op);
     (dialect.amend)(spot, &mut meaning);
+    // That tokens which nobody counted cost nothing is what emitters write who know no cost.
+    let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
+    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
     Some(meaning)
 }
 impl Dialect {
@@ -255,6 +279,7 @@ impl Dialect {
         usage: None,
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
+        texts_are_json: false,
         amend: |_, _| {},
     };
 
@@ -263,8 +288,6 @@ impl Dialect {
     fn kind(&self, spot: &Spot<'_, '_>) -> Option<Op> {
         self.kinds.iter().find_map(|(key, words)| {
             let said = spot.word(*key)?;
-            // MLflow writes every value as JSON, and with that quotes around words.
-            let said = said.trim_matches('"');
             words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
         })
     }

@@ -8,6 +8,7 @@ mod conformance;
 mod cost;
 mod dialects;
 mod events;
+mod frameworks;
 mod inference;
 mod instrumentations;
 mod lateness;

@@ -33,6 +33,9 @@ pub(super) fn is_parts(content: &Value) -> bool {
 
 /// What a tool answered: texts in blocks become one text.
 fn result(content: &Value) -> Value {
+    if let (Some(value), Some(_)) = (content.get("value"), content.get("type")) {
+        return value.clone();
+    }
     let Value::Array(blocks) = content else { return content.clone() };
     let texts: Option<Vec<&str>> = blocks.iter().map(|block| block.get("text")?.as_str()).collect();
     texts.filter(|texts| !texts.is_empty()).map_or_else(|| content.clone(), |texts| texts.join("\n").into())

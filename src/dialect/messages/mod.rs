@@ -3,11 +3,16 @@
 //!
 //! One file per family of formats; [`PLACES`] says which of them is believed first.
 
+mod ai_sdk;
+mod answers;
 mod block;
 mod conventions;
+pub(super) mod events;
 mod flat;
+mod gemini;
 mod list;
 mod older;
+mod pydantic_ai;
 
 use std::borrow::Cow;
 
@@ -41,12 +46,17 @@ type Place = for<'a> fn(&Spot<'a, '_>, Side) -> Option<Matter<'a>>;
 
 /// In order of preference.
 static PLACES: &[Place] = &[
+    answers::of_tools,
     conventions::attributes,
     conventions::details,
+    events::messages,
     flat::openinference,
     flat::openllmetry,
     older::attribute,
+    ai_sdk::messages,
+    gemini::adk,
     older::content_event,
+    pydantic_ai::messages,
 ];
 
 /// The messages of one side of a span.
