@@ -44,7 +44,7 @@ fn result(content: &Value) -> Value {
 /// A call of a tool in a list of calls.
 pub(super) fn call(call: &Value) -> Option<Value> {
     let object = call.as_object()?;
-    let function = object.get("function").unwrap_or(call);
+    let function = object.get("function").filter(|function| function.is_object()).unwrap_or(call);
     let name = first(function, &["name", "tool_name", "toolName"])?;
     let arguments = first(function, &["arguments", "args", "input", "parameters"]);
     Some(tool_call(first(call, &["id", "call_id", "toolCallId", "tool_call_id"]), name, arguments))
