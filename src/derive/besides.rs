@@ -96,9 +96,10 @@ impl Teller<'_> {
 
     fn handed_off(&self, from: Option<Name>, to: &Name, inferred: bool) -> Option<Event> {
         let at_work = || self.surroundings.agent.and_then(|at| self.run.node(at).name.clone());
-        let from = from.or_else(|| self.node().agent.clone()).or_else(at_work);
+        // Where nobody knows who was at work, as within a graph, the way through it tells.
+        let from = from.or_else(|| self.node().agent.clone()).or_else(at_work)?;
         self.said("agent.handed_off", Scope::Agent, EventType::Progress, |data| {
-            data.opt_str("from", from.as_deref());
+            data.str("from", &from);
             data.str("to", to);
             if inferred {
                 data.bool("inferred", true);
@@ -139,11 +140,14 @@ impl Teller<'_> {
     }
 }
 
+/// What the names of tools begin with that go on with the agent to whom they pass the work.
+const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfer_back_to_", "delegate_to_"];
+/// Tools that are told to whom.
+const GENERAL: &[&str] =
+    &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
+
 /// To whom a tool of this name passes the work: the name has it, or an argument.
 fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
-    const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfer_back_to_", "delegate_to_"];
-    const GENERAL: &[&str] =
-        &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
     #[derive(Deserialize)]
     struct Arguments {
         #[serde(alias = "agent", alias = "to_agent", alias = "to", alias = "target", alias = "target_agent")]
@@ -162,6 +166,14 @@ fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
 }
 
 impl Run {
+    /// Whether it passes the work on, and it is still to be heard by whom.
+    pub fn lacks_who_hands_off(&self, at: NodeIx) -> bool {
+        let node = self.node(at);
+        let hands_off = |name: &str| GENERAL.contains(&name) || NAMED.iter().any(|begin| name.starts_with(begin));
+        let is_such_a_tool = node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off);
+        is_such_a_tool && node.agent.is_none() && !self.surroundings(at).complete
+    }
+
     /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
     fn agents_of_graph(&self, graph: NodeIx) -> Vec<(NodeIx, Name)> {
         let agent_in = |at: NodeIx| {

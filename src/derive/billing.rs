@@ -41,7 +41,20 @@ impl Run {
         let is_between = |above: &NodeIx| !matches!(self.node(*above).scope(), Some(Scope::Tool));
         let agents = self.above(at).take_while(is_between).filter(|above| self.node(*above).is_agent_run());
         let nearest = agents.map(|above| &self.node(above).name).next();
-        node.is_agent_run() && (node.name.is_none() || nearest != Some(&node.name))
+        node.is_agent_run() && (node.name.is_none() || nearest != Some(&node.name)) && !self.is_another_turn(at)
+    }
+
+    /// Whether it is a further turn of an agent in a graph: no other agent was at work since its last one.
+    fn is_another_turn(&self, at: NodeIx) -> bool {
+        let node = self.node(at);
+        let Some(graph) = node.parent.filter(|_| node.is_of_a_graph()) else { return false };
+        let worked_before = |other: &NodeIx| {
+            let other = self.node(*other);
+            let has_worked = other.is_of_a_graph() && (other.is_agent_run() || other.below.call);
+            has_worked && other.end <= node.start && other.id != node.id
+        };
+        let before = self.children(graph).filter(worked_before).map(|other| self.node(other));
+        before.max_by_key(|other| other.end).is_some_and(|before| before.is_agent_run() && before.name == node.name)
     }
 
     fn told_by_a_call_above(&self, at: NodeIx) -> bool {

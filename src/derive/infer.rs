@@ -27,7 +27,7 @@ impl Run {
 
     /// Whether something may still come that makes something else of it.
     pub fn is_undecided(&self, at: NodeIx) -> bool {
-        matches!(self.node(at).hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
+        self.lacks_who_hands_off(at) || matches!(self.node(at).hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
     }
 
     /// Makes out what work is, and who did it, from what is above it, as far as all of that is known.

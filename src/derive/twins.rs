@@ -1,5 +1,6 @@
 //! Spans that report one call under one id: several instrumentations of a program each tell of it.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
@@ -7,7 +8,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::node::NodeIx;
 use super::run::Run;
-use crate::event::Scope;
 
 /// The ids of calls in a run, and under each one of the nodes that have it.
 #[derive(Debug, Default)]
@@ -73,12 +73,13 @@ impl Run {
         std::iter::successors(next(&at), next).filter(same_time)
     }
 
-    /// Whether another span of the same call counts for it: of calls of models one that has tokens, then the one that
-    /// began first.
+    /// Whether another span of the same call counts for it: of calls of models the one that tells most of its tokens,
+    /// then the one that began first.
     pub fn is_told_by_a_twin(&self, at: NodeIx) -> bool {
         let rank = |at: NodeIx| {
             let node = self.node(at);
-            (node.scope() == Some(Scope::LlmRequest) && !node.has_tokens(), node.start, node.id)
+            let details = node.call.as_deref().filter(|_| node.is_call()).map_or(0, |call| call.usage.details());
+            (Reverse((node.has_tokens(), details)), node.start, node.id)
         };
         let counts = |twin: &NodeIx| {
             let node = self.node(*twin);

@@ -71,6 +71,7 @@ const FIRST_TOKEN: &str = "First Token Stream Event";
 const LANGCHAIN: &[&str] =
     &["openinference.instrumentation.langchain", "@arizeai/openinference-instrumentation-langchain"];
 const LLAMA_INDEX: &str = "openinference.instrumentation.llama_index";
+const SMOLAGENTS: &str = "openinference.instrumentation.smolagents";
 const OPENAI_AGENTS: &str = "openinference.instrumentation.openai_agents";
 
 fn op(spot: &Spot<'_, '_>) -> Option<Op> {
@@ -87,6 +88,8 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
         // The run as a whole is called an agent, and so is every agent in it.
         (Op::InvokeAgent, OPENAI_AGENTS) if !names_agent() => Op::InvokeWorkflow,
         (Op::ExecuteTool, OPENAI_AGENTS) if !attributes.has(Key::TOOL_NAME) => Op::Handoff,
+        // With its answer an agent ends, and runs no tool that anybody gave it.
+        (Op::ExecuteTool, SMOLAGENTS) if spot.span.name == *"FinalAnswerTool" => Op::Step,
         // What only puts the request together.
         (Op::Chat, LLAMA_INDEX) if method(spot).is_some_and(|method| method.starts_with("_prepare")) => Op::Step,
         (op, _) => *op,
@@ -126,7 +129,7 @@ fn name<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
             meaning.agent_name = node.or(owner);
         }
         Scope::Tool if meaning.tool_name.is_none() => meaning.tool_name = owner,
-        Scope::WorkflowStep if owner.is_some() => meaning.step_name = owner,
+        Scope::WorkflowStep => meaning.step_name = meaning.tool_name.or(owner).or(meaning.step_name),
         _ => {}
     }
 }

@@ -232,6 +232,13 @@ impl Usage {
         self
     }
 
+    /// How much of it is told: of two reports of one call the one that tells more was nearer to it.
+    pub fn details(&self) -> usize {
+        let parts = [self.input, self.output, self.cache_read, self.cache_write, self.reasoning];
+        let more = [self.cache_write_5m, self.cache_write_1h, self.input_audio, self.output_audio];
+        parts.iter().chain(&more).flatten().count()
+    }
+
     /// Whether anything was reported.
     pub fn is_known(&self) -> bool {
         self.input.is_some() || self.output.is_some()
