@@ -268,7 +268,7 @@ impl Arrival<'_, '_> {
         } else if let Some(failure) = &meaning.failure {
             node.outcome = Outcome::Failed;
             node.error = match (failure.error_type, failure.message) {
-                (Some(kind), Some(message)) if !message.contains(kind) => {
+                (Some(kind), Some(message)) if !message.contains(last_word(kind)) => {
                     Some(crate::event::message(&format!("{kind}: {message}")))
                 }
                 (_, Some(message)) => Some(crate::event::message(message)),
@@ -360,6 +360,11 @@ impl Arrival<'_, '_> {
         };
         run.label(at, said);
     }
+}
+
+/// The kind of an error without the module that it is of, which messages leave out.
+fn last_word(kind: &str) -> &str {
+    kind.rsplit(['.', ':']).next().filter(|word| !word.is_empty()).unwrap_or(kind)
 }
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
