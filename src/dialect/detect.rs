@@ -1,10 +1,19 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
-use super::{Dialect, Spot, genai, goose, langchain_rust, mcp, otel_genai, rig, spanlight, swiftide};
+use super::{
+    Dialect, Spot, claude_code, codex, copilot, gemini_cli, genai, goose, langchain_rust, mcp, opencode, otel_genai,
+    qwen_code, rig, spanlight, swiftide,
+};
 
 /// All dialects, the most specific first. One line adds one.
 pub static DIALECTS: &[&Dialect] = &[
     &spanlight::DIALECT,
+    &claude_code::DIALECT,
+    &codex::DIALECT,
+    &gemini_cli::DIALECT,
+    &qwen_code::DIALECT,
+    &copilot::DIALECT,
+    &opencode::DIALECT,
     &langchain_rust::DIALECT,
     &swiftide::DIALECT,
     &goose::DIALECT,

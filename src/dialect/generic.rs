@@ -13,6 +13,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
     conversation_id: &[Key::GEN_AI_CONVERSATION_ID],
     session_id: &[Key::SESSION_ID, Key::GEN_AI_CONVERSATION_ID],
     user_id: &[Key::USER_ID, Key::ENDUSER_ID, Key::GEN_AI_USER_ID, Key::GEN_AI_USER, Key::GEN_AI_REQUEST_USER],
+    prompt_id: &[],
     agent_name: &[Key::GEN_AI_AGENT_NAME],
     agent_id: &[Key::GEN_AI_AGENT_ID],
     workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME],

@@ -5,21 +5,28 @@
 //! first that fits; adding one is one file and one line in its list.
 
 mod attributes;
+mod claude_code;
+mod codex;
 mod content;
+mod copilot;
 mod details;
 mod detect;
+mod gemini_cli;
 mod genai;
 mod generic;
 mod goose;
 mod json;
 mod langchain_rust;
 mod lexicon;
+mod logs;
 mod mcp;
 mod messages;
 mod op;
+mod opencode;
 mod otel_genai;
 mod outcome;
 pub mod provider;
+mod qwen_code;
 mod rig;
 mod spanlight;
 mod swiftide;
@@ -33,6 +40,7 @@ pub use detect::DIALECTS;
 pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
+pub use logs::{About, LogDialect, Report};
 pub use op::Op;
 pub use outcome::Failure;
 pub use usage::{Convention, Usage, UsageKeys};
@@ -74,6 +82,8 @@ pub struct Dialect {
     pub convention: Convention,
     /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
     pub told_in_events: &'static [Key],
+    /// Whether it is that of a coding agent, whose work is told in logs and metrics as well.
+    pub coding_agent: bool,
     /// What no key says by itself.
     pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
 }
@@ -95,6 +105,8 @@ pub struct FieldKeys {
     pub session_id: &'static [Key],
     /// The user.
     pub user_id: &'static [Key],
+    /// The user's prompt that it was done for.
+    pub prompt_id: &'static [Key],
     /// The agent.
     pub agent_name: &'static [Key],
     /// What tells it from others of its name.
@@ -150,6 +162,8 @@ pub struct Meaning<'a> {
     pub session_id: Option<Cow<'a, str>>,
     /// The user.
     pub user_id: Option<Cow<'a, str>>,
+    /// The user's prompt that it was done for: what is of one prompt is of one run, whatever its traces.
+    pub prompt_id: Option<Cow<'a, str>>,
     /// The agent.
     pub agent_name: Option<&'a str>,
     /// What tells it from others of its name.
@@ -180,6 +194,8 @@ pub struct Meaning<'a> {
     pub hint: Option<Hint>,
     /// What happened with it besides.
     pub aside: Option<Aside<'a>>,
+    /// Whether a coding agent tells of it, which does so in logs and metrics as well.
+    pub coding_agent: bool,
 }
 
 /// What a span may be that its attributes alone do not tell.
@@ -233,6 +249,7 @@ impl Dialect {
         usage: None,
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
+        coding_agent: false,
         amend: |_, _| {},
     };
 
@@ -284,6 +301,7 @@ impl Dialect {
             conversation_id: label(|fields| fields.conversation_id),
             session_id: label(|fields| fields.session_id),
             user_id: label(|fields| fields.user_id),
+            prompt_id: attributes.label(self.fields.prompt_id),
             agent_name: text(|fields| fields.agent_name),
             agent_id: text(|fields| fields.agent_id),
             workflow_name: text(|fields| fields.workflow_name),
@@ -301,6 +319,7 @@ impl Dialect {
             canceled,
             hint: None,
             aside: None,
+            coding_agent: self.coding_agent,
         }
     }
 }
@@ -372,6 +391,7 @@ impl FieldKeys {
         conversation_id: &[],
         session_id: &[],
         user_id: &[],
+        prompt_id: &[],
         agent_name: &[],
         agent_id: &[],
         workflow_name: &[],
