@@ -11,7 +11,7 @@ impl Run {
     /// Whether a call of a model counts.
     pub fn call_counts(&self, at: NodeIx) -> bool {
         let node = self.node(at);
-        if !node.is_call() || node.state != State::Ended || node.below.tokens {
+        if !node.is_call() || node.state != State::Ended || node.below.tokens || self.is_told_by_a_twin(at) {
             return false;
         }
         if node.has_tokens() {
@@ -26,7 +26,7 @@ impl Run {
     /// it: the outermost does.
     pub fn tool_counts(&self, at: NodeIx) -> bool {
         let node = self.node(at);
-        if node.scope() != Some(Scope::Tool) || node.state != State::Ended {
+        if node.scope() != Some(Scope::Tool) || node.state != State::Ended || self.is_told_by_a_twin(at) {
             return false;
         }
         let above = self.parent_of_meaning(at).map(|above| self.node(above));

@@ -18,8 +18,8 @@ use super::run::Run;
 use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot, put_value};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
-    ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, JsonObject, NO_REASON, Performance, Priority,
-    Scope, Source, Status, Timestamp,
+    ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
+    Priority, Scope, Source, Status, Timestamp,
 };
 use crate::otlp::view::Span;
 
@@ -27,8 +27,11 @@ use crate::otlp::view::Span;
 /// the same request or the next.
 pub const HOLD: Duration = Duration::from_millis(500);
 
+/// How long those of work wait of which it is open what it is: as long as its figures.
+pub const UNDECIDED: Duration = Duration::from_secs(5);
+
 /// A span whose events are not out yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Held {
     pub at: NodeIx,
     pub since: Timestamp,
@@ -61,14 +64,33 @@ struct Totals {
     cost_usd: Option<f64>,
 }
 
+impl Held {
+    /// Something to tell of work of which there is no span.
+    pub fn of_run(run: &Run, at: NodeIx, since: Timestamp) -> Held {
+        Held {
+            at,
+            since,
+            record: Bytes::new(),
+            instrumentation: "".into(),
+            marks: Marks::default(),
+            service: run.service.clone(),
+            instance: run.instance.clone(),
+        }
+    }
+}
+
 impl Run {
     /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
     /// the order in which they happened.
     pub fn tell(&mut self, lexicon: &Lexicon, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
-        let ready = self.take_ready(now.minus(patience));
+        let mut ready = self.take_ready(now, patience);
         if ready.is_empty() {
             return;
         }
+        for held in &ready {
+            self.place_in_surroundings(held.at, now);
+        }
+        ready.extend(self.inferred_runs(&ready));
         self.number(&ready);
         let totals = self.totals(&ready);
         let execution = self.key.id();
@@ -91,10 +113,15 @@ impl Run {
             tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
         }
         moments.sort_unstable();
-        out.extend(moments.iter().map(|moment| {
+        for moment in &moments {
             let teller = &tellers[moment.teller];
-            if moment.is_end { teller.end(totals.get(&teller.held.at)) } else { teller.start() }
-        }));
+            if moment.is_end {
+                out.push(teller.end(totals.get(&teller.held.at)));
+                out.extend(teller.besides());
+            } else {
+                out.push(teller.start());
+            }
+        }
         for held in &ready {
             let node = self.node_mut(held.at);
             node.told = Told { start: true, end: node.told.end || node.state == State::Ended };
@@ -109,15 +136,7 @@ impl Run {
     /// The same, of another moment than its end.
     pub fn bare_event_at(&self, at: NodeIx, event_type: EventType, time: Timestamp, now: Timestamp) -> Option<Event> {
         self.node(at).scope()?;
-        let held = Held {
-            at,
-            since: now,
-            record: Bytes::new(),
-            instrumentation: "".into(),
-            marks: Marks::default(),
-            service: self.service.clone(),
-            instance: self.instance.clone(),
-        };
+        let held = Held::of_run(self, at, now);
         let content = Content::default();
         let (surroundings, execution) = (self.surroundings(at), &self.key.id());
         let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
@@ -135,9 +154,9 @@ impl Run {
 
     /// Takes out the held spans that came before `patience_ends`, or whose surroundings are known. Those that were
     /// looked at in vain are looked at again only if something has arrived above any of them.
-    fn take_ready(&mut self, patience_ends: Timestamp) -> Vec<Held> {
+    fn take_ready(&mut self, now: Timestamp, patience: Duration) -> Vec<Held> {
         let mut held = std::mem::take(&mut self.held);
-        let expired = held.partition_point(|held| held.since <= patience_ends);
+        let expired = held.partition_point(|held| held.since <= now.minus(patience));
         let mut ready: Vec<Held> = held.drain(..expired).collect();
         let new = if std::mem::take(&mut self.gap_closed) { 0 } else { self.looked_at.saturating_sub(expired) };
         // Whoever has told of the beginning tells of the end too, and of what was in between before it.
@@ -145,7 +164,24 @@ impl Run {
         ready.extend(held.extract_if(new.., is_ready));
         self.looked_at = held.len();
         self.held = held;
+        self.keep_undecided(&mut ready, now, patience);
         ready
+    }
+
+    /// Keeps back that of which it is open what it is, for as long as calls may still come that tell; and gives out what
+    /// has become clear.
+    fn keep_undecided(&mut self, ready: &mut Vec<Held>, now: Timestamp, patience: Duration) {
+        if !patience.is_zero() {
+            let undecided: Vec<Held> = ready.extract_if(.., |held| self.is_undecided(held.at)).collect();
+            self.undecided.extend(undecided);
+        }
+        if self.undecided.is_empty() {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.undecided);
+        let waits_until = if patience.is_zero() { now } else { now.minus(UNDECIDED) };
+        ready.extend(waiting.extract_if(.., |held| held.since <= waits_until || !self.is_undecided(held.at)));
+        self.undecided = waiting;
     }
 
     /// Numbers calls within their agent and steps within their workflow, in the order in which they began.
@@ -232,12 +268,12 @@ fn span_start(node: &Node) -> Timestamp {
 }
 
 /// Builds the events of one node.
-struct Teller<'r> {
-    run: &'r Run,
+pub struct Teller<'r> {
+    pub run: &'r Run,
     held: &'r Held,
-    surroundings: Surroundings<'r>,
+    pub surroundings: Surroundings<'r>,
     execution: &'r Name,
-    content: Content<'r>,
+    pub content: Content<'r>,
     now: Timestamp,
 }
 
@@ -300,13 +336,31 @@ impl Teller<'_> {
         event
     }
 
-    fn node(&self) -> &Node {
+    pub fn node(&self) -> &Node {
         self.run.node(self.held.at)
+    }
+
+    /// An event of this name that happened with the work.
+    pub fn event_named(&self, name: &'static str, scope: Scope, event_type: EventType) -> Option<Event> {
+        let mut event = self.event(event_type, self.node().end);
+        event.name = EventName::parse(name)?;
+        (event.scope, event.status) = (scope, status_after(event_type));
+        event.component_id = match self.run.agent_name(self.held.at, &self.surroundings) {
+            Some(agent) if scope == Scope::Agent => ComponentId::Agent(agent),
+            _ => self.component(scope),
+        };
+        if let Some(trace) = event.trace_id {
+            event.event_id = EventId::of_span_fact(trace, self.node().id, name, 0);
+        }
+        Some(event)
     }
 
     /// What the catalogue wants in the payload to name the work.
     fn name_the_work(&self, data: &mut JsonObject<'_>) {
         let node = self.node();
+        if node.inferred {
+            data.bool("inferred", true);
+        }
         let name = node.name.as_deref();
         match node.scope() {
             Some(Scope::WorkflowStep) => {

@@ -97,7 +97,7 @@ impl Run {
 
     /// Tells the nodes above what hangs below them. What was counted there and counts here instead is noted.
     pub fn spread(&mut self, at: NodeIx) {
-        let below = self.node(at).below_inclusive();
+        let mut below = self.node(at).below_inclusive();
         let mut next = self.node(at).parent;
         for _ in 0..Run::DEEPEST {
             let Some(above) = next else { break };
@@ -112,9 +112,11 @@ impl Run {
             };
             node.below = merged;
             next = node.parent;
+            below = node.below_inclusive();
             if counts_elsewhere && node.billed {
                 self.overcounted.push(above);
             }
+            self.promote(above);
         }
     }
 

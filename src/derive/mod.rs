@@ -4,9 +4,11 @@
 //! and the facts that enter the counters. [`Deriver::tick`] lets time pass.
 
 mod absorb;
+mod besides;
 mod billing;
 pub mod cost;
 mod emit;
+mod infer;
 mod lineage;
 mod logs;
 mod metrics;
@@ -18,6 +20,7 @@ mod runs;
 mod seen;
 mod settle;
 mod spans;
+mod twins;
 mod within;
 
 use std::time::Duration;
@@ -200,6 +203,8 @@ impl Deriver {
 
     /// Closes a run: everything it holds is told and counted.
     fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
+        self.runs.change(ix, |run| run.infer_missing_agents(now));
+        self.tell(ix, now, Duration::ZERO, out);
         self.give_up_open_work(ix, now, out);
         self.flush(ix, now, out);
         self.runs.close(ix);
@@ -208,7 +213,7 @@ impl Deriver {
     /// Tells and counts everything a run holds, without waiting for more.
     fn flush(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         self.tell(ix, now, Duration::ZERO, out);
-        self.runs.change(ix, |run| run.settle_all(&mut out.facts));
+        self.runs.change(ix, |run| run.settle_all(now, &mut out.facts));
     }
 
     /// Open work that nothing was heard of is lost.
@@ -234,7 +239,7 @@ impl Deriver {
             if self.wants_events {
                 run.tell(&self.lexicon, now, Duration::ZERO, &mut out.events);
             }
-            run.settle_all(&mut out.facts);
+            run.settle_all(now, &mut out.facts);
             leaving.push(run);
         }
         if !leaving.is_empty() {

@@ -2,8 +2,8 @@
 
 use super::cost::{Price, Unpriced};
 use super::names::Name;
-use crate::dialect::{Op, Usage};
-use crate::event::{Scope, SpanId, Timestamp};
+use crate::dialect::{Aside, Hint, Op, Usage};
+use crate::event::{Decision, Scope, SpanId, Timestamp};
 
 /// The place of a node in its run.
 pub type NodeIx = u32;
@@ -37,6 +37,14 @@ pub struct Node {
     pub dialect: Option<&'static str>,
     pub error: Option<Name>,
     pub call: Option<Box<Call>>,
+    /// What it may turn out to be.
+    pub hint: Option<Hint>,
+    /// Whether what it is was made out from its surroundings, and not said by its emitter.
+    pub inferred: bool,
+    /// What happened with it besides.
+    pub aside: Option<Box<Happened>>,
+    /// The next of those that report the same call under its id, around in a circle.
+    pub twin: Option<NodeIx>,
     /// Labels that differ from the run's.
     pub labels: Option<Box<Labels>>,
     pub below: Below,
@@ -119,6 +127,29 @@ pub struct Below {
     pub tokens: bool,
     /// A call of a model whose price is known.
     pub priced: bool,
+    /// A call of a model that no agent in between made.
+    pub own_call: bool,
+}
+
+/// What happened with a piece of work besides its beginning and end.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Happened {
+    /// One agent passed the work on to another.
+    HandedOff {
+        /// Who did, if it is said.
+        from: Option<Name>,
+        /// To whom.
+        to: Name,
+    },
+    /// Somebody decided whether something may happen.
+    Decided {
+        /// Who.
+        reviewer: &'static str,
+        /// How.
+        decision: Decision,
+        /// About what.
+        target: Option<Name>,
+    },
 }
 
 /// Which of its events are out.
@@ -126,6 +157,20 @@ pub struct Below {
 pub struct Told {
     pub start: bool,
     pub end: bool,
+}
+
+impl Happened {
+    /// The same, kept.
+    pub fn keep(aside: &Aside<'_>, mut share: impl FnMut(&str) -> Name) -> Happened {
+        match aside {
+            Aside::HandedOff { from, to } => {
+                Happened::HandedOff { from: from.as_deref().map(&mut share), to: share(to) }
+            }
+            Aside::Decided { reviewer, decision, target } => {
+                Happened::Decided { reviewer, decision: *decision, target: target.as_deref().map(share) }
+            }
+        }
+    }
 }
 
 impl Labels {
@@ -139,7 +184,12 @@ impl Labels {
 impl Below {
     /// Either.
     pub fn or(self, other: Below) -> Below {
-        Below { call: self.call | other.call, tokens: self.tokens | other.tokens, priced: self.priced | other.priced }
+        Below {
+            call: self.call | other.call,
+            tokens: self.tokens | other.tokens,
+            priced: self.priced | other.priced,
+            own_call: self.own_call | other.own_call,
+        }
     }
 }
 
@@ -167,6 +217,10 @@ impl Node {
             dialect: None,
             error: None,
             call: None,
+            hint: None,
+            inferred: false,
+            aside: None,
+            twin: None,
             labels: None,
             below: Below::default(),
             told: Told::default(),
@@ -193,7 +247,15 @@ impl Node {
     /// What it means for the nodes above it that this node, and what hangs below it, is there.
     pub fn below_inclusive(&self) -> Below {
         let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.is_ok());
-        self.below.or(Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced })
+        let own =
+            Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced, own_call: self.is_call() };
+        let all = self.below.or(own);
+        Below { own_call: all.own_call && !self.makes_calls(), ..all }
+    }
+
+    /// Whether the calls below are those of an agent that this is, or may turn out to be.
+    fn makes_calls(&self) -> bool {
+        self.is_agent_run() || self.hint == Some(Hint::AgentIfItCalls)
     }
 
     /// What the emitter of an agent says that its run cost.
@@ -210,6 +272,11 @@ impl Node {
     /// Whether it is a run of an agent; making one is none.
     pub fn is_agent_run(&self) -> bool {
         self.op == Some(Op::InvokeAgent)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state == State::Ended
     }
 
     /// From start to end, in microseconds.

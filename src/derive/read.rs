@@ -91,6 +91,8 @@ pub struct TreeNode {
     pub started_at: Timestamp,
     /// When it ended, unless it goes on.
     pub ended_at: Option<Timestamp>,
+    /// Whether what it is was made out from its surroundings, and not said by its emitter.
+    pub inferred: bool,
     /// The agent at work.
     pub agent: Option<Name>,
     /// The model called.
@@ -315,6 +317,7 @@ impl TreeBuilder<'_> {
             status: self.run.status_of(node),
             started_at: node.start,
             ended_at: (!is_open).then_some(node.end),
+            inferred: node.inferred,
             agent: self.run.agent_name(at, &self.run.surroundings(at)),
             model: node.model.clone(),
             usage: node.call.as_deref().filter(|_| node.is_call()).map(|call| call.usage),

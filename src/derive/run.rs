@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use super::names::Name;
 use super::node::{Labels, Node, NodeIx, State};
+use super::twins::CallIds;
 use crate::event::{SourceKind, SpanId, Timestamp, TraceId};
 
 /// What makes spans and events one run.
@@ -51,6 +52,10 @@ pub struct Run {
     pub waiting: Vec<(Timestamp, NodeIx)>,
     /// Work that may be a task, or a part of one, when the run is over.
     pub task_work: Vec<NodeIx>,
+    /// The ids under which its calls are known.
+    pub call_ids: CallIds,
+    /// Spans of which it is open what they are, and whose events wait for that, by time of arrival.
+    pub undecided: Vec<super::emit::Held>,
     /// Spans whose events wait for their surroundings to arrive, by time of arrival.
     pub held: Vec<super::emit::Held>,
     /// How many of these were looked at, in vain.
@@ -79,6 +84,7 @@ pub struct Room {
     ids: Vec<SpanId>,
     unsettled: Vec<(Timestamp, NodeIx)>,
     task_work: Vec<NodeIx>,
+    call_ids: CallIds,
 }
 
 impl Run {
@@ -105,6 +111,8 @@ impl Run {
             unsettled: room.unsettled,
             waiting: Vec::new(),
             task_work: room.task_work,
+            call_ids: room.call_ids,
+            undecided: Vec::new(),
             held: Vec::new(),
             looked_at: 0,
             gap_closed: false,
@@ -125,7 +133,14 @@ impl Run {
         self.ids.clear();
         self.unsettled.clear();
         self.task_work.clear();
-        let room = Room { nodes: self.nodes, ids: self.ids, unsettled: self.unsettled, task_work: self.task_work };
+        self.call_ids.clear();
+        let room = Room {
+            nodes: self.nodes,
+            ids: self.ids,
+            unsettled: self.unsettled,
+            task_work: self.task_work,
+            call_ids: self.call_ids,
+        };
         (room.nodes.capacity() <= Run::SMALL).then_some(room)
     }
 
@@ -256,7 +271,13 @@ impl Run {
 
 impl Default for Room {
     fn default() -> Room {
-        Room { nodes: Vec::with_capacity(8), ids: Vec::with_capacity(8), unsettled: Vec::new(), task_work: Vec::new() }
+        Room {
+            nodes: Vec::with_capacity(8),
+            ids: Vec::with_capacity(8),
+            unsettled: Vec::new(),
+            task_work: Vec::new(),
+            call_ids: CallIds::default(),
+        }
     }
 }
 

@@ -218,7 +218,8 @@ impl Limits {
         let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(self.settled));
         let waiting = run.waiting.first().map(|(arrived, _)| arrived.plus(self.settle));
         let over = (!run.closed).then(|| self.over_at(run));
-        [held, unsettled, waiting, over].into_iter().flatten().min()
+        let undecided = run.undecided.first().map(|held| held.since.plus(super::emit::UNDECIDED));
+        [held, undecided, unsettled, waiting, over].into_iter().flatten().min()
     }
 
     /// When a run is over if nothing more arrives.

@@ -6,11 +6,11 @@
 
 use super::cost::{Figures, Posting, Price, Unpriced};
 use super::names::Name;
-use super::node::{NodeIx, Outcome, State};
+use super::node::{Happened, NodeIx, Outcome, State};
 use super::run::Run;
 use super::runs::Limits;
 use crate::dialect::{Op, Usage};
-use crate::event::{Scope, SpanId, Timestamp, TraceId};
+use crate::event::{Decision, Scope, SpanId, Timestamp, TraceId};
 
 /// A piece of work that has entered the counters.
 #[derive(Clone, Debug)]
@@ -59,6 +59,13 @@ pub enum FactKind {
         usd: Option<f64>,
         /// Whether nothing is above it, so that the task is done if it went well.
         ends_it: bool,
+    },
+    /// A decision that was told with a span.
+    Decision {
+        /// Who decided.
+        reviewer: &'static str,
+        /// How.
+        decision: Decision,
     },
     /// A call that was counted before a deeper one turned up: this much too much.
     Overcounted {
@@ -113,15 +120,18 @@ impl Run {
                 false => self.waiting.push((arrived, at)),
             }
         }
-        ready.into_iter().for_each(|at| self.settle_node(at, out));
+        ready.into_iter().for_each(|at| self.settle_node(at, now, out));
         self.settle_overcounted(out);
     }
 
     /// Moves everything into the counters, and into the tasks that it is of: the run is over.
-    pub fn settle_all(&mut self, out: &mut Vec<Fact>) {
+    pub fn settle_all(&mut self, now: Timestamp, out: &mut Vec<Fact>) {
         let waiting = std::mem::take(&mut self.waiting);
         let mut unsettled = std::mem::take(&mut self.unsettled);
-        waiting.iter().chain(&unsettled).for_each(|(_, at)| self.settle_node(*at, out));
+        waiting.iter().chain(&unsettled).for_each(|(_, at)| self.settle_node(*at, now, out));
+        // What was inferred on the way.
+        let inferred = std::mem::take(&mut self.unsettled);
+        inferred.iter().for_each(|(_, at)| self.settle_node(*at, now, out));
         self.settle_overcounted(out);
         let mut task_work = std::mem::take(&mut self.task_work);
         task_work.drain(..).for_each(|at| self.settle_task(at, out));
@@ -162,9 +172,13 @@ impl Run {
         }
     }
 
-    fn settle_node(&mut self, at: NodeIx, out: &mut Vec<Fact>) {
+    fn settle_node(&mut self, at: NodeIx, now: Timestamp, out: &mut Vec<Fact>) {
         if std::mem::replace(&mut self.node_mut(at).settled, true) {
             return;
+        }
+        self.place_in_surroundings(at, now);
+        if let Some(Happened::Decided { reviewer, decision, .. }) = self.node(at).aside.as_deref() {
+            out.push(self.fact(at, FactKind::Decision { reviewer, decision: *decision }));
         }
         let node = self.node(at);
         let kind = match node.scope() {

@@ -1,11 +1,12 @@
 //! From spans to nodes: every span of a batch finds its run and its place in it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::cost::{Call as PricedCall, Price, PriceSource, Prices};
 use super::emit::Held;
 use super::names::{Name, Names};
-use super::node::{Call, Labels, NodeIx, Outcome, State};
+use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
@@ -64,6 +65,8 @@ impl Deriver {
                     Some((last_trace, ix)) if last_trace == trace => ix,
                     _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
                 };
+                let pending = dialect::pending(&span, &attributes);
+                let id = pending.map_or(id, |pending| pending.span);
                 last = Some((trace, ix));
                 if touched.last() != Some(&ix) {
                     touched.push(ix);
@@ -72,9 +75,13 @@ impl Deriver {
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
                 let meaning = meaning.as_ref();
-                let goes_on = ended == Ended::WithAnEnd && span.end_time_unix_nano == 0;
-                let arrival =
-                    Arrival { id, span: &span, goes_on, meaning, attributes: &attributes, emitter: &emitter, now };
+                let parent = match pending {
+                    Some(pending) => pending.parent,
+                    None => SpanId::from_bytes(span.parent_span_id),
+                };
+                let goes_on = pending.is_some() || (ended == Ended::WithAnEnd && span.end_time_unix_nano == 0);
+                let (attributes, emitter) = (&attributes, &emitter);
+                let arrival = Arrival { id, parent, span: &span, goes_on, meaning, attributes, emitter, now };
                 let wants_events = self.wants_events;
                 let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
                 let taken = self.runs.change(ix, |run| {
@@ -85,7 +92,8 @@ impl Deriver {
                     }
                     Some(())
                 });
-                if taken.flatten().is_none() {
+                // The placeholder of a span that is here already says nothing more.
+                if taken.flatten().is_none() && pending.is_none() {
                     self.counts.duplicate_spans += 1;
                 }
             }
@@ -167,6 +175,7 @@ const REMOTE: u32 = 0x300;
 /// One span on its way into its run.
 struct Arrival<'a, 'b> {
     id: SpanId,
+    parent: Option<SpanId>,
     span: &'b Span<'a>,
     /// Whether it has not ended.
     goes_on: bool,
@@ -196,14 +205,18 @@ impl Arrival<'_, '_> {
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
         node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
+        if self.meaning.is_none() && !self.attributes.is_empty() {
+            self.label(run, at, dialect::belongs_to(self.attributes), names, keys);
+        }
         if let Some(meaning) = self.meaning {
             self.give_meaning(run, at, meaning, names, prices);
-            self.label(run, at, meaning, names, keys);
+            let belongs_to = [&meaning.conversation_id, &meaning.session_id, &meaning.user_id];
+            self.label(run, at, belongs_to.map(Option::clone), names, keys);
             if !self.goes_on {
                 run.unsettled.push((self.now, at));
             }
         }
-        if let Some(parent) = SpanId::from_bytes(self.span.parent_span_id) {
+        if let Some(parent) = self.parent {
             run.link(at, parent);
         }
         run.node_mut(at).was_seen_open |= self.goes_on;
@@ -215,6 +228,7 @@ impl Arrival<'_, '_> {
             return Some(at);
         }
         run.advance(at, State::Ended);
+        run.promote(at);
         if run.node(at).is_call() {
             run.spread(at);
         } else if run.node(at).reported_usd().is_some() {
@@ -224,12 +238,15 @@ impl Arrival<'_, '_> {
     }
 
     fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {
-        run.has_meaning = true;
+        // Making an agent is no work that anybody looks for.
+        run.has_meaning |= meaning.op != Op::CreateAgent;
         let node = run.node_mut(at);
         node.op = Some(meaning.op);
         node.dialect = Some(meaning.dialect);
         node.name = self.own_name(meaning).map(|name| names.share(name));
         node.agent = meaning.agent_name.map(|name| names.share(name));
+        (node.hint, node.inferred) = (meaning.hint, false);
+        node.aside = meaning.aside.as_ref().map(|aside| Box::new(Happened::keep(aside, |name| names.share(name))));
         node.provider = meaning.provider.as_deref().map(|name| names.share(name));
         node.model = meaning.model().map(|name| names.share(name));
         if meaning.canceled {
@@ -247,6 +264,14 @@ impl Arrival<'_, '_> {
         // Until it has ended, nothing has tokens or a price.
         if !self.goes_on {
             node.call = self.call(node.op, &node.model, meaning, names, prices).map(Box::new);
+        }
+        let id = match meaning.op.scope() {
+            Scope::LlmRequest => meaning.response_id,
+            Scope::Tool => meaning.tool_call_id,
+            _ => None,
+        };
+        if let Some(id) = id {
+            run.note_call_id(at, id);
         }
     }
 
@@ -306,7 +331,14 @@ impl Arrival<'_, '_> {
         attribute.or(Some(by_name).filter(|name| !name.is_empty()))
     }
 
-    fn label(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, keys: &DimensionKeys) {
+    fn label(
+        &self,
+        run: &mut Run,
+        at: NodeIx,
+        [conversation, session, user]: [Option<Cow<'_, str>>; 3],
+        names: &mut Names,
+        keys: &DimensionKeys,
+    ) {
         let emitter = self.emitter;
         if run.labels.feature.is_none() && run.labels.task.is_none() {
             run.labels.feature = emitter.feature.clone();
@@ -316,9 +348,9 @@ impl Arrival<'_, '_> {
         let feature = label_of(self.attributes, &keys.feature).map(|feature| names.share(&feature));
         let task = label_of(self.attributes, &keys.task);
         let said = Labels {
-            conversation: run.labels.said_again(meaning.conversation_id.as_deref(), |labels| &labels.conversation),
-            session: run.labels.said_again(meaning.session_id.as_deref(), |labels| &labels.session),
-            user: run.labels.said_again(meaning.user_id.as_deref(), |labels| &labels.user),
+            conversation: run.labels.said_again(conversation.as_deref(), |labels| &labels.conversation),
+            session: run.labels.said_again(session.as_deref(), |labels| &labels.session),
+            user: run.labels.said_again(user.as_deref(), |labels| &labels.user),
             feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
             task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
         };

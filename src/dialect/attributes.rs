@@ -82,6 +82,11 @@ impl<'a> Attributes<'a> {
         all
     }
 
+    /// Whether there is none that anyone reads.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
         self.gen_ai

@@ -25,6 +25,7 @@ mod op;
 mod opencode;
 mod otel_genai;
 mod outcome;
+mod pending;
 pub mod provider;
 mod qwen_code;
 mod rig;
@@ -43,6 +44,7 @@ pub use lexicon::{Lexicon, Marks};
 pub use logs::{About, LogDialect, Report};
 pub use op::Op;
 pub use outcome::Failure;
+pub use pending::{Pending, pending};
 pub use usage::{Convention, Usage, UsageKeys};
 
 use crate::event::{Decision, Scope};
@@ -226,6 +228,13 @@ pub enum Aside<'a> {
         /// About what, such as a tool.
         target: Option<Cow<'a, str>>,
     },
+}
+
+/// To whom a span belongs that has no meaning of its own: the conversation, the session and the user. An application says
+/// it on a span around the work.
+pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] {
+    let fields = &generic::FIELDS;
+    [fields.conversation_id, fields.session_id, fields.user_id].map(|keys| attributes.label(keys))
 }
 
 /// What a span means; nothing if it is none of ours.

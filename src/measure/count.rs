@@ -7,7 +7,10 @@ use super::tasks::EndedTask;
 use super::windows::Dimension;
 use crate::derive::{CallFact, Fact, FactKind, Name, Outcome};
 use crate::dialect::Op;
-use crate::event::{Event, Timestamp};
+use crate::event::{Decision, Event, Timestamp};
+
+/// The reviewer that is no person and no critic: rules and modes.
+const POLICY: &str = "policy";
 
 impl Measure {
     /// Counts a piece of work that has entered the counters.
@@ -24,6 +27,7 @@ impl Measure {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
             }
+            FactKind::Decision { reviewer, decision } => self.decision(fact, reviewer, *decision, now),
             FactKind::TaskWork { usd, ends_it } => self.task_work(fact, *usd, *ends_it, now),
             FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }
@@ -207,6 +211,17 @@ impl Measure {
                 sums.retries = sums.retries.saturating_add(attempts.saturating_sub(1));
             }
         });
+    }
+
+    /// What rules and modes let pass is counted, and says nothing of how often people reject.
+    fn decision(&mut self, fact: &Fact, reviewer: &'static str, decision: Decision, now: Timestamp) {
+        self.instruments.review_decisions.add([reviewer.into(), decision.as_str().into()], 1.0, now);
+        if reviewer != POLICY {
+            self.windows.add(fact.end, &[(Dimension::Agent, fact.agent.as_ref())], now, |sums| {
+                sums.approved += u64::from(decision == Decision::Approved);
+                sums.rejected += u64::from(decision == Decision::Rejected);
+            });
+        }
     }
 
     fn review(&mut self, event: &Event, now: Timestamp) {

@@ -17,6 +17,7 @@ use crate::export::queue::Portion;
 use crate::export::{Exporter, Inlet, Pump, local};
 use crate::health::Health;
 use crate::otlp::{Limit, Signal};
+use crate::process::placeholders::Placeholders;
 use crate::process::{Kind, Processor, attributes, batch, filter, redaction};
 
 /// What a plan's pipelines become.
@@ -75,7 +76,13 @@ impl Builder<'_> {
             exits.extend(self.exit(id, pipeline, batching)?);
         }
         let is_fed = pipeline.from_agent && pipeline.signal == Signal::Metrics;
-        Ok(Route { signal: pipeline.signal, processors, exits, fed_by: agent.filter(|_| is_fed).cloned() })
+        Ok(Route {
+            signal: pipeline.signal,
+            processors,
+            placeholders: Placeholders::new(&pipeline.id.to_string(), self.health),
+            exits,
+            fed_by: agent.filter(|_| is_fed).cloned(),
+        })
     }
 
     fn processor(

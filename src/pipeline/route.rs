@@ -12,6 +12,7 @@ use crate::export::{Inlet, Load};
 use crate::flow::{Acknowledged, Intake, SharedRecord};
 use crate::otlp::{Batch, Signal};
 use crate::process::Processor;
+use crate::process::placeholders::Placeholders;
 
 /// One pipeline, from behind its receivers to its ends.
 pub struct Route {
@@ -19,6 +20,8 @@ pub struct Route {
     pub signal: Signal,
     /// What changes it on its way.
     pub processors: Vec<Processor>,
+    /// What exporters do not get of spans that stand for others.
+    pub placeholders: Placeholders,
     /// Where it ends.
     pub exits: Vec<Exit>,
     /// The agent connector, if it feeds the pipeline with metrics of its own.
@@ -54,11 +57,12 @@ impl Route {
         };
         let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
         let Some(batch) = processed else { return };
+        let without = self.placeholders.leave_out(&batch);
         for exit in &self.exits {
             match exit {
                 Exit::Agent(agent) if Connector::takes_long(&batch) => off_worker(|| agent.batch(&batch)),
                 Exit::Agent(agent) => agent.batch(&batch),
-                Exit::Pump(pump) => pump.send(Load::Batches(vec![batch.clone()])),
+                Exit::Pump(pump) => pump.send(Load::Batches(vec![without.as_ref().unwrap_or(&batch).clone()])),
                 Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
             }
         }

@@ -12,6 +12,7 @@ pub mod filter;
 mod machine;
 pub mod matching;
 pub mod memory_limiter;
+pub mod placeholders;
 pub mod redaction;
 
 use crate::event::Event;

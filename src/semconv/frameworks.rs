@@ -48,6 +48,9 @@ keys! { super::conventions::NAMES.len() as u16;
     PLAIN_ERROR_TYPE = "error_type",
     PLAIN_ERROR_CODE = "error_code",
     PLAIN_MAX_ITERATIONS = "max_iterations",
+    // Logfire.
+    LOGFIRE_SPAN_TYPE = "logfire.span_type",
+    LOGFIRE_PENDING_PARENT_ID = "logfire.pending_parent_id",
     // rig.
     RIG_COMPLETION_PARENT = "rig.completion_parent",
     RIG_PROVIDER_REQUEST_ID = "rig.provider_request_id",

@@ -120,6 +120,9 @@ fn hash(name: &[u8]) -> u64 {
     state ^ state >> 32
 }
 
+/// What `logfire.span_type` is on spans that stand for others which go on.
+pub const PENDING_SPAN: &str = "pending_span";
+
 /// Resource attributes.
 pub mod resource {
     /// What emits the telemetry.

@@ -6,6 +6,7 @@ mod billing;
 mod bounds;
 mod dialects;
 mod events;
+mod inference;
 mod lateness;
 mod outcomes;
 mod rust;

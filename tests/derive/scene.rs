@@ -123,6 +123,8 @@ pub struct Counted {
     /// Nanodollars, so that sums do not depend on their order.
     pub cost: i64,
     pub overcounted: i64,
+    /// By reviewer and decision.
+    pub decisions: BTreeMap<(&'static str, &'static str), usize>,
 }
 
 impl Counted {
@@ -139,6 +141,9 @@ impl Counted {
                 *self.calls.entry(agent).or_default() += 1;
                 self.input_tokens += call.usage.input.unwrap_or(0);
                 self.cost += call.price.as_ref().map_or(0, |price| nanodollars(price.usd));
+            }
+            FactKind::Decision { reviewer, decision } => {
+                *self.decisions.entry((reviewer, decision.as_str())).or_default() += 1;
             }
             FactKind::Overcounted { usd } => self.overcounted += nanodollars(*usd),
         }

@@ -190,6 +190,9 @@ fn tree(text: &mut String, node: &TreeNode, level: usize) {
             text.push_str(" (counted elsewhere)");
         }
     }
+    if node.inferred {
+        text.push_str(" (inferred)");
+    }
     if node.status.as_str() != "completed" {
         write!(text, " {}", node.status.as_str()).unwrap();
     }

@@ -1,0 +1,141 @@
+//! What happened with a piece of work besides its beginning and end: handoffs, decisions, looking into memory and
+//! knowledge.
+
+use serde::Deserialize;
+
+use super::emit::Teller;
+use super::names::Name;
+use super::node::{Happened, Node, Outcome};
+use super::run::Run;
+use crate::dialect::Op;
+use crate::event::{Data, Event, EventType, Scope};
+use crate::otlp::view::AnyValue;
+
+impl Teller<'_> {
+    /// The events of it, after that of the end.
+    pub fn besides(&self) -> Vec<Event> {
+        let node = self.node();
+        let told = match node.aside.as_deref() {
+            Some(Happened::HandedOff { from, to }) => self.handed_off(from.clone(), to, false),
+            Some(Happened::Decided { reviewer, decision, target }) => {
+                self.said("review.decided", Scope::Agent, EventType::Completed, |data| {
+                    data.str("decision", decision.as_str());
+                    data.str("reviewer", reviewer);
+                    data.opt_str("target", target.as_deref().or(node.name.as_deref()));
+                })
+            }
+            None => None,
+        };
+        told.into_iter().chain(self.inferred_handoff()).chain(self.looked_up()).collect()
+    }
+
+    /// A tool whose call passes the work on to another agent, by its name. One that failed did not.
+    fn inferred_handoff(&self) -> Option<Event> {
+        let node = self.node();
+        if node.scope() != Some(Scope::Tool) || node.outcome != Outcome::Completed || node.aside.is_some() {
+            return None;
+        }
+        let to = handed_to(node.name.as_deref()?, self.content.input)?;
+        let known = self.run.agent_called(&to);
+        self.handed_off(None, &known.unwrap_or_else(|| to.into()), true)
+    }
+
+    fn handed_off(&self, from: Option<Name>, to: &Name, inferred: bool) -> Option<Event> {
+        let at_work = || self.surroundings.agent.and_then(|at| self.run.node(at).name.clone());
+        let from = from.or_else(|| self.node().agent.clone()).or_else(at_work);
+        self.said("agent.handed_off", Scope::Agent, EventType::Progress, |data| {
+            data.opt_str("from", from.as_deref());
+            data.str("to", to);
+            if inferred {
+                data.bool("inferred", true);
+            }
+        })
+    }
+
+    /// Work that looks into memory or knowledge is told of as such too.
+    fn looked_up(&self) -> Option<Event> {
+        let node = self.node();
+        let name = match node.op? {
+            Op::Memory => "memory.accessed",
+            Op::Retrieval => "knowledge.accessed",
+            _ => return None,
+        };
+        let (event_type, key) = match node.outcome {
+            Outcome::Completed => (EventType::Completed, if node.op == Some(Op::Memory) { "tier" } else { "source" }),
+            _ => return None,
+        };
+        self.said(name, Scope::Tool, event_type, |data| {
+            data.opt_str(key, node.name.as_deref());
+            if let Some(query) = self.content.input.and_then(AnyValue::text) {
+                data.str("query", query.as_str());
+            }
+        })
+    }
+
+    fn said(
+        &self,
+        name: &'static str,
+        scope: Scope,
+        event_type: EventType,
+        write: impl FnOnce(&mut crate::event::JsonObject<'_>),
+    ) -> Option<Event> {
+        let mut event = self.event_named(name, scope, event_type)?;
+        event.data = Data::build(write);
+        Some(event)
+    }
+}
+
+/// To whom a tool of this name passes the work: the name has it, or an argument.
+fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
+    const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfer_back_to_", "delegate_to_"];
+    const GENERAL: &[&str] =
+        &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
+    #[derive(Deserialize)]
+    struct Arguments {
+        #[serde(alias = "agent", alias = "to_agent", alias = "to", alias = "target", alias = "target_agent")]
+        #[serde(alias = "recipient", alias = "assistant")]
+        agent_name: String,
+    }
+    if GENERAL.contains(&tool) {
+        let said = match arguments? {
+            AnyValue::String(text) => serde_json::from_str::<Arguments>(text.as_str()).ok()?.agent_name,
+            _ => return None,
+        };
+        return Some(said).filter(|name| !name.is_empty());
+    }
+    let name = NAMED.iter().find_map(|beginning| tool.strip_prefix(beginning))?;
+    Some(name.to_owned()).filter(|name| !name.is_empty())
+}
+
+impl Run {
+    /// The agent of this run whose name says the same, however it is written: tools are named after agents in small
+    /// letters and with underscores.
+    fn agent_called(&self, name: &str) -> Option<Name> {
+        let letters = |name: &str| -> String {
+            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+        };
+        let sought = letters(name);
+        let is_it =
+            |node: &&Node| node.is_agent_run() && node.name.as_deref().is_some_and(|name| letters(name) == sought);
+        self.nodes.iter().find(is_it).and_then(|node| node.name.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_passes_work_on_by_its_name_or_an_argument() {
+        for (tool, to) in [
+            ("transfer_to_billing", Some("billing")),
+            ("transfer_to_agent", None),
+            ("transfer_back_to_supervisor", Some("supervisor")),
+            ("transfer_to_", None),
+            ("transfer_money", None),
+            ("search", None),
+        ] {
+            assert_eq!(handed_to(tool, None).as_deref(), to, "{tool}");
+        }
+    }
+}

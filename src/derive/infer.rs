@@ -1,0 +1,142 @@
+//! What spans are that only their surroundings tell: agents that calls of models give away, and workflows that are
+//! the outermost of their kind. All of it is marked as inferred.
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::emit::Held;
+use super::names::Name;
+use super::node::{NodeIx, Outcome, State};
+use super::run::Run;
+use crate::dialect::{Hint, Op};
+use crate::event::{Scope, SpanId, Timestamp};
+
+impl Run {
+    /// Makes an agent of work that may be one, once a call of a model is below it that no other agent made.
+    pub fn promote(&mut self, at: NodeIx) {
+        let node = self.node_mut(at);
+        if node.hint != Some(Hint::AgentIfItCalls) || !node.below.own_call {
+            return;
+        }
+        (node.hint, node.inferred, node.op) = (None, true, Some(Op::InvokeAgent));
+        node.name = node.agent.clone().or_else(|| node.name.clone());
+    }
+
+    /// Whether something may still come that makes something else of it.
+    pub fn is_undecided(&self, at: NodeIx) -> bool {
+        self.node(at).hint == Some(Hint::AgentIfItCalls)
+    }
+
+    /// Makes out what work is, and who did it, from what is above it, as far as all of that is known.
+    pub fn place_in_surroundings(&mut self, at: NodeIx, now: Timestamp) {
+        if self.node(at).hint == Some(Hint::WorkflowIfOutermost) && self.surroundings(at).complete {
+            let is_outermost = self.parent_of_meaning(at).is_none();
+            let node = self.node_mut(at);
+            node.hint = None;
+            if is_outermost {
+                node.op = Some(Op::InvokeWorkflow);
+            }
+        }
+        if self.node(at).is_call() {
+            self.infer_agent(at, now);
+        }
+    }
+
+    /// A call that names its agent, and has none above it, is one of a run of that agent that nobody reports: it began
+    /// with the first of its calls below the same span and ended with the last.
+    fn infer_agent(&mut self, call: NodeIx, now: Timestamp) {
+        let Some(agent) = self.node(call).agent.clone() else { return };
+        let surroundings = self.surroundings(call);
+        if !surroundings.complete || surroundings.agent.is_some() {
+            return;
+        }
+        let above = self.node(call).parent;
+        let seed = above.map_or(0, |above| u64::from_be_bytes(*self.node(above).id.as_bytes()));
+        let Some(id) = SpanId::from_bytes(&xxh3_64_with_seed(agent.as_bytes(), seed).to_be_bytes()) else { return };
+        let agent_run = self.find_or_expect(id);
+        if self.node(agent_run).state == State::Expected {
+            self.begin_inferred(agent_run, call, &agent, now);
+            if let Some(above) = above {
+                let above = self.node(above).id;
+                self.link(agent_run, above);
+            }
+            self.advance(agent_run, State::Ended);
+        }
+        let of_agent: Vec<NodeIx> = match above {
+            Some(above) => self.children(above).filter(|at| self.is_work_of(*at, &agent)).collect(),
+            None => vec![call],
+        };
+        for at in of_agent {
+            self.take_part(agent_run, at);
+            self.link(at, id);
+        }
+        self.spread(agent_run);
+    }
+
+    fn is_work_of(&self, at: NodeIx, agent: &Name) -> bool {
+        let node = self.node(at);
+        matches!(node.scope(), Some(Scope::LlmRequest | Scope::Tool)) && node.agent.as_ref() == Some(agent)
+    }
+
+    fn begin_inferred(&mut self, at: NodeIx, call: NodeIx, agent: &Name, now: Timestamp) {
+        let (start, end, dialect) = (self.node(call).start, self.node(call).end, self.node(call).dialect);
+        let node = self.node_mut(at);
+        (node.op, node.inferred, node.dialect) = (Some(Op::InvokeAgent), true, dialect);
+        (node.name, node.agent) = (Some(agent.clone()), Some(agent.clone()));
+        (node.start, node.end) = (start, end);
+        self.unsettled.push((now, at));
+    }
+
+    /// The run of an agent lasts at least as long as its work, and fails with its last call.
+    fn take_part(&mut self, agent_run: NodeIx, at: NodeIx) {
+        let (start, end, outcome, error) = {
+            let node = self.node(at);
+            (node.start, node.end, node.outcome, node.error.clone())
+        };
+        let is_call = self.node(at).is_call();
+        let run = self.node_mut(agent_run);
+        run.start = run.start.min(start);
+        if end >= run.end {
+            run.end = end;
+            if is_call {
+                (run.outcome, run.error) = (outcome, error);
+            }
+        }
+    }
+
+    /// The runs of agents that were inferred and not told of, to be told with what gave them away.
+    pub fn inferred_runs(&self, ready: &[Held]) -> Vec<Held> {
+        let mut found: Vec<Held> = Vec::new();
+        for held in ready {
+            let Some(above) = self.node(held.at).parent else { continue };
+            let is_new = self.node(above).inferred && !self.node(above).has_span && !self.node(above).told.end;
+            if is_new && !found.iter().any(|known| known.at == above) {
+                found.push(Held { at: above, record: Bytes::new(), instrumentation: "".into(), ..held.clone() });
+            }
+        }
+        found
+    }
+
+    /// A span that never came, and below which calls of models name their agent, was a run of that agent. It began, and
+    /// nobody knows how it ended.
+    pub fn infer_missing_agents(&mut self, now: Timestamp) {
+        let is_missing = |at: &NodeIx| self.node(*at).state == State::Expected && self.node(*at).below.own_call;
+        let missing: Vec<NodeIx> = (0..self.nodes.len() as NodeIx).filter(is_missing).collect();
+        for at in missing {
+            // What is in another process may be reported elsewhere.
+            let named = |at: NodeIx| self.node(at).agent.clone().filter(|_| self.node(at).is_call());
+            let is_here = |at: &NodeIx| !self.node(*at).has_remote_parent;
+            let found = self.children(at).filter(is_here).find_map(|call| Some((call, named(call)?)));
+            let Some((call, agent)) = found.filter(|_| self.surroundings(at).agent.is_none()) else { continue };
+            self.begin_inferred(at, call, &agent, now);
+            for part in self.children(at).collect::<Vec<_>>() {
+                self.take_part(at, part);
+            }
+            let node = self.node_mut(at);
+            (node.outcome, node.error) = (Outcome::Completed, None);
+            self.open_up(at);
+            let held = Held::of_run(self, at, now);
+            self.held.push(held);
+        }
+    }
+}
