@@ -1,17 +1,360 @@
-//! What log records say of agents' work: those that are events of ours.
+//! What log records say of agents' work: those that are events of ours, and those in which agents tell of calls, tools
+//! and prompts.
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::emit::Held;
+use super::names::Name;
+use super::node::NodeIx;
+use super::run::{Run, RunKey};
+use super::runs::RunIx;
+use super::spans::{Arrival, Emitter, call_id, turn_id};
 use super::{Deriver, Output};
-use crate::event::Timestamp;
+use crate::dialect::{About, Attributes, LogDialect, Meaning, Op, Report};
+use crate::event::{Data, Event, EventId, EventName, SpanId, Timestamp};
 use crate::otlp::Batch;
 use crate::otlp::records::to_event;
+use crate::otlp::view::Span;
+
+/// A report with where it came from.
+struct Told<'a> {
+    report: Report<'a>,
+    /// The place of its emitter in a list.
+    emitter: usize,
+    /// Tells it from all others, and finds it again when it comes twice.
+    id: SpanId,
+}
 
 impl Deriver {
     /// Takes the log records of a batch in.
     pub fn logs(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
+        let mut attributes = Attributes::new();
+        let mut emitters: Vec<Emitter> = Vec::new();
+        let mut told: Vec<Told<'_>> = Vec::new();
         for group in batch.groups() {
-            for event in group.log_records().filter_map(|record| to_event(&group, &record, now)) {
-                self.event(event, now, out);
+            let of_scope = LogDialect::of_scope(group.scope.name.as_str());
+            let before = told.len();
+            for record in group.log_records() {
+                if let Some(event) = to_event(&group, &record, now) {
+                    self.event(event, now, out);
+                } else if let Some(report) = LogDialect::read(of_scope, &record, &self.lexicon, &mut attributes) {
+                    let id = id_of(record.raw());
+                    told.push(Told { report, emitter: emitters.len(), id });
+                }
             }
+            if told.len() > before {
+                emitters.push(self.emitter(&group));
+            }
+        }
+        if told.is_empty() {
+            return;
+        }
+        // Prompts first: what names none is of the last one before it.
+        told.sort_by_key(|told| (told.report.about != About::Prompt, told.report.at));
+        let mut touched: Vec<RunIx> = Vec::new();
+        for told in &told {
+            if let Some(emitter) = emitters.get(told.emitter) {
+                touched.extend(self.report(told, emitter, now, out));
+            }
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for ix in touched {
+            self.runs.change(ix, |run| run.stand_in_for_missing(now));
+            self.tell(ix, now, self.limits.hold, out);
+            self.runs.schedule(ix, &self.limits);
+        }
+        self.keep_within_bounds(now, out);
+    }
+
+    /// Takes a report in; the run that it is of.
+    fn report(&mut self, told: &Told<'_>, emitter: &Emitter, now: Timestamp, out: &mut Output) -> Option<RunIx> {
+        let report = &told.report;
+        let session = report.session().map(|session| self.names.share(session));
+        match report.about {
+            About::Evaluation => {
+                self.evaluation(told, emitter, now, out);
+                return None;
+            }
+            About::CallBegins => {
+                self.sessions.find_or_begin(&session?).call_began = Some(report.began());
+                return None;
+            }
+            About::SessionEnds => {
+                self.session_ends(&session?, now);
+                return None;
+            }
+            _ => {}
+        }
+        let ix = self.run_of_report(report, session.as_ref(), now)?;
+        if report.about == About::Prompt {
+            self.prompt(report, ix, session.as_ref(), now);
+            return Some(ix);
+        }
+        let began = session.as_ref().and_then(|session| self.sessions.find(session)?.call_began);
+        let start = match (report.micros, began) {
+            (None, Some(began)) if report.meaning.op == Op::Chat => began.min(report.at),
+            _ => report.began(),
+        };
+        let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
+        let wants_events = self.wants_events;
+        self.runs.change(ix, |run| {
+            let mut span = Span::default();
+            (span.start_time_unix_nano, span.end_time_unix_nano) = (start.as_unix_nanos(), report.at.as_unix_nanos());
+            let place = Place::of(told, run);
+            let attributes = &Attributes::new();
+            let meaning = place.meaning(report);
+            let arrival = Arrival {
+                id: place.id,
+                parent: place.parent,
+                span: &span,
+                goes_on: false,
+                meaning: Some(&meaning),
+                attributes,
+                emitter,
+                now,
+            };
+            let at = arrival.take_in(run, names, prices, keys)?;
+            if place.is_of_span {
+                run.node_mut(at).has_span = false;
+            }
+            run.took_report(at, report, &meaning);
+            if wants_events && run.node(at).op.is_some() {
+                let held = Held::of_run(run, at, now);
+                run.held.push(held);
+            }
+            Some(())
+        });
+        Some(ix)
+    }
+
+    /// The run that a report is of: by its trace and by its prompt, else that of the last prompt of the session.
+    fn run_of_report(&mut self, report: &Report<'_>, session: Option<&Name>, now: Timestamp) -> Option<RunIx> {
+        let trace = report.trace.map(RunKey::Trace);
+        let prompt = report.meaning.prompt_id.as_deref().map(|prompt| RunKey::Named(self.names.share(prompt)));
+        let key = match (trace, prompt) {
+            (Some(trace), Some(prompt)) => return Some(self.runs.join(trace, prompt, now)),
+            (Some(key), None) | (None, Some(key)) => key,
+            (None, None) if report.about == About::Prompt => {
+                RunKey::Named(format!("{}@{}", session?, report.at.as_micros()).into())
+            }
+            (None, None) => {
+                let last = session.and_then(|session| self.sessions.find(session)?.prompt_at(report.at).cloned());
+                let of_call = || report.meaning.response_id.map(|id| RunKey::Named(id.into()));
+                last.or_else(|| session.cloned().map(RunKey::Named)).or_else(of_call)?
+            }
+        };
+        Some(self.runs.find_or_begin(key, now))
+    }
+
+    fn prompt(&mut self, report: &Report<'_>, ix: RunIx, session: Option<&Name>, now: Timestamp) {
+        let Some(agent) = report.meaning.agent_name.map(|agent| self.names.share(agent)) else { return };
+        let Some(key) = self.runs.get(ix).map(|run| run.key.clone()) else { return };
+        let id = report.span.filter(|_| report.dialect.prompt_has_its_span).unwrap_or_else(|| turn_id(&key.id()));
+        self.runs.change(ix, |run| {
+            (run.last_seen, run.closed) = (now, false);
+            let label = |said: &Option<std::borrow::Cow<'_, str>>| said.as_deref().map(Name::from);
+            let meaning = &report.meaning;
+            run.labels.session = run.labels.session.take().or_else(|| label(&meaning.session_id));
+            run.labels.conversation = run.labels.conversation.take().or_else(|| label(&meaning.conversation_id));
+            run.labels.user = run.labels.user.take().or_else(|| label(&meaning.user_id));
+            run.begin_turn(id, &agent, meaning.dialect, report.at, now);
+        });
+        if let Some(session) = session {
+            self.prompted(session, report.at, &key, now);
+        }
+    }
+
+    /// A user gave a prompt in a session: the one before it is over, and what was of none is of this one.
+    pub(super) fn prompted(&mut self, session: &Name, at: Timestamp, key: &RunKey, now: Timestamp) {
+        let before = self.sessions.find_or_begin(session).prompted(at, key);
+        if let Some(before) = before.and_then(|key| self.runs.find(&key)) {
+            self.runs.change(before, |run| run.end_turn(now));
+            self.runs.schedule(before, &self.limits);
+        }
+        let of_session = RunKey::Named(session.clone());
+        if of_session != *key && self.runs.find(&of_session).is_some() {
+            self.runs.join(key.clone(), of_session, now);
+        }
+    }
+
+    /// The run of the prompt that a span is of, where its trace does not tell.
+    pub(super) fn prompt_of_span(
+        &mut self,
+        meaning: &Meaning<'_>,
+        span: &Span<'_>,
+        parent: Option<SpanId>,
+    ) -> Option<RunKey> {
+        let session = meaning.session_id.as_ref().or(meaning.conversation_id.as_ref());
+        let start = Timestamp::from_unix_nanos(span.start_time_unix_nano);
+        if let Some(prompt) = &meaning.prompt_id {
+            let key = RunKey::Named(self.names.share(prompt));
+            if let Some(session) = session.map(|session| self.names.share(session)) {
+                self.sessions.find_or_begin(&session).prompted(start, &key);
+            }
+            return Some(key);
+        }
+        let is_loose = parent.is_none() && meaning.op != Op::InvokeAgent;
+        session.filter(|_| is_loose).and_then(|session| self.sessions.find(session)?.prompt_at(start).cloned())
+    }
+
+    fn session_ends(&mut self, session: &Name, now: Timestamp) {
+        let prompts: Vec<RunKey> =
+            self.sessions.find(session).map(|session| session.prompts().cloned().collect()).unwrap_or_default();
+        for ix in prompts.iter().filter_map(|key| self.runs.find(key)).collect::<Vec<_>>() {
+            self.runs.change(ix, |run| run.end_turn(now));
+            self.runs.schedule(ix, &self.limits);
+        }
+    }
+
+    /// A judgement of a result, as an event.
+    fn evaluation(&mut self, told: &Told<'_>, emitter: &Emitter, now: Timestamp, out: &mut Output) {
+        let report = &told.report;
+        let Some(name) = EventName::parse("quality.checked") else { return };
+        let mut event = Event::named(name, report.at);
+        event.observed_at = now;
+        (event.trace_id, event.span_id) = (report.trace, report.span);
+        if let Some(trace) = report.trace {
+            event.event_id = EventId::of_span_fact(trace, told.id, "quality.checked", 0);
+        }
+        event.source.service = emitter.service.clone();
+        event.source.dialect = Some(report.meaning.dialect.into());
+        event.data = Data::build(|data| {
+            data.opt_f64("score", report.score);
+            data.opt_str("label", report.label);
+            if let Some(passed) = report.label.and_then(verdict) {
+                data.bool("passed", passed);
+            }
+        });
+        if let (Some(trace), Some(span)) = (report.trace, report.span) {
+            self.place(&mut event, trace, span, now);
+        }
+        self.event(event, now, out);
+    }
+}
+
+/// What a judge's word says, where it says yes or no.
+fn verdict(label: &str) -> Option<bool> {
+    let is = |words: &[&str]| words.iter().any(|word| label.eq_ignore_ascii_case(word));
+    match () {
+        () if is(&["pass", "passed", "true", "yes"]) => Some(true),
+        () if is(&["fail", "failed", "false", "no"]) => Some(false),
+        () => None,
+    }
+}
+
+fn id_of(raw: &[u8]) -> SpanId {
+    SpanId::from_bytes(&xxh3_64(raw).to_be_bytes()).unwrap_or(SpanId::FIRST)
+}
+
+/// Where what a report tells stands among the nodes of its run.
+struct Place {
+    id: SpanId,
+    parent: Option<SpanId>,
+    /// Whether it has the place of the span that the record names, which may still come.
+    is_of_span: bool,
+    op: Op,
+}
+
+impl Place {
+    fn of(told: &Told<'_>, run: &mut Run) -> Place {
+        let report = &told.report;
+        let op = if report.about == About::Decision { Op::ToolPhase } else { report.meaning.op };
+        let below = || {
+            // An agent that was called by another one tells of its work with an id of its own.
+            let agent = report.meaning.agent_id.filter(|_| report.span.is_none());
+            agent.map(turn_id).or(report.span)
+        };
+        match (report.about, report.span) {
+            // Its decisions and the ends of its agents are told from within the span of each.
+            (About::Decision | About::Agent, Some(span)) if report.dialect.prompt_has_its_span => {
+                Place { id: span, parent: run.parent_id(span), is_of_span: true, op }
+            }
+            (About::Agent, _) => match report.meaning.agent_id {
+                Some(agent) => Place { id: turn_id(agent), parent: None, is_of_span: false, op },
+                None => Place { id: told.id, parent: report.span, is_of_span: false, op },
+            },
+            _ => Place { id: told.id, parent: below(), is_of_span: false, op },
+        }
+    }
+
+    fn meaning<'a>(&self, report: &Report<'a>) -> Meaning<'a> {
+        let mut meaning = report.meaning.clone();
+        meaning.op = self.op;
+        if self.op == Op::ToolPhase {
+            // The tool has the name, and its own end.
+            (meaning.tool_call_id, meaning.canceled, meaning.failure) = (None, false, None);
+        }
+        meaning
+    }
+}
+
+impl Run {
+    fn parent_id(&self, span: SpanId) -> Option<SpanId> {
+        let parent = self.node(self.find(span)?).parent?;
+        Some(self.node(parent).id)
+    }
+
+    /// Puts what a log record told in its place among the rest of the agent's work.
+    fn took_report(&mut self, at: NodeIx, report: &Report<'_>, meaning: &Meaning<'_>) {
+        let id = call_id(meaning);
+        match report.about {
+            About::Call | About::FailedCall | About::Tool => {
+                self.pair(at, id, true, report.dialect.names_tools);
+                if report.about == About::Tool
+                    && meaning.aside.is_some()
+                    && let Some(id) = id
+                {
+                    self.note_decision(id);
+                }
+            }
+            About::Decision => {
+                if let Some(id) = report.meaning.tool_call_id {
+                    self.note_decision(xxh3_64(id.as_bytes()));
+                }
+            }
+            About::Agent => {
+                if let Some(name) = self.node(at).name.clone() {
+                    self.name_agent(at, name);
+                }
+            }
+            _ => {}
+        }
+        if self.node(at).op.is_none() {
+            return;
+        }
+        if let Some(parent) = self.node(at).parent {
+            self.begin_called_agent(parent, report);
+        } else {
+            self.hang(at);
+        }
+        if matches!(report.about, About::Call | About::FailedCall | About::Tool) {
+            self.took_call(at, id);
+        }
+    }
+
+    /// The agent that this is the work of, where no span and no other record has told of it.
+    fn begin_called_agent(&mut self, at: NodeIx, report: &Report<'_>) {
+        let known = self.node(at).op.is_some() || report.span.is_some();
+        let (Some(name), false) = (report.meaning.agent_name, known) else { return };
+        let node = self.node_mut(at);
+        (node.op, node.inferred, node.dialect) = (Some(Op::InvokeAgent), true, Some(report.meaning.dialect));
+        (node.name, node.agent) = (Some(name.into()), Some(name.into()));
+        node.start = report.began();
+        self.open_up(at);
+        self.hang(at);
+    }
+
+    /// Where a part of the run has to do without an agent, because no prompt and no span told of it, something stands in.
+    fn stand_in_for_missing(&mut self, now: Timestamp) {
+        if !self.has_loose_work() || self.turn_agent().is_some() {
+            return;
+        }
+        let work = self.nodes.iter().filter(|node| node.op.is_some());
+        let Some(first) = work.min_by_key(|node| node.start) else { return };
+        let (start, dialect) = (first.start, first.dialect);
+        if let (Some(dialect), Some(agent)) = (dialect, dialect.and_then(LogDialect::agent_of)) {
+            self.begin_turn(turn_id(&self.key.id()), &agent.into(), dialect, start, now);
         }
     }
 }

@@ -9,17 +9,21 @@ mod billing;
 pub mod cost;
 mod emit;
 mod infer;
+mod joined;
 mod lineage;
 mod logs;
 mod metrics;
 mod names;
 mod node;
+mod pairing;
 mod read;
 mod run;
 mod runs;
 mod seen;
+mod sessions;
 mod settle;
 mod spans;
+mod turn;
 mod twins;
 mod within;
 
@@ -35,6 +39,7 @@ use run::Run;
 pub use runs::Limits;
 use runs::{RunIx, Runs};
 use seen::Seen;
+use sessions::Sessions;
 pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
 pub use within::{Note, NoteKind};
@@ -102,6 +107,7 @@ pub struct Deriver {
     prices: Prices,
     runs: Runs,
     seen: Seen,
+    sessions: Sessions,
     ledger: Ledger,
     counts: Counts,
 }
@@ -122,6 +128,7 @@ impl Deriver {
             prices: Prices::default(),
             runs: Runs::default(),
             seen: Seen::default(),
+            sessions: Sessions::default(),
             ledger: Ledger::default(),
             counts: Counts::default(),
         }
@@ -203,7 +210,10 @@ impl Deriver {
 
     /// Closes a run: everything it holds is told and counted.
     fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
-        self.runs.change(ix, |run| run.infer_missing_agents(now));
+        self.runs.change(ix, |run| {
+            run.infer_missing_agents(now);
+            run.infer_refusals();
+        });
         self.tell(ix, now, Duration::ZERO, out);
         self.give_up_open_work(ix, now, out);
         self.flush(ix, now, out);

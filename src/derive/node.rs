@@ -51,6 +51,8 @@ pub struct Node {
     pub told: Told,
     /// Whether its emitter tells of it in events, which say more than its span.
     pub has_teller: bool,
+    /// Of its time, how much it waited for somebody to allow it, in microseconds.
+    pub waited_micros: u64,
     /// Whether it has entered the counters, and as a billed call.
     pub settled: bool,
     pub billed: bool,
@@ -225,6 +227,7 @@ impl Node {
             below: Below::default(),
             told: Told::default(),
             has_teller: false,
+            waited_micros: 0,
             settled: false,
             billed: false,
             counted_for_task: false,
@@ -281,7 +284,7 @@ impl Node {
 
     /// From start to end, in microseconds.
     pub fn duration_micros(&self) -> u64 {
-        self.end.micros_since(self.start)
+        self.end.micros_since(self.start).saturating_sub(self.waited_micros)
     }
 }
 

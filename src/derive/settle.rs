@@ -227,14 +227,14 @@ impl Run {
         let surroundings = self.surroundings(at);
         Fact {
             outcome: node.outcome,
-            start: node.start,
+            start: node.start.plus(std::time::Duration::from_micros(node.waited_micros)).min(node.end),
             end: node.end,
             name: node.name.clone(),
             agent: self.agent_name(at, &surroundings),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
             feature: surroundings.feature.cloned(),
             task: surroundings.task.cloned(),
-            span: self.key.trace_id().map(|trace| (trace, node.id)),
+            span: self.trace_of(at).map(|trace| (trace, node.id)),
             kind,
         }
     }

@@ -92,6 +92,11 @@ impl LogDialect {
         LOG_DIALECTS.iter().copied().find(|dialect| dialect.scopes.iter().any(|known| fits(&known)))
     }
 
+    /// What the agent of a dialect is called.
+    pub fn agent_of(dialect: &str) -> Option<&'static str> {
+        LOG_DIALECTS.iter().find(|known| known.reading.name == dialect)?.agent
+    }
+
     /// What a record tells, if it tells of an agent's work. `of_scope` is the dialect of its scope.
     pub fn read<'a>(
         of_scope: Option<&'static LogDialect>,

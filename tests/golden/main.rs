@@ -113,8 +113,8 @@ fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {
     files.sort();
     files.into_iter().filter_map(|path| {
         let name = path.file_name()?.to_str()?.to_owned();
-        let mut parts = name.splitn(3, '.').skip(1);
-        let signal = Signal::ALL.into_iter().find(|signal| Some(signal.name()) == parts.next())?;
+        let said = name.split('.').nth(1)?;
+        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == said)?;
         let body = std::fs::read(&path).unwrap();
         let bytes = match name.splitn(3, '.').nth(2)? {
             "pb" => body,

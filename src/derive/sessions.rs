@@ -1,0 +1,100 @@
+//! Sessions of coding agents: which prompts their users gave, and when.
+//!
+//! Not every log record says of which prompt it is. Those that do not are of the last one before them.
+
+use std::collections::{HashMap, VecDeque};
+
+use foldhash::fast::RandomState;
+
+use super::names::Name;
+use super::run::RunKey;
+use crate::event::Timestamp;
+
+/// The sessions that were heard of lately.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    by_id: HashMap<Name, Session, RandomState>,
+    by_age: VecDeque<Name>,
+}
+
+/// One session.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// The runs of its prompts, by time.
+    prompts: VecDeque<(Timestamp, RunKey)>,
+    /// When the last call of a model began.
+    pub call_began: Option<Timestamp>,
+}
+
+impl Sessions {
+    const MOST: usize = 10_000;
+
+    /// A session, new from now on if nothing was heard of it.
+    pub fn find_or_begin(&mut self, id: &Name) -> &mut Session {
+        if !self.by_id.contains_key(id) {
+            if self.by_age.len() >= Sessions::MOST
+                && let Some(oldest) = self.by_age.pop_front()
+            {
+                self.by_id.remove(&oldest);
+            }
+            self.by_age.push_back(id.clone());
+        }
+        self.by_id.entry(id.clone()).or_default()
+    }
+
+    /// A session that something was heard of.
+    pub fn find(&self, id: &str) -> Option<&Session> {
+        self.by_id.get(id)
+    }
+}
+
+impl Session {
+    /// What is older is not asked for any more.
+    const MOST_PROMPTS: usize = 64;
+
+    /// A prompt was given; the one before it, if it is the last of all and new.
+    pub fn prompted(&mut self, at: Timestamp, key: &RunKey) -> Option<RunKey> {
+        if self.prompts.iter().any(|(_, known)| known == key) {
+            return None;
+        }
+        let place = self.prompts.partition_point(|(known, _)| *known <= at);
+        let before = place.checked_sub(1).and_then(|before| self.prompts.get(before)).map(|(_, key)| key.clone());
+        let is_last = place == self.prompts.len();
+        self.prompts.insert(place, (at, key.clone()));
+        if self.prompts.len() > Session::MOST_PROMPTS {
+            self.prompts.pop_front();
+        }
+        before.filter(|_| is_last)
+    }
+
+    /// The run of the last prompt before a time, else of the first.
+    pub fn prompt_at(&self, at: Timestamp) -> Option<&RunKey> {
+        let place = self.prompts.partition_point(|(known, _)| *known <= at);
+        self.prompts.get(place.saturating_sub(1)).map(|(_, key)| key)
+    }
+
+    /// The runs of all prompts.
+    pub fn prompts(&self) -> impl Iterator<Item = &RunKey> {
+        self.prompts.iter().map(|(_, key)| key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_no_prompt_is_of_the_last_one_before_it() {
+        let mut session = Session::default();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let key = |name: &str| RunKey::Named(name.into());
+        assert_eq!(session.prompt_at(at(1)), None);
+        assert_eq!(session.prompted(at(20), &key("b")), None);
+        assert_eq!(session.prompted(at(10), &key("a")), None, "it was not the last");
+        assert_eq!(session.prompted(at(30), &key("c")), Some(key("b")));
+        assert_eq!(session.prompted(at(40), &key("c")), None, "it is known");
+        for (time, name) in [(5, "a"), (10, "a"), (25, "b"), (99, "c")] {
+            assert_eq!(session.prompt_at(at(time)), Some(&key(name)), "{time}");
+        }
+    }
+}
