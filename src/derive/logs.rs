@@ -5,6 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::emit::Held;
 use super::names::Name;
+use super::metrics::emitter_of;
 use super::node::NodeIx;
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
@@ -60,7 +61,10 @@ impl Deriver {
         touched.sort_unstable();
         touched.dedup();
         for ix in touched {
-            self.runs.change(ix, |run| run.stand_in_for_missing(now));
+            self.runs.change(ix, |run| {
+                run.stand_in_for_missing(now);
+                run.hang_what_waits();
+            });
             self.tell(ix, now, self.limits.hold, out);
             self.runs.schedule(ix, &self.limits);
         }
@@ -81,10 +85,13 @@ impl Deriver {
                 return None;
             }
             About::SessionEnds => {
-                self.session_ends(&session?, now);
+                self.session_ends(&session?);
                 return None;
             }
             _ => {}
+        }
+        if report.about == About::Call {
+            self.is_told(session.as_deref(), emitter);
         }
         let ix = self.run_of_report(report, session.as_ref(), now)?;
         if report.about == About::Prompt {
@@ -128,6 +135,15 @@ impl Deriver {
         Some(ix)
     }
 
+    /// Spans or logs tell of the calls of this session: what its metrics say of them is the same once more.
+    pub(super) fn is_told(&mut self, session: Option<&str>, emitter: &Emitter) {
+        let (service, instance) = (emitter.service.as_deref(), emitter.instance.as_deref());
+        self.meters.is_told(&emitter_of(service.unwrap_or_default(), instance.unwrap_or_default()));
+        if let Some(session) = session {
+            self.meters.is_told(session);
+        }
+    }
+
     /// The run that a report is of: by its trace and by its prompt, else that of the last prompt of the session.
     fn run_of_report(&mut self, report: &Report<'_>, session: Option<&Name>, now: Timestamp) -> Option<RunIx> {
         let trace = report.trace.map(RunKey::Trace);
@@ -168,8 +184,8 @@ impl Deriver {
     /// A user gave a prompt in a session: the one before it is over, and what was of none is of this one.
     pub(super) fn prompted(&mut self, session: &Name, at: Timestamp, key: &RunKey, now: Timestamp) {
         let before = self.sessions.find_or_begin(session).prompted(at, key);
-        if let Some(before) = before.and_then(|key| self.runs.find(&key)) {
-            self.runs.change(before, |run| run.end_turn(now));
+        if let Some(before) = before.and_then(|key| self.runs.find(&key)).filter(|before| self.runs.find(key) != Some(*before)) {
+            self.runs.change(before, Run::turn_is_over);
             self.runs.schedule(before, &self.limits);
         }
         let of_session = RunKey::Named(session.clone());
@@ -198,11 +214,11 @@ impl Deriver {
         session.filter(|_| is_loose).and_then(|session| self.sessions.find(session)?.prompt_at(start).cloned())
     }
 
-    fn session_ends(&mut self, session: &Name, now: Timestamp) {
+    fn session_ends(&mut self, session: &Name) {
         let prompts: Vec<RunKey> =
             self.sessions.find(session).map(|session| session.prompts().cloned().collect()).unwrap_or_default();
         for ix in prompts.iter().filter_map(|key| self.runs.find(key)).collect::<Vec<_>>() {
-            self.runs.change(ix, |run| run.end_turn(now));
+            self.runs.change(ix, Run::turn_is_over);
             self.runs.schedule(ix, &self.limits);
         }
     }
@@ -284,6 +300,8 @@ impl Place {
         if self.op == Op::ToolPhase {
             // The tool has the name, and its own end.
             (meaning.tool_call_id, meaning.canceled, meaning.failure) = (None, false, None);
+            (meaning.request_model, meaning.response_model, meaning.provider) = (None, None, None);
+            meaning.step_name = Some("decision");
         }
         meaning
     }

@@ -20,6 +20,7 @@ mod read;
 mod run;
 mod runs;
 mod seen;
+mod series;
 mod sessions;
 mod settle;
 mod spans;
@@ -31,6 +32,8 @@ use std::time::Duration;
 
 use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
 pub use names::Name;
+use metrics::Meters;
+pub use metrics::{Tallied, Tally};
 use names::Names;
 use node::NodeIx;
 pub use node::Outcome;
@@ -71,6 +74,8 @@ pub struct Output {
     pub from_outside: Vec<usize>,
     /// What entered the counters.
     pub facts: Vec<Fact>,
+    /// What only metrics have counted.
+    pub tallies: Vec<Tally>,
 }
 
 /// What the deriver did, in numbers. Nothing it leaves out is left out in silence.
@@ -108,6 +113,7 @@ pub struct Deriver {
     runs: Runs,
     seen: Seen,
     sessions: Sessions,
+    meters: Meters,
     ledger: Ledger,
     counts: Counts,
 }
@@ -129,6 +135,7 @@ impl Deriver {
             runs: Runs::default(),
             seen: Seen::default(),
             sessions: Sessions::default(),
+            meters: Meters::default(),
             ledger: Ledger::default(),
             counts: Counts::default(),
         }
@@ -168,6 +175,11 @@ impl Deriver {
                 }
             }
         }
+        for (of, posting) in self.meters.postings() {
+            if since.is_none_or(|since| posting.at >= since) {
+                report.add(&posting, by, of);
+            }
+        }
         self.ledger.add_to(&mut report, by, since);
         report.finish()
     }
@@ -177,6 +189,9 @@ impl Deriver {
         let mut totals = self.ledger.totals();
         for run in self.runs.iter() {
             totals.add(&run.sum());
+        }
+        for (_, posting) in self.meters.postings() {
+            totals.add(&posting.figures);
         }
         totals
     }
@@ -211,6 +226,7 @@ impl Deriver {
     /// Closes a run: everything it holds is told and counted.
     fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         self.runs.change(ix, |run| {
+            run.end_turn(now);
             run.infer_missing_agents(now);
             run.infer_refusals();
         });

@@ -264,7 +264,12 @@ impl Limits {
 
     /// When a run is over if nothing more arrives.
     pub fn over_at(&self, run: &Run) -> Timestamp {
-        let patience = if run.has_open_work() {
+        let patience = if run.has_turn_that_is_over() {
+            self.settled
+        } else if run.has_stand_in() && run.open().count() == 1 {
+            // Of what stands for the agent nobody gives signs of life.
+            self.idle
+        } else if run.has_open_work() {
             self.heartbeat
         } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {
             self.quiet

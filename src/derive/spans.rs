@@ -25,7 +25,7 @@ pub(super) struct Emitter {
     /// What its scope and resource are signs of.
     marks: Marks,
     pub service: Option<Name>,
-    instance: Option<Name>,
+    pub instance: Option<Name>,
     task: Option<Name>,
     feature: Option<Name>,
 }
@@ -75,6 +75,10 @@ impl Deriver {
                 };
                 let of_coding_agent = meaning.filter(|meaning| meaning.coding_agent);
                 let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, &span, parent));
+                if let Some(call) = of_coding_agent.filter(|meaning| meaning.op.scope() == Scope::LlmRequest) {
+                    let session = call.session_id.as_deref().or(call.conversation_id.as_deref());
+                    self.is_told(session, &emitter);
+                }
                 let ix = match (last, of_prompt) {
                     (_, Some(prompt)) => self.runs.join(RunKey::Trace(trace), prompt, now),
                     (Some((last_trace, ix)), None) if last_trace == trace => ix,

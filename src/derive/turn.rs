@@ -15,6 +15,8 @@ pub struct Turn {
     agent: Option<NodeIx>,
     /// Whether that stands for a span that has not come, and may never.
     stands_in: bool,
+    /// Whether something has shown that it is over.
+    over: bool,
     /// Whether the agent's failure was made out from its calls.
     judged: bool,
     /// Work that hangs below nothing, until the agent is known.
@@ -89,13 +91,17 @@ impl Run {
     }
 
     fn took_agent(&mut self, at: NodeIx) {
-        if self.above(at).any(|above| self.node(above).is_agent_run()) {
+        // One that was made out from its calls works for another one.
+        if self.node(at).inferred || self.above(at).any(|above| self.node(above).is_agent_run()) {
             return;
         }
         match self.turn_agent() {
             Some(agent) if agent == at => {}
-            Some(_) if !self.has_stand_in() => return,
-            Some(stand_in) => self.replace(stand_in, at),
+            Some(stand_in) if self.has_stand_in() && self.node(stand_in).name == self.node(at).name => {
+                self.replace(stand_in, at);
+            }
+            Some(agent) if !self.has_stand_in() && self.above(agent).any(|above| above == at) => {}
+            Some(_) => return,
             None => {}
         }
         let turn = self.turn_mut();
@@ -139,18 +145,47 @@ impl Run {
             self.reroot(place);
         }
         if self.key.trace_id().is_none() {
-            let held = Held::of_run(self, place, now);
+            self.tell_later(place, now);
+        }
+    }
+
+    /// Has it told of, unless that is to come anyway.
+    fn tell_later(&mut self, at: NodeIx, now: Timestamp) {
+        if !self.held.iter().any(|held| held.at == at) {
+            let held = Held::of_run(self, at, now);
             self.held.push(held);
         }
     }
 
-    /// Lets the run of the agent end with its last work, because something has shown that it is over.
-    pub fn end_turn(&mut self, now: Timestamp) {
+    /// Something has shown that the turn is over. Its span may still be on its way.
+    pub fn turn_is_over(&mut self) {
+        self.turn_mut().over = true;
+    }
+
+    /// Whether the turn is over, and nothing but its span could say so better.
+    pub fn has_turn_that_is_over(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.over && turn.stands_in)
+    }
+
+    /// Work below spans that have not come hangs below the agent until they do.
+    pub fn hang_what_waits(&mut self) {
         let Some(agent) = self.turn_agent().filter(|_| self.has_stand_in()) else { return };
+        let id = self.node(agent).id;
+        let waits = |run: &Run, at: &NodeIx| {
+            let node = run.node(*at);
+            node.state == State::Expected && node.parent.is_none() && node.first_child.is_some() && *at != agent
+        };
+        let waiting: Vec<NodeIx> = (0..self.nodes.len() as NodeIx).filter(|at| waits(self, at)).collect();
+        waiting.into_iter().for_each(|at| self.link(at, id));
+    }
+
+    /// Lets the run of the agent end with its last work, if something has shown that it is over.
+    pub fn end_turn(&mut self, now: Timestamp) {
+        let Some(agent) = self.turn_agent().filter(|_| self.has_turn_that_is_over()) else { return };
         if !matches!(self.node(agent).state, State::Open { .. } | State::GivenUp) {
             return;
         }
-        let end = self.subtree(agent).into_iter().map(|(at, _)| self.node(at).end).max();
+        let end = self.nodes.iter().filter(|node| node.op.is_some()).map(|node| node.end).max();
         let node = self.node_mut(agent);
         node.end = end.unwrap_or(node.start).max(node.start);
         node.outcome = Outcome::Completed;
@@ -158,8 +193,7 @@ impl Run {
         self.advance(agent, State::Ended);
         self.judge(agent);
         self.unsettled.push((now, agent));
-        let held = Held::of_run(self, agent, now);
-        self.held.push(held);
+        self.tell_later(agent, now);
     }
 
     /// Hangs work that nothing is said to be above below the agent, or keeps it until that is known.
@@ -321,6 +355,7 @@ impl Run {
         let place = |at: NodeIx| places[at as usize];
         let moved = |list: Vec<Unpaired>| list.into_iter().map(|half| Unpaired { at: place(half.at), ..half });
         let turn = self.turn_mut();
+        turn.over |= other.over;
         turn.named.extend(other.named.into_iter().map(|(at, name)| (place(at), name)));
         turn.decided.extend(other.decided);
         turn.broken_off.extend(other.broken_off.into_iter().map(|(at, id)| (place(at), id)));

@@ -21,6 +21,7 @@ keys! { (super::conventions::NAMES.len() + super::frameworks::NAMES.len()) as u1
     THOUGHTS_TOKEN_COUNT = "thoughts_token_count",
     FUNCTION_NAME = "function_name",
     FUNCTION_ARGS = "function_args",
+    PLAIN_TYPE = "type",
     INTERACTIVE = "interactive",
     TOOL_TYPE = "tool_type",
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
@@ -40,6 +41,7 @@ keys! { (super::conventions::NAMES.len() + super::frameworks::NAMES.len()) as u1
     USER_PROMPT = "user_prompt",
     // Codex.
     CONVERSATION_ID = "conversation.id",
+    TOKEN_TYPE = "token_type",
     EVENT_KIND = "event.kind",
     CACHED_TOKEN_COUNT = "cached_token_count",
     CACHE_WRITE_TOKEN_COUNT = "cache_write_token_count",

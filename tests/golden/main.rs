@@ -6,6 +6,7 @@
 //! `SCENARIOS=one,another` looks at these only.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod order;
 mod truth;
 
 use std::fmt::Write as _;

@@ -245,7 +245,8 @@ impl Posting {
     }
 
     fn is_of_models(&self) -> bool {
-        self.figures.llm_calls + self.figures.llm_failed + self.figures.embedding_calls > 0
+        let figures = &self.figures;
+        figures.llm_calls + figures.llm_failed + figures.embedding_calls > 0 || figures.total_tokens().is_some()
     }
 
     /// Whether it belongs to the same accounts and slots as another. Names are shared, so that a look at where
