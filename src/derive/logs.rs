@@ -4,8 +4,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::emit::Held;
-use super::names::Name;
 use super::metrics::emitter_of;
+use super::names::Name;
 use super::node::NodeIx;
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
@@ -184,7 +184,9 @@ impl Deriver {
     /// A user gave a prompt in a session: the one before it is over, and what was of none is of this one.
     pub(super) fn prompted(&mut self, session: &Name, at: Timestamp, key: &RunKey, now: Timestamp) {
         let before = self.sessions.find_or_begin(session).prompted(at, key);
-        if let Some(before) = before.and_then(|key| self.runs.find(&key)).filter(|before| self.runs.find(key) != Some(*before)) {
+        if let Some(before) =
+            before.and_then(|key| self.runs.find(&key)).filter(|before| self.runs.find(key) != Some(*before))
+        {
             self.runs.change(before, Run::turn_is_over);
             self.runs.schedule(before, &self.limits);
         }

@@ -163,7 +163,8 @@ impl Deriver {
                     }
                     // Exporters may put attributes in any order.
                     let labels = point.attributes().map(|attribute| {
-                        xxh3_64(attribute.key.as_bytes()) ^ xxh3_64(format!("{:?}", attribute.value).as_bytes()).rotate_left(1)
+                        xxh3_64(attribute.key.as_bytes())
+                            ^ xxh3_64(format!("{:?}", attribute.value).as_bytes()).rotate_left(1)
                     });
                     id.update(&labels.fold(0u64, u64::wrapping_add).to_le_bytes());
                     let more = self.meters.series.more(id.digest(), &read);

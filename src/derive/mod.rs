@@ -31,9 +31,9 @@ mod within;
 use std::time::Duration;
 
 use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
-pub use names::Name;
 use metrics::Meters;
 pub use metrics::{Tallied, Tally};
+pub use names::Name;
 use names::Names;
 use node::NodeIx;
 pub use node::Outcome;

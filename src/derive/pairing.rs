@@ -112,7 +112,8 @@ impl Run {
         }
         if self.node(log).parent == Some(span) {
             let below = self.children(span).filter(|child| *child != log);
-            let below = below.fold(super::node::Below::default(), |below, at| below.or(self.node(at).below_inclusive()));
+            let below =
+                below.fold(super::node::Below::default(), |below, at| below.or(self.node(at).below_inclusive()));
             self.node_mut(span).below = below;
         }
         self.spread(span);

@@ -200,7 +200,13 @@ pub(super) struct Arrival<'a, 'b> {
 
 impl Arrival<'_, '_> {
     /// Fills in the span's node; nothing if the span was here already.
-    pub fn take_in(&self, run: &mut Run, names: &mut Names, prices: &mut Prices, keys: &DimensionKeys) -> Option<NodeIx> {
+    pub fn take_in(
+        &self,
+        run: &mut Run,
+        names: &mut Names,
+        prices: &mut Prices,
+        keys: &DimensionKeys,
+    ) -> Option<NodeIx> {
         let at = run.find_or_expect(self.id);
         if run.node(at).has_span {
             return None;

@@ -92,7 +92,10 @@ impl Run {
 
     fn took_agent(&mut self, at: NodeIx) {
         // One that was made out from its calls works for another one.
-        if self.node(at).inferred || self.above(at).any(|above| self.node(above).is_agent_run()) {
+        let stand_in = self.turn_agent().filter(|_| self.has_stand_in());
+        let works_for_another =
+            |run: &Run| run.above(at).any(|above| run.node(above).is_agent_run() && Some(above) != stand_in);
+        if self.node(at).inferred || works_for_another(self) {
             return;
         }
         match self.turn_agent() {
@@ -112,19 +115,24 @@ impl Run {
 
     /// Begins the agent's run with the user's prompt, where no span of it has come.
     pub fn begin_turn(&mut self, id: SpanId, agent: &Name, dialect: &'static str, at: Timestamp, now: Timestamp) {
-        if let Some(known) = self.turn_agent() {
+        let before = self.turn_agent();
+        if let Some(known) = before {
             // What was made out from its first call began with the prompt.
             if self.has_stand_in() && !self.node(known).has_ended() {
                 let node = self.node_mut(known);
                 node.start = node.start.min(at);
             }
-            return;
+            // Work that was told before hangs below the span that the prompt names, and not below what stands in.
+            let names_its_span = self.find(id).is_some_and(|place| self.node(place).state == State::Expected);
+            if !self.has_stand_in() || !names_its_span {
+                return;
+            }
         }
         let inferred = |run: &Run, at: &NodeIx| {
             let node = run.node(*at);
             node.is_agent_run() && node.inferred && !node.has_span && node.parent.is_none()
         };
-        let known = (0..self.nodes.len() as NodeIx).find(|at| inferred(self, at));
+        let known = (0..self.nodes.len() as NodeIx).find(|at| before.is_none() && inferred(self, at));
         let place = known.unwrap_or_else(|| self.find_or_expect(id));
         if self.node(place).has_span {
             return;
@@ -137,6 +145,9 @@ impl Run {
         self.has_meaning = true;
         if known.is_none() {
             self.open_up(place);
+        }
+        if let Some(before) = before {
+            self.replace(before, place);
         }
         let turn = self.turn_mut();
         (turn.agent, turn.stands_in) = (Some(place), true);
@@ -310,8 +321,15 @@ impl Run {
                 self.link(child, id);
             }
         }
+        if self.node(by).parent == Some(stand_in) {
+            self.unhang(by);
+        }
         let told = self.node(stand_in).told;
         self.erase(stand_in);
+        let top = self.above(by).last().unwrap_or(by);
+        if self.root() == Some(stand_in) && self.node(top).state != State::Expected {
+            self.reroot(top);
+        }
         let node = self.node_mut(by);
         (node.told.start, node.told.end) = (node.told.start | told.start, node.told.end | told.end);
     }
