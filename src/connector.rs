@@ -178,6 +178,7 @@ impl Connector {
         dropped("duplicate_span", |counts| counts.duplicate_spans);
         dropped("duplicate_event", |counts| counts.duplicate_events);
         dropped("expired", |counts| counts.expired_events);
+        dropped("unreadable_partial_span", |counts| counts.unreadable_partial_spans);
         dropped("invalid_ids", |counts| counts.invalid_ids);
         let connector = self.clone();
         let labels = [("component", "agent"), ("reason", "derived_here")];

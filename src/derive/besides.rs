@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::emit::Teller;
 use super::names::Name;
-use super::node::{Happened, Node, Outcome};
+use super::node::{Happened, Node, NodeIx, Outcome, USER};
 use super::run::Run;
 use crate::dialect::Op;
-use crate::event::{Data, Event, EventType, Scope};
+use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
 use crate::otlp::view::AnyValue;
 
 impl Teller<'_> {
@@ -21,12 +21,55 @@ impl Teller<'_> {
                 self.said("review.decided", Scope::Agent, EventType::Completed, |data| {
                     data.str("decision", decision.as_str());
                     data.str("reviewer", reviewer);
-                    data.opt_str("target", target.as_deref().or(node.name.as_deref()));
+                    let tool = self.surroundings.tool.and_then(|tool| self.run.node(tool).name.as_deref());
+                    data.opt_str("target", target.as_deref().or(tool).or(node.name.as_deref()));
                 })
             }
             None => None,
         };
-        told.into_iter().chain(self.inferred_handoff()).chain(self.looked_up()).collect()
+        told.into_iter().chain(self.answered()).chain(self.inferred_handoff()).chain(self.looked_up()).collect()
+    }
+
+    /// What came of asking a person, where the span is the time that it took.
+    fn answered(&self) -> Option<Event> {
+        let (decision, waited) = self.node().answer()?;
+        self.said("hitl.resolved", Scope::System, EventType::Completed, |data| {
+            data.str("decision", decision.as_str());
+            data.f64("waited_ms", waited * 1000.0);
+            data.str("by", USER);
+        })
+    }
+
+    /// The ways that the work took from agent to agent through a graph, when the graph is through: nobody reports them.
+    pub fn ways_through_the_graph(&self) -> Vec<Event> {
+        let mut nodes = self.run.agents_of_graph(self.at());
+        if nodes.len() < 2 {
+            return Vec::new();
+        }
+        nodes.sort_by_key(|(at, _)| (self.run.node(*at).start, self.run.node(*at).id));
+        let mut ways = Vec::new();
+        for (place, (at, to)) in nodes.iter().enumerate() {
+            let start = self.run.node(*at).start;
+            let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
+            let Some((_, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
+            ways.extend((from != to).then(|| self.way(*at, from, to)).flatten());
+        }
+        ways
+    }
+
+    fn way(&self, at: NodeIx, from: &Name, to: &Name) -> Option<Event> {
+        let mut event = self.said("agent.handed_off", Scope::Agent, EventType::Progress, |data| {
+            data.str("from", from);
+            data.str("to", to);
+            data.bool("inferred", true);
+        })?;
+        let node = self.run.node(at);
+        (event.timestamp, event.span_id) = (node.start, Some(node.id));
+        (event.component_id, event.dimensions.agent) = (ComponentId::Agent(from.clone()), Some(from.clone()));
+        if let Some(trace) = event.trace_id {
+            event.event_id = EventId::of_span_fact(trace, node.id, event.name.as_str(), 0);
+        }
+        Some(event)
     }
 
     /// A tool whose call passes the work on to another agent, by its name. One that failed did not.
@@ -108,6 +151,17 @@ fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
 }
 
 impl Run {
+    /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
+    fn agents_of_graph(&self, graph: NodeIx) -> Vec<(NodeIx, Name)> {
+        let agent_in = |at: NodeIx| {
+            let is_agent = |at: &NodeIx| self.node(*at).is_agent_run();
+            let found = Some(at).filter(is_agent).or_else(|| self.children(at).find(is_agent));
+            found.and_then(|agent| self.node(agent).name.clone())
+        };
+        let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
+        nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
+    }
+
     /// The agent of this run whose name says the same, however it is written: tools are named after agents in small
     /// letters and with underscores.
     fn agent_called(&self, name: &str) -> Option<Name> {

@@ -90,7 +90,9 @@ impl Run {
         for held in &ready {
             self.place_in_surroundings(held.at, now);
         }
-        ready.extend(self.inferred_runs(&ready));
+        let mut held = std::mem::take(&mut self.held);
+        ready.extend(held.extract_if(.., |held| self.is_made_up(held.at)));
+        self.held = held;
         self.number(&ready);
         let totals = self.totals(&ready);
         let execution = self.key.id();
@@ -116,6 +118,7 @@ impl Run {
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
+                out.extend(teller.ways_through_the_graph());
                 out.push(teller.end(totals.get(&teller.held.at)));
                 out.extend(teller.besides());
             } else {
@@ -323,6 +326,9 @@ impl Teller<'_> {
                 data.u64("tool_calls", totals.tool_calls);
                 data.opt_u64("total_tokens", totals.tokens);
             }
+            if node.scope() == Some(Scope::Tool) && node.has_ended() && !self.run.tool_counts(self.held.at) {
+                data.bool("counted", false);
+            }
             if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
                 if node.below.tokens {
                     data.bool("billed", false);
@@ -334,6 +340,10 @@ impl Teller<'_> {
             }
         });
         event
+    }
+
+    pub fn at(&self) -> NodeIx {
+        self.held.at
     }
 
     pub fn node(&self) -> &Node {

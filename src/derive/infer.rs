@@ -1,7 +1,6 @@
 //! What spans are that only their surroundings tell: agents that calls of models give away, and workflows that are
 //! the outermost of their kind. All of it is marked as inferred.
 
-use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::emit::Held;
@@ -85,6 +84,13 @@ impl Run {
         (node.name, node.agent) = (Some(agent.clone()), Some(agent.clone()));
         (node.start, node.end) = (start, end);
         self.unsettled.push((now, at));
+        let held = Held::of_run(self, at, now);
+        self.held.push(held);
+    }
+
+    /// Whether it was made up for the work below it.
+    pub fn is_made_up(&self, at: NodeIx) -> bool {
+        self.node(at).inferred && !self.node(at).has_span
     }
 
     /// The run of an agent lasts at least as long as its work, and fails with its last call.
@@ -102,19 +108,6 @@ impl Run {
                 (run.outcome, run.error) = (outcome, error);
             }
         }
-    }
-
-    /// The runs of agents that were inferred and not told of, to be told with what gave them away.
-    pub fn inferred_runs(&self, ready: &[Held]) -> Vec<Held> {
-        let mut found: Vec<Held> = Vec::new();
-        for held in ready {
-            let Some(above) = self.node(held.at).parent else { continue };
-            let is_new = self.node(above).inferred && !self.node(above).has_span && !self.node(above).told.end;
-            if is_new && !found.iter().any(|known| known.at == above) {
-                found.push(Held { at: above, record: Bytes::new(), instrumentation: "".into(), ..held.clone() });
-            }
-        }
-        found
     }
 
     /// A span that never came, and below which calls of models name their agent, was a run of that agent. It began, and
@@ -135,8 +128,6 @@ impl Run {
             let node = self.node_mut(at);
             (node.outcome, node.error) = (Outcome::Completed, None);
             self.open_up(at);
-            let held = Held::of_run(self, at, now);
-            self.held.push(held);
         }
     }
 }

@@ -81,6 +81,30 @@ impl Run {
         true
     }
 
+    /// A run of one trace is called by that, one of several by the prompt that they are of.
+    pub fn call_by_the_best_name(&mut self) {
+        let traces = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).min();
+        let several = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).nth(1).is_some();
+        let names = || [&self.key].into_iter().chain(&self.aliases).filter(|key| key.trace_id().is_none());
+        let best = match (traces.filter(|_| !several), names().min_by_key(|key| key.id())) {
+            (Some(trace), _) => RunKey::Trace(trace),
+            (None, Some(name)) => name.clone(),
+            (None, None) => return,
+        };
+        if best == self.key {
+            return;
+        }
+        if let Some(trace) = self.key.trace_id() {
+            let of_trace = (0..self.nodes.len() as NodeIx).filter(|at| self.node(*at).has_span);
+            for at in of_trace.collect::<Vec<_>>() {
+                self.other_traces.entry(at).or_insert(trace);
+            }
+        }
+        let before = std::mem::replace(&mut self.key, best.clone());
+        self.aliases.retain(|alias| *alias != best);
+        self.aliases.push(before);
+    }
+
     /// Of which trace a node is.
     pub fn trace_of(&self, at: NodeIx) -> Option<TraceId> {
         self.other_traces.get(&at).copied().or_else(|| self.key.trace_id())

@@ -36,6 +36,9 @@ impl Deriver {
             let of_scope = LogDialect::of_scope(group.scope.name.as_str());
             let before = told.len();
             for record in group.log_records() {
+                if self.partial_span(&record, now, out) {
+                    continue;
+                }
                 if let Some(event) = to_event(&group, &record, now) {
                     self.event(event, now, out);
                 } else if let Some(report) = LogDialect::read(of_scope, &record, &self.lexicon, &mut attributes) {
@@ -85,7 +88,7 @@ impl Deriver {
                 return None;
             }
             About::SessionEnds => {
-                self.session_ends(&session?);
+                self.session_ends(&session?, report.at);
                 return None;
             }
             _ => {}
@@ -216,12 +219,23 @@ impl Deriver {
         session.filter(|_| is_loose).and_then(|session| self.sessions.find(session)?.prompt_at(start).cloned())
     }
 
-    fn session_ends(&mut self, session: &Name) {
-        let prompts: Vec<RunKey> =
-            self.sessions.find(session).map(|session| session.prompts().cloned().collect()).unwrap_or_default();
+    fn session_ends(&mut self, session: &Name, at: Timestamp) {
+        let session = self.sessions.find_or_begin(session);
+        session.ended = session.ended.max(Some(at));
+        let prompts: Vec<RunKey> = session.prompts().cloned().collect();
         for ix in prompts.iter().filter_map(|key| self.runs.find(key)).collect::<Vec<_>>() {
             self.runs.change(ix, Run::turn_is_over);
             self.runs.schedule(ix, &self.limits);
+        }
+    }
+
+    /// Whether the turn of a run is over, as far as its session tells.
+    pub(super) fn look_at_session(&mut self, ix: RunIx) {
+        let Some(run) = self.runs.get(ix) else { return };
+        let Some((session, began)) = run.turn_of_session() else { return };
+        let is_it = |key: &RunKey| self.runs.find(key) == Some(ix);
+        if self.sessions.find(session).is_some_and(|session| session.is_past(began, is_it)) {
+            self.runs.change(ix, Run::turn_is_over);
         }
     }
 

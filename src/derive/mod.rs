@@ -16,6 +16,7 @@ mod metrics;
 mod names;
 mod node;
 mod pairing;
+mod partial;
 mod read;
 mod run;
 mod runs;
@@ -91,6 +92,8 @@ pub struct Counts {
     pub expired_events: u64,
     /// Component ids that do not have the format of their scope.
     pub malformed_component_ids: u64,
+    /// Log records that should carry an open span, and do not.
+    pub unreadable_partial_spans: u64,
     /// Spans without valid ids.
     pub invalid_ids: u64,
     /// Runs that had to leave memory before they were over.
@@ -208,7 +211,7 @@ impl Deriver {
 
     /// Runs in which work goes on, or whose root is still to be heard of.
     pub fn running(&self) -> usize {
-        self.runs.iter().filter(|run| run.has_meaning && run.status() == RunStatus::Running).count()
+        self.runs.iter().filter(|run| run.has_meaning && run.is_running()).count()
     }
 
     /// Spans and runs in memory.
@@ -225,6 +228,7 @@ impl Deriver {
 
     /// Closes a run: everything it holds is told and counted.
     fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
+        self.look_at_session(ix);
         self.runs.change(ix, |run| {
             run.end_turn(now);
             run.infer_missing_agents(now);

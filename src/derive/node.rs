@@ -5,6 +5,9 @@ use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
 
+/// The reviewer that is a person.
+pub const USER: &str = "user";
+
 /// The place of a node in its run.
 pub type NodeIx = u32;
 
@@ -24,6 +27,8 @@ pub struct Node {
     pub was_seen_open: bool,
     /// Whether its parent is in another process, which may report elsewhere.
     pub has_remote_parent: bool,
+    /// Whether its parent is in the same process, by the word of its SDK.
+    pub has_local_parent: bool,
     pub op: Option<Op>,
     pub outcome: Outcome,
     pub start: Timestamp,
@@ -208,6 +213,7 @@ impl Node {
             has_span: false,
             was_seen_open: false,
             has_remote_parent: false,
+            has_local_parent: false,
             op: None,
             outcome: Outcome::Completed,
             start: Timestamp::default(),
@@ -277,9 +283,24 @@ impl Node {
         self.op == Some(Op::InvokeAgent)
     }
 
+    /// Whether it is a node of a graph of agents, by the hint of its emitter.
+    pub fn is_of_a_graph(&self) -> bool {
+        self.hint == Some(Hint::AgentIfItCalls) || (self.inferred && self.has_span)
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&self) -> bool {
         self.state == State::Ended
+    }
+
+    /// What a person decided who was waited for in this work, and after how many seconds.
+    pub fn answer(&self) -> Option<(Decision, f64)> {
+        match self.aside.as_deref()? {
+            Happened::Decided { reviewer, decision, .. } if *reviewer == USER && self.op == Some(Op::ToolPhase) => {
+                Some((*decision, self.duration_micros() as f64 / 1e6)).filter(|(_, waited)| *waited > 0.0)
+            }
+            _ => None,
+        }
     }
 
     /// From start to end, in microseconds.

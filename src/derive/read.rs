@@ -208,16 +208,30 @@ impl Run {
         }
     }
 
-    /// The root decides; until it has ended the run goes on, and a run that is given up is lost.
+    /// The root decides; until it has ended the run goes on, and a run that is given up is lost. A root that is none of
+    /// ours decides only if it failed: else the last of the work below it does.
     pub fn status(&self) -> RunStatus {
+        if self.is_running() {
+            return RunStatus::Running;
+        }
         let root = self.root().map(|root| self.node(root)).filter(|root| root.state == State::Ended);
         match root {
             _ if self.lost => RunStatus::Lost,
-            Some(root) if !self.has_open_work() => self.status_of(root),
+            Some(root) => {
+                let is_ours = root.op.is_some() || root.outcome == Outcome::Failed;
+                let last = if is_ours { None } else { self.last_outermost() };
+                self.status_of(last.map_or(root, |last| self.node(last)))
+            }
+            None if self.misses_a_part() => RunStatus::Lost,
             // Its root was never heard of, but nothing that was known of it is missing.
-            None if self.closed => self.outermost().map_or(RunStatus::Lost, |at| self.status_of(self.node(at))),
-            _ => RunStatus::Running,
+            None => self.outermost().map_or(RunStatus::Lost, |at| self.status_of(self.node(at))),
         }
+    }
+
+    /// Whether work goes on, or is still to be heard of.
+    pub fn is_running(&self) -> bool {
+        let root_ended = || self.root().is_some_and(|root| self.node(root).has_ended());
+        !self.lost && (if root_ended() { self.has_open_work() } else { !self.closed })
     }
 
     fn status_of(&self, node: &Node) -> RunStatus {
@@ -246,6 +260,20 @@ impl Run {
     fn outermost(&self) -> Option<NodeIx> {
         let meaningful = |at: &NodeIx| self.node(*at).op.is_some() && self.parent_of_meaning(*at).is_none();
         (0..self.nodes.len() as NodeIx).filter(meaningful).min_by_key(|at| self.node(*at).start)
+    }
+
+    /// Whether a span never came that the same process should have sent.
+    fn misses_a_part(&self) -> bool {
+        let is_missing = |parent: NodeIx| self.node(parent).state == State::Expected;
+        self.nodes.iter().any(|node| node.has_local_parent && node.parent.is_some_and(is_missing))
+    }
+
+    /// Of the pieces of work that hang below nothing with a meaning, the one that ended last.
+    fn last_outermost(&self) -> Option<NodeIx> {
+        let has_ended = |at: &NodeIx| self.node(*at).op.is_some() && self.node(*at).has_ended();
+        let ended = (0..self.nodes.len() as NodeIx).filter(has_ended);
+        let outermost = ended.filter(|at| self.parent_of_meaning(*at).is_none());
+        outermost.max_by_key(|at| (self.node(*at).end, self.node(*at).id))
     }
 
     fn tree(&self) -> RunTree {

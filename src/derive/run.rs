@@ -204,7 +204,9 @@ impl Run {
         if before != State::Expected {
             return;
         }
-        if self.root().is_none() && self.is_root(at) {
+        // Of several the earliest, whichever arrived first.
+        let began = |at: NodeIx| (self.node(at).start, self.node(at).id);
+        if self.is_root(at) && self.root().is_none_or(|root| began(at) < began(root)) {
             self.root = Some(at);
         }
         if self.node(at).first_child.is_some() && self.surroundings(at).complete {
@@ -222,7 +224,7 @@ impl Run {
         self.advance(at, State::Open { opening });
     }
 
-    /// The root: the first node that has arrived and hangs below nothing that will.
+    /// The root: of the nodes that hang below nothing that will arrive, the one that began first.
     pub fn root(&self) -> Option<NodeIx> {
         self.root.filter(|root| self.is_root(*root))
     }

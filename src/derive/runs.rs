@@ -73,7 +73,10 @@ impl Runs {
 
     fn alias(&mut self, ix: RunIx, key: RunKey) -> RunIx {
         self.by_key.insert(key.clone(), ix);
-        self.change(ix, |run| run.aliases.push(key));
+        self.change(ix, |run| {
+            run.aliases.push(key);
+            run.call_by_the_best_name();
+        });
         ix
     }
 

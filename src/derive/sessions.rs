@@ -24,6 +24,8 @@ pub struct Session {
     prompts: VecDeque<(Timestamp, RunKey)>,
     /// When the last call of a model began.
     pub call_began: Option<Timestamp>,
+    /// When it ended in order.
+    pub ended: Option<Timestamp>,
 }
 
 impl Sessions {
@@ -71,6 +73,12 @@ impl Session {
     pub fn prompt_at(&self, at: Timestamp) -> Option<&RunKey> {
         let place = self.prompts.partition_point(|(known, _)| *known <= at);
         self.prompts.get(place.saturating_sub(1)).map(|(_, key)| key)
+    }
+
+    /// Whether what began at a time is over, because the session is, or another prompt was given since.
+    pub fn is_past(&self, at: Timestamp, is_it: impl Fn(&RunKey) -> bool) -> bool {
+        let ended = self.ended.is_some_and(|ended| ended >= at);
+        ended || self.prompts.iter().any(|(later, other)| *later > at && !is_it(other))
     }
 
     /// The runs of all prompts.

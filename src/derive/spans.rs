@@ -15,7 +15,7 @@ use super::{Deriver, Output};
 use crate::dialect::{self, Attributes, Marks, Meaning, Op, Spot, Usage};
 use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
-use crate::otlp::view::{AnyValue, Group, Span};
+use crate::otlp::view::{AnyValue, Group, Span, StatusCode};
 use crate::semconv::{Key, resource};
 
 /// What the resource and scope of a group of spans say of all of them.
@@ -182,8 +182,10 @@ enum Ended {
     WithAnEnd,
 }
 
-/// The flags of a span that knows where its parent is, and that it is in another process.
+/// The flags of a span that say where its parent is: that it is known, and that it is in another process.
+const WHERE_PARENT_IS: u32 = 0x300;
 const REMOTE: u32 = 0x300;
+const LOCAL: u32 = 0x100;
 
 /// One span on its way into its run, or what a log record tells in place of one.
 pub(super) struct Arrival<'a, 'b> {
@@ -219,11 +221,17 @@ impl Arrival<'_, '_> {
             run.instance = self.emitter.instance.clone();
         }
         let node = run.node_mut(at);
-        node.has_remote_parent = self.span.flags & REMOTE == REMOTE;
+        node.has_remote_parent = self.span.flags & WHERE_PARENT_IS == REMOTE;
+        node.has_local_parent = self.span.flags & WHERE_PARENT_IS == LOCAL;
         // It may have been given up as lost.
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
         node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
+        if self.meaning.is_none() && self.span.status_code == StatusCode::Error {
+            node.outcome = Outcome::Failed;
+            let message = self.span.status_message.as_str();
+            node.error = (!message.is_empty()).then(|| crate::event::message(message));
+        }
         if self.meaning.is_none() && !self.attributes.is_empty() {
             self.label(run, at, dialect::belongs_to(self.attributes), names, keys);
         }

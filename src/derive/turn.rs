@@ -168,6 +168,13 @@ impl Run {
         }
     }
 
+    /// The session of the turn, and when the turn began, as long as something stands for its span.
+    pub fn turn_of_session(&self) -> Option<(&Name, Timestamp)> {
+        let agent = self.turn_agent().filter(|_| self.has_stand_in())?;
+        let session = self.labels.session.as_ref().or(self.labels.conversation.as_ref())?;
+        Some((session, self.node(agent).start))
+    }
+
     /// Something has shown that the turn is over. Its span may still be on its way.
     pub fn turn_is_over(&mut self) {
         self.turn_mut().over = true;

@@ -62,4 +62,5 @@ pub fn says_failed(attributes: &Attributes<'_>) -> bool {
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "failure")
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "error")
         || is(Key::GEN_AI_TASK_STATUS, "failure")
+        || attributes.count(&[Key::HTTP_RESPONSE_STATUS_CODE, Key::HTTP_STATUS_CODE]).is_some_and(|code| code >= 400)
 }

@@ -27,7 +27,12 @@ impl Measure {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
             }
-            FactKind::Decision { reviewer, decision } => self.decision(fact, reviewer, *decision, now),
+            FactKind::Decision { reviewer, decision, waited_s } => {
+                self.decision(fact, reviewer, *decision, now);
+                if let Some(waited) = waited_s {
+                    self.instruments.human_wait.record([decision.as_str().into()], *waited, exemplar(fact), now);
+                }
+            }
             FactKind::TaskWork { usd, ends_it } => self.task_work(fact, *usd, *ends_it, now),
             FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }

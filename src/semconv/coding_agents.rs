@@ -24,7 +24,6 @@ keys! { (super::conventions::NAMES.len() + super::frameworks::NAMES.len()) as u1
     PLAIN_TYPE = "type",
     INTERACTIVE = "interactive",
     TOOL_TYPE = "tool_type",
-    HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
     // Claude Code.
     SPAN_TYPE = "span.type",
     PROMPT_ID = "prompt.id",

@@ -86,6 +86,8 @@ keys! { 0;
     SESSION_ID = "session.id",
     USER_ID = "user.id",
     ENDUSER_ID = "enduser.id",
+    HTTP_RESPONSE_STATUS_CODE = "http.response.status_code",
+    HTTP_STATUS_CODE = "http.status_code",
     SERVER_ADDRESS = "server.address",
     SUCCESS = "success",
     // Costs in US dollars that emitters report.

@@ -129,6 +129,7 @@ fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
     object.opt_str("service", run.service.as_deref());
     object.opt_str("dialect", run.dialect);
     object.opt_str("conversation_id", run.conversation_id.as_deref());
+    object.opt_str("session_id", run.session_id.as_deref());
     object.opt_str("user_id", run.user_id.as_deref());
     object.opt_str("feature", run.feature.as_deref());
     object.opt_str("task_id", run.task_id.as_deref());
@@ -154,6 +155,9 @@ fn write_node(out: &mut Vec<u8>, node: &TreeNode) {
     if let Some(ended_at) = node.ended_at {
         entry.display("ended_at", ended_at);
         entry.f64("duration_ms", millis(node.started_at, ended_at));
+    }
+    if node.inferred {
+        entry.bool("inferred", true);
     }
     entry.opt_str("agent", node.agent.as_deref());
     entry.opt_str("model", node.model.as_deref());

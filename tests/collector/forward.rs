@@ -5,8 +5,9 @@ use prost::Message;
 
 use super::support::collector::Collector;
 use super::support::config::{through, traces_through, traces_to};
-use super::support::sink::Sink;
+use super::support::sink::{Sink, spans_of};
 use super::support::telemetry::{agent, agents, chat, logs, metrics, traces};
+use super::support::tools;
 
 const GRPC_TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
@@ -131,4 +132,22 @@ async fn json_says_the_same_as_protobuf() {
     assert_eq!(received.headers["content-type"], "application/json");
     let decoded: ExportTraceServiceRequest = serde_json::from_slice(&received.body).unwrap();
     assert_eq!(decoded, ExportTraceServiceRequest::decode(&*request).unwrap());
+}
+
+#[tokio::test]
+async fn spans_that_stand_for_others_stay_here() {
+    let sink = Sink::start().await;
+    let settings = format!("{{endpoint: '{}'}}", sink.url());
+    let collector = Collector::with(&traces_to(&[("otlphttp", &settings)])).await;
+    let mut sent = 0;
+    for number in ["001", "002", "004"] {
+        let body =
+            std::fs::read(tools::file(&format!("tests/data/corpus/logfire_pending/{number}.traces.pb"))).unwrap();
+        sent += spans_of(&body).len();
+        collector.take_traces(body).await;
+    }
+    let received: Vec<String> = sink.spans(6).await.into_iter().map(|span| span.name).collect();
+    assert_eq!((sent, received.len()), (9, 6), "{received:?}");
+    let left_out = r#"spanlight_dropped_total{component="agent",pipeline="traces",reason="pending_span"}"#;
+    collector.sample_becomes(left_out, 3.0).await;
 }

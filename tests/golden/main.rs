@@ -6,6 +6,7 @@
 //! `SCENARIOS=one,another` looks at these only.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod delivery;
 mod order;
 mod truth;
 
@@ -13,25 +14,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use delivery::{requests, scenarios};
 use spanlight::derive::cost::By;
-use spanlight::derive::{Deriver, Output, Settings, TreeNode};
-use spanlight::event::{Event, Timestamp};
-use spanlight::otlp::json::from_json;
-use spanlight::otlp::{Batch, Signal};
+use spanlight::derive::{Deriver, TreeNode};
+use spanlight::event::Event;
 use truth::{Figures, Truth};
 
 #[test]
 fn every_scenario_is_understood() {
-    let corpus = Path::new("tests/data/corpus");
-    let mut scenarios: Vec<PathBuf> = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
-    scenarios.retain(|path| path.join("expected.json").exists());
-    scenarios.sort();
-    let chosen = std::env::var("SCENARIOS").unwrap_or_default();
-    let is_chosen = |path: &PathBuf| chosen.is_empty() || chosen.split(',').any(|name| path.ends_with(name));
-    scenarios.retain(is_chosen);
-    assert!(!scenarios.is_empty());
     let mut failures = String::new();
-    for scenario in scenarios {
+    for scenario in scenarios() {
         let name = scenario.file_name().unwrap().to_string_lossy().into_owned();
         let (deriver, events) = derive(&scenario);
         let wrong = Truth::read(&scenario).compare(&figures(&deriver, &events));
@@ -51,20 +43,7 @@ fn every_scenario_is_understood() {
 
 /// Everything that the deriver makes of a scenario, its requests arriving a second apart.
 fn derive(scenario: &Path) -> (Deriver, Vec<Event>) {
-    let mut deriver = Deriver::new(Settings::default());
-    let mut out = Output::default();
-    let mut now = Timestamp::parse("2026-11-21T12:00:00Z").unwrap();
-    for batch in requests(scenario) {
-        match batch.signal() {
-            Signal::Traces => deriver.spans(&batch, now, &mut out),
-            Signal::Logs => deriver.logs(&batch, now, &mut out),
-            Signal::Metrics => deriver.metrics(&batch, now, &mut out),
-        }
-        now = now.plus(Duration::from_secs(1));
-        deriver.tick(now, &mut out);
-    }
-    deriver.tick(now.plus(Duration::from_secs(3600)), &mut out);
-    (deriver, out.events)
+    delivery::deliver(requests(scenario).map(|batch| (batch, Duration::from_secs(1))))
 }
 
 /// All that is held against the truth.
@@ -107,23 +86,6 @@ fn figures(deriver: &Deriver, events: &[Event]) -> Figures {
         *figures.entry(name).or_default() += 1;
     }
     figures
-}
-
-fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(scenario).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.into_iter().filter_map(|path| {
-        let name = path.file_name()?.to_str()?.to_owned();
-        let said = name.split('.').nth(1)?;
-        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == said)?;
-        let body = std::fs::read(&path).unwrap();
-        let bytes = match name.splitn(3, '.').nth(2)? {
-            "pb" => body,
-            "otlp.json" => from_json(&body, signal.schema()).unwrap(),
-            _ => return None,
-        };
-        Some(Batch::read(signal, bytes.into()).unwrap().batch)
-    })
 }
 
 /// The runs as indented trees, then the events in the order in which they came out.

@@ -8,7 +8,7 @@ use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::Timestamp;
 use spanlight::otlp::{Batch, Signal};
 
-use super::requests;
+use super::delivery::requests;
 
 /// The scenarios of coding agents.
 fn scenarios() -> Vec<PathBuf> {
