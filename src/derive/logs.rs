@@ -11,8 +11,8 @@ use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::spans::{Arrival, Emitter, call_id, turn_id};
 use super::{Deriver, Output};
-use crate::dialect::{About, Attributes, LogDialect, Meaning, Op, Report};
-use crate::event::{Data, Event, EventId, EventName, SpanId, Timestamp};
+use crate::dialect::{About, Aside, Attributes, LogDialect, Meaning, Op, Report};
+use crate::event::{Data, Decision, Event, EventId, EventName, Scope, SpanId, Timestamp};
 use crate::otlp::Batch;
 use crate::otlp::records::to_event;
 use crate::otlp::view::Span;
@@ -106,13 +106,33 @@ impl Deriver {
             (None, Some(began)) if report.meaning.op == Op::Chat => began.min(report.at),
             _ => report.began(),
         };
+        let place = self.runs.change(ix, |run| Place::of(told, run))?;
+        self.enter(ix, &place, (start, report), emitter, now);
+        if let (About::Decision, Some(call)) = (report.about, report.meaning.tool_call_id)
+            && place.refuses(report)
+        {
+            // What was not allowed has no other record.
+            let refused =
+                Place { id: turn_id(call), parent: place.around, is_of_span: false, op: Op::ExecuteTool, around: None };
+            self.enter(ix, &refused, (start, report), emitter, now);
+        }
+        Some(ix)
+    }
+
+    /// Makes a node of what a report tells, in its place.
+    fn enter(
+        &mut self,
+        ix: RunIx,
+        place: &Place,
+        (start, report): (Timestamp, &Report<'_>),
+        emitter: &Emitter,
+        now: Timestamp,
+    ) {
         let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
         let wants_events = self.wants_events;
         self.runs.change(ix, |run| {
             let mut span = Span::default();
             (span.start_time_unix_nano, span.end_time_unix_nano) = (start.as_unix_nanos(), report.at.as_unix_nanos());
-            let place = Place::of(told, run);
-            let attributes = &Attributes::new();
             let meaning = place.meaning(report);
             let arrival = Arrival {
                 id: place.id,
@@ -120,7 +140,7 @@ impl Deriver {
                 span: &span,
                 goes_on: false,
                 meaning: Some(&meaning),
-                attributes,
+                attributes: &Attributes::new(),
                 emitter,
                 now,
             };
@@ -135,7 +155,6 @@ impl Deriver {
             }
             Some(())
         });
-        Some(ix)
     }
 
     /// Spans or logs tell of the calls of this session: what its metrics say of them is the same once more.
@@ -286,6 +305,8 @@ struct Place {
     /// Whether it has the place of the span that the record names, which may still come.
     is_of_span: bool,
     op: Op,
+    /// Below which a tool stands that did not run.
+    around: Option<SpanId>,
 }
 
 impl Place {
@@ -300,14 +321,20 @@ impl Place {
         match (report.about, report.span) {
             // Its decisions and the ends of its agents are told from within the span of each.
             (About::Decision | About::Agent, Some(span)) if report.dialect.prompt_has_its_span => {
-                Place { id: span, parent: run.parent_id(span), is_of_span: true, op }
+                Place { id: span, parent: run.parent_id(span), is_of_span: true, op, around: None }
             }
             (About::Agent, _) => match report.meaning.agent_id {
-                Some(agent) => Place { id: turn_id(agent), parent: None, is_of_span: false, op },
-                None => Place { id: told.id, parent: report.span, is_of_span: false, op },
+                Some(agent) => Place { id: turn_id(agent), parent: None, is_of_span: false, op, around: None },
+                None => Place { id: told.id, parent: report.span, is_of_span: false, op, around: None },
             },
-            _ => Place { id: told.id, parent: below(), is_of_span: false, op },
+            _ => Place { id: told.id, parent: below(), is_of_span: false, op, around: below() },
         }
+    }
+
+    /// Whether the report is of a decision against something.
+    fn refuses(&self, report: &Report<'_>) -> bool {
+        let is_rejected = |aside: &Aside<'_>| matches!(aside, Aside::Decided { decision: Decision::Rejected, .. });
+        report.meaning.aside.as_ref().is_some_and(is_rejected)
     }
 
     fn meaning<'a>(&self, report: &Report<'a>) -> Meaning<'a> {
@@ -318,6 +345,8 @@ impl Place {
             (meaning.tool_call_id, meaning.canceled, meaning.failure) = (None, false, None);
             (meaning.request_model, meaning.response_model, meaning.provider) = (None, None, None);
             meaning.step_name = Some("decision");
+        } else if report.about == About::Decision {
+            (meaning.canceled, meaning.failure, meaning.aside) = (true, None, None);
         }
         meaning
     }
@@ -333,6 +362,9 @@ impl Run {
     fn took_report(&mut self, at: NodeIx, report: &Report<'_>, meaning: &Meaning<'_>) {
         let id = call_id(meaning);
         match report.about {
+            About::Decision if self.node(at).scope() == Some(Scope::Tool) => {
+                self.pair(at, id, true, report.dialect.names_tools);
+            }
             About::Call | About::FailedCall | About::Tool => {
                 self.pair(at, id, true, report.dialect.names_tools);
                 if report.about == About::Tool
