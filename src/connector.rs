@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::derive::{Counts, Deriver, Note, Output, Settings};
 use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
-use crate::health::{About, DROPPED, Health};
+use crate::health::{About, DROPPED, Health, WITHHELD};
 use crate::measure::{Counted, LeftOut, Measure};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
@@ -28,6 +28,9 @@ pub struct Connector {
     last_tick: AtomicI64,
     /// Received metrics that are derived here as well.
     derived_here: AtomicU64,
+    /// The most bytes of a value in an event's payload.
+    max_value_bytes: usize,
+    cut: AtomicU64,
 }
 
 /// What is behind the lock.
@@ -48,6 +51,7 @@ impl Connector {
     /// With nothing seen yet.
     pub fn new(settings: Settings) -> Connector {
         let now = Timestamp::now();
+        let max_value_bytes = settings.limits.value_bytes;
         Connector {
             core: Mutex::new(Core {
                 deriver: Deriver::new(settings),
@@ -57,6 +61,8 @@ impl Connector {
             sinks: OnceLock::new(),
             last_tick: AtomicI64::new(now.as_micros()),
             derived_here: AtomicU64::new(0),
+            max_value_bytes,
+            cut: AtomicU64::new(0),
         }
     }
 
@@ -178,11 +184,13 @@ impl Connector {
         dropped("duplicate_span", |counts| counts.duplicate_spans);
         dropped("duplicate_event", |counts| counts.duplicate_events);
         dropped("expired", |counts| counts.expired_events);
-        dropped("unreadable_partial_span", |counts| counts.unreadable_partial_spans);
         dropped("invalid_ids", |counts| counts.invalid_ids);
         let connector = self.clone();
         let labels = [("component", "agent"), ("reason", "derived_here")];
         health.total(DROPPED, &labels, move || connector.derived_here.load(Relaxed) as f64);
+        let connector = self.clone();
+        let labels = [("component", "agent"), ("reason", "cut")];
+        health.total(WITHHELD, &labels, move || connector.cut.load(Relaxed) as f64);
         health.total(SPANS, &[], count(|counts| counts.spans));
         health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
         health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));
@@ -217,11 +225,21 @@ impl Connector {
         if core.out.events.is_empty() {
             return;
         }
-        let records: Vec<SharedRecord> = core.out.events.drain(..).map(|event| Arc::new(Record::new(event))).collect();
+        let within_limit = |event| Arc::new(Record::new(self.within_limit(event)));
+        let records: Vec<SharedRecord> = core.out.events.drain(..).map(within_limit).collect();
         // Under the lock, so that every sink sees the same order. Sinks only put things into queues.
         for sink in self.sinks.get().into_iter().flatten() {
             sink(&records);
         }
+    }
+
+    /// The event with values cut that are longer than what every reader takes.
+    fn within_limit(&self, mut event: Event) -> Event {
+        if let Some((cut, values)) = event.data.cut(self.max_value_bytes) {
+            event.data = cut;
+            self.cut.fetch_add(values as u64, Relaxed);
+        }
+        event
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

@@ -59,6 +59,12 @@ pub const SENT: About =
 /// Items that an exporter gave up on.
 pub const FAILED: About =
     About { name: "spanlight.exporter.failed", unit: "{item}", help: "Items that exporters gave up on, by reason." };
+/// Values that did not go on as they were.
+pub const WITHHELD: About = About {
+    name: "spanlight.withheld",
+    unit: "{value}",
+    help: "Values of content, and others, that were dropped, hashed, masked or cut, by component and reason.",
+};
 /// Attempts that an exporter repeats.
 pub const RETRIED: About = About {
     name: "spanlight.exporter.retried",

@@ -12,8 +12,8 @@
 //! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
-//! 6. With the feature `layer`, what a program needs that derives in its own process: `connector` puts the core behind
-//!    a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
+//! 6. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
+//!    answers stand and withholds them, `connector` puts the core behind a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
 //! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
 //!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
 //!    `demo` plays agents to look at.
@@ -81,6 +81,9 @@ pub mod listen;
 pub mod layer;
 
 #[cfg(feature = "layer")]
+pub mod content;
+
+#[cfg(feature = "layer")]
 pub mod connector;
 #[cfg(feature = "layer")]
 pub mod export;
@@ -107,6 +110,8 @@ pub mod cli;
 
 pub use nearest::nearest;
 
+#[cfg(feature = "layer")]
+pub use content::Policy as ContentPolicy;
 #[cfg(feature = "layer")]
 pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]

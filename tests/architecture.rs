@@ -18,17 +18,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
+    ("content", &["event", "flow", "health", "otlp", "semconv"]),
     ("config", &["duration", "nearest", "otlp"]),
     ("console", &["duration", "event"]),
     ("report", &["console", "event"]),
     ("listen", &["health", "report"]),
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
-    ("process", &["config", "event", "flow", "health", "otlp", "semconv"]),
+    ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
-        &["config", "console", "derive", "duration", "event", "flow", "health", "measure", "otlp", "report", "semconv"],
+        &[
+            "config", "console", "content", "derive", "duration", "event", "flow", "health", "measure", "otlp",
+            "report", "semconv",
+        ],
     ),
     (
         "web",
@@ -72,6 +76,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "connector",
             "console",
+            "content",
             "derive",
             "event",
             "export",
@@ -86,7 +91,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &[]),
-    ("cli", &["config", "console", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"]),
+    (
+        "cli",
+        &["config", "console", "content", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"],
+    ),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.

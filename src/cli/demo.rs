@@ -15,6 +15,7 @@ use super::{Failure, RunArgs};
 use crate::config::types::is_this_machine;
 use crate::console::event::{Level, in_short, usd};
 use crate::console::{self, Style};
+use crate::content::Policy;
 use crate::demo::Program;
 use crate::event::{Data, Filter};
 use crate::measure::Summary;
@@ -121,7 +122,9 @@ fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String
 /// Plays the stories, shows what happens, and what they came to.
 async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
     let program = Program { seed: args.seed, runs: args.runs, failure: args.failure, speed: args.speed };
-    let guard = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).init();
+    // What nobody said can be shown to anybody.
+    let builder = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).content(Policy::Keep);
+    let guard = builder.init();
     let telemetry = guard.telemetry().clone();
     let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), args.json));
     let began = Instant::now();

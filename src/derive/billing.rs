@@ -33,6 +33,16 @@ impl Run {
         !above.is_some_and(|above| above.scope() == Some(Scope::Tool) && above.name == node.name)
     }
 
+    /// Whether a run of an agent counts. A framework and what instruments it each report it, one within the other; an
+    /// agent that comes to call itself does so through a tool.
+    pub fn agent_counts(&self, at: NodeIx) -> bool {
+        let node = self.node(at);
+        let is_between = |above: &NodeIx| !matches!(self.node(*above).scope(), Some(Scope::Tool));
+        let agents = self.above(at).take_while(is_between).filter(|above| self.node(*above).is_agent_run());
+        let nearest = agents.map(|above| &self.node(above).name).next();
+        node.is_agent_run() && (node.name.is_none() || nearest != Some(&node.name))
+    }
+
     fn told_by_a_call_above(&self, at: NodeIx) -> bool {
         let within_the_call =
             |above: &NodeIx| !matches!(self.node(*above).scope(), Some(Scope::Agent | Scope::Tool | Scope::Workflow));

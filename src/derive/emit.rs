@@ -326,7 +326,12 @@ impl Teller<'_> {
                 data.u64("tool_calls", totals.tool_calls);
                 data.opt_u64("total_tokens", totals.tokens);
             }
-            if node.scope() == Some(Scope::Tool) && node.has_ended() && !self.run.tool_counts(self.held.at) {
+            let is_told_elsewhere = match node.scope() {
+                Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
+                Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
+                _ => false,
+            };
+            if is_told_elsewhere {
                 data.bool("counted", false);
             }
             if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {

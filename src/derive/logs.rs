@@ -7,6 +7,7 @@ use super::emit::Held;
 use super::metrics::emitter_of;
 use super::names::Name;
 use super::node::NodeIx;
+use super::partial::partial_span;
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::spans::{Arrival, Emitter, call_id, turn_id};
@@ -36,11 +37,10 @@ impl Deriver {
             let of_scope = LogDialect::of_scope(group.scope.name.as_str());
             let before = told.len();
             for record in group.log_records() {
-                if self.partial_span(&record, now, out) {
-                    continue;
-                }
                 if let Some(event) = to_event(&group, &record, now) {
                     self.event(event, now, out);
+                } else if let Some(span) = partial_span(&record) {
+                    self.live_spans(&span, now, out);
                 } else if let Some(report) = LogDialect::read(of_scope, &record, &self.lexicon, &mut attributes) {
                     let id = id_of(record.raw());
                     told.push(Told { report, emitter: emitters.len(), id });

@@ -92,8 +92,6 @@ pub struct Counts {
     pub expired_events: u64,
     /// Component ids that do not have the format of their scope.
     pub malformed_component_ids: u64,
-    /// Log records that should carry an open span, and do not.
-    pub unreadable_partial_spans: u64,
     /// Spans without valid ids.
     pub invalid_ids: u64,
     /// Runs that had to leave memory before they were over.
@@ -232,7 +230,7 @@ impl Deriver {
         self.runs.change(ix, |run| {
             run.end_turn(now);
             run.infer_missing_agents(now);
-            run.infer_refusals();
+            run.infer_refusals(now);
         });
         self.tell(ix, now, Duration::ZERO, out);
         self.give_up_open_work(ix, now, out);

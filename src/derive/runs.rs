@@ -237,6 +237,8 @@ pub struct Limits {
     pub heartbeat: std::time::Duration,
     /// How long until a run whose root never came counts as lost.
     pub idle: std::time::Duration,
+    /// The most bytes of a value in an event's payload, as JSON; longer ones are cut where events are handed on.
+    pub value_bytes: usize,
 }
 
 impl Default for Limits {
@@ -250,6 +252,8 @@ impl Default for Limits {
             quiet: seconds(2),
             heartbeat: seconds(60),
             idle: seconds(600),
+            // With what else an event says it fits into the 1 MiB that readers of WebSockets take.
+            value_bytes: 256 << 10,
         }
     }
 }

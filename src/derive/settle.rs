@@ -187,7 +187,7 @@ impl Run {
         let kind = match node.scope() {
             Some(Scope::Workflow) => FactKind::Workflow,
             Some(Scope::WorkflowStep) => FactKind::Step,
-            Some(Scope::Agent) if node.is_agent_run() => {
+            Some(Scope::Agent) if self.agent_counts(at) => {
                 let reported_usd = self.reported_cost(at);
                 self.node_mut(at).billed = reported_usd.is_some();
                 FactKind::AgentRun { reported_usd }
@@ -291,7 +291,7 @@ impl Run {
                 let failed = failed && node.outcome != Outcome::Canceled;
                 (figures.tool_calls, figures.tool_failed) = (1, u64::from(failed));
             }
-            Scope::Agent if node.is_agent_run() && matches!(node.state, State::Ended | State::GivenUp) => {
+            Scope::Agent if matches!(node.state, State::Ended | State::GivenUp) && self.agent_counts(at) => {
                 (figures.agent_runs, figures.agent_failed) = (1, u64::from(failed));
                 figures.cost_usd = self.reported_cost(at);
             }

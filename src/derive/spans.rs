@@ -105,8 +105,7 @@ impl Deriver {
                     }
                     Some(())
                 });
-                // The placeholder of a span that is here already says nothing more.
-                if taken.flatten().is_none() && pending.is_none() {
+                if taken.flatten().is_none() && !goes_on && !self.was_seen_open(ix, id) {
                     self.counts.duplicate_spans += 1;
                 }
             }
@@ -118,6 +117,12 @@ impl Deriver {
             self.runs.schedule(ix, &self.limits);
         }
         self.keep_within_bounds(now, out);
+    }
+
+    /// Whether a span came while it was open: then its end may be told by its last record and by itself.
+    fn was_seen_open(&self, ix: RunIx, id: SpanId) -> bool {
+        let run = self.runs.get(ix);
+        run.and_then(|run| Some(run.node(run.find(id)?).was_seen_open)).unwrap_or(false)
     }
 
     pub(super) fn emitter(&mut self, group: &Group<'_>) -> Emitter {

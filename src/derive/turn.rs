@@ -1,8 +1,10 @@
 //! The work of a coding agent for one prompt of its user: what hangs where, and how it ended, as far as spans do not say.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::emit::Held;
 use super::names::Name;
-use super::node::{Happened, NodeIx, Outcome, State};
+use super::node::{Happened, NodeIx, Outcome, State, USER};
 use super::pairing::Unpaired;
 use super::run::Run;
 use crate::dialect::Op;
@@ -359,17 +361,27 @@ impl Run {
     }
 
     /// Calls of tools that were broken off, and that nobody had allowed: the user did not.
-    pub fn infer_refusals(&mut self) {
+    pub fn infer_refusals(&mut self, now: Timestamp) {
         let Some(turn) = &mut self.turn else { return };
-        let broken_off = std::mem::take(&mut turn.broken_off);
-        for (at, id) in broken_off {
-            let turn = self.turn_mut();
-            if id.is_some_and(|id| turn.decided.contains(&id)) || self.node(at).settled || self.node(at).op.is_none() {
+        let mut broken_off = std::mem::take(&mut turn.broken_off);
+        broken_off.retain(|(_, id)| id.is_none_or(|id| !turn.decided.contains(&id)));
+        for (tool, _) in broken_off {
+            let node = self.node(tool);
+            let Some(id) = SpanId::from_bytes(&xxh3_64(node.id.as_bytes()).to_be_bytes()) else { continue };
+            let (of_tool, target, end, dialect) = (node.id, node.name.clone(), node.end, node.dialect);
+            let at = self.find_or_expect(id);
+            if self.node(at).state != State::Expected || self.node(tool).op.is_none() {
                 continue;
             }
-            let target = self.node(at).name.clone();
-            let refused = Happened::Decided { reviewer: "user", decision: Decision::Rejected, target };
-            self.node_mut(at).aside.get_or_insert_with(|| Box::new(refused));
+            let refused = Happened::Decided { reviewer: USER, decision: Decision::Rejected, target };
+            let node = self.node_mut(at);
+            (node.op, node.inferred, node.dialect) = (Some(Op::ToolPhase), true, dialect);
+            (node.start, node.end, node.name) = (end, end, Some("decision".into()));
+            node.aside = Some(Box::new(refused));
+            self.link(at, of_tool);
+            self.advance(at, State::Ended);
+            self.unsettled.push((now, at));
+            self.tell_later(at, now);
         }
     }
 }

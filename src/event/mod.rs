@@ -7,6 +7,7 @@ pub mod figures;
 
 mod aliases;
 mod component;
+mod cut;
 mod data;
 mod filter;
 mod id;
@@ -24,6 +25,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use component::ComponentId;
+pub use cut::cut;
 pub use data::Data;
 pub use filter::{Filter, FilterError};
 pub use id::{EventId, SpanId, TraceId};

@@ -7,6 +7,7 @@ use super::pump::{OnFull, QueueConfig, Settings};
 use super::queue::Portion;
 use super::{file, retry};
 use crate::config::types::Span;
+use crate::content::Classes;
 
 /// A write to a disk cannot be called off: as long as it is under way, it must not be repeated.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -30,5 +31,5 @@ pub fn debug() -> Settings {
 }
 
 fn local(queue: QueueConfig, retry: retry::Config) -> Settings {
-    Settings { queue, retry, timeout: NEVER, portion: Portion::USUAL, split: None }
+    Settings { queue, retry, timeout: NEVER, portion: Portion::USUAL, split: None, content: Classes::default() }
 }

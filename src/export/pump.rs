@@ -17,9 +17,10 @@ use tokio_util::sync::CancellationToken;
 use super::queue::{Bounds, Load, NotTaken, Portion, Queue};
 use super::{Exporter, Outcome, retry};
 use crate::config::types::Span;
+use crate::content::{Classes, Withholding};
 use crate::flow::Refused;
 use crate::health::{Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_SIZE, RETRIED, SENT};
-use crate::otlp::Limit;
+use crate::otlp::{Batch, Limit};
 
 /// The queue of an exporter. Keys are those of the OpenTelemetry Collector, and some of our own.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -93,6 +94,8 @@ pub struct Settings {
     pub portion: Portion,
     /// Larger batches are split on their way in.
     pub split: Option<Limit>,
+    /// What becomes of content before it goes out.
+    pub content: Classes,
 }
 
 /// A running exporter.
@@ -122,6 +125,7 @@ struct Shared {
     id: String,
     queue: Queue,
     settings: Settings,
+    content: Withholding,
     /// Since when every attempt has failed.
     failing_since: Mutex<Option<Instant>>,
     /// Nothing more comes, and what waits has until the deadline.
@@ -155,6 +159,7 @@ impl Pump {
             id: id.to_owned(),
             queue,
             settings,
+            content: Withholding::new(settings.content, id, health),
             failing_since: Mutex::new(None),
             draining: CancellationToken::new(),
             deadline: OnceLock::new(),
@@ -350,23 +355,37 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
             load = shared.queue.pop(&shared.settings.portion) => load,
         };
         let Some(load) = load else { break };
+        let items = load.items();
+        // Content is withheld once for all attempts.
+        let delivering = async { deliver(&shared, &mut exporter, &withhold(&shared.content, load)).await };
         tokio::select! {
             biased;
-            delivered = AssertUnwindSafe(deliver(&shared, &mut exporter, &load)).catch_unwind() => {
+            delivered = AssertUnwindSafe(delivering).catch_unwind() => {
                 if delivered.is_err() {
-                    shared.counts.crashed.add(load.items());
-                    crate::report::error(&format!("{}: a defect of ours lost {} items", shared.id, load.items()));
+                    shared.counts.crashed.add(items);
+                    crate::report::error(&format!("{}: a defect of ours lost {items} items", shared.id));
                 }
             }
             () = shared.stop.cancelled() => {
-                shared.counts.left.add(load.items());
+                shared.counts.left.add(items);
                 break;
             }
         }
-        shared.done.fetch_add(load.items(), Relaxed);
+        shared.done.fetch_add(items, Relaxed);
         shared.was_done.notify_waiters();
     }
     exporter.close().await;
+}
+
+/// The load without the content that is withheld.
+fn withhold(content: &Withholding, load: Load) -> Load {
+    match load {
+        Load::Batches(batches) => {
+            let withheld = |batch: Batch| content.batch(&batch).unwrap_or(batch);
+            Load::Batches(batches.into_iter().map(withheld).collect())
+        }
+        Load::Events(events) => Load::Events(content.records(events)),
+    }
 }
 
 /// Tries until the load is delivered, refused for good, or given up.

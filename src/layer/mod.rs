@@ -31,6 +31,7 @@ pub use set::{Settable, Usage};
 pub use span::{Progress, SpanExt};
 pub use subscriber::AgentLayer;
 pub use tell::Told;
+pub use visit::values_cut;
 
 use std::sync::OnceLock;
 

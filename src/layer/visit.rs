@@ -7,11 +7,13 @@ use std::cell::Cell;
 use std::error::Error;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Callsite, Slot};
 use super::command::{TEXT_HEADER, Value, put_field, put_text_with};
+use crate::event;
 
 /// Writes the fields of one callsite into two payloads: facts, and content.
 pub struct Fields<'c> {
@@ -38,6 +40,14 @@ pub const MOST_CONTENT: usize = 64 << 10;
 const MOST_FACT: usize = 2 << 10;
 /// Facts that are longer than this travel with the content.
 const SHORT: usize = 512;
+
+/// Values that were cut, of whichever telemetry: fields are written down before it is known whose they are.
+static CUT: AtomicU64 = AtomicU64::new(0);
+
+/// How many values were cut so far in this process.
+pub fn values_cut() -> u64 {
+    CUT.load(Relaxed)
+}
 
 impl Scratch {
     /// The room of this thread. Whoever comes while it is in use gets new room.
@@ -91,7 +101,9 @@ impl<'c> Fields<'c> {
             Slot::Content => (Slot::Content, MOST_CONTENT),
         };
         debug_assert_ne!(slot, Slot::Skip);
-        put_field(&mut self.scratch.content, field.index() as u16, &Value::Text(cut(text, most)));
+        let cut = event::cut(text, most);
+        count_if(cut.is_some());
+        put_field(&mut self.scratch.content, field.index() as u16, &Value::Text(cut.as_deref().unwrap_or(text)));
     }
 
     /// Formats in place, where facts are, and moves what turns out to be too long for one.
@@ -156,16 +168,33 @@ pub fn format_at_most(value: fmt::Arguments<'_>, most: usize) -> String {
 }
 
 fn put_formatted(out: &mut Vec<u8>, number: u16, value: fmt::Arguments<'_>, most: usize) {
-    put_text_with(out, number, |out| format_onto(out, value, most));
+    put_text_with(out, number, |out| {
+        let begin = out.len();
+        let is_cut = format_onto(out, value, most);
+        count_if(is_cut);
+        if is_cut {
+            // How much more there would have been is not found out.
+            out.extend_from_slice(format!("…[cut: {} bytes of more]", out.len() - begin).as_bytes());
+        }
+    });
 }
 
-fn format_onto(out: &mut Vec<u8>, value: fmt::Arguments<'_>, most: usize) {
-    let mut text = Bounded { end: out.len() + most, out };
+fn count_if(is_cut: bool) {
+    if is_cut {
+        CUT.fetch_add(1, Relaxed);
+    }
+}
+
+/// Formats as far as there is room. Whether there was more.
+fn format_onto(out: &mut Vec<u8>, value: fmt::Arguments<'_>, most: usize) -> bool {
+    let mut text = Bounded { end: out.len() + most, is_cut: false, out };
     // A full buffer ends the formatting with an error, which is what it is for.
     let formatted = catch_unwind(AssertUnwindSafe(|| text.write_fmt(value).is_ok()));
+    let is_cut = text.is_cut;
     if formatted.is_err() {
         out.extend_from_slice(b"<panicked while it was formatted>");
     }
+    is_cut
 }
 
 fn cut(text: &str, most: usize) -> &str {
@@ -175,6 +204,7 @@ fn cut(text: &str, most: usize) -> &str {
 struct Bounded<'o> {
     out: &'o mut Vec<u8>,
     end: usize,
+    is_cut: bool,
 }
 
 impl Write for Bounded<'_> {
@@ -182,6 +212,7 @@ impl Write for Bounded<'_> {
     fn write_str(&mut self, more: &str) -> fmt::Result {
         let room = self.end - self.out.len();
         self.out.extend_from_slice(cut(more, room).as_bytes());
+        self.is_cut |= more.len() > room;
         if more.len() > room { Err(fmt::Error) } else { Ok(()) }
     }
 }
@@ -214,6 +245,6 @@ mod tests {
         put_formatted(&mut out, 3, format_args!("{}-{}", "gpt", 4), 64);
         put_formatted(&mut out, 4, format_args!("{Endless}"), 5);
         let read: Vec<_> = fields(&out).collect();
-        assert_eq!(read, [(3, Value::Text("gpt-4")), (4, Value::Text("again"))]);
+        assert_eq!(read, [(3, Value::Text("gpt-4")), (4, Value::Text("again…[cut: 5 bytes of more]"))]);
     }
 }

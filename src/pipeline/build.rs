@@ -97,7 +97,9 @@ impl Builder<'_> {
             Component::Attributes(config) => {
                 Kind::Attributes(Box::new(attributes::Attributes::new(config).map_err(failed)?))
             }
-            Component::Redaction(config) => Kind::Redaction(redaction::Redaction::new(config).map_err(failed)?),
+            Component::Redaction(config) => {
+                Kind::Redaction(redaction::Redaction::new(config, &id.to_string(), self.health).map_err(failed)?)
+            }
             // The gate in front of the receivers does its work.
             _ => return Ok(None),
         };
@@ -159,9 +161,10 @@ fn exporter(
             let exporter = DebugExporter::new(config)?;
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
         }
-        Component::Otlp(config) => remote(&Remote::Grpc(config.clone()), batching),
-        Component::OtlpHttp(config) => remote(&Remote::Http(config.clone()), batching),
-        _ => Err("this component is no exporter".into()),
+        _ => match component.remote() {
+            Some(receiver) => remote(&receiver, batching),
+            None => Err("this component is no exporter".into()),
+        },
     }
 }
 

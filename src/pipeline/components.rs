@@ -5,7 +5,9 @@ use serde::Deserialize;
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::{self, Settings};
+use crate::export::otlp::Remote;
 use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
 use crate::receive::otlp as otlp_receive;
@@ -60,6 +62,8 @@ pub struct AgentConfig {
     pub heartbeat_timeout: Option<Span>,
     /// How long until a run whose root never came counts as lost.
     pub idle_timeout: Option<Span>,
+    /// The most bytes of a value in an event's payload; 0 is no limit.
+    pub max_value_bytes: Option<usize>,
 }
 
 /// Attributes of spans or of their resources, in order of preference.
@@ -103,6 +107,10 @@ impl AgentConfig {
                 settle: self.settle_timeout.map_or(defaults.settle, |span| span.0),
                 hold: self.hold_events.map_or(defaults.hold, |span| span.0),
                 idle: self.idle_timeout.map_or(defaults.idle, |span| span.0),
+                value_bytes: match self.max_value_bytes {
+                    Some(0) => usize::MAX,
+                    most => most.unwrap_or(defaults.value_bytes),
+                },
                 ..defaults
             },
             wants_events,
@@ -149,6 +157,15 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
 }
 
 impl Component {
+    /// The receiver of OTLP that an exporter sends to.
+    pub fn remote(&self) -> Option<Remote> {
+        match self {
+            Component::Otlp(config) => Some(Remote::Grpc(config.clone())),
+            Component::OtlpHttp(config) => Some(Remote::Http(config.clone())),
+            _ => None,
+        }
+    }
+
     /// Checks what the types alone do not.
     fn validate(&self) -> Result<(), String> {
         match self {
@@ -159,7 +176,7 @@ impl Component {
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),
             Component::Attributes(config) => attributes::Attributes::new(config).map(drop),
-            Component::Redaction(config) => redaction::Redaction::new(config).map(drop),
+            Component::Redaction(config) => redaction::Redaction::new(config, "", &Health::default()).map(drop),
             Component::Debug(config) => debug::DebugExporter::new(config).map(drop),
             Component::Otlp(config) => {
                 config.sending_queue.validate()?;

@@ -80,6 +80,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
         check(pipeline, source.place, &components, &mut problems);
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
+    tell_of_content(config, &pipelines, &components, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, warnings }) } else { Err(problems) }
 }
 
@@ -144,6 +145,28 @@ fn check(
         if let (Some(Component::Attributes(_)), true) = (find(Section::Processors, id), of_events) {
             problem(format!("`{id}` changes telemetry; the events of the connector `agent` have no attributes"));
         }
+    }
+}
+
+/// Content that does not go where telemetry goes, without anybody having said so.
+fn tell_of_content(
+    config: &Config,
+    pipelines: &[Pipeline],
+    components: &[(Section, ComponentId, Component)],
+    warnings: &mut Vec<Problem>,
+) {
+    for (section, id, component) in components {
+        let carries = |pipeline: &Pipeline| pipeline.signal != Signal::Metrics && pipeline.exporters.contains(id);
+        let drops_unasked = component.remote().is_some_and(|remote| remote.drops_unasked());
+        if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
+            continue;
+        }
+        let message = format!(
+            "`{id}` sends beyond this machine, so prompts, answers, and what tools were given and gave are dropped; write \
+             `content: keep` to send them, or `content: drop` not to be told"
+        );
+        let place = config.component(Section::Exporters, id).map(|node| node.place).unwrap_or_default();
+        warnings.push(Problem { place, path: section.name().into(), message });
     }
 }
 

@@ -2,9 +2,9 @@
 
 use regex::Regex;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::matching::{Matcher, Matching, expression, optional_value};
+use crate::content::hash;
 use crate::otlp::edit::{Edit, Value, attribute, edit_attributes, rewrite};
 use crate::otlp::view::{AnyValue, KeyValue, Metric, MetricKind};
 use crate::otlp::wire::repeated;
@@ -215,17 +215,4 @@ fn scalar(value: AnyValue<'_>) -> Option<Value> {
         AnyValue::Double(number) => Some(Value::Double(number)),
         _ => None,
     }
-}
-
-/// The SHA-256 of a value's text, in hexadecimal.
-pub fn hash(value: AnyValue<'_>) -> String {
-    let mut digest = Sha256::new();
-    match value {
-        AnyValue::String(text) => digest.update(text.as_bytes()),
-        AnyValue::Bytes(bytes) => digest.update(bytes),
-        AnyValue::Int(number) => digest.update(number.to_string()),
-        AnyValue::Bool(truth) => digest.update(truth.to_string()),
-        other => digest.update(format!("{other:?}")),
-    }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

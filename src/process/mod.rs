@@ -7,12 +7,12 @@
 
 pub mod attributes;
 pub mod batch;
-mod content;
 pub mod filter;
 mod machine;
 pub mod matching;
 pub mod memory_limiter;
 pub mod placeholders;
+pub mod presets;
 pub mod redaction;
 
 use crate::event::Event;

@@ -1,17 +1,19 @@
-//! `redaction`: withholds content, and secrets wherever they stand.
+//! `redaction`: withholds content, masks secrets wherever they stand, and cuts what is too long.
 
 use std::borrow::Cow;
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IntoDeserializer};
 
-use super::attributes::hash;
-use super::content::{Class, Policy, class_of, class_of_member};
 use super::matching::expression;
-use crate::event::{Data, Event};
-use crate::otlp::edit::{Edit, Value, attribute, rewrite};
-use crate::otlp::view::{AnyValue, KeyValue, LogRecord};
+use super::presets::{Pattern, Preset};
+use crate::content::{Classes, Withholding};
+use crate::dialect::put_value;
+use crate::event::{Data, Event, JsonObject, cut};
+use crate::health::{Count, Health, WITHHELD};
+use crate::otlp::edit::{Edit, rewrite};
+use crate::otlp::view::{AnyValue, KeyValue};
+use crate::otlp::wire::put_bytes;
 use crate::otlp::{Batch, Signal};
 
 /// What to withhold.
@@ -19,35 +21,40 @@ use crate::otlp::{Batch, Signal};
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Content: one policy for all classes, or one for each.
-    #[serde(deserialize_with = "one_or_each")]
     pub content: Classes,
+    /// Sets of expressions that are built in.
+    pub presets: Vec<Preset>,
     /// Regular expressions; what they match in any text is replaced by `****`.
     pub blocked_values: Vec<String>,
     /// Regular expressions for keys; attributes with such a key go.
     pub blocked_key_patterns: Vec<String>,
-}
-
-/// Policies by class.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Classes {
-    /// Prompts and completions.
-    pub messages: Policy,
-    /// System prompts and tool definitions.
-    pub instructions: Policy,
-    /// What tools were called with and what they returned.
-    pub tools: Policy,
+    /// The most bytes of a value that go on; 0 is no limit.
+    pub max_value_bytes: usize,
 }
 
 /// The processor at work.
 #[derive(Debug)]
 pub struct Redaction {
-    classes: Classes,
-    blocked_values: Vec<Regex>,
+    content: Withholding,
+    masks: Masks,
     blocked_keys: Vec<Regex>,
+    most: Option<usize>,
+    counts: Counts,
 }
 
-const MASK: &str = "****";
+/// What is masked. One look tells which of them there is any of in a text.
+#[derive(Debug)]
+struct Masks {
+    any: RegexSet,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    masked: Count,
+    blocked: Count,
+    cut: Count,
+}
 
 /// Makes another message of an encoded one; nothing if there is nothing to change.
 type Step<'s> = &'s dyn Fn(&[u8]) -> Option<Vec<u8>>;
@@ -76,21 +83,33 @@ mod field {
 
 impl Redaction {
     /// Compiles the expressions.
-    pub fn new(config: &Config) -> Result<Redaction, String> {
-        let compile = |texts: &[String]| texts.iter().map(|text| expression(text)).collect::<Result<Vec<_>, _>>();
+    pub fn new(config: &Config, id: &str, health: &Health) -> Result<Redaction, String> {
+        let keys: Result<Vec<_>, String> = config.blocked_key_patterns.iter().map(|text| expression(text)).collect();
+        let count = |reason| health.counter(WITHHELD, &[("component", id), ("reason", reason)]);
         Ok(Redaction {
-            classes: config.content,
-            blocked_values: compile(&config.blocked_values)?,
-            blocked_keys: compile(&config.blocked_key_patterns)?,
+            content: Withholding::new(config.content, id, health),
+            masks: Masks::new(config)?,
+            blocked_keys: keys?,
+            most: Some(config.max_value_bytes).filter(|most| *most > 0),
+            counts: Counts { masked: count("masked"), blocked: count("blocked_key"), cut: count("cut") },
         })
     }
 
     /// The batch without what is withheld; nothing if there was nothing of it.
     pub fn batch(&self, batch: &Batch) -> Option<Batch> {
+        let without_content = self.content.batch(batch);
+        if !self.reads_values() {
+            return without_content;
+        }
+        let without_content = without_content.as_ref();
+        self.values(without_content.unwrap_or(batch)).or_else(|| without_content.cloned())
+    }
+
+    fn values(&self, batch: &Batch) -> Option<Batch> {
         let records = batch.edit(|_, record| match batch.signal() {
             Signal::Traces => edit(self.span(record)),
             Signal::Logs => edit(self.log(record)),
-            // Measurements hold no content.
+            // Measurements are figures.
             Signal::Metrics => Edit::Keep,
         });
         let current = records.as_ref().unwrap_or(batch);
@@ -100,6 +119,11 @@ impl Redaction {
             edit(rewrite(group, field::RESOURCE, redact))
         });
         resources.map(|bytes| Batch::encoded(batch.signal(), bytes, current.items())).or(records)
+    }
+
+    /// Whether there is anything to look for in values.
+    fn reads_values(&self) -> bool {
+        !self.masks.patterns.is_empty() || !self.blocked_keys.is_empty() || self.most.is_some()
     }
 
     fn span(&self, span: &[u8]) -> Option<Vec<u8>> {
@@ -114,28 +138,31 @@ impl Redaction {
     }
 
     fn log(&self, log: &[u8]) -> Option<Vec<u8>> {
-        one_after_the_other(log, &[&|log| self.attributes(log, field::LOG_ATTRIBUTES), &|log| self.body(log)])
+        let steps: [Step<'_>; 2] = [&|log| self.attributes(log, field::LOG_ATTRIBUTES), &|log| {
+            rewrite(log, field::LOG_BODY, |body| edit(self.value(body)))
+        }];
+        one_after_the_other(log, &steps)
     }
 
     /// The event without what is withheld.
-    pub fn event(&self, mut event: Event) -> Event {
-        let mut changed = false;
-        let mut data = event.data.to_map();
-        data.retain(|key, value| {
-            let policy = class_of_member(key).map_or(Policy::Keep, |class| self.policy(class));
-            match policy {
-                Policy::Drop => changed = true,
-                Policy::Hash => {
-                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    *value = hash(AnyValue::String(text.as_str().into())).into();
-                    changed = true;
-                }
-                Policy::Keep => changed |= self.mask_json(value),
+    pub fn event(&self, event: Event) -> Event {
+        let mut event = self.content.event(&event).unwrap_or(event);
+        if !self.reads_values() {
+            return event;
+        }
+        if !self.masks.patterns.is_empty() || !self.blocked_keys.is_empty() {
+            let mut data = event.data.to_map();
+            let members = data.len();
+            data.retain(|key, _| !self.is_blocked(key));
+            self.counts.blocked.add(members - data.len());
+            let masked = data.values_mut().fold(false, |any, value| self.mask_json(value) | any);
+            if masked || data.len() < members {
+                event.data = Data::from_map(&data);
             }
-            policy != Policy::Drop
-        });
-        if changed {
-            event.data = Data::from_map(&data);
+        }
+        if let Some((cut, values)) = self.most.and_then(|most| event.data.cut(most)) {
+            event.data = cut;
+            self.counts.cut.add(values);
         }
         if let Some(masked) = event.message.as_deref().and_then(|message| self.masked(message)) {
             event.message = Some(crate::event::message(&masked));
@@ -148,24 +175,28 @@ impl Redaction {
     }
 
     fn attribute(&self, encoded: &[u8]) -> Edit {
-        let found = KeyValue::read(encoded);
-        let key = found.key.as_str();
-        if self.blocked_keys.iter().any(|pattern| pattern.is_match(key)) {
+        if self.is_blocked(KeyValue::read(encoded).key.as_str()) {
+            self.counts.blocked.add(1);
             return Edit::Drop;
         }
-        match class_of(key).map_or(Policy::Keep, |class| self.policy(class)) {
-            Policy::Drop => Edit::Drop,
-            Policy::Hash => Edit::Replace(attribute(key, &Value::String(hash(found.value)))),
-            Policy::Keep => edit(rewrite(encoded, field::KEY_VALUE_VALUE, |value| edit(self.value(value)))),
-        }
+        edit(rewrite(encoded, field::KEY_VALUE_VALUE, |value| edit(self.value(value))))
     }
 
-    /// An encoded `AnyValue` with its texts masked, however deep they are.
+    fn is_blocked(&self, key: &str) -> bool {
+        self.blocked_keys.iter().any(|pattern| pattern.is_match(key))
+    }
+
+    /// An encoded `AnyValue` with its texts masked, however deep they are, and within its limit.
     fn value(&self, value: &[u8]) -> Option<Vec<u8>> {
-        if self.blocked_values.is_empty() && self.blocked_keys.is_empty() {
+        let masked = self.masked_value(value);
+        self.cut(masked.as_deref().unwrap_or(value)).or(masked)
+    }
+
+    fn masked_value(&self, value: &[u8]) -> Option<Vec<u8>> {
+        if self.masks.patterns.is_empty() && self.blocked_keys.is_empty() {
             return None;
         }
-        let array = |array: &[u8]| edit(rewrite(array, field::VALUES, |item| edit(self.value(item))));
+        let array = |array: &[u8]| edit(rewrite(array, field::VALUES, |item| edit(self.masked_value(item))));
         let steps: [Step<'_>; 3] = [
             &|value| rewrite(value, field::VALUE_STRING, |text| edit(self.text(text))),
             &|value| rewrite(value, field::VALUE_ARRAY, array),
@@ -174,46 +205,28 @@ impl Redaction {
         one_after_the_other(value, &steps)
     }
 
+    /// What of an encoded `AnyValue` is within the limit, as text. Lists and maps are cut as the JSON that they are.
+    fn cut(&self, encoded: &[u8]) -> Option<Vec<u8>> {
+        let most = self.most.filter(|most| encoded.len() > *most)?;
+        let text = match AnyValue::read(encoded) {
+            AnyValue::String(text) => cut(text.as_str(), most)?,
+            value => cut(&json(value), most)?,
+        };
+        self.counts.cut.add(1);
+        let mut out = Vec::with_capacity(text.len() + 8);
+        put_bytes(&mut out, field::VALUE_STRING, text.as_bytes());
+        Some(out)
+    }
+
     fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
         self.masked(&String::from_utf8_lossy(text)).map(String::into_bytes)
     }
 
-    /// The bodies of the conventions' own events are messages; those of other records are only searched.
-    fn body(&self, record: &[u8]) -> Option<Vec<u8>> {
-        let log = LogRecord::read(record);
-        let is_content = log.event_name.as_str().starts_with("gen_ai.") && log.body != AnyValue::Empty;
-        let policy = if is_content { self.policy(Class::Messages) } else { Policy::Keep };
-        rewrite(record, field::LOG_BODY, |body| match policy {
-            Policy::Drop => Edit::Drop,
-            Policy::Hash => {
-                let mut hashed = Vec::new();
-                crate::otlp::wire::put_bytes(&mut hashed, field::VALUE_STRING, hash(log.body).as_bytes());
-                Edit::Replace(hashed)
-            }
-            Policy::Keep => edit(self.value(body)),
-        })
-    }
-
-    fn policy(&self, class: Class) -> Policy {
-        match class {
-            Class::Messages => self.classes.messages,
-            Class::Instructions => self.classes.instructions,
-            Class::Tools => self.classes.tools,
-        }
-    }
-
     /// The text with what is blocked masked; nothing if nothing is.
     fn masked(&self, text: &str) -> Option<String> {
-        let mut masked = Cow::Borrowed(text);
-        for pattern in &self.blocked_values {
-            if pattern.is_match(&masked) {
-                masked = Cow::Owned(pattern.replace_all(&masked, MASK).into_owned());
-            }
-        }
-        match masked {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(masked) => Some(masked),
-        }
+        let masked = self.masks.mask(text)?;
+        self.counts.masked.add(1);
+        Some(masked)
     }
 
     fn mask_json(&self, value: &mut serde_json::Value) -> bool {
@@ -232,6 +245,39 @@ impl Redaction {
     }
 }
 
+impl Masks {
+    fn new(config: &Config) -> Result<Masks, String> {
+        let mut patterns = config.blocked_values.iter().map(|text| Pattern::of(text)).collect::<Result<Vec<_>, _>>()?;
+        for preset in &config.presets {
+            patterns.extend(preset.patterns()?);
+        }
+        let any = RegexSet::new(patterns.iter().map(|pattern| pattern.expression.as_str()));
+        Ok(Masks { any: any.map_err(|error| format!("the expressions are too large: {error}"))?, patterns })
+    }
+
+    fn mask(&self, text: &str) -> Option<String> {
+        let mut masked = Cow::Borrowed(text);
+        for index in self.any.matches(text) {
+            if let Some(more) = self.patterns[index].mask(&masked) {
+                masked = Cow::Owned(more);
+            }
+        }
+        match masked {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked),
+        }
+    }
+}
+
+/// A value as JSON.
+fn json(value: AnyValue<'_>) -> String {
+    let mut out = Vec::new();
+    let mut object = JsonObject::begin(&mut out);
+    put_value(&mut object, "", value);
+    // What was written is `{"":` and the value.
+    String::from_utf8_lossy(out.get(4..).unwrap_or_default()).into_owned()
+}
+
 fn edit(changed: Option<Vec<u8>>) -> Edit {
     changed.map_or(Edit::Keep, Edit::Replace)
 }
@@ -241,26 +287,32 @@ fn one_after_the_other(message: &[u8], steps: &[Step<'_>]) -> Option<Vec<u8>> {
     steps.iter().fold(None, |changed: Option<Vec<u8>>, step| step(changed.as_deref().unwrap_or(message)).or(changed))
 }
 
-/// `content: drop`, or `content: {messages: drop, tools: hash}`.
-fn one_or_each<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Classes, D::Error> {
-    struct Visitor;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::json::{from_json, to_json};
 
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = Classes;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("keep, hash or drop, or one of these for each of messages, instructions and tools")
+    #[test]
+    fn lists_and_maps_are_cut_as_the_json_that_they_are() {
+        let sent = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[
+            {"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","attributes":[
+              {"key":"list","value":{"arrayValue":{"values":[{"stringValue":"one"},{"stringValue":"twothree"}]}}},
+              {"key":"map","value":{"kvlistValue":{"values":[{"key":"a","value":{"stringValue":"0123456789"}}]}}},
+              {"key":"bytes","value":{"bytesValue":"AAAAAAAAAAAAAAAAAAAAAAAA"}},
+              {"key":"short","value":{"arrayValue":{"values":[{"intValue":"1"}]}}}]}]}]}]}"#;
+        let schema = Signal::Traces.schema();
+        let batch = Batch::read(Signal::Traces, from_json(sent.as_bytes(), schema).unwrap().into()).unwrap().batch;
+        let config = Config { max_value_bytes: 10, ..Config::default() };
+        let redaction = Redaction::new(&config, "redaction", &Health::default()).unwrap();
+        let cut = to_json(redaction.batch(&batch).unwrap().bytes(), schema);
+        for expected in [
+            r#""value":{"stringValue":"[\"one\",\"tw…[cut: 10 of 18 bytes]"}"#,
+            r#""value":{"stringValue":"{\"a\":\"0123…[cut: 10 of 18 bytes]"}"#,
+            r#""value":{"stringValue":"\"AAAAAAAAA…[cut: 10 of 26 bytes]"}"#,
+            r#""value":{"arrayValue":{"values":[{"intValue":"1"}]}}"#,
+        ] {
+            assert!(cut.contains(expected), "{expected} {cut}");
         }
-
-        fn visit_str<E: de::Error>(self, policy: &str) -> Result<Classes, E> {
-            let policy = Policy::deserialize(policy.into_deserializer())?;
-            Ok(Classes { messages: policy, instructions: policy, tools: policy })
-        }
-
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Classes, A::Error> {
-            Classes::deserialize(de::value::MapAccessDeserializer::new(map))
-        }
+        assert_eq!(redaction.counts.cut.get(), 3);
     }
-
-    deserializer.deserialize_any(Visitor)
 }

@@ -120,9 +120,6 @@ fn hash(name: &[u8]) -> u64 {
     state ^ state >> 32
 }
 
-/// The attribute of log records that carry a span which goes on.
-pub const PARTIAL_EVENT: &str = "partial.event";
-
 /// What `logfire.span_type` is on spans that stand for others which go on.
 pub const PENDING_SPAN: &str = "pending_span";
 

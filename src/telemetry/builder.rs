@@ -17,6 +17,7 @@ use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
 use crate::connector::{Connector, EventSink};
 use crate::console::event::Level;
+use crate::content::{Classes, Policy};
 use crate::derive;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
@@ -37,6 +38,7 @@ pub struct Builder {
     file: Option<PathBuf>,
     /// Where spans, metrics and events go.
     otlp: [Option<Remote>; 3],
+    content: Option<Policy>,
     metrics_interval: Duration,
     sinks: Vec<(usize, Handler)>,
     patterns: Vec<Pattern>,
@@ -64,6 +66,7 @@ impl Default for Builder {
             console: None,
             file: None,
             otlp: [None, None, None],
+            content: None,
             metrics_interval: Duration::from_secs(60),
             sinks: Vec::new(),
             patterns: Vec::new(),
@@ -77,7 +80,7 @@ impl Default for Builder {
 
 impl Builder {
     /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
-    /// `OTEL_METRIC_EXPORT_INTERVAL`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
+    /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
     /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`). What comes after this wins over it.
     pub fn from_env(self) -> Builder {
         self.from_lookup(&environment::of_process)
@@ -166,6 +169,13 @@ impl Builder {
         self
     }
 
+    /// What becomes of prompts, answers, and what tools were given and gave, over OTLP. Unless it is said here or in
+    /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, they go to receivers on this machine and to no other.
+    pub fn content(mut self, policy: Policy) -> Builder {
+        self.content = Some(policy);
+        self
+    }
+
     /// How often metrics go out over OTLP: every minute, unless told otherwise.
     pub fn metrics_interval(mut self, interval: Duration) -> Builder {
         self.metrics_interval = interval;
@@ -214,6 +224,7 @@ impl Builder {
 
     /// Starts it. What cannot be done is said on standard error; the rest is done.
     pub fn build(mut self) -> Telemetry {
+        self.settle_content();
         let health = Arc::new(Health::default());
         let hub = Arc::new(Hub::new(self.ring));
         let connector = Arc::new(Connector::new(self.settings.clone()));
@@ -285,6 +296,21 @@ impl Builder {
             );
         }
         Guard::new(telemetry)
+    }
+
+    /// What was asked for holds wherever telemetry goes; what nobody asked for is told.
+    fn settle_content(&mut self) {
+        let content = self.content.map(Classes::all);
+        if let Some(content) = content {
+            self.otlp.iter_mut().flatten().for_each(|remote| remote.ask(content));
+        }
+        let [spans, _, events] = &self.otlp;
+        if [spans, events].into_iter().flatten().any(Remote::drops_unasked) {
+            crate::report::warn(
+                "telemetry goes beyond this machine without prompts, answers, and what tools were given and gave; \
+                 Builder::content, or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, sends them",
+            );
+        }
     }
 
     /// The resource of the metrics. Who gets the events as well, and derives, must not count twice.

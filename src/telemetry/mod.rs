@@ -35,7 +35,7 @@ use worker::Worker;
 use crate::connector::Connector;
 use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::export::Left;
-use crate::health::{DROPPED, Health, QUEUE_BYTES};
+use crate::health::{DROPPED, Health, QUEUE_BYTES, WITHHELD};
 use crate::hub::{Hub, Page};
 use crate::layer::{self, AgentLayer};
 use crate::measure::Summary;
@@ -272,6 +272,8 @@ fn show(source: &Arc<layer::Source>, health: &Health) {
         let labels = [("component", "layer"), ("signal", kind), ("reason", "no_room")];
         health.total(DROPPED, &labels, move || source.lanes().dropped().counts()[at].1 as f64);
     }
+    let labels = [("component", "layer"), ("reason", "cut")];
+    health.total(WITHHELD, &labels, || layer::values_cut() as f64);
     let waiting = source.clone();
     health.gauge(QUEUE_BYTES, &[("component", "layer")], move || waiting.lanes().bytes() as f64);
 }

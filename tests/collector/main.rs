@@ -3,6 +3,7 @@
 
 mod commands;
 mod configuration;
+mod content;
 mod corpus;
 mod deliver;
 mod demo;

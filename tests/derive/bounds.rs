@@ -106,12 +106,12 @@ fn a_window_looks_at_when_work_ended() {
 #[test]
 fn hostile_depth_and_cycles_end() {
     let mut scene = Scene::new();
-    let deep: Vec<Span> = (1..5000).map(|id| agent(id, id - 1, (id, 20_000 - id), "a")).collect();
+    let deep: Vec<Span> = (1..5000).map(|id| agent(id, id - 1, (id, 20_000 - id), &format!("a{id}"))).collect();
     scene.arrive(&deep).pass(10_000);
     assert_eq!(scene.totals().agent_runs, 4999);
     let circle: Vec<Span> = (1..10)
         .map(|id| {
-            let mut span = agent(id, if id == 9 { 1 } else { id + 1 }, (0, 10), "a");
+            let mut span = agent(id, if id == 9 { 1 } else { id + 1 }, (0, 10), &format!("a{id}"));
             span.trace_id = vec![2; 16];
             span
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
     Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, metric::Data, number_data_point,
@@ -73,15 +73,36 @@ fn an_interactive_session_of_claude_is_two_runs_with_decisions_of_its_user() {
     };
     let records = vec![
         record(0, "user_prompt", of_prompt("p1", vec![])),
-        record(900, "api_request", of_prompt("p1", vec![
-            text("model", "claude-sonnet-4-5"), int("input_tokens", 10), int("cache_read_tokens", 90), int("output_tokens", 5),
-            attribute("cost_usd", Value::DoubleValue(0.5)), text("duration_ms", "800"),
-        ])),
+        record(
+            900,
+            "api_request",
+            of_prompt(
+                "p1",
+                vec![
+                    text("model", "claude-sonnet-4-5"),
+                    int("input_tokens", 10),
+                    int("cache_read_tokens", 90),
+                    int("output_tokens", 5),
+                    attribute("cost_usd", Value::DoubleValue(0.5)),
+                    text("duration_ms", "800"),
+                ],
+            ),
+        ),
         record(2000, "tool_decision", edit(vec![text("decision", "accept"), text("source", "user_temporary")])),
         record(2100, "tool_result", edit(vec![text("success", "true"), text("duration_ms", "20")])),
-        record(3000, "tool_decision", of_prompt("p1", vec![
-            text("tool_name", "Bash"), text("tool_use_id", "t2"), text("decision", "reject"), text("source", "user_reject"),
-        ])),
+        record(
+            3000,
+            "tool_decision",
+            of_prompt(
+                "p1",
+                vec![
+                    text("tool_name", "Bash"),
+                    text("tool_use_id", "t2"),
+                    text("decision", "reject"),
+                    text("source", "user_reject"),
+                ],
+            ),
+        ),
         record(9000, "user_prompt", of_prompt("p2", vec![])),
         record(9900, "api_error", of_prompt("p2", vec![text("error", "overloaded"), text("status_code", "529")])),
     ];
@@ -126,11 +147,21 @@ fn waiting_for_the_user_is_none_of_the_tools_time_and_a_refusal_cancels_it() {
     scene.pass(700_000);
     assert_eq!(tools(&scene), [("Edit".into(), 2, 0)]);
     assert_eq!(decisions(&scene), [(("user", "approved"), 1), (("user", "rejected"), 1)].into());
-    let waits: Vec<f64> = scene.out.events.iter().filter(|event| event.name.as_str() == "hitl.resolved")
-        .filter_map(|event| event.data.get("waited_ms")?.as_f64()).collect();
+    let waits: Vec<f64> = scene
+        .out
+        .events
+        .iter()
+        .filter(|event| event.name.as_str() == "hitl.resolved")
+        .filter_map(|event| event.data.get("waited_ms")?.as_f64())
+        .collect();
     assert_eq!(waits, [1500.0, 1000.0]);
-    let took: Vec<Option<f64>> = scene.out.events.iter().filter(|event| event.name.as_str() == "tool.completed")
-        .map(|event| event.performance.duration_ms).collect();
+    let took: Vec<Option<f64>> = scene
+        .out
+        .events
+        .iter()
+        .filter(|event| event.name.as_str() == "tool.completed")
+        .map(|event| event.performance.duration_ms)
+        .collect();
     assert_eq!(took, [Some(50.0)]);
     assert_eq!(scene.out.events.iter().filter(|event| event.name.as_str() == "tool.canceled").count(), 1);
 }
@@ -166,29 +197,67 @@ fn an_interaction_whose_last_call_failed_has_failed() {
 #[test]
 fn what_the_user_of_codex_did_not_allow_is_broken_off() {
     let tool = |id: u64, call: &str, aborted: bool| {
-        span(id, 1, (id * 100, id * 100 + 50), "apply_patch", vec![
-            text("tool_name", "apply_patch"), text("call_id", call), text("tool_source", "direct"), truth("aborted", aborted),
-        ])
+        span(
+            id,
+            1,
+            (id * 100, id * 100 + 50),
+            "apply_patch",
+            vec![
+                text("tool_name", "apply_patch"),
+                text("call_id", call),
+                text("tool_source", "direct"),
+                truth("aborted", aborted),
+            ],
+        )
     };
     let mut scene = Scene::new();
     let turn = span(1, 0, (0, 1000), "session_task.turn", vec![text("turn.id", "t"), text("model", "gpt-5.5")]);
     let spans = in_scope("codex-app-server", &[tool(2, "c1", false), tool(3, "c2", true), turn]);
     scene.deriver.spans(&spans, scene.now, &mut scene.out);
     let of = |more: Vec<KeyValue>| [text("conversation.id", "conv")].into_iter().chain(more).collect::<Vec<_>>();
-    said(&mut scene, "codex_otel.log_only", vec![
-        record(0, "codex.user_prompt", of(vec![])),
-        record(190, "codex.tool_decision", of(vec![
-            text("tool_name", "apply_patch"), text("call_id", "c1"), text("decision", "approved"), text("source", "User"),
-        ])),
-    ].into_iter().map(|record| LogRecord { trace_id: vec![1; 16], ..record }).collect());
-    said(&mut scene, "codex_otel.log_only", vec![
-        record(300, "codex.api_request", of(vec![int("http.response.status_code", 500), text("error.message", "oops")])),
-        record(500, "codex.sse_event", of(vec![
-            text("event.kind", "response.completed"), text("input_token_count", "70"), text("output_token_count", "7"),
-            int("cached_token_count", 20), text("model", "gpt-5.5"),
-        ])),
-        record(501, "codex.sse_event", of(vec![text("event.kind", "response.output_text.delta")])),
-    ]);
+    said(
+        &mut scene,
+        "codex_otel.log_only",
+        vec![
+            record(0, "codex.user_prompt", of(vec![])),
+            record(
+                190,
+                "codex.tool_decision",
+                of(vec![
+                    text("tool_name", "apply_patch"),
+                    text("call_id", "c1"),
+                    text("decision", "approved"),
+                    text("source", "User"),
+                ]),
+            ),
+        ]
+        .into_iter()
+        .map(|record| LogRecord { trace_id: vec![1; 16], ..record })
+        .collect(),
+    );
+    said(
+        &mut scene,
+        "codex_otel.log_only",
+        vec![
+            record(
+                300,
+                "codex.api_request",
+                of(vec![int("http.response.status_code", 500), text("error.message", "oops")]),
+            ),
+            record(
+                500,
+                "codex.sse_event",
+                of(vec![
+                    text("event.kind", "response.completed"),
+                    text("input_token_count", "70"),
+                    text("output_token_count", "7"),
+                    int("cached_token_count", 20),
+                    text("model", "gpt-5.5"),
+                ]),
+            ),
+            record(501, "codex.sse_event", of(vec![text("event.kind", "response.output_text.delta")])),
+        ],
+    );
     scene.pass(700_000);
     assert_eq!(decisions(&scene), [(("user", "approved"), 1), (("user", "rejected"), 1)].into());
     assert_eq!(tools(&scene), [("apply_patch".into(), 2, 0)]);
@@ -211,34 +280,61 @@ fn in_scope(scope: &str, spans: &[opentelemetry_proto::tonic::trace::v1::Span]) 
 fn geminis_users_decide_in_a_terminal_on_what_they_are_asked_about() {
     let call = |at: u64, tool: &str, decision: &str, interactive: bool, success: bool, more: Vec<KeyValue>| {
         let attributes = vec![
-            text("session.id", "g"), text("prompt_id", "g########1"), text("function_name", tool),
-            text("decision", decision), truth("interactive", interactive), truth("success", success), int("duration_ms", 5),
+            text("session.id", "g"),
+            text("prompt_id", "g########1"),
+            text("function_name", tool),
+            text("decision", decision),
+            truth("interactive", interactive),
+            truth("success", success),
+            int("duration_ms", 5),
         ];
         record(at, "gemini_cli.tool_call", attributes.into_iter().chain(more).collect())
     };
     let mut scene = Scene::new();
-    said(&mut scene, "gemini-cli", vec![
-        record(0, "gemini_cli.user_prompt", vec![text("session.id", "g"), text("prompt_id", "g########1")]),
-        call(100, "read_file", "accept", true, true, vec![]),
-        call(200, "replace", "accept", true, true, vec![]),
-        call(300, "run_shell_command", "reject", true, false, vec![text("error", "cancelled")]),
-        call(400, "replace", "accept", false, true, vec![]),
-        call(500, "write_file", "reject", false, false, vec![text("error_type", "tool_not_registered")]),
-        record(600, "gemini_cli.api_error", vec![
-            text("session.id", "g"), text("prompt_id", "g########1"), int("status_code", 429), text("error.type", "ApiError"),
-        ]),
-        record(700, "gemini_cli.api_response", vec![
-            text("session.id", "g"), text("prompt_id", "g########1"), text("model", "gemini-2.5-pro"),
-            int("input_token_count", 50), int("output_token_count", 4), int("thoughts_token_count", 6), int("duration_ms", 90),
-        ]),
-    ]);
+    said(
+        &mut scene,
+        "gemini-cli",
+        vec![
+            record(0, "gemini_cli.user_prompt", vec![text("session.id", "g"), text("prompt_id", "g########1")]),
+            call(100, "read_file", "accept", true, true, vec![]),
+            call(200, "replace", "accept", true, true, vec![]),
+            call(300, "run_shell_command", "reject", true, false, vec![text("error", "cancelled")]),
+            call(400, "replace", "accept", false, true, vec![]),
+            call(500, "write_file", "reject", false, false, vec![text("error_type", "tool_not_registered")]),
+            record(
+                600,
+                "gemini_cli.api_error",
+                vec![
+                    text("session.id", "g"),
+                    text("prompt_id", "g########1"),
+                    int("status_code", 429),
+                    text("error.type", "ApiError"),
+                ],
+            ),
+            record(
+                700,
+                "gemini_cli.api_response",
+                vec![
+                    text("session.id", "g"),
+                    text("prompt_id", "g########1"),
+                    text("model", "gemini-2.5-pro"),
+                    int("input_token_count", 50),
+                    int("output_token_count", 4),
+                    int("thoughts_token_count", 6),
+                    int("duration_ms", 90),
+                ],
+            ),
+        ],
+    );
     scene.pass(700_000);
-    let expected =
-        [(("policy", "approved"), 2), (("user", "approved"), 1), (("user", "rejected"), 1)];
+    let expected = [(("policy", "approved"), 2), (("user", "approved"), 1), (("user", "rejected"), 1)];
     assert_eq!(decisions(&scene), expected.into());
     let names = ["read_file", "replace", "run_shell_command", "write_file"].map(str::to_owned);
     let counts = [(1, 0), (2, 0), (1, 0), (1, 1)];
-    assert_eq!(tools(&scene), names.into_iter().zip(counts).map(|(name, (all, bad))| (name, all, bad)).collect::<Vec<_>>());
+    assert_eq!(
+        tools(&scene),
+        names.into_iter().zip(counts).map(|(name, (all, bad))| (name, all, bad)).collect::<Vec<_>>()
+    );
     let totals = scene.totals();
     assert_eq!((totals.llm_calls, totals.llm_failed, totals.output_tokens), (1, 1, Some(10)));
 }
@@ -263,7 +359,9 @@ fn tokens(session: &str, kind: &str, count: i64) -> Batch {
 #[test]
 fn metrics_count_until_something_tells_of_the_calls() {
     let mut scene = Scene::new();
-    for batch in [tokens("s1", "input", 10), tokens("s1", "cacheRead", 90), tokens("s1", "input", 10), tokens("s2", "input", 7)] {
+    for batch in
+        [tokens("s1", "input", 10), tokens("s1", "cacheRead", 90), tokens("s1", "input", 10), tokens("s2", "input", 7)]
+    {
         scene.deriver.metrics(&batch, scene.now, &mut scene.out);
     }
     assert_eq!(scene.totals().input_tokens, Some(107));
@@ -278,10 +376,16 @@ fn calls_that_an_sdk_tells_in_events_count_where_no_span_does() {
     let details = |span: u64| LogRecord {
         trace_id: vec![1; 16],
         span_id: span.to_be_bytes().to_vec(),
-        ..record(90, "gen_ai.client.inference.operation.details", vec![
-            text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o"),
-            int("gen_ai.usage.input_tokens", 100), int("gen_ai.usage.output_tokens", 10),
-        ])
+        ..record(
+            90,
+            "gen_ai.client.inference.operation.details",
+            vec![
+                text("gen_ai.operation.name", "chat"),
+                text("gen_ai.request.model", "gpt-4o"),
+                int("gen_ai.usage.input_tokens", 100),
+                int("gen_ai.usage.output_tokens", 10),
+            ],
+        )
     };
     let after = |arrive: &dyn Fn(&mut Scene)| {
         let mut scene = Scene::new();
@@ -292,10 +396,28 @@ fn calls_that_an_sdk_tells_in_events_count_where_no_span_does() {
     };
     let spans = [chat(2, 0, (0, 100), 100, 10)];
     assert_eq!(after(&|scene| said(scene, "sdk", vec![details(2)])), (1, Some(100)));
-    assert_eq!(after(&|scene| { scene.arrive(&spans); said(scene, "sdk", vec![details(2)]); }), (1, Some(100)));
-    assert_eq!(after(&|scene| { said(scene, "sdk", vec![details(2)]); scene.arrive(&spans); }), (1, Some(100)));
+    assert_eq!(
+        after(&|scene| {
+            scene.arrive(&spans);
+            said(scene, "sdk", vec![details(2)]);
+        }),
+        (1, Some(100))
+    );
+    assert_eq!(
+        after(&|scene| {
+            said(scene, "sdk", vec![details(2)]);
+            scene.arrive(&spans);
+        }),
+        (1, Some(100))
+    );
     let without_tokens = [bare_chat(2, 0, (0, 100))];
-    assert_eq!(after(&|scene| { scene.arrive(&without_tokens); said(scene, "sdk", vec![details(2)]); }), (1, Some(100)));
+    assert_eq!(
+        after(&|scene| {
+            scene.arrive(&without_tokens);
+            said(scene, "sdk", vec![details(2)]);
+        }),
+        (1, Some(100))
+    );
 }
 
 #[test]
@@ -305,10 +427,15 @@ fn a_judgement_in_a_log_record_is_an_event() {
     let judged = LogRecord {
         trace_id: vec![1; 16],
         span_id: 2u64.to_be_bytes().to_vec(),
-        ..record(200, "gen_ai.evaluation.result", vec![
-            text("gen_ai.evaluation.name", "relevance"), text("gen_ai.evaluation.score.label", "pass"),
-            attribute("gen_ai.evaluation.score.value", Value::DoubleValue(0.75)),
-        ])
+        ..record(
+            200,
+            "gen_ai.evaluation.result",
+            vec![
+                text("gen_ai.evaluation.name", "relevance"),
+                text("gen_ai.evaluation.score.label", "pass"),
+                attribute("gen_ai.evaluation.score.value", Value::DoubleValue(0.75)),
+            ],
+        )
     };
     for _ in 0..2 {
         said(&mut scene, "judge", vec![judged.clone()]);
@@ -317,35 +444,4 @@ fn a_judgement_in_a_log_record_is_an_event() {
     assert_eq!(checked.len(), 1);
     assert_eq!(checked[0].data.get("score"), Some(0.75.into()));
     assert_eq!(checked[0].data.get("passed"), Some(true.into()));
-}
-
-#[test]
-fn partial_spans_are_runs_that_go_on_and_count_once() {
-    let body = |end: &str| {
-        format!(
-            r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{}","spanId":"0000000000000002","name":"chat",
-            "kind":"SPAN_KIND_CLIENT","status":{{"code":"STATUS_CODE_UNSET"}},"startTimeUnixNano":"1795262400000000000"{end},
-            "attributes":[{{"key":"gen_ai.operation.name","value":{{"stringValue":"chat"}}}},
-            {{"key":"gen_ai.usage.input_tokens","value":{{"intValue":"100"}}}}]}}]}}]}}]}}"#,
-            "01".repeat(16)
-        )
-    };
-    let partial = |event: &str, end: &str| LogRecord {
-        body: Some(AnyValue { value: Some(Value::StringValue(body(end))) }),
-        attributes: vec![text("partial.event", event), text("partial.body.type", "json/v1")],
-        ..LogRecord::default()
-    };
-    let mut scene = Scene::new();
-    said(&mut scene, "partial", vec![partial("heartbeat", "")]);
-    assert_eq!((scene.deriver.running(), scene.totals().llm_calls), (1, 0));
-    said(&mut scene, "partial", vec![partial("heartbeat", "")]);
-    said(&mut scene, "partial", vec![partial("stop", r#","endTimeUnixNano":"1795262401000000000""#)]);
-    let mut ended = chat(2, 0, (0, 1000), 100, 10);
-    ended.trace_id = vec![1; 16];
-    scene.arrive(&[ended]);
-    scene.pass(10_000);
-    assert_eq!((scene.totals().llm_calls, scene.totals().input_tokens), (1, Some(100)));
-    let unreadable = LogRecord { attributes: vec![text("partial.event", "heartbeat")], ..LogRecord::default() };
-    said(&mut scene, "partial", vec![unreadable]);
-    assert_eq!(scene.deriver.counts().unreadable_partial_spans, 1);
 }

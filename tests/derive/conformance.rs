@@ -60,7 +60,11 @@ fn cached_input_has_its_own_price() {
         attributes.push(text("gen_ai.request.model", "claude-sonnet-4-5"));
         let sent = of_attributes(attributes);
         let usage = usage(scope, &sent);
-        assert_eq!((usage.input, usage.cache_read, usage.cache_write), (Some(130_213), Some(128_955), Some(1253)), "{scope}");
+        assert_eq!(
+            (usage.input, usage.cache_read, usage.cache_write),
+            (Some(130_213), Some(128_955), Some(1253)),
+            "{scope}"
+        );
         let mut scene = Scene::new();
         scene.arrive(&[sent]).pass(10_000);
         scene.totals().cost_usd.unwrap()
@@ -73,10 +77,8 @@ fn cached_input_has_its_own_price() {
         int("gen_ai.usage.output_tokens", 10),
     ];
     let buckets = r#"{"input":5,"input_cached_tokens":128955,"input_cache_creation":1253,"output":10}"#;
-    let langfuse = vec![
-        text("langfuse.observation.type", "generation"),
-        text("langfuse.observation.usage_details", buckets),
-    ];
+    let langfuse =
+        vec![text("langfuse.observation.type", "generation"), text("langfuse.observation.usage_details", buckets)];
     for (scope, attributes) in [("", conventions), ("langfuse-sdk", langfuse)] {
         let usd = priced(scope, attributes);
         assert!((usd - 0.043_550_25).abs() < 1e-9, "{scope}: {usd}");

@@ -1,9 +1,14 @@
 //! What no span says by itself: agents that only their calls name, calls that several spans report, placeholders of
 //! spans that go on, and what happens besides.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
 use spanlight::derive::RunStatus;
 use spanlight::derive::cost::By;
+use spanlight::otlp::{Batch, Signal};
 
 use super::scene::{Scene, agent, chat, int, span, text, tool, workflow};
 
@@ -163,4 +168,74 @@ fn making_an_agent_is_no_run() {
         vec![text("gen_ai.operation.name", "create_agent"), text("gen_ai.agent.name", "writer"), int("n", 1)];
     scene.arrive(&[span(1, 0, (0, 10), "create_agent writer", attributes)]).pass(10_000);
     assert!(scene.deriver.summaries(|_| true).is_empty());
+}
+
+/// What a partial span processor sends of a span.
+fn partial(event: &str, span: &Span) -> Vec<u8> {
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let attributes: Vec<String> = span
+        .attributes
+        .iter()
+        .map(|attribute| {
+            let Some(Value::StringValue(text)) = attribute.value.as_ref().and_then(|value| value.value.as_ref()) else {
+                panic!()
+            };
+            format!(r#"{{"key":"{}","value":{{"stringValue":"{text}"}}}}"#, attribute.key)
+        })
+        .collect();
+    let end =
+        if event == "stop" { format!(r#","endTimeUnixNano":"{}""#, span.end_time_unix_nano) } else { String::new() };
+    let body = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"traceId":"{}","spanId":"{}","name":"{}","kind":"SPAN_KIND_INTERNAL",
+        "startTimeUnixNano":"{}"{end},"status":{{}},"attributes":[{}]}}]}}]}}]}}"#,
+        hex(&span.trace_id),
+        hex(&span.span_id),
+        span.name,
+        span.start_time_unix_nano,
+        attributes.join(",")
+    );
+    let attributes = vec![text("partial.event", event), text("partial.body.type", "json/v1")];
+    let body = Some(AnyValue { value: Some(Value::StringValue(body)) });
+    let record = LogRecord { body, attributes, ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+}
+
+#[test]
+fn a_span_told_in_log_records_goes_on_until_it_has_ended() {
+    let root = agent(1, 0, (0, 60_000), "slow");
+    let mut scene = Scene::new();
+    let log = |scene: &mut Scene, event: &str| {
+        let batch = Batch::read(Signal::Logs, partial(event, &root).into()).unwrap().batch;
+        scene.deriver.logs(&batch, scene.now, &mut scene.out);
+    };
+    for _ in 0..3 {
+        log(&mut scene, "heartbeat");
+        scene.pass(50_000);
+        assert_eq!(scene.deriver.summaries(|_| true)[0].status, RunStatus::Running);
+    }
+    assert_eq!(scene.names(), ["agent.started"]);
+    log(&mut scene, "stop");
+    scene.arrive(&[root.clone()]).pass(10_000);
+    log(&mut scene, "heartbeat");
+    assert_eq!(scene.pass(10_000).names(), ["agent.completed"]);
+    assert_eq!((scene.totals().agent_runs, scene.deriver.counts().duplicate_spans), (1, 0));
+}
+
+#[test]
+fn an_agent_within_itself_is_one_run_unless_it_came_there_through_a_tool() {
+    let mut scene = Scene::new();
+    scene
+        .arrive(&[
+            chat(9, 8, (50, 60), 1, 1),
+            agent(8, 7, (45, 65), "writer"),
+            tool(7, 3, (40, 70), "delegate"),
+            chat(4, 3, (10, 20), 1, 1),
+            agent(3, 2, (5, 80), "writer"),
+            span(2, 1, (4, 90), "internal", vec![]),
+            agent(1, 0, (0, 100), "writer"),
+        ])
+        .pass(10_000);
+    assert_eq!((scene.totals().agent_runs, scene.counted().agents["writer"]), (2, 2));
 }

@@ -5,6 +5,7 @@ mod arrival;
 mod billing;
 mod bounds;
 mod coding_agents;
+mod conformance;
 mod dialects;
 mod events;
 mod inference;

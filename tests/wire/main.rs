@@ -237,8 +237,11 @@ fn json_errors_name_the_place() {
     let place = |json: &str| from_json(json.as_bytes(), Signal::Traces.schema()).unwrap_err().to_string();
     let error = place(r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{},{"traceId":"xyz"}]}]}]}"#);
     assert!(error.starts_with("resourceSpans[0].scopeSpans[0].spans[1].traceId: invalid value: string \"xyz\", expected hexadecimal digits"), "{error}");
-    let error = place(r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SPAN_KIND_SERVER"}]}]}]}"#);
-    assert!(error.contains("spans[0].kind") && error.contains("an integer, since enums have no names"), "{error}");
+    let error = place(r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":"SERVER"}]}]}]}"#);
+    assert!(error.contains("spans[0].kind") && error.contains("an integer, or the name of a kind"), "{error}");
+    let json = |kind: &str| format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"kind":{kind}}}]}}]}}]}}"#);
+    let read = |kind: &str| from_json(json(kind).as_bytes(), Signal::Traces.schema()).unwrap();
+    assert_eq!(read(r#""SPAN_KIND_SERVER""#), read("2"));
     let error = place(r#"{"resourceSpans":{}}"#);
     assert!(error.contains("expected an array"), "{error}");
     let error = place("{\n\"resourceSpans\": [");

@@ -8,6 +8,7 @@ use http::Uri;
 use serde::Deserialize;
 
 use crate::config::types::{Span, is_this_machine};
+use crate::content::Classes;
 use crate::export::pump::QueueConfig;
 use crate::export::retry;
 
@@ -43,6 +44,9 @@ pub struct GrpcConfig {
     /// How long one attempt may take.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
+    /// What becomes of content; without it, it stays on this machine and goes to no other.
+    #[serde(default)]
+    pub content: Option<Classes>,
     /// The queue in front.
     #[serde(default)]
     pub sending_queue: QueueConfig,
@@ -82,6 +86,9 @@ pub struct HttpConfig {
     /// How long one attempt may take.
     #[serde(default = "default_timeout")]
     pub timeout: Span,
+    /// What becomes of content; without it, it stays on this machine and goes to no other.
+    #[serde(default)]
+    pub content: Option<Classes>,
     /// The queue in front.
     #[serde(default)]
     pub sending_queue: QueueConfig,

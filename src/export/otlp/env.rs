@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, Tls, grpc_endpoint, headers, url};
 use super::{Remote, percent};
 use crate::config::types::Span;
+use crate::content::{Classes, Policy};
 use crate::export::pump::{OnFull, QueueConfig, Sizer};
 use crate::export::retry;
 use crate::otlp::Signal;
@@ -32,6 +33,9 @@ const SETTINGS: [&str; 9] = [
 
 /// Exporters that SDKs know and that are not OTLP: whoever names only these wants no OTLP.
 const OTHER_EXPORTERS: [&str; 5] = ["console", "jaeger", "logging", "prometheus", "zipkin"];
+
+/// Whether prompts and answers are recorded, and where.
+const CAPTURE_CONTENT: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A timeout of 0 stands for none.
@@ -129,6 +133,7 @@ impl Variables<'_> {
             headers: self.headers()?,
             compression: self.compression()?,
             timeout: Span(self.timeout()?),
+            content: self.content()?,
             sending_queue: queue(),
             retry_on_failure: retrying(),
         })
@@ -145,6 +150,7 @@ impl Variables<'_> {
             headers: self.headers()?,
             compression: self.compression()?,
             timeout: Span(self.timeout()?),
+            content: self.content()?,
             sending_queue: queue(),
             retry_on_failure: retrying(),
         };
@@ -180,6 +186,20 @@ impl Variables<'_> {
             "gzip" => Ok(Compression::Gzip),
             _ => Err(compression.wrong("there are gzip and none")),
         }
+    }
+
+    /// What becomes of content, if the environment says it: to instrumentations it is whether they record any, and
+    /// where, so whoever asks for it there wants it sent.
+    fn content(&self) -> Result<Option<Classes>, String> {
+        let Some(capture) = self.set(CAPTURE_CONTENT.to_owned(), false) else { return Ok(None) };
+        let is_sent = match capture.value.to_lowercase().as_str() {
+            "true" | "span_and_event" => true,
+            "false" | "no_content" => false,
+            "span_only" => self.signal == Signal::Traces,
+            "event_only" => self.signal == Signal::Logs,
+            _ => return Err(capture.wrong("there are true, false, span_only, event_only and span_and_event")),
+        };
+        Ok(Some(Classes::all(if is_sent { Policy::Keep } else { Policy::Drop })))
     }
 
     fn timeout(&self) -> Result<Duration, String> {
@@ -335,6 +355,32 @@ mod tests {
             "OTEL_TRACES_EXPORTER is `otpl`; write otlp, or none to send nothing"
         );
         assert_eq!(said(Signal::Logs, &variables), "grpc http://localhost:4317/");
+    }
+
+    #[test]
+    fn content_goes_where_it_is_captured_and_else_only_to_this_machine() {
+        for (capture, endpoint, [on_spans, on_events]) in [
+            ("", "http://otel:4318", [Policy::Drop; 2]),
+            ("", "http://localhost:4318", [Policy::Keep; 2]),
+            ("", "http://[::1]:4318", [Policy::Keep; 2]),
+            ("true", "http://otel:4318", [Policy::Keep; 2]),
+            ("SPAN_AND_EVENT", "http://otel:4318", [Policy::Keep; 2]),
+            ("span_only", "http://otel:4318", [Policy::Keep, Policy::Drop]),
+            ("EVENT_ONLY", "http://otel:4318", [Policy::Drop, Policy::Keep]),
+            ("NO_CONTENT", "http://localhost:4318", [Policy::Drop; 2]),
+            ("false", "http://localhost:4318", [Policy::Drop; 2]),
+        ] {
+            let lookup = |name: &str| match name {
+                CAPTURE_CONTENT => Some(capture.to_owned()),
+                ENDPOINT => Some(endpoint.to_owned()),
+                _ => None,
+            };
+            let content = |signal| remote(signal, &lookup).unwrap().unwrap().content();
+            let expected = [Classes::all(on_spans), Classes::all(on_events)];
+            assert_eq!([content(Signal::Traces), content(Signal::Logs)], expected, "{capture} {endpoint}");
+        }
+        let wrong = said(Signal::Traces, &[(CAPTURE_CONTENT, "yes"), (ENDPOINT, "http://otel")]);
+        assert!(wrong.starts_with(&format!("{CAPTURE_CONTENT} is `yes`; there are true")), "{wrong}");
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use http::Uri;
+
 use super::{GrpcConfig, GrpcExporter, HttpConfig, HttpExporter};
+use crate::config::types::is_this_machine;
+use crate::content::{Classes, Policy};
 use crate::export::pump::{QueueConfig, Settings};
 use crate::export::queue::Portion;
 use crate::export::{Exporter, Pump, retry};
@@ -38,8 +42,44 @@ impl Remote {
     /// How it is pumped, and as many exporters as attempts may be under way at a time. Nothing is connected yet.
     pub fn exporters(&self, portion: Portion, split: Option<Limit>) -> Result<(Settings, Vec<Exporter>), String> {
         let (queue, retry, timeout) = self.pumped();
+        let content = self.content();
         let exporters = (0..queue.num_consumers).map(|_| self.exporter()).collect::<Result<_, _>>()?;
-        Ok((Settings { queue, retry, timeout, portion, split }, exporters))
+        Ok((Settings { queue, retry, timeout, portion, split, content }, exporters))
+    }
+
+    /// What becomes of content: what was asked for, else it stays on this machine.
+    pub fn content(&self) -> Classes {
+        let asked = self.asked();
+        asked.unwrap_or(Classes::all(if self.is_this_machine() { Policy::Keep } else { Policy::Drop }))
+    }
+
+    /// Asks for what is to become of content.
+    pub fn ask(&mut self, content: Classes) {
+        match self {
+            Remote::Grpc(config) => config.content = Some(content),
+            Remote::Http(config) => config.content = Some(content),
+        }
+    }
+
+    /// Whether content is dropped that nobody asked to drop.
+    pub fn drops_unasked(&self) -> bool {
+        self.asked().is_none() && !self.is_this_machine()
+    }
+
+    fn asked(&self) -> Option<Classes> {
+        match self {
+            Remote::Grpc(config) => config.content,
+            Remote::Http(config) => config.content,
+        }
+    }
+
+    /// Whether all that is sent stays on this machine. A name counts as elsewhere, whatever it resolves to.
+    fn is_this_machine(&self) -> bool {
+        let is_here = |uri: &Uri| uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])));
+        match self {
+            Remote::Grpc(config) => config.resolve().is_ok_and(|config| is_here(&config.endpoint)),
+            Remote::Http(config) => config.urls().is_ok_and(|urls| urls.iter().flatten().all(is_here)),
+        }
     }
 
     fn exporter(&self) -> Result<Exporter, String> {

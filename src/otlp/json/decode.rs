@@ -288,7 +288,7 @@ impl Visitor<'_> for ScalarVisitor<'_> {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.field.kind {
             Kind::Bool => "true or false",
-            Kind::Enum => "an integer, since enums have no names in OTLP/JSON",
+            Kind::Enum => "an integer, or the name of a kind, status or temporality",
             Kind::Int32 | Kind::Sint32 | Kind::Uint32 | Kind::Fixed32 => "an integer",
             Kind::Int64 | Kind::Uint64 | Kind::Fixed64 | Kind::Sfixed64 => "an integer, as a string or a number",
             Kind::Double => "a number",
@@ -344,6 +344,10 @@ impl Visitor<'_> for ScalarVisitor<'_> {
                 Err(_) => Err(invalid(&self)),
             },
             Kind::Bool | Kind::Message(_) => Err(invalid(&self)),
+            Kind::Enum if !text.starts_with(|c: char| c.is_ascii_digit() || c == '-') => match enum_number(text) {
+                Some(number) => self.integer(i128::from(number)),
+                None => Err(invalid(&self)),
+            },
             _ => match (text.parse::<i128>(), text.parse::<f64>()) {
                 (Ok(number), _) => self.integer(number),
                 (_, Ok(number)) if number.is_finite() => self.visit_f64(number),
@@ -351,6 +355,23 @@ impl Visitor<'_> for ScalarVisitor<'_> {
             },
         }
     }
+}
+
+/// OTLP/JSON has numbers for enums. Generators of JSON from protobuf write names, which are as clear.
+fn enum_number(name: &str) -> Option<u8> {
+    const NAMES: &[&[&str]] = &[
+        &[
+            "SPAN_KIND_UNSPECIFIED",
+            "SPAN_KIND_INTERNAL",
+            "SPAN_KIND_SERVER",
+            "SPAN_KIND_CLIENT",
+            "SPAN_KIND_PRODUCER",
+            "SPAN_KIND_CONSUMER",
+        ],
+        &["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"],
+        &["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"],
+    ];
+    NAMES.iter().find_map(|names| names.iter().position(|known| *known == name)).map(|number| number as u8)
 }
 
 fn decode_hex(text: &str) -> Option<Vec<u8>> {

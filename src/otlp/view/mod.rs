@@ -88,14 +88,17 @@ pub struct Group<'a> {
 impl Batch {
     /// The records by resource and scope, in order.
     pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
-        resources(self).flat_map(|raw| {
-            let resource = Resource(repeated(raw, 1).last().unwrap_or_default());
-            repeated(raw, 2).map(move |raw| Group { resource, scope: Scope::of_group(raw), raw })
-        })
+        resources(self).flat_map(Group::of_resource)
     }
 }
 
 impl<'a> Group<'a> {
+    /// The groups of one resource, of its encoded `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
+    pub fn of_resource(raw: &'a [u8]) -> impl Iterator<Item = Group<'a>> {
+        let resource = Resource(repeated(raw, 1).last().unwrap_or_default());
+        repeated(raw, 2).map(move |raw| Group { resource, scope: Scope::of_group(raw), raw })
+    }
+
     /// Its spans, where the batch is of traces.
     pub fn spans(self) -> impl Iterator<Item = Span<'a>> {
         self.records().map(Span::read)
