@@ -54,7 +54,8 @@ impl Deriver {
             return;
         }
         // Prompts first: what names none is of the last one before it.
-        told.sort_by_key(|told| (told.report.about != About::Prompt, told.report.at));
+        let is_later = |about| !matches!(about, About::Prompt | About::SessionBegins);
+        told.sort_by_key(|told| (is_later(told.report.about), told.report.at));
         let mut touched: Vec<RunIx> = Vec::new();
         for told in &told {
             if let Some(emitter) = emitters.get(told.emitter) {
@@ -83,6 +84,10 @@ impl Deriver {
                 self.evaluation(told, emitter, now, out);
                 return None;
             }
+            About::SessionBegins => {
+                self.sessions.began(&session?, report.at);
+                return None;
+            }
             About::CallBegins => {
                 self.sessions.find_or_begin(&session?).call_began = Some(report.began());
                 return None;
@@ -97,6 +102,13 @@ impl Deriver {
             self.is_told(session.as_deref(), emitter);
         }
         let ix = self.run_of_report(report, session.as_ref(), now)?;
+        if session.as_ref().and_then(|session| self.sessions.find(session)).is_some_and(|session| session.is_own) {
+            self.runs.change(ix, |run| {
+                if !run.is_own_request() {
+                    run.is_found_to_be_own_request();
+                }
+            });
+        }
         if report.about == About::Prompt {
             self.prompt(report, ix, session.as_ref(), now);
             return Some(ix);
@@ -199,6 +211,9 @@ impl Deriver {
             run.begin_turn(id, &agent, meaning.dialect, report.at, now);
         });
         if let Some(session) = session {
+            if !self.sessions.find_or_begin(session).is_own {
+                self.sessions.was_prompted(session, report.at);
+            }
             self.prompted(session, report.at, &key, now);
         }
     }

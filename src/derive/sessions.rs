@@ -15,6 +15,8 @@ use crate::event::Timestamp;
 pub struct Sessions {
     by_id: HashMap<Name, Session, RandomState>,
     by_age: VecDeque<Name>,
+    /// The last prompt of a user, and its session.
+    last_prompt: Option<(Timestamp, Name)>,
 }
 
 /// One session.
@@ -24,6 +26,8 @@ pub struct Session {
     prompts: VecDeque<(Timestamp, RunKey)>,
     /// When the last call of a model began.
     pub call_began: Option<Timestamp>,
+    /// Whether the agent has it with itself.
+    pub is_own: bool,
     /// When it ended in order.
     pub ended: Option<Timestamp>,
 }
@@ -42,6 +46,21 @@ impl Sessions {
             self.by_age.push_back(id.clone());
         }
         self.by_id.entry(id.clone()).or_default()
+    }
+
+    /// A user gave a prompt.
+    pub fn was_prompted(&mut self, session: &Name, at: Timestamp) {
+        self.last_prompt = Some((at, session.clone()));
+    }
+
+    /// A session began that looks like one of the agent with itself. It is, if a user has just given a prompt elsewhere.
+    pub fn began(&mut self, session: &Name, at: Timestamp) {
+        const JUST: u64 = 2_000_000;
+        let follows =
+            |(prompt, other): &(Timestamp, Name)| other != session && *prompt <= at && at.micros_since(*prompt) <= JUST;
+        if self.last_prompt.as_ref().is_some_and(follows) {
+            self.find_or_begin(session).is_own = true;
+        }
     }
 
     /// A session that something was heard of.

@@ -278,6 +278,9 @@ impl Arrival<'_, '_> {
             run.begin_turn(turn_id(prompt), &names.share(agent), meaning.dialect, start, self.now);
         }
         run.took_span(at, call_id(meaning), is_root);
+        if meaning.own_request {
+            run.is_found_to_be_own_request();
+        }
     }
 
     fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {

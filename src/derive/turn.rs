@@ -17,6 +17,8 @@ pub struct Turn {
     agent: Option<NodeIx>,
     /// Whether that stands for a span that has not come, and may never.
     stands_in: bool,
+    /// Whether the agent asked for it itself.
+    own_request: bool,
     /// Whether something has shown that it is over.
     over: bool,
     /// Whether the agent's failure was made out from its calls.
@@ -43,6 +45,22 @@ impl Run {
     /// The agent at work for the user, or what stands for it.
     pub fn turn_agent(&self) -> Option<NodeIx> {
         self.turn.as_ref()?.agent
+    }
+
+    /// Whether the agent asked for it itself, so that it is no run of its user.
+    pub fn is_own_request(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.own_request)
+    }
+
+    /// The agent asked for all of this itself: its work for that is no run of an agent.
+    pub fn is_found_to_be_own_request(&mut self) {
+        let turn = self.turn_mut();
+        (turn.own_request, turn.agent, turn.stands_in) = (true, None, false);
+        for at in 0..self.nodes.len() as NodeIx {
+            if self.node(at).is_agent_run() {
+                self.node_mut(at).op = Some(Op::Step);
+            }
+        }
     }
 
     /// Whether the agent only stands for a span that has not come.
@@ -93,6 +111,10 @@ impl Run {
     }
 
     fn took_agent(&mut self, at: NodeIx) {
+        if self.is_own_request() {
+            self.node_mut(at).op = Some(Op::Step);
+            return;
+        }
         // One that was made out from its calls works for another one.
         let stand_in = self.turn_agent().filter(|_| self.has_stand_in());
         let works_for_another =
@@ -118,6 +140,9 @@ impl Run {
     /// Begins the agent's run with the user's prompt, where no span of it has come.
     pub fn begin_turn(&mut self, id: SpanId, agent: &Name, dialect: &'static str, at: Timestamp, now: Timestamp) {
         let before = self.turn_agent();
+        if self.is_own_request() {
+            return;
+        }
         if let Some(known) = before {
             // What was made out from its first call began with the prompt.
             if self.has_stand_in() && !self.node(known).has_ended() {
@@ -393,6 +418,7 @@ impl Run {
         let moved = |list: Vec<Unpaired>| list.into_iter().map(|half| Unpaired { at: place(half.at), ..half });
         let turn = self.turn_mut();
         turn.over |= other.over;
+        turn.own_request |= other.own_request;
         turn.named.extend(other.named.into_iter().map(|(at, name)| (place(at), name)));
         turn.decided.extend(other.decided);
         turn.broken_off.extend(other.broken_off.into_iter().map(|(at, id)| (place(at), id)));

@@ -25,6 +25,7 @@ pub(super) static LOGS: LogDialect = LogDialect {
     scopes: &[],
     prefix: "codex.",
     events: &[
+        ("conversation_starts", About::SessionBegins),
         ("user_prompt", About::Prompt),
         ("api_request", About::CallBegins),
         ("websocket_request", About::CallBegins),
@@ -71,6 +72,11 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     if spot.span.name == *"session_task.turn" {
         return Some(Op::InvokeAgent);
     }
+    if spot.span.name == *"turn/start" {
+        // A turn that nobody asked for: the interface wants a title.
+        let is_own = spot.word(Key::RPC_REQUEST_ID).is_some_and(|id| id.starts_with("temporary-"));
+        return is_own.then_some(Op::Step);
+    }
     if attributes.has(Key::TOOL_SOURCE) && attributes.has(Key::PLAIN_TOOL_NAME) && attributes.has(Key::PLAIN_CALL_ID) {
         return Some(Op::ExecuteTool);
     }
@@ -81,6 +87,7 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op {
         Op::InvokeAgent => meaning.agent_name = Some(AGENT),
+        Op::Step => meaning.own_request = true,
         Op::ExecuteTool => meaning.canceled = spot.attributes.truth(&[Key::ABORTED]) == Some(true),
         _ => {}
     }
@@ -94,6 +101,13 @@ fn refine(spot: &Spot<'_, '_>, about: About) -> Option<About> {
         About::CallBegins if failed => Some(About::FailedCall),
         About::Call if failed => Some(About::FailedCall),
         About::Call => spot.attributes.has(Key::INPUT_TOKEN_COUNT).then_some(About::Call),
+        // The interface asks for a title in a conversation of its own, which may do nothing.
+        About::SessionBegins => {
+            let is_own = spot.word(Key::ORIGINATOR).is_some_and(|originator| originator.ends_with("tui"))
+                && spot.word(Key::SANDBOX_POLICY) == Some("read-only")
+                && spot.word(Key::MCP_SERVERS).is_none();
+            is_own.then_some(About::SessionBegins)
+        }
         about => Some(about),
     }
 }

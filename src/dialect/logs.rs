@@ -35,6 +35,8 @@ pub struct LogDialect {
 /// What a log event tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
+    /// A session began that looks like one that the agent has with itself.
+    SessionBegins,
     /// A user asked for something.
     Prompt,
     /// A call of a model is on its way.
@@ -142,7 +144,7 @@ impl About {
     /// The operation that it tells of.
     fn op(self) -> Op {
         match self {
-            About::Prompt | About::Agent | About::SessionEnds => Op::InvokeAgent,
+            About::SessionBegins | About::Prompt | About::Agent | About::SessionEnds => Op::InvokeAgent,
             About::CallBegins | About::Call | About::FailedCall => Op::Chat,
             About::Tool | About::Decision => Op::ExecuteTool,
             About::Evaluation => Op::Evaluate,

@@ -200,6 +200,8 @@ pub struct Meaning<'a> {
     pub aside: Option<Aside<'a>>,
     /// Whether a coding agent tells of it, which does so in logs and metrics as well.
     pub coding_agent: bool,
+    /// Whether it shows that all of its run is what the agent asks for itself: it costs tokens, and is no run of a user.
+    pub own_request: bool,
 }
 
 /// What a span may be that its attributes alone do not tell.
@@ -331,6 +333,7 @@ impl Dialect {
             hint: None,
             aside: None,
             coding_agent: self.coding_agent,
+            own_request: false,
         }
     }
 }

@@ -47,6 +47,10 @@ keys! { (super::conventions::NAMES.len() + super::frameworks::NAMES.len()) as u1
     REASONING_TOKEN_COUNT = "reasoning_token_count",
     CODEX_REASONING_OUTPUT_TOKENS = "codex.usage.reasoning_output_tokens",
     TOOL_SOURCE = "tool_source",
+    RPC_REQUEST_ID = "rpc.request_id",
+    ORIGINATOR = "originator",
+    SANDBOX_POLICY = "sandbox_policy",
+    MCP_SERVERS = "mcp_servers",
     TOOL_NAMESPACE = "tool_namespace",
     ABORTED = "aborted",
     // Qwen Code.
