@@ -91,7 +91,7 @@ impl LogDialect {
             Some(beginning) => scope.starts_with(beginning),
             None => scope == *known,
         };
-        LOG_DIALECTS.iter().copied().find(|dialect| dialect.scopes.iter().any(|known| fits(&known)))
+        LOG_DIALECTS.iter().copied().find(|dialect| dialect.scopes.iter().any(&fits))
     }
 
     /// What the agent of a dialect is called.
