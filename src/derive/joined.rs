@@ -59,7 +59,7 @@ impl Run {
     }
 
     /// Fills in a node that was not known here; whether it was not.
-    fn take_over(&mut self, at: NodeIx, node: Node) -> bool {
+    pub fn take_over(&mut self, at: NodeIx, node: Node) -> bool {
         if self.node(at).state != State::Expected || node.state == State::Expected {
             return node.state == State::Expected && self.node(at).parent.is_none();
         }

@@ -161,6 +161,9 @@ impl Deriver {
                 run.node_mut(at).has_span = false;
             }
             run.took_report(at, report, &meaning);
+            if report.trace.is_none() && report.meaning.prompt_id.is_none() {
+                run.is_placed_by_time(at);
+            }
             if wants_events && run.node(at).op.is_some() {
                 let held = Held::of_run(run, at, now);
                 run.held.push(held);
@@ -227,10 +230,26 @@ impl Deriver {
             self.runs.change(before, Run::turn_is_over);
             self.runs.schedule(before, &self.limits);
         }
+        self.correct_places(session, at, key, now);
         let of_session = RunKey::Named(session.clone());
-        if of_session != *key && self.runs.find(&of_session).is_some() {
+        // Later it is called by the first prompt that what it held was given to.
+        let is_of_none = self.runs.find(&of_session).and_then(|ix| self.runs.get(ix));
+        if of_session != *key && is_of_none.is_some_and(|run| run.key == of_session) {
             self.runs.join(key.clone(), of_session, now);
         }
+    }
+
+    /// What was taken to be of the prompt before or after, by its time, is of this one.
+    fn correct_places(&mut self, session: &Name, at: Timestamp, key: &RunKey, now: Timestamp) {
+        let (before, after) = self.sessions.find_or_begin(session).around(at, key);
+        let until = after.as_ref().map(|(time, _)| *time);
+        let Some(to) = self.runs.find(key) else { return };
+        for neighbour in before.into_iter().chain(after.map(|(_, key)| key)) {
+            let Some(from) = self.runs.find(&neighbour).filter(|from| *from != to) else { continue };
+            let placed = self.runs.change(from, |run| run.give_up_placed(at, until)).unwrap_or_default();
+            self.runs.change(to, |run| run.take_placed(placed, now));
+        }
+        self.runs.schedule(to, &self.limits);
     }
 
     /// The run of the prompt that a span is of, where its trace does not tell.

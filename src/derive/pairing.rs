@@ -1,8 +1,9 @@
 //! Calls that a span and a log record both tell of: one call, with what each of them knows.
 
-use super::node::{NodeIx, Outcome};
+use super::emit::Held;
+use super::node::{Node, NodeIx, Outcome};
 use super::run::Run;
-use crate::event::Scope;
+use crate::event::{Scope, Timestamp};
 
 /// A call that only one side has told of so far.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +11,8 @@ pub struct Unpaired {
     pub at: NodeIx,
     /// What is made of its id, if it has one.
     pub id: Option<u64>,
+    /// Whether nothing but its time says of which prompt it is.
+    pub by_time: bool,
 }
 
 impl Run {
@@ -22,7 +25,7 @@ impl Run {
     pub fn pair(&mut self, at: NodeIx, id: Option<u64>, by_log: bool, log_names_tools: bool) {
         let turn = self.turn_mut();
         let others = std::mem::take(if by_log { &mut turn.by_span } else { &mut turn.by_log });
-        let probe = Unpaired { at, id };
+        let probe = Unpaired { at, id, by_time: false };
         let latest = others.len().saturating_sub(Run::MOST_LOOKED_AT);
         let fitting = others.iter().enumerate().skip(latest).filter_map(|(place, other)| {
             let distance = self.distance(probe, *other)?;
@@ -37,6 +40,51 @@ impl Run {
             Some(other) if by_log => self.unite(at, other.at, log_names_tools),
             Some(other) => self.unite(other.at, at, log_names_tools),
             None => (if by_log { &mut turn.by_log } else { &mut turn.by_span }).push(probe),
+        }
+    }
+
+    /// Nothing but its time says of which prompt a call is that a log record told.
+    pub fn is_placed_by_time(&mut self, at: NodeIx) {
+        if let Some(half) = self.turn_mut().by_log.iter_mut().find(|half| half.at == at) {
+            half.by_time = true;
+        }
+    }
+
+    /// Gives up the calls that are here because of their time, and are of another prompt by that.
+    pub fn give_up_placed(&mut self, from: Timestamp, until: Option<Timestamp>) -> Vec<(Node, Option<u64>)> {
+        let mut by_log = std::mem::take(&mut self.turn_mut().by_log);
+        let is_of_it = |half: &mut Unpaired| {
+            let end = self.node(half.at).end;
+            half.by_time && end >= from && until.is_none_or(|until| end < until)
+        };
+        let given_up: Vec<Unpaired> = by_log.extract_if(.., is_of_it).collect();
+        self.turn_mut().by_log = by_log;
+        let nodes = given_up.into_iter().map(|half| {
+            let node = self.node(half.at).clone();
+            self.erase(half.at);
+            (node, half.id)
+        });
+        nodes.collect()
+    }
+
+    /// Takes calls that another run gave up.
+    pub fn take_placed(&mut self, placed: Vec<(Node, Option<u64>)>, now: Timestamp) {
+        for (node, id) in placed {
+            let at = self.find_or_expect(node.id);
+            let (settled, told) = (node.settled, node.told.end);
+            self.take_over(at, Node { parent: None, first_child: None, ..node });
+            self.has_meaning = true;
+            self.hang(at);
+            self.spread(at);
+            if !settled {
+                self.unsettled.push((now, at));
+            }
+            if !told {
+                let held = Held::of_run(self, at, now);
+                self.held.push(held);
+            }
+            self.pair(at, id, true, true);
+            self.is_placed_by_time(at);
         }
     }
 

@@ -88,6 +88,13 @@ impl Session {
         before.filter(|_| is_last)
     }
 
+    /// The prompts right before and after that of a time, which may hold what is of that.
+    pub fn around(&self, at: Timestamp, key: &RunKey) -> (Option<RunKey>, Option<(Timestamp, RunKey)>) {
+        let others = || self.prompts.iter().filter(|(_, other)| other != key);
+        let before = others().filter(|(time, _)| *time <= at).last().map(|(_, key)| key.clone());
+        (before, others().find(|(time, _)| *time > at).cloned())
+    }
+
     /// The run of the last prompt before a time, else of the first.
     pub fn prompt_at(&self, at: Timestamp) -> Option<&RunKey> {
         let place = self.prompts.partition_point(|(known, _)| *known <= at);

@@ -426,7 +426,12 @@ impl Run {
         let by_log: Vec<Unpaired> = moved(other.by_log).collect();
         let by_span: Vec<Unpaired> = moved(other.by_span).collect();
         by_span.into_iter().for_each(|half| self.pair(half.at, half.id, false, false));
-        by_log.into_iter().for_each(|half| self.pair(half.at, half.id, true, false));
+        for half in by_log {
+            self.pair(half.at, half.id, true, false);
+            if half.by_time {
+                self.is_placed_by_time(half.at);
+            }
+        }
         let its = other.agent.map(place).filter(|its| Some(*its) != self.turn_agent());
         match (its, self.turn_agent()) {
             (Some(its), None) => {
@@ -442,6 +447,9 @@ impl Run {
                 (turn.agent, turn.stands_in) = (Some(its), false);
             }
             _ => {}
+        }
+        if self.is_own_request() {
+            self.is_found_to_be_own_request();
         }
         self.hang_loose_work_if_known();
         if let Some(agent) = self.turn_agent().filter(|agent| self.node(*agent).parent.is_none()) {
