@@ -13,7 +13,7 @@ use super::runs::RunIx;
 use super::spans::{Arrival, Emitter, call_id, turn_id};
 use super::{Deriver, Output};
 use crate::dialect::{About, Aside, Attributes, LogDialect, Meaning, Op, Report};
-use crate::event::{Data, Decision, Event, EventId, EventName, Scope, SpanId, Timestamp};
+use crate::event::{Data, Decision, Event, EventId, EventName, Scope, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::records::to_event;
 use crate::otlp::view::Span;
@@ -194,6 +194,9 @@ impl Deriver {
             (None, None) => {
                 let last = session.and_then(|session| self.sessions.find(session)?.prompt_at(report.at).cloned());
                 let of_call = || report.meaning.response_id.map(|id| RunKey::Named(id.into()));
+                if let (None, Some(session)) = (&last, session) {
+                    self.sessions.find_or_begin(session).has_orphans = true;
+                }
                 last.or_else(|| session.cloned().map(RunKey::Named)).or_else(of_call)?
             }
         };
@@ -232,9 +235,8 @@ impl Deriver {
         }
         self.correct_places(session, at, key, now);
         let of_session = RunKey::Named(session.clone());
-        // Later it is called by the first prompt that what it held was given to.
-        let is_of_none = self.runs.find(&of_session).and_then(|ix| self.runs.get(ix));
-        if of_session != *key && is_of_none.is_some_and(|run| run.key == of_session) {
+        let has_orphans = std::mem::take(&mut self.sessions.find_or_begin(session).has_orphans);
+        if of_session != *key && has_orphans && self.runs.find(&of_session).is_some() {
             self.runs.join(key.clone(), of_session, now);
         }
     }
@@ -258,6 +260,7 @@ impl Deriver {
         meaning: &Meaning<'_>,
         span: &Span<'_>,
         parent: Option<SpanId>,
+        now: Timestamp,
     ) -> Option<RunKey> {
         let session = meaning.session_id.as_ref().or(meaning.conversation_id.as_ref());
         let start = Timestamp::from_unix_nanos(span.start_time_unix_nano);
@@ -268,8 +271,16 @@ impl Deriver {
             }
             return Some(key);
         }
-        let is_loose = parent.is_none() && meaning.op != Op::InvokeAgent;
-        session.filter(|_| is_loose).and_then(|session| self.sessions.find(session)?.prompt_at(start).cloned())
+        let session = self.names.share(session.filter(|_| parent.is_none())?);
+        if meaning.op == Op::InvokeAgent {
+            let key = TraceId::from_bytes(span.trace_id).map(RunKey::Trace)?;
+            self.prompted(&session, start, &key, now);
+            return None;
+        }
+        // What the agent asks for itself has a trace of its own, and is no run.
+        let last = self.sessions.find(&session).and_then(|known| known.prompt_at(start).cloned());
+        self.sessions.find_or_begin(&session).has_orphans |= last.is_none();
+        Some(last.unwrap_or(RunKey::Named(session)))
     }
 
     fn session_ends(&mut self, session: &Name, at: Timestamp) {

@@ -26,6 +26,8 @@ pub struct Session {
     prompts: VecDeque<(Timestamp, RunKey)>,
     /// When the last call of a model began.
     pub call_began: Option<Timestamp>,
+    /// Whether there is work of it that no prompt is known for.
+    pub has_orphans: bool,
     /// Whether the agent has it with itself.
     pub is_own: bool,
     /// When it ended in order.

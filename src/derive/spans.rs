@@ -74,7 +74,7 @@ impl Deriver {
                     None => SpanId::from_bytes(span.parent_span_id),
                 };
                 let of_coding_agent = meaning.filter(|meaning| meaning.coding_agent);
-                let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, &span, parent));
+                let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, &span, parent, now));
                 if let Some(call) = of_coding_agent.filter(|meaning| meaning.op.scope() == Scope::LlmRequest) {
                     let session = call.session_id.as_deref().or(call.conversation_id.as_deref());
                     self.is_told(session, &emitter);

@@ -445,3 +445,25 @@ fn a_judgement_in_a_log_record_is_an_event() {
     assert_eq!(checked[0].data.get("score"), Some(0.75.into()));
     assert_eq!(checked[0].data.get("passed"), Some(true.into()));
 }
+
+#[test]
+fn what_claude_asks_for_itself_is_part_of_a_run_and_none_of_its_own() {
+    let of = |kind: &str| vec![text("span.type", kind), text("session.id", "s1"), int("input_tokens", 10)];
+    let mut own = span(7, 0, (5, 20), "claude_code.llm_request", of("llm_request"));
+    own.trace_id = vec![9; 16];
+    let spans = [
+        span(2, 1, (10, 50), "claude_code.llm_request", of("llm_request")),
+        span(1, 0, (0, 100), "claude_code.interaction", of("interaction")),
+    ];
+    for first in [true, false] {
+        let mut scene = Scene::new();
+        if first {
+            scene.arrive(std::slice::from_ref(&own)).arrive(&spans);
+        } else {
+            scene.arrive(&spans).arrive(std::slice::from_ref(&own));
+        }
+        scene.pass(10_000);
+        assert_eq!(statuses(&scene), [RunStatus::Completed]);
+        assert_eq!((scene.totals().llm_calls, scene.totals().agent_runs), (2, 1));
+    }
+}
