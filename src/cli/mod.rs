@@ -3,6 +3,7 @@
 mod client;
 mod configuration;
 mod demo;
+mod explain;
 mod report;
 mod run;
 mod runs;

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{get, query};
+use super::explain::explain;
 use super::runs::cost;
 use super::{Failure, Target};
 use crate::console::{self, Style, event, table::Table};
@@ -19,13 +20,17 @@ pub struct ReportArgs {
     /// How far back: a duration of at most 24h, or all
     #[arg(long, default_value = "24h", value_name = "WINDOW")]
     since: String,
+    /// Also show how each cost was made: tokens, prices and where they are from, and what was left out
+    #[arg(long)]
+    explain: bool,
 }
 
 /// Shows the report.
 pub async fn report(args: ReportArgs) -> Result<(), Failure> {
     let window = Some(args.since.as_str());
-    let ledger =
-        get(&args.target, &format!("/api/v1/ledger{}", query(&[("by", Some(&args.by)), ("window", window)]))).await?;
+    let explains = args.explain.then_some("true");
+    let asked = query(&[("by", Some(&args.by)), ("window", window), ("explain", explains)]);
+    let ledger = get(&args.target, &format!("/api/v1/ledger{asked}")).await?;
     let summary_window = if args.since == "all" { Some("24h") } else { window };
     let metrics = get(&args.target, &format!("/api/v1/metrics{}", query(&[("window", summary_window)]))).await?;
     if args.target.json {
@@ -37,6 +42,10 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
     console::output(&outcome(&title, &metrics["summary"], colours));
     console::output("");
     console::output(&costs(&ledger, &args.by, colours));
+    if args.explain {
+        console::output("");
+        console::output(&explain(&ledger, colours));
+    }
     Ok(())
 }
 
@@ -74,6 +83,11 @@ fn costs(ledger: &Value, by: &str, colours: bool) -> String {
         Some(window) => format!("Cost of the last {window}"),
     };
     let mut text = format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours));
+    if let Some(unpriced) = ledger["totals"]["unpriced_calls"].as_u64().filter(|calls| *calls > 0) {
+        let hint =
+            format!("{} without a price: --explain says why, and what to do.", console::counted(unpriced, "call"));
+        text.push_str(&(Style::Yellow.paint(&hint, colours) + "\n"));
+    }
     if ledger["provisional"] == true {
         text.push_str(&Style::Dim.paint("Some runs are not over: these figures may still change.", colours));
     }

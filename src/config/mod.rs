@@ -31,4 +31,4 @@ pub use print::print;
 #[cfg(feature = "collector")]
 pub use service::{ComponentId, Pipeline, Section, Service};
 #[cfg(feature = "collector")]
-pub use yaml::{Node, Place};
+pub use yaml::{Node, Place, parse as parse_yaml};

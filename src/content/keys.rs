@@ -43,8 +43,8 @@ pub fn is_of_agents(namespace: &str, rest: &str) -> bool {
         "mcp" | "ai" | "llm" | "gen_ai" | "openinference" | "traceloop" | "mlflow" | "langfuse" | "langsmith"
         | "lmnr" | "agentops" | "crewai" | "haystack" | "mastra" | "pydantic_ai" | "smolagents" | "litellm"
         | "swiftide" | "claude_code" | "codex" | "gemini_cli" | "qwen-code" | "copilot_chat" | "openlit"
-        | "autogen" | "ag2" | "agno" | "dspy" | "strands" | "semantic_kernel" | "llama_index" | "langgraph"
-        | "langchain" => true,
+        | "autogen" | "ag2" | "agno" | "dspy" | "strands" | "semantic_kernel" | "llama_index" | "llamaindex"
+        | "langgraph" | "langchain" => true,
         _ => false,
     }
 }
@@ -176,8 +176,8 @@ fn word(word: &str) -> Option<Class> {
         | "reasoning" | "reasoning_content" | "thinking" | "thought" | "thoughts" | "query" | "question" | "answer"
         | "document" | "documents" | "explanation" | "object" | "body" | "data" | "transcript" | "summary"
         | "template" | "variables" | "vector" | "embeddings" | "files" | "input_data" | "output_data"
-        | "input_messages" | "output_messages" | "all_messages" | "final_result" | "user_prompt" | "model_output"
-        | "revised_prompt" => Some(Class::Messages),
+        | "input_summary" | "input_messages" | "output_messages" | "all_messages" | "final_result" | "user_prompt"
+        | "model_output" | "revised_prompt" => Some(Class::Messages),
         "arguments"
         | "args"
         | "kwargs"

@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::cost::{Call as PricedCall, Price, PriceSource};
+use super::cost::{Call as PricedCall, Price, Prices};
 use super::names::Name;
 use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
@@ -64,7 +64,7 @@ impl Deriver {
             match event.event_type {
                 EventType::Started | EventType::Progress => run.begin(at, event),
                 EventType::Completed | EventType::Failed | EventType::Canceled => {
-                    run.finish(at, event, now, &mut |call| prices.price(call));
+                    run.finish(at, event, now, prices);
                 }
             }
             true
@@ -189,13 +189,7 @@ impl Run {
         self.open_up(at);
     }
 
-    fn finish(
-        &mut self,
-        at: NodeIx,
-        event: &Event,
-        now: Timestamp,
-        price: &mut impl FnMut(&PricedCall<'_>) -> Result<Price, super::cost::Unpriced>,
-    ) {
+    fn finish(&mut self, at: NodeIx, event: &Event, now: Timestamp, prices: &mut Prices) {
         let node = self.node_mut(at);
         node.told = super::node::Told { start: true, end: true };
         if node.state == State::Ended {
@@ -214,7 +208,7 @@ impl Run {
         if node.outcome == Outcome::Failed {
             node.error.clone_from(&event.message);
         }
-        node.call = call_of(event, price);
+        node.call = call_of(event, prices);
         self.advance(at, State::Ended);
         self.unsettled.push((now, at));
         if self.node(at).is_call() {
@@ -277,17 +271,9 @@ fn default_op(scope: Scope) -> Op {
     }
 }
 
-/// The tokens and the price of a call; for other work only a cost that the event gives itself.
-fn call_of(
-    event: &Event,
-    price: &mut impl FnMut(&PricedCall<'_>) -> Result<Price, super::cost::Unpriced>,
-) -> Option<Box<Call>> {
+/// The tokens and the price of a call; of an agent only a cost that the event gives itself.
+fn call_of(event: &Event, prices: &mut Prices) -> Option<Box<Call>> {
     let performance = &event.performance;
-    let reported = performance.cost_usd.map(|usd| Price {
-        usd,
-        source: PriceSource::Reported,
-        model: event.dimensions.model.clone().unwrap_or_default(),
-    });
     let usage = Usage {
         input: performance.input_tokens,
         output: performance.output_tokens,
@@ -296,16 +282,19 @@ fn call_of(
         reasoning: performance.reasoning_tokens,
         ..Usage::default()
     };
-    let price = match (event.scope, reported) {
-        (Scope::LlmRequest, None) => price(&PricedCall {
-            provider: event.dimensions.provider.as_deref(),
-            response_model: event.dimensions.model.as_deref(),
-            request_model: None,
-            service_tier: None,
-            at: event.timestamp,
-            usage: &usage,
-        }),
-        (Scope::LlmRequest | Scope::Agent, Some(reported)) => Ok(reported),
+    let price = match (event.scope, performance.cost_usd) {
+        (Scope::LlmRequest, reported_usd) => {
+            let call = PricedCall {
+                provider: event.dimensions.provider.as_deref(),
+                response_model: event.dimensions.model.as_deref(),
+                request_model: None,
+                service_tier: None,
+                at: event.timestamp,
+                usage: &usage,
+            };
+            prices.price(&call, reported_usd)
+        }
+        (Scope::Agent, Some(reported_usd)) => Price::of_work(Some(reported_usd)),
         _ => return None,
     };
     Some(Box::new(Call {

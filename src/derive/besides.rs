@@ -7,7 +7,7 @@ use super::emit::Teller;
 use super::names::Name;
 use super::node::{Happened, Node, NodeIx, Outcome, USER};
 use super::run::Run;
-use crate::dialect::Op;
+use crate::dialect::{Matter, Op};
 use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
 use crate::otlp::view::AnyValue;
 
@@ -25,9 +25,10 @@ impl Teller<'_> {
                     data.opt_str("target", target.as_deref().or(tool).or(node.name.as_deref()));
                 })
             }
-            None => None,
+            Some(Happened::PassedOn) | None => None,
         };
-        told.into_iter().chain(self.answered()).chain(self.inferred_handoff()).chain(self.looked_up()).collect()
+        let told = told.into_iter().chain(self.answered()).chain(self.inferred_handoff());
+        told.chain(self.looked_up()).chain(self.late_ways()).collect()
     }
 
     /// What came of asking a person, where the span is the time that it took.
@@ -40,8 +41,30 @@ impl Teller<'_> {
         })
     }
 
-    /// The ways that the work took from agent to agent through a graph, when the graph is through: nobody reports them.
-    pub fn ways_through_the_graph(&self) -> Vec<Event> {
+    /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
+    pub fn ways_within(&self) -> Vec<Event> {
+        let mut ways = self.ways_through_the_graph();
+        ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
+        ways
+    }
+
+    /// Those that have become known after the work around them was told of.
+    fn late_ways(&self) -> Vec<Event> {
+        let node = self.node();
+        let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
+        let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
+        let above = agent.and_then(|agent| self.run.node(agent).parent);
+        let Some(above) = above.filter(|above| self.run.node(*above).told.end) else { return Vec::new() };
+        let ways = self.run.passed_on(above).into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
+        ways.filter_map(|(from, to)| self.taken_over(from, to)).collect()
+    }
+
+    fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
+        let name = |at: NodeIx| self.run.node(at).name.as_ref();
+        self.way(to, name(from)?, name(to)?)
+    }
+
+    fn ways_through_the_graph(&self) -> Vec<Event> {
         let mut nodes = self.run.agents_of_graph(self.at());
         if nodes.len() < 2 {
             return Vec::new();
@@ -78,7 +101,7 @@ impl Teller<'_> {
         if node.scope() != Some(Scope::Tool) || node.outcome != Outcome::Completed || node.aside.is_some() {
             return None;
         }
-        let to = handed_to(node.name.as_deref()?, self.content.input)?;
+        let to = handed_to(node.name.as_deref()?, self.content.input.as_ref())?;
         let known = self.run.agent_called(&to);
         self.handed_off(None, &known.unwrap_or_else(|| to.into()), true)
     }
@@ -109,7 +132,7 @@ impl Teller<'_> {
         };
         self.said(name, Scope::Tool, event_type, |data| {
             data.opt_str(key, node.name.as_deref());
-            if let Some(query) = self.content.input.and_then(AnyValue::text) {
+            if let Some(query) = self.content.input.as_ref().and_then(Matter::said).and_then(AnyValue::text) {
                 data.str("query", query.as_str());
             }
         })
@@ -129,7 +152,7 @@ impl Teller<'_> {
 }
 
 /// To whom a tool of this name passes the work: the name has it, or an argument.
-fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
+fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
     const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfer_back_to_", "delegate_to_"];
     const GENERAL: &[&str] =
         &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
@@ -141,10 +164,10 @@ fn handed_to(tool: &str, arguments: Option<AnyValue<'_>>) -> Option<String> {
     }
     if GENERAL.contains(&tool) {
         let said = match arguments? {
-            AnyValue::String(text) => serde_json::from_str::<Arguments>(text.as_str()).ok()?.agent_name,
-            _ => return None,
+            Matter::Said(said) => serde_json::from_str::<Arguments>(said.text()?.as_str()),
+            Matter::Built(built) => Arguments::deserialize(built),
         };
-        return Some(said).filter(|name| !name.is_empty());
+        return Some(said.ok()?.agent_name).filter(|name| !name.is_empty());
     }
     let name = NAMED.iter().find_map(|beginning| tool.strip_prefix(beginning))?;
     Some(name.to_owned()).filter(|name| !name.is_empty())
@@ -160,6 +183,21 @@ impl Run {
         };
         let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
         nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
+    }
+
+    /// The agents that took over right below a node, and from whom: those that began when the one before had ended with
+    /// passing the work on.
+    fn passed_on(&self, top: NodeIx) -> Vec<(NodeIx, NodeIx)> {
+        let agents = || self.children(top).filter(|at| self.node(*at).is_agent_run());
+        let passes_on = |agent: NodeIx| {
+            let is_passed_on = |at: NodeIx| matches!(self.node(at).aside.as_deref(), Some(Happened::PassedOn));
+            self.children(agent).any(is_passed_on)
+        };
+        let next = |agent: NodeIx| {
+            let end = self.node(agent).end;
+            agents().filter(|at| self.node(*at).start >= end).min_by_key(|at| self.node(*at).start)
+        };
+        agents().filter(|agent| passes_on(*agent)).filter_map(|from| Some((from, next(from)?))).collect()
     }
 
     /// The agent of this run whose name says the same, however it is written: tools are named after agents in small

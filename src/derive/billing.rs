@@ -1,10 +1,11 @@
 //! Which calls count: every fact once, however many spans report it.
 //!
 //! Frameworks report a call that the SDK below them reports again. The deepest span with tokens bills; where no
-//! span has tokens, the deepest counts as the call.
+//! span has tokens, the deepest counts as the call. What it does not tell of its tokens, a call above it may.
 
-use super::node::{NodeIx, State};
+use super::node::{Call, NodeIx, State};
 use super::run::Run;
+use crate::dialect::Usage;
 use crate::event::Scope;
 
 impl Run {
@@ -44,9 +45,53 @@ impl Run {
     }
 
     fn told_by_a_call_above(&self, at: NodeIx) -> bool {
-        let within_the_call =
-            |above: &NodeIx| !matches!(self.node(*above).scope(), Some(Scope::Agent | Scope::Tool | Scope::Workflow));
-        let mut above = self.above(at).take_while(within_the_call);
-        above.any(|above| self.node(above).has_tokens() && !self.node(above).below.tokens)
+        self.within_the_call(at).any(|above| self.node(above).has_tokens() && !self.node(above).below.tokens)
+    }
+
+    /// What is above a call and may be the same call.
+    fn within_the_call(&self, at: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
+        let is_apart =
+            |above: &NodeIx| matches!(self.node(*above).scope(), Some(Scope::Agent | Scope::Tool | Scope::Workflow));
+        self.above(at).take_while(move |above| !is_apart(above))
+    }
+
+    /// Completes a call, and those below it, by details of tokens that only the call right above each tells:
+    /// frameworks read the whole of an answer, of which the instrumentations below them may know less.
+    pub fn complete_details(&mut self, at: NodeIx) {
+        if !self.node(at).has_tokens() {
+            return;
+        }
+        self.complete(at);
+        // Most calls have nothing below them.
+        if self.node(at).first_child.is_some() {
+            self.subtree(at).into_iter().skip(1).for_each(|(below, _)| self.complete(below));
+        }
+    }
+
+    fn complete(&mut self, at: NodeIx) {
+        if !self.node(at).has_tokens() {
+            return;
+        }
+        let above = self.within_the_call(at).find(|above| self.node(*above).has_tokens());
+        if let Some(told) = above.and_then(|above| self.node(above).call.clone())
+            && let Some(call) = self.node_mut(at).call.as_deref_mut()
+        {
+            call.take_details(&told);
+        }
+    }
+}
+
+impl Call {
+    /// Takes the details that are missing here from a call of as many tokens, and with all of them what it comes to.
+    fn take_details(&mut self, told: &Call) {
+        let usage = self.usage.detailed_by(&told.usage);
+        if usage == self.usage {
+            return;
+        }
+        self.usage = usage;
+        let agrees = Usage { convention: told.usage.convention, repaired: told.usage.repaired, ..usage } == told.usage;
+        if agrees && told.price.computed.is_ok() {
+            self.price.computed = told.price.computed.clone();
+        }
     }
 }

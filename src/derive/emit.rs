@@ -15,7 +15,7 @@ use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
-use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot, put_value};
+use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
@@ -111,14 +111,14 @@ impl Run {
             attributes.clear();
             let span = Span::read_with(&held.record, |attribute| attributes.take(lexicon, attribute));
             let spot = Spot::new(&held.instrumentation, held.marks, &span, &attributes, lexicon);
-            let content = Content::read(&spot);
+            let content = node.op.map(|op| Content::read(&spot, op)).unwrap_or_default();
             tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
         }
         moments.sort_unstable();
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
-                out.extend(teller.ways_through_the_graph());
+                out.extend(teller.ways_within());
                 out.push(teller.end(totals.get(&teller.held.at)));
                 out.extend(teller.besides());
             } else {
@@ -287,8 +287,11 @@ impl Teller<'_> {
         let mut event = self.event(EventType::Started, span_start(node));
         event.data = Data::build(|data| {
             self.name_the_work(data);
-            if let Some(input) = content.input {
-                put_value(data, input_key(node), input);
+            if let Some(system) = &content.system {
+                system.put(data, "system_instructions");
+            }
+            if let Some(input) = &content.input {
+                input.put(data, input_key(node));
             }
             data.opt_str("call_id", content.tool_call_id);
             if let Some(stream) = content.stream.filter(|_| node.is_call()) {
@@ -314,11 +317,11 @@ impl Teller<'_> {
         event.performance = self.performance(totals);
         event.data = Data::build(|data| {
             self.name_the_work(data);
-            if let Some(output) = content.output {
-                put_value(data, output_key(node), output);
+            if let Some(output) = &content.output {
+                output.put(data, output_key(node));
             }
             data.opt_str("call_id", content.tool_call_id);
-            data.opt_str("finish_reason", content.finish_reason);
+            data.opt_str("finish_reason", content.finish_reason.as_deref());
             data.opt_str("response_id", content.response_id);
             data.opt_f64("last_exit_ms", content.last_exit_ms);
             if let Some(totals) = totals.filter(|_| has_totals(node)) {
@@ -338,8 +341,8 @@ impl Teller<'_> {
                 if node.below.tokens {
                     data.bool("billed", false);
                 }
-                match &call.price {
-                    Ok(price) => data.str("price_source", price.source.as_str()),
+                match call.price.source() {
+                    Ok(source) => data.str("price_source", source.as_str()),
                     Err(unpriced) => data.str("unpriced", unpriced.as_str()),
                 }
             }
@@ -403,7 +406,7 @@ impl Teller<'_> {
             performance.reasoning_tokens = call.usage.reasoning;
             performance.ttft_ms = call.ttft_s.map(|seconds| seconds * 1000.0);
             // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
-            performance.cost_usd = call.price.as_ref().ok().map(|price| price.usd).filter(|_| !node.below.tokens);
+            performance.cost_usd = call.price.usd().filter(|_| !node.below.tokens);
         } else if has_totals(node) {
             let below = totals.and_then(|totals| totals.cost_usd);
             performance.cost_usd = below.or_else(|| self.run.figures(self.held.at)?.cost_usd);

@@ -11,19 +11,23 @@ use crate::dialect::{Hint, Op};
 use crate::event::{Scope, SpanId, Timestamp};
 
 impl Run {
-    /// Makes an agent of work that may be one, once a call of a model is below it that no other agent made.
+    /// Makes an agent of work that may be one, once a call of a model is below it that no other agent made, and a step of
+    /// what may be the call of a model, once the call itself is below it.
     pub fn promote(&mut self, at: NodeIx) {
         let node = self.node_mut(at);
-        if node.hint != Some(Hint::AgentIfItCalls) || !node.below.own_call {
-            return;
+        match node.hint {
+            Some(Hint::AgentIfItCalls) if node.below.own_call => {
+                (node.hint, node.inferred, node.op) = (None, true, Some(Op::InvokeAgent));
+                node.name = node.agent.clone().or_else(|| node.name.clone());
+            }
+            Some(Hint::StepIfTold) if node.below.tokens => (node.hint, node.op) = (None, Some(Op::Step)),
+            _ => {}
         }
-        (node.hint, node.inferred, node.op) = (None, true, Some(Op::InvokeAgent));
-        node.name = node.agent.clone().or_else(|| node.name.clone());
     }
 
     /// Whether something may still come that makes something else of it.
     pub fn is_undecided(&self, at: NodeIx) -> bool {
-        self.node(at).hint == Some(Hint::AgentIfItCalls)
+        matches!(self.node(at).hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
     }
 
     /// Makes out what work is, and who did it, from what is above it, as far as all of that is known.
@@ -38,6 +42,21 @@ impl Run {
         }
         if self.node(at).is_call() {
             self.infer_agent(at, now);
+        }
+        if self.node(at).is_agent_run() && self.node(at).agent.is_none() {
+            self.name_agent(at);
+        }
+    }
+
+    /// The run of an agent that has no name is of the agent that the step right above it names: there are frameworks in
+    /// which only the component that runs it knows.
+    fn name_agent(&mut self, at: NodeIx) {
+        let above = self.parent_of_meaning(at).map(|above| self.node(above));
+        let named =
+            above.filter(|above| above.scope() == Some(Scope::WorkflowStep)).and_then(|above| above.agent.clone());
+        if let Some(name) = named {
+            let node = self.node_mut(at);
+            (node.name, node.agent) = (Some(name.clone()), Some(name));
         }
     }
 

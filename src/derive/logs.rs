@@ -426,7 +426,7 @@ impl Run {
             }
             About::Agent => {
                 if let Some(name) = self.node(at).name.clone() {
-                    self.name_agent(at, name);
+                    self.say_agent(at, name);
                 }
             }
             _ => {}

@@ -256,8 +256,7 @@ impl Deriver {
                 at: row.at,
                 usage: &usage,
             };
-            let by_table = || self.prices.price(&call).ok().map(|price| price.usd);
-            let cost_usd = row.reported_usd.or_else(by_table);
+            let cost_usd = self.prices.price(&call, row.reported_usd).usd();
             row.figures = Figures {
                 input_tokens: usage.input,
                 output_tokens: usage.output,
@@ -295,6 +294,8 @@ impl Row {
             tool: None,
             feature: None,
             figures: self.figures.clone(),
+            call: None,
+            left_out: None,
         }
     }
 }

@@ -31,7 +31,7 @@ mod within;
 
 use std::time::Duration;
 
-use cost::{By, Figures, Ledger, Prices, Report, ReportBuilder};
+use cost::{By, Figures, Ledger, PriceSettings, Prices, Report, ReportBuilder};
 use metrics::Meters;
 pub use metrics::{Tallied, Tally};
 pub use names::Name;
@@ -58,6 +58,8 @@ pub struct Settings {
     pub feature: Vec<String>,
     /// Attributes that name the task, in order of preference.
     pub task: Vec<String>,
+    /// Which prices.
+    pub prices: PriceSettings,
     /// How long and how much.
     pub limits: Limits,
     /// Whether anyone wants the derived events; if not, none are built.
@@ -132,7 +134,7 @@ impl Deriver {
             wants_events: settings.wants_events,
             source: settings.source,
             names: Names::default(),
-            prices: Prices::default(),
+            prices: Prices::new(settings.prices),
             runs: Runs::default(),
             seen: Seen::default(),
             sessions: Sessions::default(),
@@ -187,7 +189,7 @@ impl Deriver {
 
     /// The ledger's totals since ever.
     pub fn totals(&self) -> Figures {
-        let mut totals = self.ledger.totals();
+        let mut totals = self.ledger.totals().clone();
         for run in self.runs.iter() {
             totals.add(&run.sum());
         }
@@ -283,6 +285,7 @@ impl Default for Settings {
         Settings {
             feature: names(&["spanlight.feature", "feature", "app.feature"]),
             task: names(&["spanlight.task.id", "task_id"]),
+            prices: PriceSettings::default(),
             limits: Limits::default(),
             wants_events: true,
             source: SourceKind::Otlp,

@@ -1,6 +1,6 @@
 //! One span or piece of work within a run.
 
-use super::cost::{Price, Unpriced};
+use super::cost::Price;
 use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
@@ -98,13 +98,13 @@ pub enum Outcome {
     Lost,
 }
 
-/// What is known of a call of a model.
+/// What is known of a call of a model, or of what other work reports of the calls below it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// Its tokens.
     pub usage: Usage,
-    /// Its price, or why it has none.
-    pub price: Result<Price, Unpriced>,
+    /// What is known of its price.
+    pub price: Price,
     /// The model asked for.
     pub request_model: Option<Name>,
     /// Whether the node's model is the one that answered, and not only the one asked for.
@@ -148,6 +148,8 @@ pub enum Happened {
         /// To whom.
         to: Name,
     },
+    /// The agent at work passed the work on to the one that works next.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who.
@@ -173,6 +175,7 @@ impl Happened {
             Aside::HandedOff { from, to } => {
                 Happened::HandedOff { from: from.as_deref().map(&mut share), to: share(to) }
             }
+            Aside::PassedOn => Happened::PassedOn,
             Aside::Decided { reviewer, decision, target } => {
                 Happened::Decided { reviewer, decision: *decision, target: target.as_deref().map(share) }
             }
@@ -255,11 +258,18 @@ impl Node {
 
     /// What it means for the nodes above it that this node, and what hangs below it, is there.
     pub fn below_inclusive(&self) -> Below {
-        let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.is_ok());
+        let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.usd().is_some());
         let own =
             Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced, own_call: self.is_call() };
         let all = self.below.or(own);
-        Below { own_call: all.own_call && !self.makes_calls(), ..all }
+        // What an agent or a tool calls within a call of a model is not that call told again.
+        let is_apart = matches!(self.scope(), Some(Scope::Agent | Scope::Tool));
+        Below {
+            call: all.call && !is_apart,
+            tokens: all.tokens && !is_apart,
+            own_call: all.own_call && !self.makes_calls(),
+            ..all
+        }
     }
 
     /// Whether the calls below are those of an agent that this is, or may turn out to be.
@@ -269,8 +279,7 @@ impl Node {
 
     /// What the emitter of an agent says that its run cost.
     pub fn reported_usd(&self) -> Option<f64> {
-        let price = self.call.as_ref().filter(|_| self.is_agent_run())?.price.as_ref();
-        price.ok().map(|price| price.usd)
+        self.call.as_ref().filter(|_| self.is_agent_run())?.price.usd()
     }
 
     /// Whether it is a call of a model whose tokens are known.

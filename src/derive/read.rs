@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::Deriver;
-use super::cost::{Figures, PriceSource};
+use super::cost::{Figures, LeftOut, Price};
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
-use crate::dialect::Usage;
+use crate::dialect::{Op, Usage};
 use crate::event::{Scope, SpanId, Timestamp, TraceId};
 
 /// A run in a list.
@@ -109,11 +109,13 @@ pub struct TreeNode {
     pub children: Vec<TreeNode>,
 }
 
-/// How the cost of one call was made.
+/// How the cost of one call was made, or what other work reports beside the calls below it.
 #[derive(Clone, Debug)]
 pub struct CallRecord {
     /// Its span.
     pub span_id: SpanId,
+    /// Its operation.
+    pub operation: &'static str,
     /// The agent that called.
     pub agent: Option<Name>,
     /// Whose model it is.
@@ -124,14 +126,10 @@ pub struct CallRecord {
     pub usage: Usage,
     /// Whether it counts; if not, a call above or below it does.
     pub counts: bool,
-    /// US dollars, if its price is known.
-    pub cost_usd: Option<f64>,
-    /// Where the price comes from.
-    pub price_source: Option<PriceSource>,
-    /// The model of the price table that was taken.
-    pub priced_as: Option<Arc<str>>,
-    /// Why it has no price.
-    pub unpriced: Option<&'static str>,
+    /// What is known of its price.
+    pub price: Price,
+    /// What it reports and does not count, with the reason.
+    pub left_out: Option<LeftOut>,
 }
 
 impl Deriver {
@@ -292,18 +290,16 @@ impl Run {
     fn call_record(&self, at: NodeIx) -> Option<CallRecord> {
         let node = self.node(at);
         let call = node.call.as_deref()?;
-        let price = call.price.as_ref().ok();
         Some(CallRecord {
             span_id: node.id,
+            operation: node.op.map(Op::as_str).unwrap_or_default(),
             agent: self.agent_name(at, &self.surroundings(at)),
             provider: node.provider.clone(),
             model: node.model.clone(),
             usage: call.usage,
             counts: self.figures(at).is_some_and(|figures| figures.cost_usd.is_some()) || self.call_counts(at),
-            cost_usd: price.map(|price| price.usd),
-            price_source: price.map(|price| price.source),
-            priced_as: price.map(|price| price.model.clone()),
-            unpriced: call.price.as_ref().err().map(|unpriced| unpriced.as_str()),
+            price: call.price.clone(),
+            left_out: self.left_out(at),
         })
     }
 }
@@ -340,7 +336,7 @@ impl TreeBuilder<'_> {
         TreeNode {
             span_id: node.id,
             scope: node.scope().unwrap_or(Scope::System),
-            operation: node.op.map(crate::dialect::Op::as_str).unwrap_or_default(),
+            operation: node.op.map(Op::as_str).unwrap_or_default(),
             name: node.name.clone(),
             status: self.run.status_of(node),
             started_at: node.start,

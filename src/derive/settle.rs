@@ -4,7 +4,7 @@
 //! node enters them five seconds after it arrived if all above it is known by then, and otherwise when it is, when its
 //! run has closed, or after some minutes, whichever is first.
 
-use super::cost::{Figures, Posting, Price, Unpriced};
+use super::cost::{CallCost, Figures, LeftOut, Posting, Price, Reason};
 use super::names::Name;
 use super::node::{Happened, NodeIx, Outcome, State};
 use super::run::Run;
@@ -91,8 +91,8 @@ pub struct CallFact {
     pub model: Option<Name>,
     /// Its tokens.
     pub usage: Usage,
-    /// Its price, or why it has none.
-    pub price: Result<Price, Unpriced>,
+    /// What is known of its price.
+    pub price: Price,
     /// Seconds until the first piece of the answer.
     pub ttft_s: Option<f64>,
     /// The kind of error, for failed calls.
@@ -167,8 +167,7 @@ impl Run {
             if !std::mem::take(&mut node.billed) {
                 continue;
             }
-            let price = node.call.as_ref().and_then(|call| call.price.as_ref().ok());
-            if let Some(usd) = price.map(|price| price.usd) {
+            if let Some(usd) = node.call.as_ref().and_then(|call| call.price.usd()) {
                 out.push(self.fact(at, FactKind::Overcounted { usd }));
             }
         }
@@ -247,7 +246,7 @@ impl Run {
         let usd = |at: NodeIx| {
             let call = self.node(at).call.as_deref()?;
             let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };
-            call.price.as_ref().ok().filter(|_| counts).map(|price| price.usd)
+            call.price.usd().filter(|_| counts)
         };
         let costs = self.subtree(top).into_iter().filter_map(|(at, _)| usd(at));
         costs.fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
@@ -267,16 +266,50 @@ impl Run {
 
     /// The figures of one node, if it counts, and whose they are.
     pub fn posting(&self, at: NodeIx) -> Option<Posting> {
-        let (node, figures) = (self.node(at), self.figures(at)?);
+        let (node, figures, left_out) = (self.node(at), self.figures(at), self.left_out(at));
+        if figures.is_none() && left_out.is_none() {
+            return None;
+        }
         let surroundings = self.surroundings(at);
+        let call = node.call.as_deref().filter(|_| figures.is_some() && node.is_call());
         Some(Posting {
             at: node.end,
             model: node.model.clone(),
             agent: self.agent_name(at, &surroundings),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
             feature: surroundings.feature.cloned(),
-            figures,
+            figures: figures.unwrap_or_default(),
+            call: call.map(|call| CallCost {
+                usage: call.usage,
+                price: call.price.clone(),
+                provider: node.provider.clone(),
+                model: node.model.clone(),
+            }),
+            left_out,
         })
+    }
+
+    /// What a node reports that does not count, and why.
+    pub fn left_out(&self, at: NodeIx) -> Option<LeftOut> {
+        let node = self.node(at);
+        let call = node.call.as_deref().filter(|_| matches!(node.state, State::Ended | State::GivenUp))?;
+        let (usage, price) = (&call.usage, &call.price);
+        let tokens = usage.is_known().then(|| usage.input.unwrap_or(0).saturating_add(usage.output.unwrap_or(0)));
+        let left_out = |reason, tokens: Option<u64>, usd: Option<f64>| {
+            (tokens.is_some() || usd.is_some()).then_some(LeftOut { reason, tokens, usd })
+        };
+        if !node.is_call() {
+            let usd = price.reported_usd.filter(|_| self.reported_cost(at).is_none());
+            return left_out(Reason::SumOfCalls, tokens, usd);
+        }
+        match self.call_counts(at) {
+            true if price.reported_usd == Some(0.0) && !price.reported_counts => {
+                left_out(Reason::ReportedZero, None, price.reported_usd)
+            }
+            true => None,
+            false if node.below.call => left_out(Reason::CallBelow, tokens, price.reported_usd),
+            false => left_out(Reason::CallAbove, tokens, price.reported_usd),
+        }
     }
 
     /// The figures of one node, if it counts.
@@ -321,11 +354,6 @@ impl Run {
             figures.cache_write_tokens = call.usage.cache_write;
             figures.reasoning_tokens = call.usage.reasoning;
         }
-        match &call.price {
-            Ok(price) => figures.cost_usd = Some(price.usd),
-            // A call that failed before any token costs nothing that anyone could know.
-            Err(_) if failed && !call.usage.is_known() => {}
-            Err(_) => figures.unpriced_calls = 1,
-        }
+        figures.enter(&call.price, failed && !call.usage.is_known());
     }
 }

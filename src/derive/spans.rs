@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::cost::{Call as PricedCall, Price, PriceSource, Prices};
+use super::cost::{Call as PricedCall, Price, Prices};
 use super::emit::Held;
 use super::names::{Name, Names};
 use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
-use crate::dialect::{self, Attributes, Marks, Meaning, Op, Spot, Usage};
+use crate::dialect::{self, Attributes, Marks, Meaning, Op, Spot};
 use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span, StatusCode};
@@ -263,6 +263,7 @@ impl Arrival<'_, '_> {
         run.promote(at);
         if run.node(at).is_call() {
             run.spread(at);
+            run.complete_details(at);
         } else if run.node(at).reported_usd().is_some() {
             run.count_only_here(at);
         }
@@ -309,7 +310,7 @@ impl Arrival<'_, '_> {
         }
         // Until it has ended, nothing has tokens or a price.
         if !self.goes_on {
-            node.call = self.call(node.op, &node.model, meaning, names, prices).map(Box::new);
+            node.call = self.call(meaning.op, meaning, names, prices).map(Box::new);
         }
         let id = match meaning.op.scope() {
             Scope::LlmRequest => meaning.response_id,
@@ -321,35 +322,25 @@ impl Arrival<'_, '_> {
         }
     }
 
-    /// The tokens and the price of a call; of an agent only what its emitter says that it cost.
-    fn call(
-        &self,
-        op: Option<Op>,
-        model: &Option<Name>,
-        meaning: &Meaning<'_>,
-        names: &mut Names,
-        prices: &mut Prices,
-    ) -> Option<Call> {
-        // Who made the call knows of discounts and contracts that no table has.
-        let reported = meaning.reported_usd.map(|usd| {
-            let model = model.clone().unwrap_or_default();
-            Price { usd, source: PriceSource::Reported, model }
-        });
-        let (usage, price) = match (op?, reported) {
-            (Op::InvokeAgent, Some(reported)) => (Usage::default(), Ok(reported)),
-            (op, _) if op.scope() != Scope::LlmRequest => return None,
-            (_, Some(reported)) => (meaning.usage, Ok(reported)),
-            (_, None) => {
-                let call = PricedCall {
-                    provider: meaning.provider.as_deref(),
-                    response_model: meaning.response_model,
-                    request_model: meaning.request_model,
-                    service_tier: meaning.service_tier,
-                    at: Timestamp::from_unix_nanos(self.span.end_time_unix_nano),
-                    usage: &meaning.usage,
-                };
-                (meaning.usage, prices.price(&call))
-            }
+    /// The tokens and the price of a call. What other work reports is the sum of the calls below it, or stands for them
+    /// where they report nothing themselves.
+    fn call(&self, op: Op, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) -> Option<Call> {
+        let (usage, reported_usd) = (meaning.usage, meaning.reported_usd);
+        let price = if op.scope() == Scope::LlmRequest {
+            let at = self.span.end_time_unix_nano.max(self.span.start_time_unix_nano);
+            let call = PricedCall {
+                provider: meaning.provider.as_deref(),
+                response_model: meaning.response_model,
+                request_model: meaning.request_model,
+                service_tier: meaning.service_tier,
+                at: Timestamp::from_unix_nanos(at),
+                usage: &usage,
+            };
+            prices.price(&call, reported_usd)
+        } else if usage.is_known() || reported_usd.is_some() {
+            Price::of_work(reported_usd)
+        } else {
+            return None;
         };
         Some(Call {
             usage,
@@ -368,7 +359,7 @@ impl Arrival<'_, '_> {
             Scope::WorkflowStep => meaning.step_name,
             Scope::Agent => meaning.agent_name,
             Scope::Tool => meaning.tool_name,
-            Scope::LlmRequest | Scope::System => return None,
+            Scope::LlmRequest | Scope::System => return meaning.step_name.filter(|_| meaning.hint.is_some()),
         };
         let span_name = self.span.name.as_str();
         let (first_word, rest) = span_name.split_once(' ').unwrap_or((span_name, ""));

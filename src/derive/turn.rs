@@ -101,7 +101,7 @@ impl Run {
             && matches!(self.node(above).op, None | Some(Op::ToolPhase))
             && self.turn_agent().is_none_or(|turn| turn != above && self.node(turn).name.as_ref() != Some(&agent))
         {
-            self.name_agent(above, agent);
+            self.say_agent(above, agent);
         }
         if let Some(agent) = self.turn_agent()
             && self.node(agent).has_ended()
@@ -267,7 +267,7 @@ impl Run {
     }
 
     /// Below this span an agent of this name works.
-    pub fn name_agent(&mut self, at: NodeIx, name: Name) {
+    pub fn say_agent(&mut self, at: NodeIx, name: Name) {
         if self.turn_mut().named.iter().any(|(named, _)| *named == at) {
             return;
         }

@@ -119,7 +119,7 @@ impl<'a> Attributes<'a> {
     /// The first text that is not empty, of keys in order of preference.
     pub fn text(&self, keys: &[Key]) -> Option<&'a str> {
         keys.iter().find_map(|key| {
-            let text = self.get(*key)?.text()?.as_str().trim();
+            let text = unquoted(self.get(*key)?.text()?.as_str().trim());
             (!text.is_empty() && !is_redacted(text)).then_some(text)
         })
     }
@@ -127,7 +127,7 @@ impl<'a> Attributes<'a> {
     /// The first scalar as text: some emitters send ids as numbers.
     pub fn label(&self, keys: &[Key]) -> Option<Cow<'a, str>> {
         keys.iter().find_map(|key| match self.get(*key)? {
-            AnyValue::String(text) if !text.is_empty() => Some(Cow::Borrowed(text.as_str())),
+            AnyValue::String(text) if !text.is_empty() => Some(Cow::Borrowed(unquoted(text.as_str()))),
             AnyValue::Int(number) => Some(Cow::Owned(number.to_string())),
             _ => None,
         })
@@ -180,6 +180,12 @@ impl Default for Attributes<'_> {
     fn default() -> Self {
         Attributes::new()
     }
+}
+
+/// A text without the quotes that some emitters write around every one, because all their values are JSON.
+fn unquoted(text: &str) -> &str {
+    let within = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    within.filter(|text| !text.contains(['"', '\\'])).unwrap_or(text)
 }
 
 /// What emitters write in place of content they were told to withhold.

@@ -123,7 +123,7 @@ fn amend_log<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         mcp_tool_name: Option<&'p str>,
     }
     if meaning.tool_name == Some("mcp_tool") {
-        let parameters = spot.word(Key::TOOL_PARAMETERS);
+        let parameters = spot.word(Key::PLAIN_TOOL_PARAMETERS);
         let parameters = parameters.and_then(|text| serde_json::from_str::<Parameters<'a>>(text).ok());
         meaning.tool_name = parameters.and_then(|parameters| parameters.mcp_tool_name).or(meaning.tool_name);
     }

@@ -1,16 +1,24 @@
 //! The content of a span: what went in and what came out, as JSON. Read only when an event is built.
 
-use super::{FieldKeys, Spot, detect, generic, messages, provider};
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::messages::{self, Matter, Side};
+use super::{FieldKeys, Op, Spot, detect, generic, provider};
+use crate::event::Scope;
 use crate::otlp::view::AnyValue;
 use crate::semconv::Key;
 
 /// What a span says beyond its meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Content<'a> {
+    /// What a model was told before the messages.
+    pub system: Option<Matter<'a>>,
     /// Messages, or a tool's arguments.
-    pub input: Option<AnyValue<'a>>,
+    pub input: Option<Matter<'a>>,
     /// Messages, or a tool's result.
-    pub output: Option<AnyValue<'a>>,
+    pub output: Option<Matter<'a>>,
     /// The id that the model gave its call of the tool.
     pub tool_call_id: Option<&'a str>,
     /// The answer's id at its provider.
@@ -20,12 +28,12 @@ pub struct Content<'a> {
     /// When a span that was kept for longer than its work was left last, in milliseconds after its start.
     pub last_exit_ms: Option<f64>,
     /// Why the model stopped, as the conventions spell it.
-    pub finish_reason: Option<&'a str>,
+    pub finish_reason: Option<Cow<'a, str>>,
 }
 
 impl<'a> Content<'a> {
-    /// The content of a span that [`super::read`] found a meaning in.
-    pub fn read(spot: &Spot<'a, '_>) -> Content<'a> {
+    /// The content of a span in which [`super::read`] found that it does this.
+    pub fn read(spot: &Spot<'a, '_>, op: Op) -> Content<'a> {
         let dialect = detect::detect(spot);
         let told = dialect.and_then(|dialect| dialect.told(spot));
         let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
@@ -33,27 +41,54 @@ impl<'a> Content<'a> {
         let keys =
             |pick: fn(&FieldKeys) -> &'static [Key]| own.map_or(&[][..], pick).iter().chain(pick(&generic::FIELDS));
         let value = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            keys(pick).find_map(|key| spot.attributes.get(*key)).filter(|value| !is_empty(*value))
+            keys(pick).find_map(|key| spot.attributes.get(*key).filter(|value| !is_empty(*value)))
         };
         let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
-        let output = value(|fields| fields.output).or_else(|| messages::output(spot));
-        let finish_reason = value(|fields| fields.finish_reason)
-            .and_then(first_word)
-            .or_else(|| output.filter(|_| !spot.attributes.has_any(TOOL_RESULTS)).and_then(messages::finish_reason));
+        let is_json = dialect.is_some_and(|dialect| dialect.texts_are_json);
+        let said =
+            |value: AnyValue<'a>| text_in_json(value).filter(|_| is_json).map_or(Matter::Said(value), Matter::Built);
+        let matter = |pick: fn(&FieldKeys) -> &'static [Key], side: Side| match op.scope() {
+            // What a tool takes and gives is what it is, and no message even where it looks like one.
+            Scope::Tool => {
+                let told = || messages::events::of_tool(spot, side).or_else(|| messages::read(spot, side));
+                let shown = |value| match said(value) {
+                    Matter::Said(value) => messages::of_tool(value),
+                    built => built,
+                };
+                value(pick).map(shown).or_else(told)
+            }
+            _ => messages::read(spot, side).or_else(|| match said(value(pick)?) {
+                Matter::Said(value) => Some(messages::of_value(value, side)),
+                built => Some(built),
+            }),
+        };
+        let output = matter(|fields| fields.output, Side::Output);
+        let finish_reason = value(|fields| fields.finish_reason).and_then(first_word).map(Cow::Borrowed);
+        let last = output.as_ref().filter(|_| op.scope() != Scope::Tool);
         Content {
-            input: value(|fields| fields.input).or_else(|| messages::input(spot)),
-            output,
-            tool_call_id: text(|fields| fields.tool_call_id),
+            system: Some(op.scope()).filter(|scope| *scope == Scope::LlmRequest).and_then(|_| messages::system(spot)),
+            input: matter(|fields| fields.input, Side::Input),
+            // Some list with a call of a model the ids of the calls of tools that it asked for.
+            tool_call_id: text(|fields| fields.tool_call_id).filter(|_| op.scope() == Scope::Tool),
             response_id: text(|fields| fields.response_id),
             stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
             last_exit_ms: spot.attributes.amount(&[Key::SPANLIGHT_LAST_EXIT_MS]),
-            finish_reason: finish_reason.map(provider::finish_reason),
+            finish_reason: finish_reason.or_else(|| last?.finish_reason()).map(|reason| match reason {
+                Cow::Borrowed(reason) => Cow::Borrowed(provider::finish_reason(reason)),
+                Cow::Owned(reason) => Cow::Owned(provider::finish_reason(&reason).to_owned()),
+            }),
+            output,
         }
     }
 }
 
-/// Where these are, the output is a tool's and no message.
-const TOOL_RESULTS: &[Key] = &[Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT];
+/// The text in a JSON that is no more than a text. What it says may be JSON itself.
+fn text_in_json(value: AnyValue<'_>) -> Option<Value> {
+    let json = value.text()?.as_str();
+    let text: String = json.starts_with('"').then(|| serde_json::from_str(json).ok()).flatten()?;
+    let inner = || serde_json::from_str(&text).ok().filter(|_| text.starts_with(['{', '[']));
+    Some(inner().unwrap_or_else(|| text.into()))
+}
 
 /// The first of a list of words, which may come as the JSON of a list or of a word.
 fn first_word(value: AnyValue<'_>) -> Option<&str> {

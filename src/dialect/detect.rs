@@ -1,8 +1,10 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, claude_code, codex, copilot, gemini_cli, genai, goose, langchain_rust, mcp, opencode, otel_genai,
-    qwen_code, rig, spanlight, swiftide,
+    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai, gemini_cli,
+    genai, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index, logfire,
+    mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai, qwen_code, rig,
+    spanlight, strands, swiftide,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -19,6 +21,28 @@ pub static DIALECTS: &[&Dialect] = &[
     &goose::DIALECT,
     &rig::DIALECT,
     &genai::DIALECT,
+    &anthropic_sdk::DIALECT,
+    &ai_sdk_legacy::DIALECT,
+    &ai_sdk::DIALECT,
+    &mastra::DIALECT,
+    &pydantic_ai::DIALECT,
+    &logfire::DIALECT,
+    &google_adk::DIALECT,
+    &strands::DIALECT,
+    &langsmith::DIALECT,
+    &langfuse::DIALECT,
+    &mlflow::DIALECT,
+    &openinference::DIALECT,
+    &laminar::DIALECT,
+    &agentops::DIALECT,
+    &crewai::DIALECT,
+    // It has signs of OpenLLMetry too.
+    &litellm::DIALECT,
+    &openllmetry::DIALECT,
+    &haystack::DIALECT,
+    &msft::DIALECT,
+    &llama_index::DIALECT,
+    &openlit::DIALECT,
     &otel_genai::DIALECT,
     &mcp::DIALECT,
 ];

@@ -66,14 +66,14 @@ pub(super) const LOG_FIELDS: FieldKeys = FieldKeys {
     conversation_id: &[Key::SESSION_ID],
     session_id: &[Key::SESSION_ID],
     prompt_id: &[Key::PLAIN_PROMPT_ID],
-    agent_name: &[Key::SUBAGENT_NAME, Key::PLAIN_AGENT_NAME],
+    agent_name: &[Key::SUBAGENT_NAME, Key::AGENT_NAME_FLAT],
     agent_id: &[Key::PLAIN_AGENT_ID],
     tool_name: &[Key::FUNCTION_NAME],
     tool_call_id: &[Key::PLAIN_CALL_ID],
     ttft_ms: &[Key::PLAIN_TTFT_MS],
     error_type: &[Key::PLAIN_ERROR_TYPE],
     error_message: &[Key::PLAIN_ERROR],
-    input: &[Key::PLAIN_PROMPT, Key::FUNCTION_ARGS],
+    input: &[Key::PLAIN_PROMPT, Key::PLAIN_FUNCTION_ARGS],
     ..FieldKeys::NONE
 };
 

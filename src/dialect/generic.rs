@@ -10,13 +10,27 @@ pub static FIELDS: FieldKeys = FieldKeys {
     request_model: &[Key::GEN_AI_REQUEST_MODEL],
     response_model: &[Key::GEN_AI_RESPONSE_MODEL],
     response_id: &[Key::GEN_AI_RESPONSE_ID],
-    conversation_id: &[Key::GEN_AI_CONVERSATION_ID],
-    session_id: &[Key::SESSION_ID, Key::GEN_AI_CONVERSATION_ID],
-    user_id: &[Key::USER_ID, Key::ENDUSER_ID, Key::GEN_AI_USER_ID, Key::GEN_AI_USER, Key::GEN_AI_REQUEST_USER],
+    conversation_id: &[Key::GEN_AI_CONVERSATION_ID, Key::TRACELOOP_CONVERSATION_ID, Key::TRACELOOP_THREAD_ID],
+    session_id: &[
+        Key::SESSION_ID,
+        Key::TRACELOOP_SESSION_ID,
+        Key::LMNR_SESSION_ID,
+        Key::GEN_AI_CONVERSATION_ID,
+        Key::TRACELOOP_THREAD_ID,
+    ],
+    user_id: &[
+        Key::USER_ID,
+        Key::ENDUSER_ID,
+        Key::GEN_AI_USER_ID,
+        Key::GEN_AI_USER,
+        Key::GEN_AI_REQUEST_USER,
+        Key::TRACELOOP_USER_ID,
+        Key::LMNR_USER_ID,
+    ],
     prompt_id: &[],
     agent_name: &[Key::GEN_AI_AGENT_NAME],
     agent_id: &[Key::GEN_AI_AGENT_ID],
-    workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME],
+    workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME, Key::TRACELOOP_WORKFLOW_NAME],
     step_name: &[Key::GEN_AI_TASK_NAME, Key::EXECUTOR_ID, Key::GRAPH_NODE_ID],
     tool_name: &[Key::GEN_AI_TOOL_NAME, Key::MCP_TOOL_NAME],
     tool_call_id: &[Key::GEN_AI_TOOL_CALL_ID, Key::GEN_AI_TOOL_CALL_ID_FLAT],
@@ -26,7 +40,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
         Key::GEN_AI_RESPONSE_STOP_REASON,
     ],
     stream: &[Key::GEN_AI_REQUEST_STREAM, Key::GEN_AI_IS_STREAMING],
-    ttft_s: &[Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK],
+    ttft_s: &[Key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK, Key::GEN_AI_CLIENT_TIME_TO_FIRST_CHUNK],
     ttft_ms: &[],
     service_tier: &[
         Key::OPENAI_RESPONSE_SERVICE_TIER,
@@ -45,13 +59,8 @@ pub static FIELDS: FieldKeys = FieldKeys {
     error_type: &[Key::ERROR_TYPE, Key::GEN_AI_TOOL_ERROR_TYPE],
     error_message: &[Key::ERROR_MESSAGE],
     failure: &[],
-    input: &[
-        Key::GEN_AI_INPUT_MESSAGES,
-        Key::GEN_AI_TOOL_CALL_ARGUMENTS,
-        Key::GEN_AI_TOOL_INPUT,
-        Key::GEN_AI_TOOL_ARGS,
-    ],
-    output: &[Key::GEN_AI_OUTPUT_MESSAGES, Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT],
+    input: &[Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::GEN_AI_TOOL_INPUT, Key::GEN_AI_TOOL_ARGS],
+    output: &[Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT],
 };
 
 /// Whether the emitter says in words that it failed.
@@ -62,5 +71,6 @@ pub fn says_failed(attributes: &Attributes<'_>) -> bool {
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "failure")
         || is(Key::GEN_AI_TOOL_CALL_OUTCOME, "error")
         || is(Key::GEN_AI_TASK_STATUS, "failure")
+        || is(Key::LANGFUSE_OBSERVATION_LEVEL, "ERROR")
         || attributes.count(&[Key::HTTP_RESPONSE_STATUS_CODE, Key::HTTP_STATUS_CODE]).is_some_and(|code| code >= 400)
 }

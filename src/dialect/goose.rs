@@ -1,7 +1,6 @@
 //! goose: the GenAI conventions on some spans, and generations with fields for an observation layer on others.
 
 use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, details, otel_genai};
-use crate::event::Timestamp;
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -69,9 +68,6 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         meaning.reported_usd = details::usd(spot, Key::COST_DETAILS_JSON);
     }
     if meaning.ttft_s.is_none() {
-        meaning.ttft_s = spot.word(Key::COMPLETION_START_TIME).and_then(Timestamp::parse).map(|first| {
-            let start = Timestamp::from_unix_nanos(spot.span.start_time_unix_nano);
-            first.micros_since(start) as f64 / 1e6
-        });
+        meaning.ttft_s = details::since_start(spot, Key::COMPLETION_START_TIME);
     }
 }

@@ -1,6 +1,7 @@
 //! Values of attributes as JSON, so that whoever reads the event can read them back.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use crate::event::{JsonObject, push_f64, push_str};
 use crate::otlp::view::{AnyValue, ArrayValue};
@@ -18,6 +19,27 @@ pub fn put_value(object: &mut JsonObject<'_>, key: &str, value: AnyValue<'_>) {
         return;
     }
     push_value(object.key(key), value);
+}
+
+/// The same as a tree, texts as they are.
+pub(super) fn value(value: AnyValue<'_>) -> Value {
+    match value {
+        AnyValue::Empty => Value::Null,
+        AnyValue::String(text) => text.as_str().into(),
+        AnyValue::Bool(truth) => truth.into(),
+        AnyValue::Int(number) => number.into(),
+        AnyValue::Double(number) => number.into(),
+        AnyValue::Bytes(bytes) => base64(bytes).into(),
+        AnyValue::Array(array) => array.values().map(self::value).collect(),
+        AnyValue::Map(map) => {
+            map.entries().map(|entry| (entry.key.as_str().to_owned(), self::value(entry.value))).collect()
+        }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 /// Whether a JSON reader takes the text as part of an event. Skipping over it does not tell: strings may hold
@@ -104,10 +126,7 @@ fn push_value(out: &mut Vec<u8>, value: AnyValue<'_>) {
         AnyValue::Bool(truth) => out.extend_from_slice(if truth { b"true" } else { b"false" }),
         AnyValue::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
         AnyValue::Double(number) => push_f64(out, number),
-        AnyValue::Bytes(bytes) => {
-            use base64::Engine;
-            push_str(out, &base64::engine::general_purpose::STANDARD.encode(bytes));
-        }
+        AnyValue::Bytes(bytes) => push_str(out, &base64(bytes)),
         AnyValue::Array(array) => push_array(out, array),
         AnyValue::Map(map) => {
             out.push(b'{');
@@ -138,7 +157,6 @@ fn push_array(out: &mut Vec<u8>, array: ArrayValue<'_>) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
     use crate::event::{Data, Event, EventName, Timestamp};

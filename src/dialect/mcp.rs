@@ -12,9 +12,11 @@ pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     Some(if method == "tools/call" { Op::Mcp } else { Op::Step })
 }
 
-/// The target in the span's name, which is `{mcp.method.name} {target}`: of `tools/call` the tool.
+/// The target in the span's name, which is `{mcp.method.name} {target}`, and has a word or two in front of that where
+/// an SDK tells its sending from its serving: of `tools/call` the tool.
 pub(super) fn target<'a>(spot: &Spot<'a, '_>) -> Option<&'a str> {
     let method = spot.attributes.text(&[Key::MCP_METHOD_NAME])?;
-    let target = spot.span.name.as_str().strip_prefix(method)?.strip_prefix(' ')?.trim();
+    let (_, target) = spot.span.name.as_str().split_once(method)?;
+    let target = target.strip_prefix(' ')?.trim();
     (!target.is_empty()).then_some(target)
 }

@@ -4,33 +4,57 @@
 //! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
+mod agentops;
+mod ai_sdk;
+mod ai_sdk_legacy;
+mod anthropic_sdk;
 mod attributes;
+mod buckets;
 mod claude_code;
 mod codex;
 mod content;
 mod copilot;
+mod crewai;
 mod details;
 mod detect;
 mod gemini_cli;
 mod genai;
 mod generic;
+mod google_adk;
 mod goose;
+mod haystack;
 mod json;
+mod laminar;
 mod langchain_rust;
+mod langfuse;
+mod langgraph;
+mod langsmith;
+mod lenient;
 mod lexicon;
+mod litellm;
+mod llama_index;
+mod logfire;
 mod logs;
+mod mastra;
 mod mcp;
 mod messages;
 mod metrics;
+mod mlflow;
+mod msft;
 mod op;
 mod opencode;
+mod openinference;
+mod openlit;
+mod openllmetry;
 mod otel_genai;
 mod outcome;
 mod pending;
 pub mod provider;
+mod pydantic_ai;
 mod qwen_code;
 mod rig;
 mod spanlight;
+mod strands;
 mod swiftide;
 mod usage;
 
@@ -43,6 +67,7 @@ pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
 pub use logs::{About, LogDialect, Report};
+pub use messages::Matter;
 pub use metrics::{Measured, MetricDialect, Point, TokenKind};
 pub use op::Op;
 pub use outcome::Failure;
@@ -88,6 +113,8 @@ pub struct Dialect {
     pub told_in_events: &'static [Key],
     /// Whether it is that of a coding agent, whose work is told in logs and metrics as well.
     pub coding_agent: bool,
+    /// Whether it writes texts as JSON, with quotes around them.
+    pub texts_are_json: bool,
     /// What no key says by itself.
     pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
 }
@@ -141,9 +168,9 @@ pub struct FieldKeys {
     pub error_message: &'static [Key],
     /// What went wrong, said by nobody who did not fail.
     pub failure: &'static [Key],
-    /// What went in: messages, or a tool's arguments.
+    /// What went in where no messages are said in one of the known ways: whatever it is, or a tool's arguments.
     pub input: &'static [Key],
-    /// What came out: messages, or a tool's result.
+    /// What came out where no messages are said in one of the known ways: whatever it is, or a tool's result.
     pub output: &'static [Key],
 }
 
@@ -211,6 +238,8 @@ pub enum Hint {
     WorkflowIfOutermost,
     /// An agent of the name in `agent_name`, if it calls a model itself and not only through an agent below.
     AgentIfItCalls,
+    /// A step of the name in `step_name`, if a call of a model that tells its tokens is below it: the call itself.
+    StepIfTold,
 }
 
 /// What happened with a span besides its beginning and end.
@@ -223,6 +252,8 @@ pub enum Aside<'a> {
         /// To whom.
         to: Cow<'a, str>,
     },
+    /// The agent at work passed the work on to the one that works next; nobody says to whom.
+    PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
         /// Who: `user`, or `policy` for rules and modes.
@@ -244,11 +275,17 @@ pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] 
 /// What a span means; nothing if it is none of ours.
 pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let dialect = detect::detect(spot)?;
+    if logfire::is_mere_log(spot.attributes) {
+        return None;
+    }
     let told = dialect.told(spot);
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
     let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
     let mut meaning = dialect.mean(spot, op);
     (dialect.amend)(spot, &mut meaning);
+    // That tokens which nobody counted cost nothing is what emitters write who know no cost.
+    let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
+    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
     Some(meaning)
 }
 impl Dialect {
@@ -263,6 +300,7 @@ impl Dialect {
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
         coding_agent: false,
+        texts_are_json: false,
         amend: |_, _| {},
     };
 
@@ -271,8 +309,6 @@ impl Dialect {
     fn kind(&self, spot: &Spot<'_, '_>) -> Option<Op> {
         self.kinds.iter().find_map(|(key, words)| {
             let said = spot.word(*key)?;
-            // MLflow writes every value as JSON, and with that quotes around words.
-            let said = said.trim_matches('"');
             words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
         })
     }

@@ -62,8 +62,16 @@ fn details<'a>(spot: &Spot<'a, '_>, own: &FieldKeys, exception: Option<Failure<'
         message: status
             .or(exception.message)
             .or_else(said)
-            .or_else(|| first(own.error_message, generic::FIELDS.error_message)),
+            .or_else(|| first(own.error_message, generic::FIELDS.error_message))
+            .map(without_traceback),
     }
+}
+
+/// What went wrong, of a text that goes on with where: Python's tracers put both into one.
+fn without_traceback(message: &str) -> &str {
+    let before =
+        message.split_once("Traceback (most recent call last)").map_or(message, |(before, _)| before.trim_end());
+    if before.is_empty() { message } else { before }
 }
 
 /// Whether a field for errors holds one: `error = false`, and `error = ?nothing`, are said by who did not fail.

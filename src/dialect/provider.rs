@@ -14,8 +14,26 @@ pub fn normalise<'a>(provider: Option<&'a str>, model: Option<&str>) -> Option<C
     });
     match named {
         Some(name) if is_framework(&name) => model.and_then(of_model).map(Cow::Borrowed),
-        Some(name) => Some(well_known(&name).map_or(name, Cow::Borrowed)),
+        Some(name) => Some(match well_known(&name) {
+            Some(known) => Cow::Borrowed(known),
+            None => without_interface(name),
+        }),
         None => model.and_then(of_model).map(Cow::Borrowed),
+    }
+}
+
+/// The provider alone, where the name of its interface is behind it.
+fn without_interface(name: Cow<'_, str>) -> Cow<'_, str> {
+    const INTERFACES: &[&str] =
+        &["chat", "responses", "completion", "messages", "embedding", "image", "speech", "transcription"];
+    let owner = name.rsplit_once('.').filter(|(_, interface)| INTERFACES.contains(interface)).map(|(owner, _)| owner);
+    match (owner, &name) {
+        (None, _) => name,
+        // What has several interfaces there is OpenAI's.
+        (Some("azure"), _) => Cow::Borrowed("azure.ai.openai"),
+        (Some(owner), _) if let Some(known) = well_known(owner) => Cow::Borrowed(known),
+        (Some(owner), Cow::Borrowed(name)) => Cow::Borrowed(&name[..owner.len()]),
+        (Some(owner), Cow::Owned(_)) => Cow::Owned(owner.to_owned()),
     }
 }
 
@@ -31,9 +49,7 @@ fn well_known(name: &str) -> Option<&'static str> {
         "xai" => "x_ai",
         "moonshot" => "moonshot_ai",
         "watsonx" => "ibm.watsonx.ai",
-        "openai.chat" | "openai.responses" | "openai.completion" => "openai",
-        "anthropic.messages" => "anthropic",
-        name if name.starts_with("google.vertex") => "gcp.vertex_ai",
+        name if name.starts_with("google.vertex") || name.starts_with("vertex.") => "gcp.vertex_ai",
         _ => return None,
     })
 }
@@ -50,6 +66,7 @@ fn is_framework(name: &str) -> bool {
             | "microsoft.agent_framework"
             | "agent_framework"
             | "gen_ai"
+            | "gateway"
     )
 }
 
@@ -105,13 +122,20 @@ pub fn of_address(host: &str) -> Option<&'static str> {
 
 /// A finish reason as OTel's conventions spell it; an unknown one stays as it is.
 pub fn finish_reason(reason: &str) -> &str {
-    match reason {
-        "stop" | "end_turn" | "STOP" | "stop_sequence" | "completed" => "stop",
-        "length" | "max_tokens" | "MAX_TOKENS" => "length",
-        "tool_call" | "tool_calls" | "tool-calls" | "tool_use" | "function_call" => "tool_call",
-        "content_filter" | "content-filter" | "refusal" | "SAFETY" | "guardrail_intervened" => "content_filter",
-        other => other,
-    }
+    const REASONS: &[(&str, &[&str])] = &[
+        ("stop", &["stop", "end_turn", "stop_sequence", "completed"]),
+        ("length", &["length", "max_tokens"]),
+        ("tool_call", &["tool_call", "tool_calls", "tool-calls", "toolcalls", "tool_use", "function_call"]),
+        (
+            "content_filter",
+            &["content_filter", "content-filter", "contentfilter", "refusal", "safety", "guardrail_intervened"],
+        ),
+    ];
+    // `FinishReason.STOP,FinishReason.STOP` is how Python prints members of an enumeration, for two choices.
+    let first = reason.split(',').next().unwrap_or(reason);
+    let word = first.rsplit('.').next().unwrap_or(first);
+    let is_one_of = |words: &[&str]| words.iter().any(|known| known.eq_ignore_ascii_case(word));
+    REASONS.iter().find(|(_, words)| is_one_of(words)).map_or(reason, |(known, _)| known)
 }
 
 #[cfg(test)]
@@ -137,11 +161,35 @@ mod tests {
     }
 
     #[test]
+    fn reasons_to_stop() {
+        for (said, reason) in [
+            ("end_turn", "stop"),
+            ("MAX_TOKENS", "length"),
+            ("FinishReason.TOOL_CALLS", "tool_call"),
+            ("FinishReason.STOP,FinishReason.STOP", "stop"),
+            ("ContentFilter", "content_filter"),
+            ("compaction", "compaction"),
+            ("1.5 of them", "1.5 of them"),
+        ] {
+            assert_eq!(finish_reason(said), reason);
+        }
+    }
+
+    #[test]
     fn aliases_and_frameworks() {
         let of = |provider, model| normalise(provider, model).map(Cow::into_owned);
         assert_eq!(of(Some("OpenAI"), None).as_deref(), Some("openai"));
         assert_eq!(of(Some("az.ai.openai"), None).as_deref(), Some("azure.ai.openai"));
         assert_eq!(of(Some("google.vertex.chat"), None).as_deref(), Some("gcp.vertex_ai"));
+        assert_eq!(of(Some("openai.responses"), None).as_deref(), Some("openai"));
+        assert_eq!(of(Some("Anthropic.messages"), None).as_deref(), Some("anthropic"));
+        assert_eq!(of(Some("xai.chat"), None).as_deref(), Some("x_ai"));
+        assert_eq!(of(Some("azure.chat"), None).as_deref(), Some("azure.ai.openai"));
+        assert_eq!(of(Some("azure-openai.chat"), None).as_deref(), Some("azure.ai.openai"));
+        assert_eq!(of(Some("vertex.anthropic.messages"), None).as_deref(), Some("gcp.vertex_ai"));
+        assert_eq!(of(Some("lmstudio.chat"), None).as_deref(), Some("lmstudio"));
+        assert_eq!(of(Some("aws.bedrock"), None).as_deref(), Some("aws.bedrock"));
+        assert_eq!(of(Some("gateway"), Some("openai/gpt-4o")).as_deref(), Some("openai"));
         assert_eq!(of(Some("somebody"), None).as_deref(), Some("somebody"));
         assert_eq!(of(Some("langchain"), Some("gpt-4o")).as_deref(), Some("openai"));
         assert_eq!(of(Some("langchain"), Some("my-model")), None);

@@ -14,8 +14,8 @@ pub(super) static DIALECT: Dialect = Dialect {
     op,
     fields: FieldKeys {
         prompt_id: &[Key::QWEN_PROMPT_ID],
-        agent_name: &[Key::SUBAGENT_NAME, Key::PLAIN_AGENT_NAME],
-        tool_call_id: &[Key::GEN_AI_TOOL_CALL_ID, Key::TOOL_CALL_ID],
+        agent_name: &[Key::SUBAGENT_NAME, Key::AGENT_NAME_FLAT],
+        tool_call_id: &[Key::GEN_AI_TOOL_CALL_ID, Key::TOOL_CALL_ID_FLAT],
         error_message: &[Key::PLAIN_ERROR],
         ..FieldKeys::NONE
     },

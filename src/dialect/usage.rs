@@ -29,6 +29,8 @@ pub struct Usage {
     pub output_audio: Option<u64>,
     /// The counts contradicted one another under the emitter's convention and were read under the other.
     pub repaired: bool,
+    /// What the emitter's counts leave out; here they are whole.
+    pub convention: Convention,
 }
 
 /// What an emitter's counts leave out.
@@ -38,6 +40,27 @@ pub struct Convention {
     pub input_excludes_cache: bool,
     /// Its output is without reasoning.
     pub output_excludes_reasoning: bool,
+}
+
+impl Convention {
+    /// This convention, unless the emitter's own total is the sum of what this one takes for parts of one another.
+    fn or_told_by(self, total: u64, usage: &Usage) -> Convention {
+        let (Some(input), Some(output)) = (usage.input, usage.output) else { return self };
+        let (cached, reasoning) = (usage.cached(), usage.reasoning.unwrap_or(0));
+        let sum =
+            |parts: &[u64]| parts.iter().fold(input.saturating_add(output), |sum, part| sum.saturating_add(*part));
+        let apart = |input_excludes_cache, output_excludes_reasoning| Convention {
+            input_excludes_cache: self.input_excludes_cache || input_excludes_cache,
+            output_excludes_reasoning: self.output_excludes_reasoning || output_excludes_reasoning,
+        };
+        match total {
+            _ if total <= sum(&[]) || cached == reasoning => self,
+            _ if total == sum(&[cached]) => apart(true, false),
+            _ if total == sum(&[reasoning]) => apart(false, true),
+            _ if total == sum(&[cached, reasoning]) => apart(true, true),
+            _ => self,
+        }
+    }
 }
 
 /// The keys of each count, in order of preference.
@@ -61,6 +84,8 @@ pub struct UsageKeys {
     pub input_audio: &'static [Key],
     /// Of audio output.
     pub output_audio: &'static [Key],
+    /// Of everything, by which the emitter's own sum tells what its counts leave out.
+    pub total: &'static [Key],
 }
 
 impl UsageKeys {
@@ -75,6 +100,7 @@ impl UsageKeys {
         reasoning: &[],
         input_audio: &[],
         output_audio: &[],
+        total: &[],
     };
 }
 
@@ -113,14 +139,23 @@ pub static GEN_AI: UsageKeys = UsageKeys {
     ],
     input_audio: &[Key::GEN_AI_USAGE_AUDIO_INPUT_TOKENS, Key::GEN_AI_USAGE_INPUT_AUDIO_TOKENS],
     output_audio: &[Key::GEN_AI_USAGE_AUDIO_OUTPUT_TOKENS, Key::GEN_AI_USAGE_OUTPUT_AUDIO_TOKENS],
+    total: &[Key::GEN_AI_USAGE_TOTAL_TOKENS],
 };
 
 impl Usage {
     /// Reads the counts, each under the emitter's own keys or else those of the conventions, and brings them
     /// under OTel's definition.
     pub fn read(attributes: &Attributes<'_>, own: Option<&UsageKeys>, convention: Convention) -> Usage {
+        let usage = Usage::told_by(attributes, own);
+        let total = own.and_then(|own| attributes.count(own.total)).or_else(|| attributes.count(GEN_AI.total));
+        usage.normalised(total.map_or(convention, |total| convention.or_told_by(total, &usage)))
+    }
+
+    /// The counts as they are told.
+    #[inline]
+    pub(super) fn told_by(attributes: &Attributes<'_>, own: Option<&UsageKeys>) -> Usage {
         let conventional = Usage::told(attributes, &GEN_AI);
-        own.map_or(conventional, |own| Usage::told(attributes, own).or(conventional)).normalised(convention)
+        own.map_or(conventional, |own| Usage::told(attributes, own).or(conventional))
     }
 
     #[inline]
@@ -136,11 +171,13 @@ impl Usage {
             input_audio: attributes.count(keys.input_audio),
             output_audio: attributes.count(keys.output_audio),
             repaired: false,
+            convention: Convention::default(),
         }
     }
 
     /// These counts, and those of the other that are missing here.
-    fn or(self, other: Usage) -> Usage {
+    #[must_use]
+    pub(super) fn or(self, other: Usage) -> Usage {
         Usage {
             input: self.input.or(other.input),
             output: self.output.or(other.output),
@@ -151,18 +188,32 @@ impl Usage {
             reasoning: self.reasoning.or(other.reasoning),
             input_audio: self.input_audio.or(other.input_audio),
             output_audio: self.output_audio.or(other.output_audio),
-            repaired: false,
+            repaired: self.repaired || other.repaired,
+            convention: self.convention,
         }
+    }
+
+    /// These counts, completed by the details of another that counts as many tokens.
+    #[must_use]
+    pub fn detailed_by(self, other: &Usage) -> Usage {
+        let agrees = self.input == other.input && self.output == other.output;
+        if agrees { self.or(*other) } else { self }
+    }
+
+    /// What caches served and took.
+    pub fn cached(&self) -> u64 {
+        self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0))
     }
 
     /// The same usage under OTel's definition.
     pub fn normalised(mut self, convention: Convention) -> Usage {
+        self.convention = convention;
         if self.cache_write_5m.is_some() || self.cache_write_1h.is_some() {
             let parts = self.cache_write_5m.unwrap_or(0).saturating_add(self.cache_write_1h.unwrap_or(0));
             // What was written cannot be less than what was written for five minutes and for an hour.
             self.cache_write = Some(self.cache_write.unwrap_or(0).max(parts));
         }
-        let cached = self.cache_read.unwrap_or(0).saturating_add(self.cache_write.unwrap_or(0));
+        let cached = self.cached();
         if let Some(input) = self.input {
             let contradicts = !convention.input_excludes_cache && cached > input;
             self.repaired |= contradicts;

@@ -112,11 +112,12 @@ impl Measure {
             }
         }
         let mut unpriced = 0;
-        match &call.price {
-            Ok(price) => self.cost(fact, price.usd, (&call.model, &call.provider), price.source.as_str(), now),
+        match (call.price.source(), call.price.usd()) {
+            (Ok(source), Some(usd)) => self.cost(fact, usd, (&call.model, &call.provider), source.as_str(), now),
             // A call that failed before any token costs nothing that anyone could know.
-            Err(_) if failed && !call.usage.is_known() => {}
-            Err(reason) => {
+            (Err(_), _) if failed && !call.usage.is_known() => {}
+            (Ok(_), None) => {}
+            (Err(reason), _) => {
                 unpriced = 1;
                 self.instruments.unpriced.add([model, provider, reason.as_str().into()], 1.0, now);
             }

@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
+use super::prices::PricesConfig;
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
+use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
 use crate::export::{debug, file, otlp as otlp_export, prometheus};
@@ -50,6 +52,8 @@ pub enum Component {
 pub struct AgentConfig {
     /// Where the dimensions are found that no convention has a name for.
     pub dimensions: Dimensions,
+    /// What calls cost.
+    pub prices: PricesConfig,
     /// How often derived metrics go to exporters that are not scraped.
     pub metrics_interval: Interval,
     /// Spans kept in memory, of open and closed runs together.
@@ -96,11 +100,12 @@ impl Default for Dimensions {
 
 impl AgentConfig {
     /// As the deriver wants it.
-    pub fn settings(&self, wants_events: bool) -> Settings {
+    pub fn settings(&self, prices: PriceSettings, wants_events: bool) -> Settings {
         let defaults = derive::Limits::default();
         Settings {
             feature: self.dimensions.feature.clone(),
             task: self.dimensions.task.clone(),
+            prices,
             limits: derive::Limits {
                 spans: self.max_spans.unwrap_or(defaults.spans),
                 heartbeat: self.heartbeat_timeout.map_or(defaults.heartbeat, |span| span.0),

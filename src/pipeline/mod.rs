@@ -6,6 +6,7 @@ mod build;
 mod components;
 mod endpoint;
 mod plan;
+mod prices;
 mod route;
 mod run;
 mod start;

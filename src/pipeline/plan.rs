@@ -2,6 +2,7 @@
 
 use super::components::{AgentConfig, Component, component};
 use crate::config::{ComponentId, Config, Place, Problem, Section};
+use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
 use crate::web;
 
@@ -12,6 +13,8 @@ pub struct Plan {
     pub pipelines: Vec<Pipeline>,
     /// Components by section and id; only those that are used.
     pub components: Vec<(Section, ComponentId, Component)>,
+    /// What calls cost.
+    pub prices: PriceSettings,
     /// What does not stop anything, but is worth saying.
     pub warnings: Vec<Problem>,
 }
@@ -81,7 +84,35 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     tell_of_content(config, &pipelines, &components, &mut warnings);
-    if problems.is_empty() { Ok(Plan { pipelines, components, warnings }) } else { Err(problems) }
+    let prices = prices(config, &components, &mut problems, &mut warnings);
+    if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
+}
+
+/// The prices that the agent connector is told of. A file that cannot be used is a problem of the configuration.
+fn prices(
+    config: &Config,
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> PriceSettings {
+    let agent = components.iter().find_map(|(section, id, component)| match component {
+        Component::Agent(agent) => Some((config.component(*section, id)?, id, agent)),
+        _ => None,
+    });
+    let Some((node, id, agent)) = agent else { return PriceSettings::default() };
+    let place = node.get("prices").and_then(|prices| prices.get("overrides")).map_or(node.place, |node| node.place);
+    let at_the_file = |message| Problem { place, path: format!("connectors.{id}.prices.overrides"), message };
+    match agent.prices.load() {
+        Ok(prices) => {
+            let said = prices.overrides.iter().flat_map(|overrides| &overrides.warnings);
+            warnings.extend(said.cloned().map(at_the_file));
+            prices
+        }
+        Err(wrong) => {
+            problems.extend(wrong.into_iter().map(at_the_file));
+            PriceSettings::default()
+        }
+    }
 }
 
 fn is_used(config: &Config, section: Section, id: &ComponentId) -> bool {

@@ -156,7 +156,7 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
     let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
-    Some(Arc::new(Connector::new(config.settings(wants_events))))
+    Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
 }
 
 fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {

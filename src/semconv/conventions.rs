@@ -15,6 +15,7 @@ keys! { 0;
     GEN_AI_RESPONSE_FINISH_REASON = "gen_ai.response.finish_reason",
     GEN_AI_RESPONSE_STOP_REASON = "gen_ai.response.stop_reason",
     GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk",
+    GEN_AI_CLIENT_TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk",
     GEN_AI_RESPONSE_SERVICE_TIER = "gen_ai.response.service_tier",
     OPENAI_RESPONSE_SERVICE_TIER = "openai.response.service_tier",
     GEN_AI_OPENAI_RESPONSE_SERVICE_TIER = "gen_ai.openai.response.service_tier",
@@ -23,6 +24,7 @@ keys! { 0;
     GEN_AI_USAGE_PROMPT_TOKENS = "gen_ai.usage.prompt_tokens",
     GEN_AI_RESPONSE_PROMPT_TOKENS = "gen_ai.response.prompt_tokens",
     GEN_AI_RESPONSE_COMPLETION_TOKENS = "gen_ai.response.completion_tokens",
+    GEN_AI_USAGE_TOTAL_TOKENS = "gen_ai.usage.total_tokens",
     GEN_AI_USAGE_OUTPUT_TOKENS = "gen_ai.usage.output_tokens",
     GEN_AI_USAGE_COMPLETION_TOKENS = "gen_ai.usage.completion_tokens",
     GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens",
@@ -75,6 +77,7 @@ keys! { 0;
     GEN_AI_COMPLETION = "gen_ai.completion",
     GEN_AI_INPUT_MESSAGES = "gen_ai.input.messages",
     GEN_AI_OUTPUT_MESSAGES = "gen_ai.output.messages",
+    GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions",
     // MCP.
     MCP_METHOD_NAME = "mcp.method.name",
     MCP_TOOL_NAME = "mcp.tool.name",
@@ -99,4 +102,6 @@ keys! { 0;
     WORKFLOW_NAME = "workflow.name",
     EXECUTOR_ID = "executor.id",
     GRAPH_NODE_ID = "graph.node.id",
+    GRAPH_NODE_NAME = "graph.node.name",
+    AGENT_NAME = "agent.name",
 }

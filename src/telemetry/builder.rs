@@ -19,6 +19,7 @@ use crate::connector::{Connector, EventSink};
 use crate::console::event::Level;
 use crate::content::{Classes, Policy};
 use crate::derive;
+use crate::derive::cost::Overrides;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
 use crate::export::otlp::{self, Remote, resource};
@@ -206,6 +207,20 @@ impl Builder {
     /// Fields that name the task, in order of preference, instead of `spanlight.task.id` and `task_id`.
     pub fn task_fields<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Builder {
         self.settings.task = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Prices that go before those of the built-in table, from a file of JSON in our layout or LiteLLM's.
+    pub fn prices(mut self, path: impl AsRef<Path>) -> Builder {
+        let name = path.as_ref().display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {name}: {error}"));
+        match text.and_then(|text| Overrides::from_json(&name, &text)) {
+            Ok(overrides) => {
+                self.problems.extend(overrides.warnings.iter().cloned());
+                self.settings.prices.overrides = Some(Arc::new(overrides));
+            }
+            Err(problem) => self.problems.push(problem),
+        }
         self
     }
 

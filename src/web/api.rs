@@ -17,7 +17,7 @@ use crate::nearest::nearest;
 pub async fn welcome() -> &'static str {
     "Spanlight is running.\n\n\
      /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
-     /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all\n\
+     /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
      /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
      /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
      /ws                     events as they happen, over a WebSocket\n\
@@ -63,12 +63,17 @@ pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
         Ok(window) => window.map(|window| Timestamp::now().minus(window)),
         Err(message) => return bad(&message),
     };
-    if let Some(answer) = query.unknown(&["by", "window"]) {
+    let explains = match query.take("explain").as_deref() {
+        None | Some("false") => false,
+        Some("true" | "") => true,
+        Some(other) => return bad(&no_word("explain", other, &["true", "false"])),
+    };
+    if let Some(answer) = query.unknown(&["by", "window", "explain"]) {
         return answer;
     }
     let (report, provisional) =
         state.connector.read(|core| (core.deriver.ledger(by, since), core.deriver.is_provisional()));
-    ok(json::ledger(by, &window, &report, provisional))
+    ok(json::ledger(by, &window, &report, provisional, explains))
 }
 
 /// `GET /api/v1/metrics`

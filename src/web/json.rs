@@ -1,6 +1,7 @@
 //! What the API answers, as JSON.
 
-use crate::derive::cost::{By, Report};
+use super::explain::{write_call, write_making};
+use crate::derive::cost::{By, Figures, Making, Report};
 use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
 use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
@@ -13,19 +14,25 @@ pub fn error(message: &str) -> Vec<u8> {
     object(|object| object.str("error", message))
 }
 
-/// The ledger.
-pub fn ledger(by: By, window: &str, report: &Report, provisional: bool) -> Vec<u8> {
+/// The ledger, with how its costs were made if somebody wants to know.
+pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains: bool) -> Vec<u8> {
+    let write = |object: &mut JsonObject<'_>, figures: &Figures, making: &Making| {
+        figures.write(object);
+        if explains {
+            write_making(object, making);
+        }
+    };
     object(|object| {
         object.display("by", by);
         object.str("window", window);
         object.bool("provisional", provisional);
         let mut totals = JsonObject::begin(object.key("totals"));
-        report.totals.write(&mut totals);
+        write(&mut totals, &report.totals, &report.making);
         totals.end();
         list(object.key("rows"), &report.rows, |out, row| {
             let mut entry = JsonObject::begin(out);
             entry.str("key", &row.key);
-            row.figures.write(&mut entry);
+            write(&mut entry, &row.figures, &row.making);
             entry.end();
         });
     })
@@ -71,20 +78,7 @@ pub fn run(tree: &RunTree) -> Vec<u8> {
 pub fn run_ledger(id: &str, calls: &[CallRecord]) -> Vec<u8> {
     object(|object| {
         object.str("run", id);
-        list(object.key("calls"), calls, |out, call| {
-            let mut entry = JsonObject::begin(out);
-            entry.display("span_id", call.span_id);
-            entry.opt_str("agent", call.agent.as_deref());
-            entry.opt_str("provider", call.provider.as_deref());
-            entry.opt_str("model", call.model.as_deref());
-            write_usage(&mut entry, &call.usage);
-            entry.bool("counts", call.counts);
-            entry.opt_f64("cost_usd", call.cost_usd);
-            entry.opt_str("price_source", call.price_source.map(|source| source.as_str()));
-            entry.opt_str("priced_as", call.priced_as.as_deref());
-            entry.opt_str("unpriced", call.unpriced);
-            entry.end();
-        });
+        list(object.key("calls"), calls, write_call);
     })
 }
 
@@ -173,7 +167,8 @@ fn write_node(out: &mut Vec<u8>, node: &TreeNode) {
     entry.end();
 }
 
-fn write_usage(object: &mut JsonObject<'_>, usage: &Usage) {
+/// The tokens of a call.
+pub fn write_usage(object: &mut JsonObject<'_>, usage: &Usage) {
     object.opt_u64("input_tokens", usage.input);
     object.opt_u64("output_tokens", usage.output);
     object.opt_u64("cache_read_tokens", usage.cache_read);

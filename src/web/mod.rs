@@ -1,6 +1,7 @@
 //! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
+mod explain;
 mod guard;
 mod json;
 mod socket;

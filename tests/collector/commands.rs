@@ -222,3 +222,38 @@ async fn tail_in_json_is_an_event_a_line_and_ends_when_nobody_reads() {
     let status = tokio::time::timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_cost_can_be_followed_from_tokens_to_dollars() {
+    let dir = tempfile::tempdir().unwrap();
+    let prices = dir.path().join("prices.yaml");
+    std::fs::write(&prices, "prices:\n  - {model: gpt-4o, input: 2, output: 8}\n").unwrap();
+    let config = format!(
+        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}
+connectors: {{agent: {{prices: {{overrides: '{}'}}}}}}
+extensions: {{web: {{endpoint: '127.0.0.1:0'}}}}
+service: {{extensions: [web], pipelines: {{traces: {{receivers: [otlp], exporters: [agent]}}}}}}
+",
+        prices.display()
+    );
+    let collector = Collector::with(&config).await;
+    collector.take_traces(traces(vec![chat(7, 2, 0)])).await;
+    let text = text_of(&collector, &["report", "--since", "all", "--explain"]).await;
+    for line in [
+        "gpt-4o-2024-08-06  $0.002800 · 1 call\n",
+        "1,000 uncached input × $2.00 per million =  $0.00200000\n",
+        "  100 output         × $8.00 per million =  $0.00080000\n",
+        "                              together =  $0.00280000\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    assert!(text.replace(['\n', ' '], "").contains("prices.yaml(xxh3"), "{text}");
+    let ledger = collector.json(&format!("/api/v1/runs/{}/ledger", "07".repeat(16))).await;
+    let call = &ledger["calls"][0];
+    assert_eq!((&call["price_source"], &call["priced_as"]), (&Value::from("override"), &Value::from("gpt-4o")));
+    assert_eq!(call["computed"]["parts"][1]["usd_per_mtok"], 8.0);
+    let plain = collector.json("/api/v1/ledger").await;
+    assert!(plain["rows"][0]["explanation"].is_null());
+    let explained = collector.json("/api/v1/ledger?explain=true").await;
+    assert_eq!(explained["totals"]["explanation"]["lines"][0]["usd"], 0.0028);
+}

@@ -229,3 +229,29 @@ async fn the_components_are_listed() {
         assert!(found.contains(&known.to_owned()), "{known} is missing in {found:?}");
     }
 }
+
+/// The examples of the documentation, as files of prices.
+#[tokio::test]
+async fn the_price_files_that_the_documentation_shows_are_good() {
+    let text = include_str!("../../docs/cost.md");
+    let blocks: Vec<&str> = text.split("```").skip(1).step_by(2).collect();
+    let ours = blocks.iter().find_map(|block| block.strip_prefix("yaml\n").filter(|yaml| yaml.starts_with("prices:")));
+    let litellm = blocks.iter().find_map(|block| block.strip_prefix("json\n"));
+    for (name, prices) in [("prices.yaml", ours.unwrap()), ("prices.json", litellm.unwrap())] {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(name), prices).unwrap();
+        let config = format!(
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}
+connectors: {{agent: {{prices: {{overrides: {name}}}}}}}
+service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [agent]}}}}}}
+"
+        );
+        std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
+        let ended = run_in(dir.path(), &["config", "check", "collector.yaml"]).await;
+        assert_eq!(ended.stdout, "collector.yaml: good; pipelines traces\n", "{ended:?}");
+        std::fs::write(dir.path().join(name), "prices: [{model: m}]").unwrap();
+        let ended = run_in(dir.path(), &["config", "check", "collector.yaml"]).await;
+        let expected = format!("connectors.agent.prices.overrides: {name}: line 1: prices.0: missing field `input`");
+        assert!(ended.stderr.contains(&expected), "{ended:?}");
+    }
+}

@@ -89,8 +89,13 @@ fn what_is_no_duration_is_not_taken_for_one() {
 
 /// The payloads of the events of the beginning and the end of one span.
 pub fn payloads(sent: &Sent) -> (Map<String, Json>, Map<String, Json>) {
+    payloads_in("", sent)
+}
+
+/// The same of a span of an instrumentation scope.
+pub fn payloads_in(instrumentation: &str, sent: &Sent) -> (Map<String, Json>, Map<String, Json>) {
     let mut scene = Scene::new();
-    scene.arrive(std::slice::from_ref(sent)).finish();
+    scene.arrive_in(instrumentation, std::slice::from_ref(sent)).finish();
     let [start, end] = &scene.out.events[..] else { panic!("{:?}", scene.out.events) };
     (start.data.to_map(), end.data.to_map())
 }

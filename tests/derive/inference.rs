@@ -217,7 +217,7 @@ fn a_span_told_in_log_records_goes_on_until_it_has_ended() {
     }
     assert_eq!(scene.names(), ["agent.started"]);
     log(&mut scene, "stop");
-    scene.arrive(&[root.clone()]).pass(10_000);
+    scene.arrive(std::slice::from_ref(&root)).pass(10_000);
     log(&mut scene, "heartbeat");
     assert_eq!(scene.pass(10_000).names(), ["agent.completed"]);
     assert_eq!((scene.totals().agent_runs, scene.deriver.counts().duplicate_spans), (1, 0));

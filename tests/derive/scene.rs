@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 use spanlight::derive::cost::{By, Figures};
@@ -29,16 +29,21 @@ impl Scene {
     }
 
     pub fn with(limits: Limits) -> Scene {
-        Scene {
-            deriver: Deriver::new(Settings { limits, ..Settings::default() }),
-            now: Timestamp::parse(BEGINNING).unwrap(),
-            out: Output::default(),
-        }
+        Scene::of(Settings { limits, ..Settings::default() })
+    }
+
+    pub fn of(settings: Settings) -> Scene {
+        Scene { deriver: Deriver::new(settings), now: Timestamp::parse(BEGINNING).unwrap(), out: Output::default() }
     }
 
     /// Spans arrive in one request.
     pub fn arrive(&mut self, spans: &[Span]) -> &mut Scene {
-        self.deriver.spans(&batch(spans), self.now, &mut self.out);
+        self.arrive_in("", spans)
+    }
+
+    /// Spans of an instrumentation scope arrive.
+    pub fn arrive_in(&mut self, instrumentation: &str, spans: &[Span]) -> &mut Scene {
+        self.deriver.spans(&batch_of(instrumentation, spans), self.now, &mut self.out);
         self
     }
 
@@ -140,7 +145,7 @@ impl Counted {
             FactKind::Call(call) => {
                 *self.calls.entry(agent).or_default() += 1;
                 self.input_tokens += call.usage.input.unwrap_or(0);
-                self.cost += call.price.as_ref().map_or(0, |price| nanodollars(price.usd));
+                self.cost += call.price.usd().map_or(0, nanodollars);
             }
             FactKind::Decision { reviewer, decision, .. } => {
                 *self.decisions.entry((reviewer, decision.as_str())).or_default() += 1;
@@ -163,7 +168,12 @@ pub fn nanodollars(usd: f64) -> i64 {
 
 /// A batch of spans.
 pub fn batch(spans: &[Span]) -> Batch {
-    let scope_spans = vec![ScopeSpans { spans: spans.to_vec(), ..ScopeSpans::default() }];
+    batch_of("", spans)
+}
+
+fn batch_of(instrumentation: &str, spans: &[Span]) -> Batch {
+    let scope = InstrumentationScope { name: instrumentation.into(), ..InstrumentationScope::default() };
+    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans: spans.to_vec(), ..ScopeSpans::default() }];
     let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
     let bytes = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
     Batch::read(Signal::Traces, bytes.into()).unwrap().batch

@@ -47,8 +47,13 @@ impl Meaning {
         let rows = [By::Model, By::Agent, By::Tool].into_iter().flat_map(|by| {
             let report = deriver.ledger(by, None);
             report.rows.into_iter().map(move |row| {
-                let cost_usd = row.figures.cost_usd.map(|usd| (usd * 1e9).round() / 1e9);
-                (format!("{by:?} {}", row.key), Figures { cost_usd, ..row.figures })
+                // Sums of the same costs in another order differ in the last digit.
+                let rounded = |usd: f64| (usd * 1e9).round() / 1e9;
+                let mut figures = row.figures;
+                figures.cost_usd = figures.cost_usd.map(rounded);
+                figures.compared.reported_usd = rounded(figures.compared.reported_usd);
+                figures.compared.computed_usd = rounded(figures.compared.computed_usd);
+                (format!("{by:?} {}", row.key), figures)
             })
         });
         Meaning {

@@ -215,3 +215,15 @@ fn what_an_agent_says_it_cost_counts_where_nobody_knows_better() {
     assert_eq!(find(&events, "agent.completed", "priced by its calls").performance.cost_usd, Some(0.0075));
     assert_eq!(scene.telemetry.metrics().total_cost_usd, 0.2575);
 }
+
+#[test]
+fn prices_of_a_file_go_before_the_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("prices.json");
+    std::fs::write(&path, r#"{"prices": [{"model": "house-model", "input": 1000, "output": 2000}]}"#).unwrap();
+    let scene = Scene::with(spanlight::Telemetry::builder().prices(&path).build());
+    llm_span!("house-model").record_usage(Usage::new(1000, 100));
+    let events = scene.events();
+    let end = events.iter().find(|event| event.name == *"llm.completed").unwrap();
+    assert_eq!(end.performance.cost_usd, Some(1.2));
+}

@@ -1,12 +1,12 @@
 //! One account of the ledger: a sum since ever, and sums by slots of time for the windows of the last day.
 
-use super::ledger::{Figures, Posting};
+use super::making::Sums;
 use crate::event::Timestamp;
 
 /// What was posted to one row, or in total.
 #[derive(Debug, Default)]
 pub struct Account {
-    all: Figures,
+    all: Sums,
     /// In order. Slots before `fine_since` are of an hour, the others of five minutes.
     slots: Vec<Slot>,
     /// Where an hour begins, in seconds since 1970.
@@ -16,7 +16,7 @@ pub struct Account {
 #[derive(Debug)]
 struct Slot {
     from: i64,
-    figures: Figures,
+    sums: Sums,
 }
 
 impl Account {
@@ -24,10 +24,10 @@ impl Account {
     pub const FINE: i64 = 300;
     const COARSE: i64 = 3600;
 
-    /// Adds a posting: for ever, and to the slot of its time if that is still of interest.
-    pub fn post(&mut self, posting: &Posting, now: Timestamp) {
-        self.all.add(&posting.figures);
-        let (at, now) = (posting.at.as_seconds(), now.as_seconds());
+    /// Adds what was posted: for ever, and to the slot of its time if that is still of interest.
+    pub fn post(&mut self, at: Timestamp, sums: &Sums, now: Timestamp) {
+        self.all.add(sums);
+        let (at, now) = (at.as_seconds(), now.as_seconds());
         self.compact(now);
         if now - at > 25 * Account::COARSE {
             return;
@@ -35,8 +35,8 @@ impl Account {
         let from = self.slot_of(at);
         let place = self.slots.partition_point(|slot| slot.from < from);
         match self.slots.get_mut(place) {
-            Some(slot) if slot.from == from => slot.figures.add(&posting.figures),
-            _ => self.slots.insert(place, Slot { from, figures: posting.figures.clone() }),
+            Some(slot) if slot.from == from => slot.sums.add(sums),
+            _ => self.slots.insert(place, Slot { from, sums: sums.clone() }),
         }
     }
 
@@ -65,18 +65,23 @@ impl Account {
         self.slots.dedup_by(|later, slot| {
             let same = later.from == slot.from;
             if same {
-                slot.figures.add(&later.figures);
+                slot.sums.add(&later.sums);
             }
             same
         });
     }
 
-    /// The figures of the slots that end after `since`; nothing means since ever.
-    pub fn since(&self, since: Option<Timestamp>) -> Figures {
+    /// Everything since ever.
+    pub fn all(&self) -> &Sums {
+        &self.all
+    }
+
+    /// The sums of the slots that end after `since`; nothing means since ever.
+    pub fn since(&self, since: Option<Timestamp>) -> Sums {
         let Some(since) = since else { return self.all.clone() };
-        let mut sum = Figures::default();
+        let mut sum = Sums::default();
         let recent = self.slots.iter().filter(|slot| slot.from + self.seconds_of(slot.from) > since.as_seconds());
-        recent.for_each(|slot| sum.add(&slot.figures));
+        recent.for_each(|slot| sum.add(&slot.sums));
         sum
     }
 

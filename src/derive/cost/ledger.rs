@@ -11,42 +11,9 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use super::account::Account;
-use crate::event::{JsonObject, Timestamp};
-
-/// Figures of some of the work. What no emitter reported is absent, never 0.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Figures {
-    /// Calls of models that succeeded, each counted once.
-    pub llm_calls: u64,
-    /// Calls of models that failed.
-    pub llm_failed: u64,
-    /// Tokens read, cached ones included.
-    pub input_tokens: Option<u64>,
-    /// Tokens written, reasoning included.
-    pub output_tokens: Option<u64>,
-    /// Of the input, read from caches.
-    pub cache_read_tokens: Option<u64>,
-    /// Of the input, written to caches.
-    pub cache_write_tokens: Option<u64>,
-    /// Of the output, reasoning.
-    pub reasoning_tokens: Option<u64>,
-    /// US dollars, of the calls whose price is known.
-    pub cost_usd: Option<f64>,
-    /// Calls whose price is not known.
-    pub unpriced_calls: u64,
-    /// Calls of embedding models, which are not among `llm_calls`.
-    pub embedding_calls: u64,
-    /// Their tokens, which are not among `input_tokens`.
-    pub embedding_tokens: Option<u64>,
-    /// Tool calls.
-    pub tool_calls: u64,
-    /// Of these, failed.
-    pub tool_failed: u64,
-    /// Runs of agents.
-    pub agent_runs: u64,
-    /// Of these, failed.
-    pub agent_failed: u64,
-}
+use super::figures::Figures;
+use super::making::{CallCost, LeftOut, Making, Reason, Sums};
+use crate::event::Timestamp;
 
 /// By what a report is broken down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +47,10 @@ pub struct Posting {
     pub feature: Option<Arc<str>>,
     /// The figures.
     pub figures: Figures,
+    /// The price, if it is a call of a model that counts.
+    pub call: Option<CallCost>,
+    /// What it reports and does not count, with the reason.
+    pub left_out: Option<LeftOut>,
 }
 
 /// What somebody asked the ledger.
@@ -87,6 +58,8 @@ pub struct Posting {
 pub struct Report {
     /// Everything in the window.
     pub totals: Figures,
+    /// How its cost was made.
+    pub making: Making,
     /// The same, broken down; the most expensive first.
     pub rows: Vec<Row>,
 }
@@ -98,6 +71,8 @@ pub struct Row {
     pub key: Arc<str>,
     /// The figures.
     pub figures: Figures,
+    /// How their cost was made.
+    pub making: Making,
 }
 
 /// What has left memory: all-time totals, and slots for the windows of the last day.
@@ -127,23 +102,27 @@ impl Ledger {
     /// Posts what left memory, for good.
     pub fn post_all(&mut self, postings: impl Iterator<Item = Posting>, now: Timestamp) {
         // Whole runs leave at once and most of their work is alike: added up first, it costs one posting.
-        let mut sums: Vec<Posting> = Vec::new();
+        let mut known: Vec<(Posting, Sums)> = Vec::new();
         for mut posting in postings {
             // Days and slots that have not come would be kept for as long as it takes until they have.
             posting.at = posting.at.not_ahead_of(now);
-            if let Some(sum) = sums.iter_mut().find(|sum| sum.goes_with(&posting)) {
-                sum.figures.add(&posting.figures);
-            } else if sums.len() < Ledger::MOST_SUMS {
-                sums.push(posting);
-            } else {
-                self.post(&posting, now);
+            if let Some((_, sums)) = known.iter_mut().find(|(first, _)| first.goes_with(&posting)) {
+                posting.add_to(sums);
+                continue;
+            }
+            let sums = posting.sums();
+            match known.len() < Ledger::MOST_SUMS {
+                true => known.push((posting, sums)),
+                false => self.post(&posting, &sums, now),
             }
         }
-        sums.iter().for_each(|sum| self.post(sum, now));
+        known.iter().for_each(|(first, sums)| self.post(first, sums, now));
     }
 
-    fn post(&mut self, posting: &Posting, now: Timestamp) {
-        self.totals.post(posting, now);
+    /// Posts sums that are all whose a posting is.
+    fn post(&mut self, posting: &Posting, sums: &Sums, now: Timestamp) {
+        let at = posting.at;
+        self.totals.post(at, sums, now);
         let day = posting.at.as_seconds().div_euclid(86_400);
         if day != self.today.0 {
             self.today = (day, posting.at.date().into());
@@ -154,19 +133,19 @@ impl Ledger {
         for (accounts, key) in self.accounts.iter_mut().zip(keys) {
             let Some(key) = key else { continue };
             if let Some(account) = accounts.get_mut(key) {
-                account.post(posting, now);
+                account.post(at, sums, now);
                 continue;
             }
             let full = accounts.len() >= Ledger::MOST_ACCOUNTS;
             self.overflowed += u64::from(full);
             let key = if full { OTHERS.clone() } else { key.clone() };
-            accounts.entry(key).or_default().post(posting, now);
+            accounts.entry(key).or_default().post(at, sums, now);
         }
     }
 
     /// Everything that was posted.
-    pub fn totals(&self) -> Figures {
-        self.totals.since(None)
+    pub fn totals(&self) -> &Figures {
+        &self.totals.all().figures
     }
 
     /// Adds what was posted since `since` to a report; nothing means since ever.
@@ -180,16 +159,16 @@ impl Ledger {
             By::Feature => &self.accounts[3],
             By::Day => &self.accounts[4],
             By::Run => {
-                if totals != Figures::default() {
+                if totals != Sums::default() {
                     report.row(Ledger::OLDER.into()).add(&totals);
                 }
                 return;
             }
         };
         for (key, account) in accounts {
-            let figures = account.since(since);
-            if figures != Figures::default() {
-                report.row(key.clone()).add(&figures);
+            let sums = account.since(since);
+            if sums != Sums::default() {
+                report.row(key.clone()).add(&sums);
             }
         }
     }
@@ -198,14 +177,14 @@ impl Ledger {
 /// A report being added up.
 #[derive(Debug, Default)]
 pub struct ReportBuilder {
-    totals: Figures,
-    rows: HashMap<Arc<str>, Figures, RandomState>,
+    totals: Sums,
+    rows: HashMap<Arc<str>, Sums, RandomState>,
 }
 
 impl ReportBuilder {
     /// Adds one posting.
     pub fn add(&mut self, posting: &Posting, by: By, run: &Arc<str>) {
-        self.totals.add(&posting.figures);
+        posting.add_to(&mut self.totals);
         let day = (by == By::Day).then(|| posting.at.date().into());
         let key = match by {
             By::Run => Some(run),
@@ -213,22 +192,24 @@ impl ReportBuilder {
             by => posting.key(by),
         };
         if let Some(key) = key {
-            self.row(key.clone()).add(&posting.figures);
+            posting.add_to(self.row(key.clone()));
         }
     }
 
-    fn row(&mut self, key: Arc<str>) -> &mut Figures {
+    fn row(&mut self, key: Arc<str>) -> &mut Sums {
         self.rows.entry(key).or_default()
     }
 
     /// The report, the most expensive rows first.
     pub fn finish(self) -> Report {
-        let mut rows: Vec<Row> = self.rows.into_iter().map(|(key, figures)| Row { key, figures }).collect();
+        // What was only left out is a row of nothing; the totals tell of it.
+        let rows = self.rows.into_iter().filter(|(_, sums)| sums.figures != Figures::default());
+        let mut rows: Vec<Row> = rows.map(|(key, Sums { figures, making })| Row { key, figures, making }).collect();
         rows.sort_by(|a, b| {
             let cost = |row: &Row| row.figures.cost_usd.unwrap_or(0.0);
             cost(b).total_cmp(&cost(a)).then_with(|| a.key.cmp(&b.key))
         });
-        Report { totals: self.totals, rows }
+        Report { totals: self.totals.figures, making: self.totals.making, rows }
     }
 }
 
@@ -245,8 +226,28 @@ impl Posting {
     }
 
     fn is_of_models(&self) -> bool {
-        let figures = &self.figures;
-        figures.llm_calls + figures.llm_failed + figures.embedding_calls > 0 || figures.total_tokens().is_some()
+        // What only metrics count has no calls.
+        self.call.is_some()
+            || self.figures.total_tokens().is_some()
+            || self.left_out.is_some_and(|left_out| left_out.reason != Reason::SumOfCalls)
+    }
+
+    fn sums(&self) -> Sums {
+        let mut sums = Sums::default();
+        self.add_to(&mut sums);
+        sums
+    }
+
+    fn add_to(&self, sums: &mut Sums) {
+        sums.figures.add(&self.figures);
+        match (&self.call, self.figures.cost_usd) {
+            (Some(call), _) => sums.making.add_call(call, &self.figures),
+            (None, Some(usd)) => sums.making.add_agent(usd),
+            (None, None) => {}
+        }
+        if let Some(left_out) = &self.left_out {
+            sums.making.leave_out(left_out);
+        }
     }
 
     /// Whether it belongs to the same accounts and slots as another. Names are shared, so that a look at where
@@ -269,66 +270,6 @@ impl Posting {
 impl Default for Ledger {
     fn default() -> Ledger {
         Ledger { accounts: Default::default(), totals: Account::default(), today: (i64::MIN, "".into()), overflowed: 0 }
-    }
-}
-
-// === impl Figures, By ===
-
-impl Figures {
-    /// Adds other figures; a count is known as soon as a part of it is. Counts of tokens are what an emitter says
-    /// they are, so their sum may be too large to count.
-    pub fn add(&mut self, other: &Figures) {
-        fn known(sum: &mut Option<u64>, more: Option<u64>) {
-            *sum = match (*sum, more) {
-                (Some(sum), Some(more)) => Some(sum.saturating_add(more)),
-                (sum, more) => sum.or(more),
-            };
-        }
-        self.llm_calls += other.llm_calls;
-        self.llm_failed += other.llm_failed;
-        known(&mut self.input_tokens, other.input_tokens);
-        known(&mut self.output_tokens, other.output_tokens);
-        known(&mut self.cache_read_tokens, other.cache_read_tokens);
-        known(&mut self.cache_write_tokens, other.cache_write_tokens);
-        known(&mut self.reasoning_tokens, other.reasoning_tokens);
-        self.cost_usd = match (self.cost_usd, other.cost_usd) {
-            (Some(sum), Some(more)) => Some(sum + more),
-            (sum, more) => sum.or(more),
-        };
-        self.unpriced_calls += other.unpriced_calls;
-        self.embedding_calls += other.embedding_calls;
-        known(&mut self.embedding_tokens, other.embedding_tokens);
-        self.tool_calls += other.tool_calls;
-        self.tool_failed += other.tool_failed;
-        self.agent_runs += other.agent_runs;
-        self.agent_failed += other.agent_failed;
-    }
-
-    /// Input and output together, as far as they are known.
-    pub fn total_tokens(&self) -> Option<u64> {
-        match (self.input_tokens, self.output_tokens) {
-            (None, None) => None,
-            (input, output) => Some(input.unwrap_or(0).saturating_add(output.unwrap_or(0))),
-        }
-    }
-
-    /// Writes the figures as members of an object.
-    pub fn write(&self, object: &mut JsonObject<'_>) {
-        object.u64("llm_calls", self.llm_calls);
-        object.u64("llm_failed", self.llm_failed);
-        object.opt_u64("input_tokens", self.input_tokens);
-        object.opt_u64("output_tokens", self.output_tokens);
-        object.opt_u64("cache_read_tokens", self.cache_read_tokens);
-        object.opt_u64("cache_write_tokens", self.cache_write_tokens);
-        object.opt_u64("reasoning_tokens", self.reasoning_tokens);
-        object.opt_f64("cost_usd", self.cost_usd);
-        object.u64("unpriced_calls", self.unpriced_calls);
-        object.u64("embedding_calls", self.embedding_calls);
-        object.opt_u64("embedding_tokens", self.embedding_tokens);
-        object.u64("tool_calls", self.tool_calls);
-        object.u64("tool_failed", self.tool_failed);
-        object.u64("agent_runs", self.agent_runs);
-        object.u64("agent_failed", self.agent_failed);
     }
 }
 
@@ -370,7 +311,9 @@ pub fn parse_window(word: &str) -> Result<Option<Duration>, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::price::Price;
     use super::*;
+    use crate::dialect::Usage;
 
     fn posting(at: i64, cost: f64) -> Posting {
         Posting {
@@ -380,7 +323,18 @@ mod tests {
             tool: None,
             feature: None,
             figures: Figures { llm_calls: 1, cost_usd: Some(cost), ..Figures::default() },
+            call: Some(CallCost {
+                usage: Usage::default(),
+                price: Price::of_work(Some(cost)),
+                provider: None,
+                model: Some("m".into()),
+            }),
+            left_out: None,
         }
+    }
+
+    fn post(ledger: &mut Ledger, posting: &Posting, now: i64) {
+        ledger.post(posting, &posting.sums(), Timestamp::from_micros(now * 1_000_000));
     }
 
     fn cost_since(ledger: &Ledger, since: Option<i64>) -> Option<f64> {
@@ -395,7 +349,7 @@ mod tests {
         let day = 86_400;
         for hour in 0..48 {
             let at = day + hour * 3600 + 60;
-            ledger.post(&posting(at, 1.0), Timestamp::from_micros((at + 5) * 1_000_000));
+            post(&mut ledger, &posting(at, 1.0), at + 5);
         }
         let now = day + 48 * 3600;
         assert_eq!(cost_since(&ledger, None), Some(48.0));
@@ -425,20 +379,12 @@ mod tests {
             let mut expected = 0.0;
             for (step, ago) in steps {
                 now += step;
-                ledger.post(&posting(now - ago, 1.0), Timestamp::from_micros(now * 1_000_000));
+                post(&mut ledger, &posting(now - ago, 1.0), now);
                 expected += 1.0;
             }
             let slots: Vec<i64> = ledger.totals.slots().collect();
             proptest::prop_assert!(slots.len() <= 3 * 12 + 25 && slots.is_sorted_by(|a, b| a < b));
             proptest::prop_assert_eq!(cost_since(&ledger, None), Some(expected));
         }
-    }
-
-    #[test]
-    fn unknown_stays_absent_and_known_adds_up() {
-        let mut sum = Figures::default();
-        sum.add(&Figures { input_tokens: Some(5), ..Figures::default() });
-        sum.add(&Figures { llm_calls: 1, ..Figures::default() });
-        assert_eq!((sum.input_tokens, sum.output_tokens, sum.cost_usd), (Some(5), None, None));
     }
 }

@@ -1,190 +1,174 @@
-//! Rates per token, read off the price table by asking it.
-//!
-//! Within one tier a price is linear in each kind of token, so a handful of answers give the rates. Tiers go by
-//! the size of the input and are told apart by asking again wherever an input lies outside of what is known.
+//! Rates: what a token of each kind costs, where that is from, and what the tokens of a call come to.
 
 use std::sync::Arc;
 
-use genai_prices::{Calculator, Error, PriceRequest, Usage as TableUsage, UsageKey};
-
+use super::price::PriceSource;
 use crate::dialect::Usage;
 use crate::event::Timestamp;
 
-/// A model at a tier and time, as the table is asked about it.
-#[derive(Clone, Debug)]
-pub struct Question {
-    provider: Option<String>,
-    model: String,
-    service_tier: Option<String>,
-    at: Timestamp,
+/// What is paid for. The kinds of tokens are disjoint: every token is of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Input that no cache served or took.
+    UncachedInput,
+    /// Input from a cache.
+    CacheRead,
+    /// Input to a cache, for nobody says how long.
+    CacheWrite,
+    /// Input to a cache for five minutes.
+    CacheWrite5m,
+    /// Input to a cache for an hour.
+    CacheWrite1h,
+    /// Audio input.
+    InputAudio,
+    /// Output that is neither reasoning nor audio.
+    Output,
+    /// Reasoning.
+    Reasoning,
+    /// Audio output.
+    OutputAudio,
+    /// The call itself, whatever its tokens.
+    Request,
 }
 
-/// The rates of one model by size of the input.
-#[derive(Clone, Debug)]
-pub struct Brackets {
-    question: Question,
-    brackets: Vec<Bracket>,
-    model: Arc<str>,
-}
+/// How much of each part there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amounts([u64; Part::COUNT]);
 
-/// Rates that hold for inputs of `from` to `to` tokens. Both ends were asked for; no other tier lies in
-/// between, because a price that goes up with the size of the input does not come back down.
-#[derive(Clone, Debug)]
-struct Bracket {
-    from: u64,
-    to: u64,
-    rates: Rates,
-}
+/// A number for each part.
+pub type PerPart<T> = [T; Part::COUNT];
 
-/// US dollars per token of each kind; the kinds are disjoint.
+/// What a model costs at one tier and time, and where that is from. Calls that cost the same share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
-    /// For the call itself, whatever its tokens.
-    pub per_call: f64,
-    /// Input that no cache served or took.
-    pub input: f64,
-    /// Input from a cache.
-    pub cache_read: f64,
-    /// Input to a cache, for no known time.
-    pub cache_write: f64,
-    /// Input to a cache for five minutes.
-    pub cache_write_5m: f64,
-    /// Input to a cache for an hour.
-    pub cache_write_1h: f64,
-    /// Audio input.
-    pub input_audio: f64,
-    /// Output that is neither reasoning nor audio.
-    pub output: f64,
-    /// Reasoning.
-    pub reasoning: f64,
-    /// Audio output.
-    pub output_audio: f64,
-    /// The table's model.
+    /// What kind of source they are from.
+    pub source: PriceSource,
+    /// Of the table its version; of a file its name and what its content hashes to.
+    pub version: Arc<str>,
+    /// The model's name in the source.
     pub model: Arc<str>,
+    /// The tier at which the provider served, unless it is the usual one.
+    pub service_tier: Option<Arc<str>>,
+    /// The source has no price for that tier, so that these are the usual ones.
+    pub tier_is_unknown: bool,
+    /// They hold for inputs of more tokens than this.
+    pub above: Option<u64>,
+    /// Since when they hold, where the source says so.
+    pub from: Option<Timestamp>,
+    /// US dollars for a million of each.
+    pub per_million: PerPart<f64>,
+    /// The source has no price of its own for the part, which goes by that of plain input or output.
+    pub assumed: PerPart<bool>,
 }
 
-impl Brackets {
-    /// Nothing known yet.
-    pub fn of(question: Question) -> Brackets {
-        Brackets { question, brackets: Vec::new(), model: "".into() }
-    }
+/// One part of what a call cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Item {
+    /// What was paid for.
+    pub part: Part,
+    /// How many tokens, or requests.
+    pub amount: u64,
+    /// US dollars for a million.
+    pub per_million: f64,
+    /// US dollars for all of them.
+    pub usd: f64,
+    /// The rate is that of plain input or output, for want of one of its own.
+    pub is_assumed: bool,
+}
 
-    /// The table's model, once it was asked.
-    pub fn model(&self) -> Arc<str> {
-        self.model.clone()
-    }
+/// What a million cost of which one costs so much: price lists have a few digits, and what is behind them comes of
+/// computing in binary.
+pub fn per_million_of(usd: f64) -> f64 {
+    const DIGITS: f64 = 1e9;
+    (usd * 1e6 * DIGITS).round() / DIGITS
+}
 
-    /// The rates for an input of so many tokens.
-    pub fn rates(&mut self, input: u64) -> Result<&Rates, Error> {
-        let known = self.brackets.iter().position(|bracket| (bracket.from..=bracket.to).contains(&input));
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let rates = self.question.ask_rates(input)?;
-                self.model = rates.model.clone();
-                self.remember(input, rates)
-            }
-        };
-        Ok(&self.brackets[index].rates)
-    }
+impl Part {
+    /// How many there are.
+    pub const COUNT: usize = 10;
+    /// All of them, in the order in which bills have them.
+    pub const ALL: [Part; Part::COUNT] = [
+        Part::UncachedInput,
+        Part::CacheRead,
+        Part::CacheWrite,
+        Part::CacheWrite5m,
+        Part::CacheWrite1h,
+        Part::InputAudio,
+        Part::Output,
+        Part::Reasoning,
+        Part::OutputAudio,
+        Part::Request,
+    ];
 
-    fn remember(&mut self, input: u64, rates: Rates) -> usize {
-        match self.brackets.iter().position(|bracket| bracket.rates == rates) {
-            Some(index) => {
-                let bracket = &mut self.brackets[index];
-                (bracket.from, bracket.to) = (bracket.from.min(input), bracket.to.max(input));
-                index
-            }
-            None => {
-                self.brackets.push(Bracket { from: input, to: input, rates });
-                self.brackets.len() - 1
-            }
+    /// The word for it in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::UncachedInput => "uncached_input",
+            Part::CacheRead => "cache_read",
+            Part::CacheWrite => "cache_write",
+            Part::CacheWrite5m => "cache_write_5m",
+            Part::CacheWrite1h => "cache_write_1h",
+            Part::InputAudio => "input_audio",
+            Part::Output => "output",
+            Part::Reasoning => "reasoning",
+            Part::OutputAudio => "output_audio",
+            Part::Request => "request",
         }
     }
 }
 
-impl Question {
-    /// About a model at a tier and time; without a provider the table goes by the model's name.
-    pub fn new(provider: Option<&str>, model: &str, service_tier: Option<&str>, at: Timestamp) -> Question {
-        Question {
-            provider: provider.map(str::to_owned),
-            model: model.to_owned(),
-            service_tier: service_tier.map(str::to_owned),
-            at,
-        }
+impl Amounts {
+    /// What a call is billed for.
+    pub fn of(usage: &Usage) -> Amounts {
+        let count = |count: Option<u64>| count.unwrap_or(0);
+        let (short, long) = (count(usage.cache_write_5m), count(usage.cache_write_1h));
+        let unspecified = count(usage.cache_write).saturating_sub(short).saturating_sub(long);
+        let cached = [unspecified, short, long].into_iter().fold(count(usage.cache_read), u64::saturating_add);
+        let (audio_in, audio_out) = (count(usage.input_audio), count(usage.output_audio));
+        Amounts(Part::ALL.map(|part| match part {
+            Part::UncachedInput => count(usage.input).saturating_sub(cached).saturating_sub(audio_in),
+            Part::CacheRead => count(usage.cache_read),
+            Part::CacheWrite => unspecified,
+            Part::CacheWrite5m => short,
+            Part::CacheWrite1h => long,
+            Part::InputAudio => audio_in,
+            Part::Output => count(usage.output).saturating_sub(count(usage.reasoning)).saturating_sub(audio_out),
+            Part::Reasoning => count(usage.reasoning),
+            Part::OutputAudio => audio_out,
+            Part::Request => 1,
+        }))
     }
 
-    /// The rates for an input of so many tokens.
-    pub fn ask_rates(&self, input: u64) -> Result<Rates, Error> {
-        /// Enough to leave no rounding in the rate of a single token.
-        const MANY: f64 = 1e6;
-        let all = input.max(1) as f64;
-        let read = (UsageKey::INPUT_TOKENS, all);
-        let (nothing, model) = self.ask(TableUsage::new())?;
-        let of_input = |more: &[UsageKey]| -> Result<f64, Error> {
-            let mut usage = TableUsage::from([read.clone()]);
-            more.iter().for_each(|key| {
-                usage.insert(key.clone(), all);
-            });
-            Ok((self.ask(usage)?.0 - nothing) / all)
-        };
-        let (only_input, _) = self.ask(TableUsage::from([read.clone()]))?;
-        let of_output = |more: &[UsageKey]| -> Result<f64, Error> {
-            let mut usage = TableUsage::from([read.clone(), (UsageKey::OUTPUT_TOKENS, MANY)]);
-            more.iter().for_each(|key| {
-                usage.insert(key.clone(), MANY);
-            });
-            Ok((self.ask(usage)?.0 - only_input) / MANY)
-        };
-        Ok(Rates {
-            per_call: nothing,
-            input: of_input(&[])?,
-            cache_read: of_input(&[UsageKey::CACHE_READ_TOKENS])?,
-            cache_write: of_input(&[UsageKey::CACHE_WRITE_TOKENS])?,
-            cache_write_5m: of_input(&[UsageKey::CACHE_WRITE_TOKENS, UsageKey::CACHE_WRITE_5M_TOKENS])?,
-            cache_write_1h: of_input(&[UsageKey::CACHE_WRITE_TOKENS, UsageKey::CACHE_WRITE_1H_TOKENS])?,
-            input_audio: of_input(&[UsageKey::INPUT_AUDIO_TOKENS])?,
-            output: of_output(&[])?,
-            reasoning: of_output(&[UsageKey::OUTPUT_REASONING_TOKENS])?,
-            output_audio: of_output(&[UsageKey::OUTPUT_AUDIO_TOKENS])?,
-            model,
-        })
-    }
-
-    fn ask(&self, usage: TableUsage) -> Result<(f64, Arc<str>), Error> {
-        let mut request = PriceRequest::new(&self.model, &usage).with_timestamp(self.at.to_system_time());
-        if let Some(provider) = &self.provider {
-            request = request.with_provider_id(provider);
-        }
-        if let Some(tier) = &self.service_tier {
-            request = request.with_price_context("service_tier", tier);
-        }
-        let answer = Calculator::bundled().calculate(&request)?;
-        Ok((answer.total_price, answer.model_id.into()))
+    /// Adds others.
+    pub fn add(&mut self, other: &Amounts) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, more)| *sum = sum.saturating_add(more));
     }
 }
 
 impl Rates {
-    /// The price of a call of this size.
-    pub fn total(&self, usage: &Usage) -> f64 {
-        let count = |count: Option<u64>| count.unwrap_or(0);
-        let of = |tokens: u64, rate: f64| tokens as f64 * rate;
-        let (short, long) = (count(usage.cache_write_5m), count(usage.cache_write_1h));
-        let unspecified = count(usage.cache_write).saturating_sub(short).saturating_sub(long);
-        let cached = [unspecified, short, long].into_iter().fold(count(usage.cache_read), u64::saturating_add);
-        let fresh = count(usage.input).saturating_sub(cached).saturating_sub(count(usage.input_audio));
-        let plain =
-            count(usage.output).saturating_sub(count(usage.reasoning)).saturating_sub(count(usage.output_audio));
-        self.per_call
-            + of(fresh, self.input)
-            + of(count(usage.cache_read), self.cache_read)
-            + of(unspecified, self.cache_write)
-            + of(short, self.cache_write_5m)
-            + of(long, self.cache_write_1h)
-            + of(count(usage.input_audio), self.input_audio)
-            + of(plain, self.output)
-            + of(count(usage.reasoning), self.reasoning)
-            + of(count(usage.output_audio), self.output_audio)
+    /// What so much costs.
+    pub fn total(&self, amounts: &Amounts) -> f64 {
+        let millionths: f64 = amounts.0.iter().zip(self.per_million).map(|(amount, usd)| *amount as f64 * usd).sum();
+        // Divided last: price lists are in millions, and so these are sums of numbers with few digits.
+        millionths / 1e6
+    }
+
+    /// The same part by part. Parts of which there is nothing are left out, and requests that cost nothing.
+    pub fn items(&self, amounts: &Amounts) -> impl Iterator<Item = Item> {
+        let items = Part::ALL.into_iter().zip(amounts.0).zip(self.per_million).zip(self.assumed);
+        let items = items.map(|(((part, amount), per_million), is_assumed)| Item {
+            part,
+            amount,
+            per_million,
+            usd: amount as f64 * per_million / 1e6,
+            is_assumed,
+        });
+        items.filter(|item| item.amount > 0 && (item.part != Part::Request || item.per_million > 0.0))
+    }
+
+    /// Whether the price of so much rests on an assumption.
+    pub fn is_approximate(&self, amounts: &Amounts) -> bool {
+        self.tier_is_unknown || self.items(amounts).any(|item| item.is_assumed)
     }
 }
 
@@ -193,60 +177,54 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MODELS: &[(&str, &str)] = &[
-        ("openai", "gpt-4o"),
-        ("openai", "o3"),
-        ("openai", "gpt-5.4"),
-        ("anthropic", "claude-sonnet-4-5"),
-        ("google", "gemini-2.5-pro"),
-        ("google", "gemini-1.5-flash"),
-        ("deepseek", "deepseek-chat"),
-        ("perplexity", "sonar"),
-    ];
-
-    proptest! {
-        #[test]
-        fn rates_give_the_prices_of_the_table(
-            calls in proptest::collection::vec((0u64..400_000, 0.0f64..1.0, 0.0f64..1.0, 0u64..10_000, 0.0f64..1.0), 1..12),
-            model in proptest::sample::select(MODELS),
-        ) {
-            let at = Timestamp::parse("2026-11-01T12:00:00Z").unwrap();
-            let question = Question::new(Some(model.0), model.1, None, at);
-            let mut brackets = Brackets::of(question.clone());
-            for (input, read, written, output, reasoning) in calls {
-                let cache_read = (input as f64 * read) as u64;
-                let cache_write = ((input - cache_read) as f64 * written) as u64;
-                let reasoning = (output as f64 * reasoning) as u64;
-                let usage = Usage {
-                    input: Some(input),
-                    output: Some(output),
-                    cache_read: Some(cache_read),
-                    cache_write: Some(cache_write),
-                    reasoning: Some(reasoning),
-                    ..Usage::default()
-                };
-                let ours = brackets.rates(input).unwrap().total(&usage);
-                let table = TableUsage::from([
-                    (UsageKey::INPUT_TOKENS, input as f64),
-                    (UsageKey::OUTPUT_TOKENS, output as f64),
-                    (UsageKey::CACHE_READ_TOKENS, cache_read as f64),
-                    (UsageKey::CACHE_WRITE_TOKENS, cache_write as f64),
-                    (UsageKey::OUTPUT_REASONING_TOKENS, reasoning as f64),
-                ]);
-                let theirs = question.ask(table).unwrap().0;
-                prop_assert!((ours - theirs).abs() <= 1e-9 * theirs.max(1.0), "{ours} {theirs}");
+    prop_compose! {
+        fn usages()(
+            input in proptest::option::of(0u64..1_000_000),
+            output in proptest::option::of(0u64..100_000),
+            cached in proptest::collection::vec(proptest::option::of(0u64..1_000_000), 4),
+            parts in proptest::collection::vec(proptest::option::of(0u64..100_000), 3),
+        ) -> Usage {
+            Usage {
+                input,
+                output,
+                cache_read: cached[0],
+                cache_write: cached[1],
+                cache_write_5m: cached[2],
+                cache_write_1h: cached[3],
+                reasoning: parts[0],
+                input_audio: parts[1],
+                output_audio: parts[2],
+                ..Usage::default()
             }
         }
     }
 
-    #[test]
-    fn tiers_of_long_prompts_are_told_apart() {
-        let at = Timestamp::parse("2026-11-01T12:00:00Z").unwrap();
-        let mut brackets = Brackets::of(Question::new(Some("google"), "gemini-2.5-pro", None, at));
-        let short = brackets.rates(1_000).unwrap().input;
-        let long = brackets.rates(300_000).unwrap().input;
-        assert!(long > short);
-        assert_eq!(brackets.rates(150_000).unwrap().input, short);
-        assert_eq!(brackets.rates(250_000).unwrap().input, long);
+    proptest! {
+        #[test]
+        fn parts_sum_to_the_total(usage in usages(), per_million in proptest::array::uniform10(0.0f64..100.0)) {
+            let rates = Rates {
+                source: PriceSource::Table,
+                version: "1".into(),
+                model: "m".into(),
+                service_tier: None,
+                tier_is_unknown: false,
+                above: None,
+                from: None,
+                per_million,
+                assumed: [false; Part::COUNT],
+            };
+            let amounts = Amounts::of(&usage.normalised(Default::default()));
+            let sum: f64 = rates.items(&amounts).map(|item| item.usd).sum();
+            prop_assert!((sum - rates.total(&amounts)).abs() < 1e-7);
+        }
+
+        #[test]
+        fn every_token_is_of_one_part(usage in usages()) {
+            let usage = Usage { input_audio: None, output_audio: None, ..usage }.normalised(Default::default());
+            let amounts = Amounts::of(&usage);
+            if let (Some(input), Some(output)) = (usage.input, usage.output) {
+                prop_assert_eq!(amounts.0.iter().sum::<u64>(), input + output + 1);
+            }
+        }
     }
 }

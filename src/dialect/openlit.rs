@@ -1,0 +1,62 @@
+//! OpenLIT: the conventions, except for what it adds up, guesses or does not know.
+
+use super::{Convention, Dialect, Hint, Meaning, Op, Signs, Spot, Usage, otel_genai};
+use crate::event::Scope;
+use crate::semconv::Key;
+
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "openlit",
+    signs: Signs {
+        scopes: &["openlit*"],
+        keys: &[Key::TELEMETRY_SDK_NAME],
+        resource: &[("telemetry.sdk.name", "openlit")],
+        only_if: is_openlit,
+        ..Signs::NONE
+    },
+    kinds: &[(Key::GEN_AI_OPERATION_NAME, KINDS)],
+    op,
+    amend,
+    ..Dialect::BASE
+};
+
+const KINDS: &[(&str, Op)] = &[
+    ("image", Op::Image),
+    ("audio", Op::GenerateContent),
+    ("text_to_speech", Op::GenerateContent),
+    ("speech_to_text", Op::Transcription),
+    ("speech_to_text_translate", Op::Transcription),
+    ("vectordb", Op::Retrieval),
+];
+
+/// Whose token counts it passes on as they are, and they leave out what caches served and took.
+const EXCLUSIVE: &[&str] = &["anthropic", "aws.bedrock"];
+
+/// Its resource is that of the whole program, whose other spans it is no sign of.
+fn is_openlit(spot: &Spot<'_, '_>) -> bool {
+    let is_its_own = spot.instrumentation.starts_with("openlit");
+    is_its_own || (spot.attributes.has_gen_ai() && spot.word(Key::TELEMETRY_SDK_NAME) == Some("openlit"))
+}
+
+fn op(spot: &Spot<'_, '_>) -> Option<Op> {
+    // What its decorator is around says no more than how it was called.
+    let is_decorated = || spot.attributes.has_any(&[Key::FUNCTION_ARGS, Key::FUNCTION_KWARGS]);
+    otel_genai::op(spot).or_else(|| is_decorated().then_some(Op::Step))
+}
+
+fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    if meaning.op == Op::Step && !spot.attributes.has(Key::GEN_AI_OPERATION_NAME) {
+        meaning.hint = Some(Hint::WorkflowIfOutermost);
+    }
+    if meaning.op.scope() != Scope::LlmRequest {
+        return;
+    }
+    if meaning.provider.as_deref().is_some_and(|provider| EXCLUSIVE.contains(&provider)) {
+        let convention = Convention { input_excludes_cache: true, ..DIALECT.convention };
+        meaning.usage = Usage::read(spot.attributes, None, convention);
+    }
+    // A model that its price list does not have costs nothing.
+    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0);
+    if meaning.ttft_s.is_none() && spot.attributes.truth(&[Key::GEN_AI_REQUEST_STREAM]) == Some(true) {
+        meaning.ttft_s = spot.attributes.amount(&[Key::GEN_AI_SERVER_TIME_TO_FIRST_TOKEN]);
+    }
+}
