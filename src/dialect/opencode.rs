@@ -45,7 +45,6 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
 }
 
 fn amend<'a>(_: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
-    if meaning.op == Op::InvokeAgent {
-        meaning.agent_name = Some("opencode");
-    }
+    // What the AI SDK calls the caller is a function.
+    meaning.agent_name = Some("opencode").filter(|_| meaning.op == Op::InvokeAgent);
 }

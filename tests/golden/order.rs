@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use spanlight::derive::cost::{By, Report};
+use spanlight::derive::cost::{By, Making, Report};
 use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::Timestamp;
 use spanlight::otlp::{Batch, Signal};
@@ -36,10 +36,18 @@ fn ledger(requests: &[&Batch]) -> Vec<Report> {
     deriver.tick(now.plus(Duration::from_secs(3600)), &mut out);
     let mut reports = [By::Model, By::Agent, By::Tool].map(|by| deriver.ledger(by, None)).to_vec();
     // Sums of the same numbers in another order differ in their last digits, and rows stand by their cost.
+    let round = |usd: f64| (usd * 1e9).round() / 1e9;
     for report in &mut reports {
+        report.making = Making::default();
+        for row in &mut report.rows {
+            row.making = Making::default();
+        }
         report.rows.sort_by(|a, b| a.key.cmp(&b.key));
         let figures = report.rows.iter_mut().map(|row| &mut row.figures).chain([&mut report.totals]);
-        figures.for_each(|figures| figures.cost_usd = figures.cost_usd.map(|usd| (usd * 1e9).round() / 1e9));
+        figures.for_each(|figures| {
+            figures.cost_usd = figures.cost_usd.map(round);
+            figures.compared = Default::default();
+        });
     }
     reports
 }
