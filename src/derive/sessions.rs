@@ -93,7 +93,7 @@ impl Session {
     /// The prompts right before and after that of a time, which may hold what is of that.
     pub fn around(&self, at: Timestamp, key: &RunKey) -> (Option<RunKey>, Option<(Timestamp, RunKey)>) {
         let others = || self.prompts.iter().filter(|(_, other)| other != key);
-        let before = others().filter(|(time, _)| *time <= at).last().map(|(_, key)| key.clone());
+        let before = others().rfind(|(time, _)| *time <= at).map(|(_, key)| key.clone());
         (before, others().find(|(time, _)| *time > at).cloned())
     }
 
