@@ -71,7 +71,7 @@ impl Connector {
         self.sinks.get_or_init(|| sinks);
     }
 
-    /// Takes telemetry in: spans, and log records that are events.
+    /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
     pub fn batch(&self, batch: &Batch) {
         match Connector::takes_long(batch) {
             true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
@@ -217,7 +217,11 @@ impl Connector {
         for fact in &core.out.facts {
             core.measure.fact(fact, now);
         }
+        for tally in &core.out.tallies {
+            core.measure.tally(tally, now);
+        }
         core.out.facts.clear();
+        core.out.tallies.clear();
         if core.out.events.is_empty() {
             return;
         }

@@ -239,7 +239,7 @@ impl Run {
         }
         let mut event = self.bare_event(at, EventType::Failed, now)?;
         // Sequence 1: should the work come back to life and fail in earnest, that is another event.
-        if let Some(trace) = self.key.trace_id() {
+        if let Some(trace) = self.trace_of(at) {
             event.event_id = EventId::of_span_fact(trace, self.node(at).id, event.name.as_str(), 1);
         }
         event.message = Some("lost: it began, never ended, and nothing was heard of it since".into());

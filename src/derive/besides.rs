@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::emit::Teller;
 use super::names::Name;
-use super::node::{Happened, Node, NodeIx, Outcome};
+use super::node::{Happened, Node, NodeIx, Outcome, USER};
 use super::run::Run;
 use crate::dialect::{Matter, Op};
 use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
@@ -21,12 +21,24 @@ impl Teller<'_> {
                 self.said("review.decided", Scope::Agent, EventType::Completed, |data| {
                     data.str("decision", decision.as_str());
                     data.str("reviewer", reviewer);
-                    data.opt_str("target", target.as_deref().or(node.name.as_deref()));
+                    let tool = self.surroundings.tool.and_then(|tool| self.run.node(tool).name.as_deref());
+                    data.opt_str("target", target.as_deref().or(tool).or(node.name.as_deref()));
                 })
             }
             Some(Happened::PassedOn) | None => None,
         };
-        told.into_iter().chain(self.inferred_handoff()).chain(self.looked_up()).chain(self.late_ways()).collect()
+        let told = told.into_iter().chain(self.answered()).chain(self.inferred_handoff());
+        told.chain(self.looked_up()).chain(self.late_ways()).collect()
+    }
+
+    /// What came of asking a person, where the span is the time that it took.
+    fn answered(&self) -> Option<Event> {
+        let (decision, waited) = self.node().answer()?;
+        self.said("hitl.resolved", Scope::System, EventType::Completed, |data| {
+            data.str("decision", decision.as_str());
+            data.f64("waited_ms", waited * 1000.0);
+            data.str("by", USER);
+        })
     }
 
     /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.

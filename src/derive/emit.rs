@@ -418,7 +418,7 @@ impl Teller<'_> {
         let node = self.node();
         let scope = node.scope().unwrap_or(Scope::System);
         let name = lifecycle(scope, event_type);
-        let trace_id = self.run.key.trace_id();
+        let trace_id = self.run.trace_of(self.held.at);
         let event_id = match trace_id {
             Some(trace) => EventId::of_span_fact(trace, node.id, name.as_str(), 0),
             None => EventId::new_random(),

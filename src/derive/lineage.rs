@@ -61,6 +61,13 @@ impl Run {
         self.node(at).first_child.is_some() && (is_below_itself() || has_no_end())
     }
 
+    /// Takes a node out from below its parent.
+    pub fn unhang(&mut self, at: NodeIx) {
+        if let Some(parent) = self.node_mut(at).parent.take() {
+            self.unlink(at, parent);
+        }
+    }
+
     fn unlink(&mut self, at: NodeIx, parent: NodeIx) {
         let node = self.node_mut(at);
         let (previous, next) = (node.previous_sibling.take(), node.next_sibling.take());

@@ -9,24 +9,31 @@ mod billing;
 pub mod cost;
 mod emit;
 mod infer;
+mod joined;
 mod lineage;
 mod logs;
 mod metrics;
 mod names;
 mod node;
+mod pairing;
 mod partial;
 mod read;
 mod run;
 mod runs;
 mod seen;
+mod series;
+mod sessions;
 mod settle;
 mod spans;
+mod turn;
 mod twins;
 mod within;
 
 use std::time::Duration;
 
 use cost::{By, Figures, Ledger, PriceSettings, Prices, Report, ReportBuilder};
+use metrics::Meters;
+pub use metrics::{Tallied, Tally};
 pub use names::Name;
 use names::Names;
 use node::NodeIx;
@@ -36,6 +43,7 @@ use run::Run;
 pub use runs::Limits;
 use runs::{RunIx, Runs};
 use seen::Seen;
+use sessions::Sessions;
 pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
 pub use within::{Note, NoteKind};
@@ -69,6 +77,8 @@ pub struct Output {
     pub from_outside: Vec<usize>,
     /// What entered the counters.
     pub facts: Vec<Fact>,
+    /// What only metrics have counted.
+    pub tallies: Vec<Tally>,
 }
 
 /// What the deriver did, in numbers. Nothing it leaves out is left out in silence.
@@ -105,6 +115,8 @@ pub struct Deriver {
     prices: Prices,
     runs: Runs,
     seen: Seen,
+    sessions: Sessions,
+    meters: Meters,
     ledger: Ledger,
     counts: Counts,
 }
@@ -125,6 +137,8 @@ impl Deriver {
             prices: Prices::new(settings.prices),
             runs: Runs::default(),
             seen: Seen::default(),
+            sessions: Sessions::default(),
+            meters: Meters::default(),
             ledger: Ledger::default(),
             counts: Counts::default(),
         }
@@ -164,6 +178,11 @@ impl Deriver {
                 }
             }
         }
+        for (of, posting) in self.meters.postings() {
+            if since.is_none_or(|since| posting.at >= since) {
+                report.add(&posting, by, of);
+            }
+        }
         self.ledger.add_to(&mut report, by, since);
         report.finish()
     }
@@ -173,6 +192,9 @@ impl Deriver {
         let mut totals = self.ledger.totals().clone();
         for run in self.runs.iter() {
             totals.add(&run.sum());
+        }
+        for (_, posting) in self.meters.postings() {
+            totals.add(&posting.figures);
         }
         totals
     }
@@ -206,7 +228,12 @@ impl Deriver {
 
     /// Closes a run: everything it holds is told and counted.
     fn end(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
-        self.runs.change(ix, |run| run.infer_missing_agents(now));
+        self.look_at_session(ix);
+        self.runs.change(ix, |run| {
+            run.end_turn(now);
+            run.infer_missing_agents(now);
+            run.infer_refusals(now);
+        });
         self.tell(ix, now, Duration::ZERO, out);
         self.give_up_open_work(ix, now, out);
         self.flush(ix, now, out);

@@ -5,6 +5,9 @@ use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
 
+/// The reviewer that is a person.
+pub const USER: &str = "user";
+
 /// The place of a node in its run.
 pub type NodeIx = u32;
 
@@ -53,6 +56,8 @@ pub struct Node {
     pub told: Told,
     /// Whether its emitter tells of it in events, which say more than its span.
     pub has_teller: bool,
+    /// Of its time, how much it waited for somebody to allow it, in microseconds.
+    pub waited_micros: u64,
     /// Whether it has entered the counters, and as a billed call.
     pub settled: bool,
     pub billed: bool,
@@ -231,6 +236,7 @@ impl Node {
             below: Below::default(),
             told: Told::default(),
             has_teller: false,
+            waited_micros: 0,
             settled: false,
             billed: false,
             counted_for_task: false,
@@ -296,9 +302,19 @@ impl Node {
         self.state == State::Ended
     }
 
+    /// What a person decided who was waited for in this work, and after how many seconds.
+    pub fn answer(&self) -> Option<(Decision, f64)> {
+        match self.aside.as_deref()? {
+            Happened::Decided { reviewer, decision, .. } if *reviewer == USER && self.op == Some(Op::ToolPhase) => {
+                Some((*decision, self.duration_micros() as f64 / 1e6)).filter(|(_, waited)| *waited > 0.0)
+            }
+            _ => None,
+        }
+    }
+
     /// From start to end, in microseconds.
     pub fn duration_micros(&self) -> u64 {
-        self.end.micros_since(self.start)
+        self.end.micros_since(self.start).saturating_sub(self.waited_micros)
     }
 }
 

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use super::names::Name;
 use super::node::{Labels, Node, NodeIx, State};
+use super::turn::Turn;
 use super::twins::CallIds;
 use crate::event::{SourceKind, SpanId, Timestamp, TraceId};
 
@@ -54,6 +55,12 @@ pub struct Run {
     pub task_work: Vec<NodeIx>,
     /// The ids under which its calls are known.
     pub call_ids: CallIds,
+    /// What else is known of the work of a coding agent.
+    pub turn: Option<Box<Turn>>,
+    /// The traces of the nodes that are of another one than the run is called by.
+    pub other_traces: HashMap<NodeIx, TraceId, RandomState>,
+    /// What else the run is called by.
+    pub aliases: Vec<RunKey>,
     /// Spans of which it is open what they are, and whose events wait for that, by time of arrival.
     pub undecided: Vec<super::emit::Held>,
     /// Spans whose events wait for their surroundings to arrive, by time of arrival.
@@ -112,6 +119,9 @@ impl Run {
             waiting: Vec::new(),
             task_work: room.task_work,
             call_ids: room.call_ids,
+            turn: None,
+            other_traces: HashMap::default(),
+            aliases: Vec::new(),
             undecided: Vec::new(),
             held: Vec::new(),
             looked_at: 0,
@@ -217,6 +227,11 @@ impl Run {
     /// The root: of the nodes that hang below nothing that will arrive, the one that began first.
     pub fn root(&self) -> Option<NodeIx> {
         self.root.filter(|root| self.is_root(*root))
+    }
+
+    /// Makes a node the root: what was known before may hang below it now.
+    pub fn reroot(&mut self, at: NodeIx) {
+        self.root = Some(at);
     }
 
     fn is_root(&self, at: NodeIx) -> bool {

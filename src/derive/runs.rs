@@ -56,6 +56,43 @@ impl Runs {
         ix
     }
 
+    /// The run that two keys are of, which were those of two runs as long as nobody knew.
+    pub fn join(&mut self, key: RunKey, other: RunKey, now: Timestamp) -> RunIx {
+        let (known, other_known) = (self.find(&key), self.find(&other));
+        match (known, other_known) {
+            (Some(one), Some(two)) if one == two => one,
+            (Some(one), Some(two)) => self.unite(one, two),
+            (Some(known), None) => self.alias(known, other),
+            (None, Some(known)) => self.alias(known, key),
+            (None, None) => {
+                let ix = self.find_or_begin(key, now);
+                self.alias(ix, other)
+            }
+        }
+    }
+
+    fn alias(&mut self, ix: RunIx, key: RunKey) -> RunIx {
+        self.by_key.insert(key.clone(), ix);
+        self.change(ix, |run| {
+            run.aliases.push(key);
+            run.call_by_the_best_name();
+        });
+        ix
+    }
+
+    /// The larger run takes over what the other holds; a name says less than a trace.
+    fn unite(&mut self, one: RunIx, two: RunIx) -> RunIx {
+        let rank = |ix: RunIx| self.get(ix).map(|run| (run.key.trace_id().is_some(), run.nodes.len()));
+        let (into, from) = if rank(one) >= rank(two) { (one, two) } else { (two, one) };
+        let Some(mut from) = self.take(from) else { return into };
+        let keys: Vec<RunKey> = std::mem::take(&mut from.aliases).into_iter().chain([from.key.clone()]).collect();
+        self.change(into, |run| run.adopt(*from));
+        for key in keys {
+            self.alias(into, key);
+        }
+        into
+    }
+
     /// The place of a run.
     pub fn find(&self, key: &RunKey) -> Option<RunIx> {
         self.by_key.get(key).copied()
@@ -145,6 +182,9 @@ impl Runs {
         slot.generation += 1;
         self.free.push(ix.slot);
         self.by_key.remove(&run.key);
+        for alias in &run.aliases {
+            self.by_key.remove(alias);
+        }
         self.nodes -= run.nodes.len();
         Some(run)
     }
@@ -163,7 +203,7 @@ impl Runs {
 
     /// How many runs are in memory.
     pub fn len(&self) -> usize {
-        self.by_key.len()
+        self.slots.len() - self.free.len()
     }
 
     /// All runs in memory, in no order.
@@ -173,7 +213,10 @@ impl Runs {
 
     /// The places of all runs in memory.
     pub fn places(&self) -> Vec<RunIx> {
-        self.by_key.values().copied().collect()
+        let mut places: Vec<RunIx> = self.by_key.values().copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        places
     }
 }
 
@@ -228,7 +271,12 @@ impl Limits {
 
     /// When a run is over if nothing more arrives.
     pub fn over_at(&self, run: &Run) -> Timestamp {
-        let patience = if run.has_open_work() {
+        let patience = if run.has_turn_that_is_over() {
+            self.settled
+        } else if run.has_stand_in() && run.open().count() == 1 {
+            // Of what stands for the agent nobody gives signs of life.
+            self.idle
+        } else if run.has_open_work() {
             self.heartbeat
         } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {
             self.quiet

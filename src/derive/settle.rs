@@ -66,6 +66,8 @@ pub enum FactKind {
         reviewer: &'static str,
         /// How.
         decision: Decision,
+        /// Of a person: the seconds until then, if they were measured.
+        waited_s: Option<f64>,
     },
     /// A call that was counted before a deeper one turned up: this much too much.
     Overcounted {
@@ -177,7 +179,8 @@ impl Run {
         }
         self.place_in_surroundings(at, now);
         if let Some(Happened::Decided { reviewer, decision, .. }) = self.node(at).aside.as_deref() {
-            out.push(self.fact(at, FactKind::Decision { reviewer, decision: *decision }));
+            let waited_s = self.node(at).answer().map(|(_, waited)| waited);
+            out.push(self.fact(at, FactKind::Decision { reviewer, decision: *decision, waited_s }));
         }
         let node = self.node(at);
         let kind = match node.scope() {
@@ -226,14 +229,14 @@ impl Run {
         let surroundings = self.surroundings(at);
         Fact {
             outcome: node.outcome,
-            start: node.start,
+            start: node.start.plus(std::time::Duration::from_micros(node.waited_micros)).min(node.end),
             end: node.end,
             name: node.name.clone(),
             agent: self.agent_name(at, &surroundings),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
             feature: surroundings.feature.cloned(),
             task: surroundings.task.cloned(),
-            span: self.key.trace_id().map(|trace| (trace, node.id)),
+            span: self.trace_of(at).map(|trace| (trace, node.id)),
             kind,
         }
     }
@@ -316,7 +319,11 @@ impl Run {
         let failed = node.outcome != Outcome::Completed;
         match node.scope()? {
             Scope::LlmRequest if self.call_counts(at) => self.post_call(at, failed, &mut figures),
-            Scope::Tool if self.tool_counts(at) => (figures.tool_calls, figures.tool_failed) = (1, u64::from(failed)),
+            Scope::Tool if self.tool_counts(at) => {
+                // One that was not allowed, or called off, did not fail.
+                let failed = failed && node.outcome != Outcome::Canceled;
+                (figures.tool_calls, figures.tool_failed) = (1, u64::from(failed));
+            }
             Scope::Agent if matches!(node.state, State::Ended | State::GivenUp) && self.agent_counts(at) => {
                 (figures.agent_runs, figures.agent_failed) = (1, u64::from(failed));
                 figures.cost_usd = self.reported_cost(at);

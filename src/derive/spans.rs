@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::cost::{Call as PricedCall, Price, Prices};
 use super::emit::Held;
 use super::names::{Name, Names};
@@ -17,13 +19,13 @@ use crate::otlp::view::{AnyValue, Group, Span, StatusCode};
 use crate::semconv::{Key, resource};
 
 /// What the resource and scope of a group of spans say of all of them.
-struct Emitter {
+pub(super) struct Emitter {
     source: SourceKind,
     instrumentation: Name,
     /// What its scope and resource are signs of.
     marks: Marks,
-    service: Option<Name>,
-    instance: Option<Name>,
+    pub service: Option<Name>,
+    pub instance: Option<Name>,
     task: Option<Name>,
     feature: Option<Name>,
 }
@@ -61,16 +63,8 @@ impl Deriver {
                     self.counts.invalid_ids += 1;
                     continue;
                 };
-                let ix = match last {
-                    Some((last_trace, ix)) if last_trace == trace => ix,
-                    _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
-                };
                 let pending = dialect::pending(&span, &attributes);
                 let id = pending.map_or(id, |pending| pending.span);
-                last = Some((trace, ix));
-                if touched.last() != Some(&ix) {
-                    touched.push(ix);
-                }
                 let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
@@ -79,6 +73,21 @@ impl Deriver {
                     Some(pending) => pending.parent,
                     None => SpanId::from_bytes(span.parent_span_id),
                 };
+                let of_coding_agent = meaning.filter(|meaning| meaning.coding_agent);
+                let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, &span, parent, now));
+                if let Some(call) = of_coding_agent.filter(|meaning| meaning.op.scope() == Scope::LlmRequest) {
+                    let session = call.session_id.as_deref().or(call.conversation_id.as_deref());
+                    self.is_told(session, &emitter);
+                }
+                let ix = match (last, of_prompt) {
+                    (_, Some(prompt)) => self.runs.join(RunKey::Trace(trace), prompt, now),
+                    (Some((last_trace, ix)), None) if last_trace == trace => ix,
+                    _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
+                };
+                last = Some((trace, ix));
+                if touched.last() != Some(&ix) {
+                    touched.push(ix);
+                }
                 let goes_on = pending.is_some() || (ended == Ended::WithAnEnd && span.end_time_unix_nano == 0);
                 let (attributes, emitter) = (&attributes, &emitter);
                 let arrival = Arrival { id, parent, span: &span, goes_on, meaning, attributes, emitter, now };
@@ -86,6 +95,10 @@ impl Deriver {
                 let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
                 let taken = self.runs.change(ix, |run| {
                     let at = arrival.take_in(run, names, prices, keys)?;
+                    if let Some(meaning) = of_coding_agent {
+                        run.say_trace(at, trace);
+                        arrival.take_place(run, at, meaning, names);
+                    }
                     if wants_events && run.node(at).op.is_some() {
                         run.forget_held(at);
                         run.held.push(emitter.hold(at, now, batch, record));
@@ -112,7 +125,7 @@ impl Deriver {
         run.and_then(|run| Some(run.node(run.find(id)?).was_seen_open)).unwrap_or(false)
     }
 
-    fn emitter(&mut self, group: &Group<'_>) -> Emitter {
+    pub(super) fn emitter(&mut self, group: &Group<'_>) -> Emitter {
         let mut emitter = Emitter {
             source: self.source,
             instrumentation: self.names.share(group.scope.name.as_str()),
@@ -179,22 +192,28 @@ const WHERE_PARENT_IS: u32 = 0x300;
 const REMOTE: u32 = 0x300;
 const LOCAL: u32 = 0x100;
 
-/// One span on its way into its run.
-struct Arrival<'a, 'b> {
-    id: SpanId,
-    parent: Option<SpanId>,
-    span: &'b Span<'a>,
+/// One span on its way into its run, or what a log record tells in place of one.
+pub(super) struct Arrival<'a, 'b> {
+    pub id: SpanId,
+    pub parent: Option<SpanId>,
+    pub span: &'b Span<'a>,
     /// Whether it has not ended.
-    goes_on: bool,
-    meaning: Option<&'b Meaning<'a>>,
-    attributes: &'b Attributes<'a>,
-    emitter: &'b Emitter,
-    now: Timestamp,
+    pub goes_on: bool,
+    pub meaning: Option<&'b Meaning<'a>>,
+    pub attributes: &'b Attributes<'a>,
+    pub emitter: &'b Emitter,
+    pub now: Timestamp,
 }
 
 impl Arrival<'_, '_> {
     /// Fills in the span's node; nothing if the span was here already.
-    fn take_in(&self, run: &mut Run, names: &mut Names, prices: &mut Prices, keys: &DimensionKeys) -> Option<NodeIx> {
+    pub fn take_in(
+        &self,
+        run: &mut Run,
+        names: &mut Names,
+        prices: &mut Prices,
+        keys: &DimensionKeys,
+    ) -> Option<NodeIx> {
         let at = run.find_or_expect(self.id);
         if run.node(at).has_span {
             return None;
@@ -249,6 +268,20 @@ impl Arrival<'_, '_> {
             run.count_only_here(at);
         }
         Some(at)
+    }
+
+    /// Puts it in its place among the work of a coding agent.
+    fn take_place(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names) {
+        let is_root = self.parent.is_none() && meaning.op != Op::InvokeAgent;
+        if is_root && let (Some(prompt), Some(agent)) = (&meaning.prompt_id, meaning.agent_name) {
+            // Nothing but their prompt holds them together.
+            let start = run.node(at).start;
+            run.begin_turn(turn_id(prompt), &names.share(agent), meaning.dialect, start, self.now);
+        }
+        run.took_span(at, call_id(meaning), is_root);
+        if meaning.own_request {
+            run.is_found_to_be_own_request();
+        }
     }
 
     fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {
@@ -365,6 +398,21 @@ impl Arrival<'_, '_> {
 /// The kind of an error without the module that it is of, which messages leave out.
 fn last_word(kind: &str) -> &str {
     kind.rsplit(['.', ':']).next().filter(|word| !word.is_empty()).unwrap_or(kind)
+}
+
+/// The id of the node that stands for the agent's run for a prompt.
+pub(super) fn turn_id(prompt: &str) -> SpanId {
+    SpanId::from_bytes(&xxh3_64(prompt.as_bytes()).to_be_bytes()).unwrap_or(SpanId::FIRST)
+}
+
+/// What a call is known by.
+pub(super) fn call_id(meaning: &Meaning<'_>) -> Option<u64> {
+    let id = match meaning.op.scope() {
+        Scope::LlmRequest => meaning.response_id,
+        Scope::Tool => meaning.tool_call_id,
+        _ => None,
+    };
+    id.map(|id| xxh3_64(id.as_bytes()))
 }
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {

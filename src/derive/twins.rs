@@ -83,7 +83,7 @@ impl Run {
         };
         let counts = |twin: &NodeIx| {
             let node = self.node(*twin);
-            node.has_ended() && !(node.is_call() && node.below.tokens)
+            node.has_ended() && node.op.is_some() && !(node.is_call() && node.below.tokens)
         };
         self.twins(at).filter(counts).any(|twin| rank(twin) < rank(at))
     }

@@ -1,14 +1,21 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, crewai, genai, google_adk, goose, haystack, laminar,
-    langchain_rust, langfuse, langsmith, litellm, llama_index, logfire, mastra, mcp, mlflow, msft, openinference,
-    openlit, openllmetry, otel_genai, pydantic_ai, rig, spanlight, strands, swiftide,
+    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai, gemini_cli,
+    genai, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index, logfire,
+    mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai, qwen_code, rig,
+    spanlight, strands, swiftide,
 };
 
 /// All dialects, the most specific first. One line adds one.
 pub static DIALECTS: &[&Dialect] = &[
     &spanlight::DIALECT,
+    &claude_code::DIALECT,
+    &codex::DIALECT,
+    &gemini_cli::DIALECT,
+    &qwen_code::DIALECT,
+    &copilot::DIALECT,
+    &opencode::DIALECT,
     &langchain_rust::DIALECT,
     &swiftide::DIALECT,
     &goose::DIALECT,

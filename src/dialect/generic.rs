@@ -27,6 +27,7 @@ pub static FIELDS: FieldKeys = FieldKeys {
         Key::TRACELOOP_USER_ID,
         Key::LMNR_USER_ID,
     ],
+    prompt_id: &[],
     agent_name: &[Key::GEN_AI_AGENT_NAME],
     agent_id: &[Key::GEN_AI_AGENT_ID],
     workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::WORKFLOW_NAME, Key::TRACELOOP_WORKFLOW_NAME],

@@ -10,10 +10,14 @@ mod ai_sdk_legacy;
 mod anthropic_sdk;
 mod attributes;
 mod buckets;
+mod claude_code;
+mod codex;
 mod content;
+mod copilot;
 mod crewai;
 mod details;
 mod detect;
+mod gemini_cli;
 mod genai;
 mod generic;
 mod google_adk;
@@ -30,12 +34,15 @@ mod lexicon;
 mod litellm;
 mod llama_index;
 mod logfire;
+mod logs;
 mod mastra;
 mod mcp;
 mod messages;
+mod metrics;
 mod mlflow;
 mod msft;
 mod op;
+mod opencode;
 mod openinference;
 mod openlit;
 mod openllmetry;
@@ -44,6 +51,7 @@ mod outcome;
 mod pending;
 pub mod provider;
 mod pydantic_ai;
+mod qwen_code;
 mod rig;
 mod spanlight;
 mod strands;
@@ -58,7 +66,9 @@ pub use detect::DIALECTS;
 pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
+pub use logs::{About, LogDialect, Report};
 pub use messages::Matter;
+pub use metrics::{Measured, MetricDialect, Point, TokenKind};
 pub use op::Op;
 pub use outcome::Failure;
 pub use pending::{Pending, pending};
@@ -101,6 +111,8 @@ pub struct Dialect {
     pub convention: Convention,
     /// The keys whose values may come in events of the span, which then say more of the span than happened to it.
     pub told_in_events: &'static [Key],
+    /// Whether it is that of a coding agent, whose work is told in logs and metrics as well.
+    pub coding_agent: bool,
     /// Whether it writes texts as JSON, with quotes around them.
     pub texts_are_json: bool,
     /// What no key says by itself.
@@ -124,6 +136,8 @@ pub struct FieldKeys {
     pub session_id: &'static [Key],
     /// The user.
     pub user_id: &'static [Key],
+    /// The user's prompt that it was done for.
+    pub prompt_id: &'static [Key],
     /// The agent.
     pub agent_name: &'static [Key],
     /// What tells it from others of its name.
@@ -179,6 +193,8 @@ pub struct Meaning<'a> {
     pub session_id: Option<Cow<'a, str>>,
     /// The user.
     pub user_id: Option<Cow<'a, str>>,
+    /// The user's prompt that it was done for: what is of one prompt is of one run, whatever its traces.
+    pub prompt_id: Option<Cow<'a, str>>,
     /// The agent.
     pub agent_name: Option<&'a str>,
     /// What tells it from others of its name.
@@ -209,6 +225,10 @@ pub struct Meaning<'a> {
     pub hint: Option<Hint>,
     /// What happened with it besides.
     pub aside: Option<Aside<'a>>,
+    /// Whether a coding agent tells of it, which does so in logs and metrics as well.
+    pub coding_agent: bool,
+    /// Whether it shows that all of its run is what the agent asks for itself: it costs tokens, and is no run of a user.
+    pub own_request: bool,
 }
 
 /// What a span may be that its attributes alone do not tell.
@@ -279,6 +299,7 @@ impl Dialect {
         usage: None,
         convention: Convention { input_excludes_cache: false, output_excludes_reasoning: false },
         told_in_events: &[],
+        coding_agent: false,
         texts_are_json: false,
         amend: |_, _| {},
     };
@@ -329,6 +350,7 @@ impl Dialect {
             conversation_id: label(|fields| fields.conversation_id),
             session_id: label(|fields| fields.session_id),
             user_id: label(|fields| fields.user_id),
+            prompt_id: attributes.label(self.fields.prompt_id),
             agent_name: text(|fields| fields.agent_name),
             agent_id: text(|fields| fields.agent_id),
             workflow_name: text(|fields| fields.workflow_name),
@@ -346,6 +368,8 @@ impl Dialect {
             canceled,
             hint: None,
             aside: None,
+            coding_agent: self.coding_agent,
+            own_request: false,
         }
     }
 }
@@ -417,6 +441,7 @@ impl FieldKeys {
         conversation_id: &[],
         session_id: &[],
         user_id: &[],
+        prompt_id: &[],
         agent_name: &[],
         agent_id: &[],
         workflow_name: &[],

@@ -1,7 +1,7 @@
 //! The OpenTelemetry GenAI conventions, all generations: any span with a key that begins with `gen_ai.`.
 
 use super::usage::GEN_AI;
-use super::{Dialect, Op, Signs, Spot, mcp};
+use super::{About, Dialect, LogDialect, Op, Signs, Spot, mcp};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -9,6 +9,18 @@ pub(super) static DIALECT: Dialect = Dialect {
     signs: Signs { families: &["gen_ai."], ..Signs::NONE },
     // The generic keys are this dialect's own.
     ..Dialect::BASE
+};
+
+/// The events of the conventions. Whoever makes spans tells of his calls in these as well.
+pub(super) static LOGS: LogDialect = LogDialect {
+    scopes: &[],
+    prefix: "gen_ai.",
+    events: &[("client.inference.operation.details", About::Call), ("evaluation.result", About::Evaluation)],
+    reading: Dialect { name: "otel_genai", ..Dialect::BASE },
+    refine: |_, about| Some(about),
+    agent: None,
+    prompt_has_its_span: false,
+    names_tools: false,
 };
 
 /// What only the answer of a model has.

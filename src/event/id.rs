@@ -54,6 +54,9 @@ impl TraceId {
 }
 
 impl SpanId {
+    /// The smallest one, for whoever makes ids and comes upon none.
+    pub const FIRST: SpanId = SpanId([0, 0, 0, 0, 0, 0, 0, 1]);
+
     /// The id, unless the bytes are not 8 or all zero.
     pub fn from_bytes(bytes: &[u8]) -> Option<SpanId> {
         let bytes: [u8; 8] = bytes.try_into().ok()?;

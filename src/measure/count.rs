@@ -5,7 +5,7 @@ use super::instrument::{Label, is_amount};
 use super::snapshot::Exemplar;
 use super::tasks::EndedTask;
 use super::windows::Dimension;
-use crate::derive::{CallFact, Fact, FactKind, Name, Outcome};
+use crate::derive::{CallFact, Fact, FactKind, Name, Outcome, Tallied, Tally};
 use crate::dialect::Op;
 use crate::event::{Decision, Event, Timestamp};
 
@@ -27,7 +27,12 @@ impl Measure {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.step_duration.record(labels, seconds(fact), exemplar(fact), now);
             }
-            FactKind::Decision { reviewer, decision } => self.decision(fact, reviewer, *decision, now),
+            FactKind::Decision { reviewer, decision, waited_s } => {
+                self.decision(fact, reviewer, *decision, now);
+                if let Some(waited) = waited_s {
+                    self.instruments.human_wait.record([decision.as_str().into()], *waited, exemplar(fact), now);
+                }
+            }
             FactKind::TaskWork { usd, ends_it } => self.task_work(fact, *usd, *ends_it, now),
             FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }
@@ -63,6 +68,22 @@ impl Measure {
                 self.instruments.collaborations.add([agent.into(), (&consensus).into()], 1.0, now);
             }
             _ => {}
+        }
+    }
+
+    /// Counts what only metrics of the agent tell of.
+    pub fn tally(&mut self, tally: &Tally, now: Timestamp) {
+        let (agent, amount) = (Label::from(&tally.agent), tally.amount);
+        let instruments = &mut self.instruments;
+        match &tally.what {
+            Tallied::Lines(kind) => instruments.code_lines.add([kind.into(), agent], amount, now),
+            Tallied::Commits => instruments.code_commits.add([agent], amount, now),
+            Tallied::PullRequests => instruments.code_pull_requests.add([agent], amount, now),
+            Tallied::Sessions => instruments.sessions.add([agent], amount, now),
+            Tallied::ActiveTime(who) => instruments.session_time.add([who.into(), agent], amount, now),
+            Tallied::Decision { reviewer, decision } => {
+                instruments.review_decisions.add([(*reviewer).into(), decision.as_str().into()], amount, now);
+            }
         }
     }
 

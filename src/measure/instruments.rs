@@ -117,6 +117,16 @@ instruments! {
     task_attempts: Histogram<2> = "agent.task.attempts", "{attempt}", ["feature", "outcome"], ATTEMPTS;
     /// Decisions of reviewers.
     review_decisions: Counter<2> = "agent.review.decisions", "{decision}", ["reviewer", "decision"];
+    /// Lines of code that coding agents changed.
+    code_lines: Counter<2> = "agent.code.lines", "{line}", ["type", "agent"];
+    /// Commits that coding agents made.
+    code_commits: Counter<1> = "agent.code.commits", "{commit}", ["agent"];
+    /// Pull requests that coding agents made.
+    code_pull_requests: Counter<1> = "agent.code.pull_requests", "{pull_request}", ["agent"];
+    /// Sessions of coding agents.
+    sessions: Counter<1> = "agent.sessions", "{session}", ["agent"];
+    /// Time in which people and coding agents worked in sessions.
+    session_time: Counter<2> = "agent.session.active.time", "s", ["type", "agent"];
     /// Results of validations.
     validation_results: Counter<2> = "agent.validation.results", "{result}", ["feature", "result"];
     /// Escalations to people.

@@ -202,6 +202,9 @@ fn put_json(out: &mut Vec<u8>, value: &Value, depth: u32) {
 
 /// The event that a log record is, if it is one: its name is in the catalogue, or it carries our id.
 pub fn to_event(group: &Group<'_>, record: &LogRecord<'_>, now: Timestamp) -> Option<Event> {
+    if !may_be_event(record) {
+        return None;
+    }
     let mut attributes: Map<String, Value> =
         record.attributes().map(|KeyValue { key, value }| (key.to_string(), from_any(value))).collect();
     let name = match record.event_name.as_str() {
@@ -229,6 +232,15 @@ pub fn to_event(group: &Group<'_>, record: &LogRecord<'_>, now: Timestamp) -> Op
     event.source = source_of(group, &mut attributes);
     event.data = data_of(record, attributes);
     Some(event)
+}
+
+/// Whether a record may be an event of ours, without a copy of all that it says: most are not.
+fn may_be_event(record: &LogRecord<'_>) -> bool {
+    let said = |key: &str| record.attributes().find(|attribute| attribute.key == *key);
+    let named = || said("event.name").and_then(|attribute| attribute.value.text());
+    let name = if record.event_name.is_empty() { named() } else { Some(record.event_name) };
+    let is_known = name.is_some_and(|name| catalogue::entry(name.as_str()).is_some());
+    is_known || said(spanlight::EVENT_ID).is_some()
 }
 
 fn read_kind(event: &mut Event, attributes: &mut Map<String, Value>) {

@@ -75,7 +75,7 @@ impl Builder<'_> {
         for id in &pipeline.exporters {
             exits.extend(self.exit(id, pipeline, batching)?);
         }
-        let is_fed = pipeline.from_agent && pipeline.signal == Signal::Metrics;
+        let is_fed = (pipeline.from_agent || pipeline.to_agent) && pipeline.signal == Signal::Metrics;
         Ok(Route {
             signal: pipeline.signal,
             processors,

@@ -164,9 +164,6 @@ fn check(
     if pipeline.from_agent && pipeline.to_agent {
         problem("this pipeline leads from the connector `agent` back into it".into());
     }
-    if pipeline.to_agent && pipeline.signal == Signal::Metrics {
-        problem("the connector `agent` takes traces and logs, not metrics".into());
-    }
     for id in &pipeline.exporters {
         if let (Some(Component::Prometheus(_)), Signal::Traces | Signal::Logs) =
             (find(Section::Exporters, id), pipeline.signal)

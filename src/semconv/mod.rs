@@ -23,12 +23,13 @@ macro_rules! keys {
     };
 }
 
+mod coding_agents;
 mod conventions;
 mod frameworks;
 
 /// The names of all keys, by number.
 fn names() -> impl Iterator<Item = &'static str> {
-    [conventions::NAMES, frameworks::NAMES].into_iter().flatten().copied()
+    [conventions::NAMES, frameworks::NAMES, coding_agents::NAMES].into_iter().flatten().copied()
 }
 
 impl Key {

@@ -102,14 +102,14 @@ exporters: {prometheus: }
 service:
   pipelines:
     traces: {receivers: [otlp], exporters: [prometheus]}
-    metrics: {receivers: [otlp], exporters: [agent]}
+    metrics: {receivers: [otlp, agent], exporters: [agent]}
     logs: {receivers: [agent], exporters: [agent]}
 ";
     let ended = check(config, &[]).await;
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     for problem in [
         "line 6: service.pipelines.traces: `prometheus` takes metrics, not traces",
-        "line 7: service.pipelines.metrics: the connector `agent` takes traces and logs, not metrics",
+        "line 7: service.pipelines.metrics: this pipeline leads from the connector `agent` back into it",
         "line 8: service.pipelines.logs: this pipeline leads from the connector `agent` back into it",
     ] {
         assert!(ended.stderr.contains(problem), "{}", ended.stderr);
@@ -172,7 +172,7 @@ async fn what_is_printed_is_in_force_and_prints_the_same_again() {
     let again = run_in(dir.path(), &["config", "print", "again.yaml"]).await;
     assert_eq!(again.stdout, printed.stdout);
     let checked = run_in(dir.path(), &["config", "check", "again.yaml"]).await;
-    assert_eq!(checked.stdout, "again.yaml: good; pipelines traces, logs, logs/events, metrics\n");
+    assert_eq!(checked.stdout, "again.yaml: good; pipelines traces, logs, logs/events, metrics, metrics/derived\n");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod arrival;
 mod billing;
 mod bounds;
+mod coding_agents;
 mod conformance;
 mod cost;
 mod dialects;

@@ -147,7 +147,7 @@ impl Counted {
                 self.input_tokens += call.usage.input.unwrap_or(0);
                 self.cost += call.price.usd().map_or(0, nanodollars);
             }
-            FactKind::Decision { reviewer, decision } => {
+            FactKind::Decision { reviewer, decision, .. } => {
                 *self.decisions.entry((reviewer, decision.as_str())).or_default() += 1;
             }
             FactKind::Overcounted { usd } => self.overcounted += nanodollars(*usd),

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod delivery;
+mod order;
 mod truth;
 
 use std::fmt::Write as _;

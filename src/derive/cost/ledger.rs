@@ -226,7 +226,10 @@ impl Posting {
     }
 
     fn is_of_models(&self) -> bool {
-        self.call.is_some() || self.left_out.is_some_and(|left_out| left_out.reason != Reason::SumOfCalls)
+        // What only metrics count has no calls.
+        self.call.is_some()
+            || self.figures.total_tokens().is_some()
+            || self.left_out.is_some_and(|left_out| left_out.reason != Reason::SumOfCalls)
     }
 
     fn sums(&self) -> Sums {
