@@ -4,7 +4,6 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::emit::Held;
-use super::metrics::emitter_of;
 use super::names::Name;
 use super::node::NodeIx;
 use super::partial::partial_span;
@@ -98,10 +97,16 @@ impl Deriver {
             }
             _ => {}
         }
+        if report.dialect.agent.is_none() && self.meters.has_spans(&emitter.name()) {
+            return None;
+        }
         if report.about == About::Call {
             self.is_told(session.as_deref(), emitter);
         }
-        let ix = self.run_of_report(report, session.as_ref(), now)?;
+        let ix = match report.dialect.agent {
+            Some(_) => self.run_of_report(report, session.as_ref(), now)?,
+            None => self.run_of_events(emitter, now),
+        };
         if session.as_ref().and_then(|session| self.sessions.find(session)).is_some_and(|session| session.is_own) {
             self.runs.change(ix, |run| {
                 if !run.is_own_request() {
@@ -164,7 +169,8 @@ impl Deriver {
             if report.trace.is_none() && report.meaning.prompt_id.is_none() {
                 run.is_placed_by_time(at);
             }
-            if wants_events && run.node(at).op.is_some() {
+            // What spans may yet tell of is not told before them.
+            if wants_events && run.node(at).op.is_some() && run.unless_spans_of.is_none() {
                 let held = Held::of_run(run, at, now);
                 run.held.push(held);
             }
@@ -174,11 +180,18 @@ impl Deriver {
 
     /// Spans or logs tell of the calls of this session: what its metrics say of them is the same once more.
     pub(super) fn is_told(&mut self, session: Option<&str>, emitter: &Emitter) {
-        let (service, instance) = (emitter.service.as_deref(), emitter.instance.as_deref());
-        self.meters.is_told(&emitter_of(service.unwrap_or_default(), instance.unwrap_or_default()));
+        self.meters.is_told(&emitter.name());
         if let Some(session) = session {
             self.meters.is_told(session);
         }
+    }
+
+    /// The run of all calls that an emitter tells of in events, which count as long as it sends no spans.
+    fn run_of_events(&mut self, emitter: &Emitter, now: Timestamp) -> RunIx {
+        let name = emitter.name();
+        let ix = self.runs.find_or_begin(RunKey::Named(format!("{name}/events").into()), now);
+        self.runs.change(ix, |run| run.unless_spans_of = Some(name.into()));
+        ix
     }
 
     /// The run that a report is of: by its trace and by its prompt, else that of the last prompt of the session.
@@ -193,11 +206,10 @@ impl Deriver {
             }
             (None, None) => {
                 let last = session.and_then(|session| self.sessions.find(session)?.prompt_at(report.at).cloned());
-                let of_call = || report.meaning.response_id.map(|id| RunKey::Named(id.into()));
                 if let (None, Some(session)) = (&last, session) {
                     self.sessions.find_or_begin(session).has_orphans = true;
                 }
-                last.or_else(|| session.cloned().map(RunKey::Named)).or_else(of_call)?
+                last.or_else(|| session.cloned().map(RunKey::Named))?
             }
         };
         Some(self.runs.find_or_begin(key, now))

@@ -58,6 +58,8 @@ pub struct Meters {
     /// Sessions and emitters whose calls spans or logs tell of.
     told: HashSet<u64, RandomState>,
     told_by_age: VecDeque<u64>,
+    /// Emitters that send spans.
+    with_spans: HashSet<u64, RandomState>,
 }
 
 /// What one session used.
@@ -95,6 +97,19 @@ impl Meters {
         {
             self.told.remove(&oldest);
         }
+    }
+
+    /// An emitter sends spans: what it says of its calls in events is the same once more.
+    pub fn sends_spans(&mut self, emitter: &str) {
+        if self.with_spans.len() >= Meters::MOST {
+            self.with_spans.clear();
+        }
+        self.with_spans.insert(xxh3_64(emitter.as_bytes()));
+    }
+
+    /// Whether an emitter sends spans.
+    pub fn has_spans(&self, emitter: &str) -> bool {
+        self.with_spans.contains(&xxh3_64(emitter.as_bytes()))
     }
 
     fn knows_of(&self, of: &str) -> bool {

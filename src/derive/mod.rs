@@ -148,8 +148,11 @@ impl Deriver {
     pub fn tick(&mut self, now: Timestamp, out: &mut Output) {
         while let Some(ix) = self.runs.next_due(now) {
             self.tell(ix, now, self.limits.hold, out);
-            let limits = &self.limits;
+            let (limits, meters) = (&self.limits, &self.meters);
             let over = self.runs.change(ix, |run| {
+                if run.unless_spans_of.as_ref().is_some_and(|of| meters.has_spans(of)) {
+                    run.unsettled.clear();
+                }
                 run.settle(now, limits, &mut out.facts);
                 !run.closed && limits.over_at(run) <= now
             });
@@ -170,7 +173,7 @@ impl Deriver {
     /// The ledger since a time, or since ever.
     pub fn ledger(&self, by: By, since: Option<Timestamp>) -> Report {
         let mut report = ReportBuilder::default();
-        for run in self.runs.iter() {
+        for run in self.counted_runs() {
             let id = run.key.id();
             for posting in run.postings() {
                 if since.is_none_or(|since| posting.at >= since) {
@@ -187,10 +190,16 @@ impl Deriver {
         report.finish()
     }
 
+    /// The runs in memory without those that others tell of better.
+    fn counted_runs(&self) -> impl Iterator<Item = &Run> {
+        let is_told = |of: &Name| self.meters.has_spans(of);
+        self.runs.iter().filter(move |run| !run.unless_spans_of.as_ref().is_some_and(is_told))
+    }
+
     /// The ledger's totals since ever.
     pub fn totals(&self) -> Figures {
         let mut totals = self.ledger.totals().clone();
-        for run in self.runs.iter() {
+        for run in self.counted_runs() {
             totals.add(&run.sum());
         }
         for (_, posting) in self.meters.postings() {

@@ -135,7 +135,7 @@ pub struct CallRecord {
 impl Deriver {
     /// The runs in memory, the latest first.
     pub fn summaries(&self, accept: impl Fn(&RunSummary) -> bool) -> Vec<RunSummary> {
-        let runs = self.runs.iter().filter(|run| run.has_meaning && !run.is_own_request());
+        let runs = self.counted_runs().filter(|run| run.has_meaning && !run.is_own_request());
         let mut summaries: Vec<RunSummary> = runs.map(Run::summary).filter(accept).collect();
         summaries.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         summaries

@@ -57,6 +57,8 @@ pub struct Run {
     pub call_ids: CallIds,
     /// What else is known of the work of a coding agent.
     pub turn: Option<Box<Turn>>,
+    /// The emitter whose spans tell of the same, if it sends any.
+    pub unless_spans_of: Option<Name>,
     /// The traces of the nodes that are of another one than the run is called by.
     pub other_traces: HashMap<NodeIx, TraceId, RandomState>,
     /// What else the run is called by.
@@ -120,6 +122,7 @@ impl Run {
             task_work: room.task_work,
             call_ids: room.call_ids,
             turn: None,
+            unless_spans_of: None,
             other_traces: HashMap::default(),
             aliases: Vec::new(),
             undecided: Vec::new(),

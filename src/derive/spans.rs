@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
 use super::emit::Held;
+use super::metrics::emitter_of;
 use super::names::{Name, Names};
 use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
@@ -55,6 +56,7 @@ impl Deriver {
         let mut last: Option<(TraceId, RunIx)> = None;
         for group in batch.groups() {
             let emitter = self.emitter(&group);
+            self.meters.sends_spans(&emitter.name());
             for record in group.records() {
                 attributes.clear();
                 let span = Span::read_with(record, |attribute| attributes.take(&self.lexicon, attribute));
@@ -165,6 +167,11 @@ impl Deriver {
 }
 
 impl Emitter {
+    /// What tells it from others.
+    pub fn name(&self) -> String {
+        emitter_of(self.service.as_deref().unwrap_or_default(), self.instance.as_deref().unwrap_or_default())
+    }
+
     fn hold(&self, at: NodeIx, now: Timestamp, batch: &Batch, record: &[u8]) -> Held {
         Held {
             at,
