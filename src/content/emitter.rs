@@ -33,6 +33,7 @@ const WORDS: &[&str] = &[
     "langsmith",
     "litellm",
     "llama",
+    "llamaindex",
     "llm",
     "lmnr",
     "mastra",

@@ -171,7 +171,7 @@ fn last(path: &str) -> &str {
 /// What a word means as the name of a value.
 fn word(word: &str) -> Option<Class> {
     match word {
-        "message" | "messages" | "content" | "contents" | "text" | "prompt" | "prompts" | "completion"
+        "message" | "messages" | "content" | "contents" | "blocks" | "text" | "prompt" | "prompts" | "completion"
         | "completions" | "response" | "input" | "inputs" | "output" | "outputs" | "chunk" | "chunks" | "choices"
         | "reasoning" | "reasoning_content" | "thinking" | "thought" | "thoughts" | "query" | "question" | "answer"
         | "document" | "documents" | "explanation" | "object" | "body" | "data" | "transcript" | "summary"

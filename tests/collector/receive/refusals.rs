@@ -100,7 +100,7 @@ async fn a_malformed_request_is_told_where_in_its_own_format() {
     };
     let cases: &[(&str, Bytes, &[&str])] = &[
         (JSON, span(r#""traceId": "xyz""#).into(), &["resourceSpans[0].scopeSpans[0].spans[1].traceId", "line 3"]),
-        (JSON, span(r#""kind": "SPAN_KIND_SERVER""#).into(), &["spans[1].kind", "integer", "line 3"]),
+        (JSON, span(r#""kind": "SERVER""#).into(), &["spans[1].kind", "integer", "line 3"]),
         (JSON, span(r#""startTimeUnixNano": -1"#).into(), &["spans[1].startTimeUnixNano", "out of range"]),
         (JSON, "{\"resourceSpans\": [".into(), &["resourceSpans", "line 1"]),
         (JSON, "".into(), &["line 1"]),
