@@ -27,7 +27,11 @@ impl Run {
 
     /// Whether something may still come that makes something else of it.
     pub fn is_undecided(&self, at: NodeIx) -> bool {
-        self.lacks_who_hands_off(at) || matches!(self.node(at).hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
+        let node = self.node(at);
+        let may_have_failed = node.is_silent && node.outcome == Outcome::Completed;
+        may_have_failed
+            || self.lacks_who_hands_off(at)
+            || matches!(node.hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
     }
 
     /// Makes out what work is, and who did it, from what is above it, as far as all of that is known.
@@ -43,8 +47,28 @@ impl Run {
         if self.node(at).is_call() {
             self.infer_agent(at, now);
         }
+        if self.node(at).is_silent && self.node(at).outcome == Outcome::Completed {
+            self.fail_with_the_last(at);
+        }
         if self.node(at).is_agent_run() && self.node(at).agent.is_none() {
             self.name_agent(at);
+        }
+    }
+
+    /// Work that never says so has failed if what it did last has.
+    fn fail_with_the_last(&mut self, at: NodeIx) {
+        let mut next = Some(at);
+        while let Some(within) = next {
+            let parts = self.children(within).filter(|part| self.node(*part).op.is_some());
+            let Some(last) = parts.max_by_key(|part| (self.node(*part).end, self.node(*part).id)) else { return };
+            if self.node(last).outcome == Outcome::Failed {
+                let error = self.node(last).error.clone();
+                let node = self.node_mut(at);
+                (node.outcome, node.error) = (Outcome::Failed, error);
+                return;
+            }
+            // The same work again, by its name.
+            next = Some(last).filter(|last| self.node(*last).name == self.node(at).name);
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Node {
     pub call: Option<Box<Call>>,
     /// What it may turn out to be.
     pub hint: Option<Hint>,
+    /// Whether its emitter never says of such work that it failed.
+    pub is_silent: bool,
     /// Whether what it is was made out from its surroundings, and not said by its emitter.
     pub inferred: bool,
     /// What happened with it besides.
@@ -230,6 +232,7 @@ impl Node {
             call: None,
             hint: None,
             inferred: false,
+            is_silent: false,
             aside: None,
             twin: None,
             labels: None,

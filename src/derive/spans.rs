@@ -299,7 +299,7 @@ impl Arrival<'_, '_> {
         node.dialect = Some(meaning.dialect);
         node.name = self.own_name(meaning).map(|name| names.share(name));
         node.agent = meaning.agent_name.map(|name| names.share(name));
-        (node.hint, node.inferred) = (meaning.hint, false);
+        (node.hint, node.inferred, node.is_silent) = (meaning.hint, false, meaning.is_silent);
         node.aside = meaning.aside.as_ref().map(|aside| Box::new(Happened::keep(aside, |name| names.share(name))));
         node.provider = meaning.provider.as_deref().map(|name| names.share(name));
         node.model = meaning.model().map(|name| names.share(name));

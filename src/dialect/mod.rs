@@ -221,6 +221,8 @@ pub struct Meaning<'a> {
     pub failure: Option<Failure<'a>>,
     /// Whether it was called off, which is no failure.
     pub canceled: bool,
+    /// Whether its emitter never says of such work that it failed: then what it did last tells.
+    pub is_silent: bool,
     /// What it may turn out to be when its surroundings are known.
     pub hint: Option<Hint>,
     /// What happened with it besides.
@@ -366,6 +368,7 @@ impl Dialect {
             reported_usd: amount(|fields| fields.cost),
             failure,
             canceled,
+            is_silent: false,
             hint: None,
             aside: None,
             coding_agent: self.coding_agent,

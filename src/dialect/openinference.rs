@@ -103,6 +103,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     }
     match spot.instrumentation {
         OPENAI_AGENTS if meaning.op == Op::Handoff => meaning.aside = handoff(spot),
+        OPENAI_AGENTS => meaning.is_silent = meaning.op == Op::InvokeWorkflow,
         LLAMA_INDEX if meaning.op == Op::Step => llama_index(spot, meaning),
         _ => {}
     }
