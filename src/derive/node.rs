@@ -58,8 +58,9 @@ pub struct Node {
     pub has_teller: bool,
     /// Of its time, how much it waited for somebody to allow it, in microseconds.
     pub waited_micros: u64,
-    /// Whether it has entered the counters, and as a billed call.
+    /// Whether it was looked at for the counters; whether it entered them; and as one that is billed.
     pub settled: bool,
+    pub counted: bool,
     pub billed: bool,
     /// Whether its task was told of it.
     pub counted_for_task: bool,
@@ -238,6 +239,7 @@ impl Node {
             has_teller: false,
             waited_micros: 0,
             settled: false,
+            counted: false,
             billed: false,
             counted_for_task: false,
             number: None,

@@ -42,6 +42,12 @@ impl CallIds {
         }
     }
 
+    /// All of them, each with one of the nodes that have it.
+    fn all(&self) -> impl Iterator<Item = (u64, NodeIx)> + '_ {
+        let few = self.few.iter().copied().filter(|_| self.many.is_empty());
+        few.chain(self.many.iter().map(|(id, at)| (*id, *at)))
+    }
+
     /// Forgets them all.
     pub fn clear(&mut self) {
         self.few.clear();
@@ -53,13 +59,36 @@ impl Run {
     /// Writes down under which id a call of a model or of a tool is known.
     pub fn note_call_id(&mut self, at: NodeIx, id: &str) {
         let Some(scope) = self.node(at).scope() else { return };
-        let Some(known) = self.call_ids.note(xxh3_64_with_seed(id.as_bytes(), scope as u64), at) else { return };
+        self.note_known_call(at, xxh3_64_with_seed(id.as_bytes(), scope as u64));
+    }
+
+    /// The same of what is made of its scope and id.
+    pub fn note_known_call(&mut self, at: NodeIx, id: u64) {
+        let Some(known) = self.call_ids.note(id, at) else { return };
         // An open span comes again when it has ended.
         if known == at || self.node(at).twin.is_some() {
             return;
         }
         let next = self.node_mut(known).twin.replace(at).unwrap_or(known);
         self.node_mut(at).twin = Some(next);
+    }
+
+    /// All calls that have an id, with what is made of it.
+    pub fn known_calls(&self) -> Vec<(NodeIx, u64)> {
+        let around = |first: NodeIx| {
+            let next = move |at: &NodeIx| self.node(*at).twin.filter(|next| *next != first);
+            std::iter::successors(Some(first), next)
+        };
+        self.call_ids.all().flat_map(|(id, first)| around(first).map(move |at| (at, id))).collect()
+    }
+
+    /// Whether another span of the same call has entered the counters, and not for a deeper call that takes it back.
+    pub fn is_counted_as_a_twin(&self, at: NodeIx) -> bool {
+        let counts = |twin: NodeIx| {
+            let node = self.node(twin);
+            node.counted && !(node.is_call() && node.below.tokens)
+        };
+        self.twins(at).any(counts)
     }
 
     /// Those that report the same call under its id, as far as they were open at the same time: there are models that
