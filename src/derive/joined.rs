@@ -79,7 +79,7 @@ impl Run {
             next_sibling: waits_for.next_sibling,
             previous_sibling: waits_for.previous_sibling,
             below: waits_for.below,
-            twin: None,
+            shared_id: None,
             state: State::Expected,
             ..node
         };

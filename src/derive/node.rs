@@ -48,8 +48,8 @@ pub struct Node {
     pub inferred: bool,
     /// What happened with it besides.
     pub aside: Option<Box<Happened>>,
-    /// The next of those that report the same call under its id, around in a circle.
-    pub twin: Option<NodeIx>,
+    /// What is made of the id of its call, if others have the same.
+    pub shared_id: Option<u64>,
     /// Labels that differ from the run's.
     pub labels: Option<Box<Labels>>,
     pub below: Below,
@@ -232,7 +232,7 @@ impl Node {
             hint: None,
             inferred: false,
             aside: None,
-            twin: None,
+            shared_id: None,
             labels: None,
             below: Below::default(),
             told: Told::default(),

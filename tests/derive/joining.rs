@@ -159,3 +159,19 @@ fn what_runs_are_called_by_is_bounded_too() {
     let counts = scene.deriver.counts();
     assert!(counts.runs_cut_short + counts.runs_evicted > 0, "one run with the names of 200");
 }
+
+#[test]
+fn calls_of_one_id_that_follow_one_another_are_as_many_and_are_read_without_a_walk_over_all() {
+    const CALLS: u64 = 20_000;
+    let called = [text("gen_ai.tool.call.id", "call_0")];
+    // Each is told by two, who go on to the next call at the same time.
+    let tells = |number: u64| with(tool(number, 1, (number / 2 * 10, number / 2 * 10 + 5), "search"), &called);
+    let spans: Vec<Span> = (2..2 + CALLS).map(tells).chain([agent(1, 0, (0, CALLS * 10), "writer")]).collect();
+    let mut scene = Scene::new();
+    for some in spans.chunks(1000) {
+        scene.arrive(some);
+    }
+    let began = std::time::Instant::now();
+    assert_eq!(scene.totals().tool_calls, CALLS / 2);
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+}
