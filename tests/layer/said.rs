@@ -87,7 +87,8 @@ fn usage_can_be_recorded_anywhere_below_the_call() {
     let end = events.iter().find(|event| event.name == *"llm.completed").unwrap();
     assert_eq!((end.performance.input_tokens, end.performance.output_tokens), (Some(1000), Some(500)));
     assert_eq!(end.performance.cost_usd, Some(0.0075));
-    assert_eq!(end.data.get("response"), Some(json!([{"role": "assistant", "content": "done"}])));
+    let parts = json!([{"type": "text", "content": "done"}]);
+    assert_eq!(end.data.get("response"), Some(json!([{"role": "assistant", "parts": parts}])));
 }
 
 #[test]
