@@ -62,9 +62,10 @@ impl<'a> Attributes<'a> {
 
     #[inline]
     fn put(&mut self, key: Key, value: AnyValue<'a>) {
-        if let Some(place) = self.places.get_mut(key.index())
-            && self.values.len() < Attributes::MOST
-        {
+        let Some(place) = self.places.get_mut(key.index()) else { return };
+        if let Some((_, known)) = self.values.get_mut(usize::from(*place).wrapping_sub(1)) {
+            *known = value;
+        } else if self.values.len() < Attributes::MOST {
             self.values.push((key, value));
             *place = self.values.len() as u8;
         }
@@ -191,4 +192,22 @@ fn unquoted(text: &str) -> &str {
 /// What emitters write in place of content they were told to withhold.
 pub fn is_redacted(text: &str) -> bool {
     text.starts_with(['<', '[']) && matches!(text, "<REDACTED>" | "[REDACTED]" | "<elided>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_attribute_however_often_takes_the_place_of_no_other() {
+        let mut attributes = Attributes::new();
+        for number in 0..1000 {
+            attributes.put(Key::GEN_AI_REQUEST_MODEL, AnyValue::Int(number));
+        }
+        attributes.put(Key::GEN_AI_RESPONSE_ID, AnyValue::Int(7));
+        assert_eq!(attributes.get(Key::GEN_AI_REQUEST_MODEL), Some(AnyValue::Int(999)));
+        assert_eq!(attributes.get(Key::GEN_AI_RESPONSE_ID), Some(AnyValue::Int(7)));
+        attributes.clear();
+        assert!(!attributes.has(Key::GEN_AI_REQUEST_MODEL) && attributes.is_empty());
+    }
 }
