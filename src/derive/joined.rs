@@ -92,6 +92,12 @@ impl Run {
 
     /// A run of one trace is called by that, one of several by the prompt that they are of.
     pub fn call_by_the_best_name(&mut self) {
+        let has_several_traces = || self.aliases.iter().filter_map(RunKey::trace_id).nth(1).is_some();
+        let is_new_trace = self.aliases.last().is_some_and(|alias| alias.trace_id().is_some());
+        if self.key.trace_id().is_none() && is_new_trace && has_several_traces() {
+            // One trace more changes nothing, and there may be thousands.
+            return;
+        }
         let traces = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).min();
         let several = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).nth(1).is_some();
         let names = || [&self.key].into_iter().chain(&self.aliases).filter(|key| key.trace_id().is_none());
