@@ -215,12 +215,11 @@ impl Run {
     /// The agent of this run whose name says the same, however it is written: tools are named after agents in small
     /// letters and with underscores.
     fn agent_called(&self, name: &str) -> Option<Name> {
-        let letters = |name: &str| -> String {
-            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-        };
-        let sought = letters(name);
-        let is_it =
-            |node: &&Node| node.is_agent_run() && node.name.as_deref().is_some_and(|name| letters(name) == sought);
+        fn letters(name: &str) -> impl Iterator<Item = char> + '_ {
+            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
+        }
+        let says_the_same = |other: &str| letters(other).eq(letters(name));
+        let is_it = |node: &&Node| node.is_agent_run() && node.name.as_deref().is_some_and(says_the_same);
         self.nodes.iter().find(is_it).and_then(|node| node.name.clone())
     }
 }

@@ -9,6 +9,7 @@ impl Run {
     pub fn adopt(&mut self, other: Run) {
         let ids: Vec<_> = other.nodes.iter().map(|node| node.id).collect();
         let trace = other.key.trace_id();
+        let known_calls = other.known_calls();
         let other_traces = other.other_traces;
         let mut places: Vec<NodeIx> = Vec::with_capacity(ids.len());
         for (from, node) in other.nodes.into_iter().enumerate() {
@@ -27,6 +28,7 @@ impl Run {
             self.spread(at);
         }
         let place = |at: NodeIx| places[at as usize];
+        known_calls.into_iter().for_each(|(at, id)| self.note_known_call(place(at), id));
         let timed = |list: Vec<(crate::event::Timestamp, NodeIx)>| {
             list.into_iter().map(|(time, at)| (time, places[at as usize])).collect::<Vec<_>>()
         };
@@ -40,6 +42,7 @@ impl Run {
         self.held.sort_by_key(|held| held.since);
         self.looked_at = 0;
         self.undecided.extend(other.undecided.into_iter().map(|held| super::emit::Held { at: place(held.at), ..held }));
+        self.undecided.sort_by_key(|held| held.since);
         self.first_seen = self.first_seen.min(other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);
         self.has_meaning |= other.has_meaning;
@@ -49,6 +52,8 @@ impl Run {
             (&mut self.labels.conversation, other.labels.conversation),
             (&mut self.labels.session, other.labels.session),
             (&mut self.labels.user, other.labels.user),
+            (&mut self.labels.task, other.labels.task),
+            (&mut self.labels.feature, other.labels.feature),
         ] {
             *own = own.take().or(its);
         }
@@ -61,7 +66,11 @@ impl Run {
     /// Fills in a node that was not known here; whether it was not.
     pub fn take_over(&mut self, at: NodeIx, node: Node) -> bool {
         if self.node(at).state != State::Expected || node.state == State::Expected {
-            return node.state == State::Expected && self.node(at).parent.is_none();
+            let known = self.node_mut(at);
+            (known.told.start, known.told.end) = (known.told.start | node.told.start, known.told.end | node.told.end);
+            (known.settled, known.counted) = (known.settled | node.settled, known.counted | node.counted);
+            known.billed |= node.billed;
+            return node.state == State::Expected && known.parent.is_none();
         }
         let (state, waits_for) = (node.state, self.node(at).clone());
         *self.node_mut(at) = Node {
@@ -70,7 +79,7 @@ impl Run {
             next_sibling: waits_for.next_sibling,
             previous_sibling: waits_for.previous_sibling,
             below: waits_for.below,
-            twin: None,
+            shared_id: None,
             state: State::Expected,
             ..node
         };
@@ -83,6 +92,12 @@ impl Run {
 
     /// A run of one trace is called by that, one of several by the prompt that they are of.
     pub fn call_by_the_best_name(&mut self) {
+        let has_several_traces = || self.aliases.iter().filter_map(RunKey::trace_id).nth(1).is_some();
+        let is_new_trace = self.aliases.last().is_some_and(|alias| alias.trace_id().is_some());
+        if self.key.trace_id().is_none() && is_new_trace && has_several_traces() {
+            // One trace more changes nothing, and there may be thousands.
+            return;
+        }
         let traces = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).min();
         let several = [&self.key].into_iter().chain(&self.aliases).filter_map(RunKey::trace_id).nth(1).is_some();
         let names = || [&self.key].into_iter().chain(&self.aliases).filter(|key| key.trace_id().is_none());

@@ -115,8 +115,7 @@ impl Deriver {
             });
         }
         if report.about == About::Prompt {
-            self.prompt(report, ix, session.as_ref(), now);
-            return Some(ix);
+            return self.prompt(report, ix, session.as_ref(), now);
         }
         let began = session.as_ref().and_then(|session| self.sessions.find(session)?.call_began);
         let start = match (report.micros, began) {
@@ -215,9 +214,10 @@ impl Deriver {
         Some(self.runs.find_or_begin(key, now))
     }
 
-    fn prompt(&mut self, report: &Report<'_>, ix: RunIx, session: Option<&Name>, now: Timestamp) {
-        let Some(agent) = report.meaning.agent_name.map(|agent| self.names.share(agent)) else { return };
-        let Some(key) = self.runs.get(ix).map(|run| run.key.clone()) else { return };
+    /// A prompt begins the run of the agent; the run that it is of, which others may be joined with by it.
+    fn prompt(&mut self, report: &Report<'_>, ix: RunIx, session: Option<&Name>, now: Timestamp) -> Option<RunIx> {
+        let agent = report.meaning.agent_name.map(|agent| self.names.share(agent))?;
+        let key = self.runs.get(ix)?.key.clone();
         let id = report.span.filter(|_| report.dialect.prompt_has_its_span).unwrap_or_else(|| turn_id(&key.id()));
         self.runs.change(ix, |run| {
             (run.last_seen, run.closed) = (now, false);
@@ -234,6 +234,7 @@ impl Deriver {
             }
             self.prompted(session, report.at, &key, now);
         }
+        self.runs.find(&key)
     }
 
     /// A user gave a prompt in a session: the one before it is over, and what was of none is of this one.
@@ -249,7 +250,8 @@ impl Deriver {
         let of_session = RunKey::Named(session.clone());
         let has_orphans = std::mem::take(&mut self.sessions.find_or_begin(session).has_orphans);
         if of_session != *key && has_orphans && self.runs.find(&of_session).is_some() {
-            self.runs.join(key.clone(), of_session, now);
+            let joined = self.runs.join(key.clone(), of_session, now);
+            self.runs.schedule(joined, &self.limits);
         }
     }
 

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::cost::{Call as PricedCall, Figures, Posting};
 use super::names::Name;
+use super::run::Run;
 use super::series::Series;
 use super::{Deriver, Output};
 use crate::dialect::{Attributes, Measured, MetricDialect, Point, TokenKind, Usage, provider};
@@ -110,6 +111,19 @@ impl Meters {
     /// Whether an emitter sends spans.
     pub fn has_spans(&self, emitter: &str) -> bool {
         self.with_spans.contains(&xxh3_64(emitter.as_bytes()))
+    }
+
+    /// Whether what a run holds is told by the spans of its emitter once more, and better.
+    pub fn spans_tell_of(&self, run: &Run) -> bool {
+        run.unless_spans_of.as_ref().is_some_and(|of| self.has_spans(of))
+    }
+
+    /// Takes from the way into the counters what spans tell of as well.
+    pub fn forget_told_by_spans(&self, run: &mut Run) {
+        if self.spans_tell_of(run) {
+            run.unsettled.clear();
+            run.waiting.clear();
+        }
     }
 
     fn knows_of(&self, of: &str) -> bool {

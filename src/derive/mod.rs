@@ -150,9 +150,7 @@ impl Deriver {
             self.tell(ix, now, self.limits.hold, out);
             let (limits, meters) = (&self.limits, &self.meters);
             let over = self.runs.change(ix, |run| {
-                if run.unless_spans_of.as_ref().is_some_and(|of| meters.has_spans(of)) {
-                    run.unsettled.clear();
-                }
+                meters.forget_told_by_spans(run);
                 run.settle(now, limits, &mut out.facts);
                 !run.closed && limits.over_at(run) <= now
             });
@@ -192,8 +190,7 @@ impl Deriver {
 
     /// The runs in memory without those that others tell of better.
     fn counted_runs(&self) -> impl Iterator<Item = &Run> {
-        let is_told = |of: &Name| self.meters.has_spans(of);
-        self.runs.iter().filter(move |run| !run.unless_spans_of.as_ref().is_some_and(is_told))
+        self.runs.iter().filter(|run| !self.meters.spans_tell_of(run))
     }
 
     /// The ledger's totals since ever.
@@ -252,7 +249,11 @@ impl Deriver {
     /// Tells and counts everything a run holds, without waiting for more.
     fn flush(&mut self, ix: RunIx, now: Timestamp, out: &mut Output) {
         self.tell(ix, now, Duration::ZERO, out);
-        self.runs.change(ix, |run| run.settle_all(now, &mut out.facts));
+        let meters = &self.meters;
+        self.runs.change(ix, |run| {
+            meters.forget_told_by_spans(run);
+            run.settle_all(now, &mut out.facts);
+        });
     }
 
     /// Open work that nothing was heard of is lost.
@@ -269,7 +270,7 @@ impl Deriver {
 
     fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
         let mut leaving: Vec<Box<Run>> = Vec::new();
-        while self.runs.nodes() > self.limits.spans {
+        while self.runs.are_more_than(self.limits.spans) {
             let Some(mut run) = self.runs.take_oldest() else { break };
             match run.closed {
                 true => self.counts.runs_evicted += 1,
@@ -278,11 +279,13 @@ impl Deriver {
             if self.wants_events {
                 run.tell(&self.lexicon, now, Duration::ZERO, &mut out.events);
             }
+            self.meters.forget_told_by_spans(&mut run);
             run.settle_all(now, &mut out.facts);
             leaving.push(run);
         }
         if !leaving.is_empty() {
-            self.ledger.post_all(leaving.iter().flat_map(|run| run.postings()), now);
+            let counted = leaving.iter().filter(|run| !self.meters.spans_tell_of(run));
+            self.ledger.post_all(counted.flat_map(|run| run.postings()), now);
             leaving.into_iter().for_each(|run| self.runs.recycle(*run));
         }
     }

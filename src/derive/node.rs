@@ -50,8 +50,8 @@ pub struct Node {
     pub inferred: bool,
     /// What happened with it besides.
     pub aside: Option<Box<Happened>>,
-    /// The next of those that report the same call under its id, around in a circle.
-    pub twin: Option<NodeIx>,
+    /// What is made of the id of its call, if others have the same.
+    pub shared_id: Option<u64>,
     /// Labels that differ from the run's.
     pub labels: Option<Box<Labels>>,
     pub below: Below,
@@ -60,8 +60,9 @@ pub struct Node {
     pub has_teller: bool,
     /// Of its time, how much it waited for somebody to allow it, in microseconds.
     pub waited_micros: u64,
-    /// Whether it has entered the counters, and as a billed call.
+    /// Whether it was looked at for the counters; whether it entered them; and as one that is billed.
     pub settled: bool,
+    pub counted: bool,
     pub billed: bool,
     /// Whether its task was told of it.
     pub counted_for_task: bool,
@@ -234,13 +235,14 @@ impl Node {
             inferred: false,
             is_silent: false,
             aside: None,
-            twin: None,
+            shared_id: None,
             labels: None,
             below: Below::default(),
             told: Told::default(),
             has_teller: false,
             waited_micros: 0,
             settled: false,
+            counted: false,
             billed: false,
             counted_for_task: false,
             number: None,

@@ -1,5 +1,8 @@
 //! Calls that a span and a log record both tell of: one call, with what each of them knows.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use super::emit::Held;
 use super::node::{Node, NodeIx, Outcome};
 use super::run::Run;
@@ -13,52 +16,103 @@ pub struct Unpaired {
     pub id: Option<u64>,
     /// Whether nothing but its time says of which prompt it is.
     pub by_time: bool,
+    end: Timestamp,
+}
+
+/// The calls that one side has told of and the other has not, found by their ends and by their ids: one side may be far
+/// behind the other.
+#[derive(Debug, Default)]
+pub struct Halves {
+    by_end: BTreeMap<(Timestamp, NodeIx), Unpaired>,
+    by_id: BTreeSet<(u64, Timestamp, NodeIx)>,
+}
+
+impl Halves {
+    /// So many calls are looked through on each side of a time for the one that is the same.
+    const MOST_LOOKED_AT: usize = 128;
+
+    fn insert(&mut self, half: Unpaired) {
+        self.by_end.insert((half.end, half.at), half);
+        self.by_id.extend(half.id.map(|id| (id, half.end, half.at)));
+    }
+
+    fn remove(&mut self, half: &Unpaired) {
+        self.by_end.remove(&(half.end, half.at));
+        if let Some(id) = half.id {
+            self.by_id.remove(&(id, half.end, half.at));
+        }
+    }
+
+    /// Those that have the same id, the nearest in time among them.
+    fn of_id(&self, id: u64, end: Timestamp) -> impl Iterator<Item = Unpaired> + '_ {
+        let before = self.by_id.range(..(id, end, 0)).rev().take_while(move |(other, ..)| *other == id);
+        let after = self.by_id.range((id, end, 0)..).take_while(move |(other, ..)| *other == id);
+        let places = before.take(Halves::MOST_LOOKED_AT).chain(after.take(Halves::MOST_LOOKED_AT));
+        places.filter_map(|(_, end, at)| self.by_end.get(&(*end, *at)).copied())
+    }
+
+    /// Those that ended about then.
+    fn about(&self, end: Timestamp) -> impl Iterator<Item = Unpaired> + '_ {
+        let apart = Duration::from_micros(Run::APART);
+        let before = self.by_end.range((end.minus(apart), 0)..(end, 0)).rev();
+        let after = self.by_end.range((end, 0)..=(end.plus(apart), NodeIx::MAX));
+        before.take(Halves::MOST_LOOKED_AT).chain(after.take(Halves::MOST_LOOKED_AT)).map(|(_, half)| *half)
+    }
+}
+
+impl IntoIterator for Halves {
+    type Item = Unpaired;
+    type IntoIter = std::collections::btree_map::IntoValues<(Timestamp, NodeIx), Unpaired>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.by_end.into_values()
+    }
 }
 
 impl Run {
     /// So far apart at most are the ends that a span and a log record give for one call, in microseconds.
     const APART: u64 = 10_000_000;
-    /// So many calls are looked through for the one that is the same.
-    const MOST_LOOKED_AT: usize = 256;
 
     /// Finds the other half of a call that was told by a log record, or by a span, and makes one of both.
     pub fn pair(&mut self, at: NodeIx, id: Option<u64>, by_log: bool, log_names_tools: bool) {
-        let turn = self.turn_mut();
-        let others = std::mem::take(if by_log { &mut turn.by_span } else { &mut turn.by_log });
-        let probe = Unpaired { at, id, by_time: false };
-        let latest = others.len().saturating_sub(Run::MOST_LOOKED_AT);
-        let fitting = others.iter().enumerate().skip(latest).filter_map(|(place, other)| {
-            let distance = self.distance(probe, *other)?;
-            Some((distance, place))
+        let probe = Unpaired { at, id, by_time: false, end: self.node(at).end };
+        let found = self.turn.as_ref().and_then(|turn| {
+            let others = if by_log { &turn.by_span } else { &turn.by_log };
+            let same_id = id.into_iter().flat_map(|id| others.of_id(id, probe.end));
+            let rank = |other: Unpaired| Some((self.distance(probe, other)?, other.end, other.at, other));
+            let fitting = same_id.chain(others.about(probe.end)).filter_map(rank);
+            fitting.min_by_key(|(distance, end, at, _)| (*distance, *end, *at)).map(|(.., other)| other)
         });
-        let found = fitting.min().map(|(_, place)| place);
-        let mut others = others;
-        let other = found.map(|place| others.remove(place));
         let turn = self.turn_mut();
-        *(if by_log { &mut turn.by_span } else { &mut turn.by_log }) = others;
-        match other {
-            Some(other) if by_log => self.unite(at, other.at, log_names_tools),
-            Some(other) => self.unite(other.at, at, log_names_tools),
-            None => (if by_log { &mut turn.by_log } else { &mut turn.by_span }).push(probe),
+        match (found, by_log) {
+            (Some(other), true) => {
+                turn.by_span.remove(&other);
+                self.unite(at, other.at, log_names_tools);
+            }
+            (Some(other), false) => {
+                turn.by_log.remove(&other);
+                self.unite(other.at, at, log_names_tools);
+            }
+            (None, true) => turn.by_log.insert(probe),
+            (None, false) => turn.by_span.insert(probe),
         }
     }
 
     /// Nothing but its time says of which prompt a call is that a log record told.
     pub fn is_placed_by_time(&mut self, at: NodeIx) {
-        if let Some(half) = self.turn_mut().by_log.iter_mut().find(|half| half.at == at) {
+        let end = self.node(at).end;
+        if let Some(half) = self.turn_mut().by_log.by_end.get_mut(&(end, at)) {
             half.by_time = true;
         }
     }
 
     /// Gives up the calls that are here because of their time, and are of another prompt by that.
     pub fn give_up_placed(&mut self, from: Timestamp, until: Option<Timestamp>) -> Vec<(Node, Option<u64>)> {
-        let mut by_log = std::mem::take(&mut self.turn_mut().by_log);
-        let is_of_it = |half: &mut Unpaired| {
-            let end = self.node(half.at).end;
-            half.by_time && end >= from && until.is_none_or(|until| end < until)
-        };
-        let given_up: Vec<Unpaired> = by_log.extract_if(.., is_of_it).collect();
-        self.turn_mut().by_log = by_log;
+        let Some(turn) = &mut self.turn else { return Vec::new() };
+        let later = turn.by_log.by_end.range((from, 0)..).map(|(_, half)| *half);
+        let in_time = later.take_while(|half| until.is_none_or(|until| half.end < until));
+        let given_up: Vec<Unpaired> = in_time.filter(|half| half.by_time).collect();
+        given_up.iter().for_each(|half| turn.by_log.remove(half));
         let nodes = given_up.into_iter().map(|half| {
             let node = self.node(half.at).clone();
             self.erase(half.at);
@@ -88,23 +142,25 @@ impl Run {
         }
     }
 
-    /// How far apart two halves are, if they may be of one call.
-    fn distance(&self, a: Unpaired, b: Unpaired) -> Option<u64> {
+    /// How far apart two halves are, if they may be of one call: first those that have the same id.
+    fn distance(&self, a: Unpaired, b: Unpaired) -> Option<(bool, u64)> {
         let (one, other) = (self.node(a.at), self.node(b.at));
         if one.scope()? != other.scope()? {
             return None;
         }
         match (a.id, b.id) {
-            (Some(a), Some(b)) if a == b => return Some(0),
-            (Some(_), Some(_)) => return None,
+            (Some(same), Some(other)) if same != other => return None,
             _ => {}
         }
         let apart = one.end.micros_since(other.end).max(other.end.micros_since(one.end));
+        if a.id.is_some() && a.id == b.id {
+            return Some((false, apart));
+        }
         if apart > Run::APART {
             return None;
         }
         let fits = if one.scope() == Some(Scope::Tool) { one.name == other.name } else { self.may_be_one_call(a, b) };
-        fits.then_some(apart + 1)
+        fits.then_some((true, apart))
     }
 
     /// Both failed or neither did, and their tokens do not contradict one another. Some count the reasoning and some do
@@ -129,6 +185,7 @@ impl Run {
         let node = self.node_mut(span);
         (node.told.start, node.told.end) = (node.told.start | of_log.told.start, node.told.end | of_log.told.end);
         (node.settled, node.billed) = (node.settled | of_log.settled, node.billed | of_log.billed);
+        node.counted |= of_log.counted;
         if node.outcome == Outcome::Completed {
             (node.outcome, node.error) = (of_log.outcome, of_log.error.take());
         } else {

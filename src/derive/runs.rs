@@ -201,6 +201,11 @@ impl Runs {
         self.nodes
     }
 
+    /// Whether there is more than so many of spans, or of runs and of what they are called by: not every run has spans.
+    pub fn are_more_than(&self, most: usize) -> bool {
+        self.nodes.max(self.by_key.len()) > most
+    }
+
     /// How many runs are in memory.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -273,7 +278,7 @@ impl Limits {
     pub fn over_at(&self, run: &Run) -> Timestamp {
         let patience = if run.has_turn_that_is_over() {
             self.settled
-        } else if run.has_stand_in() && run.open().count() == 1 {
+        } else if run.has_stand_in() && run.open().take(2).count() == 1 {
             // Of what stands for the agent nobody gives signs of life.
             self.idle
         } else if run.has_open_work() {

@@ -191,6 +191,8 @@ impl Run {
                 self.node_mut(at).billed = reported_usd.is_some();
                 FactKind::AgentRun { reported_usd }
             }
+            // One that tells more may come when another one was counted for the call.
+            Some(Scope::Tool | Scope::LlmRequest) if self.is_counted_as_a_twin(at) => return,
             Some(Scope::Tool) if self.tool_counts(at) => FactKind::ToolCall,
             Some(Scope::LlmRequest) if self.call_counts(at) => match self.call_fact(at) {
                 Some(fact) => {
@@ -201,6 +203,7 @@ impl Run {
             },
             _ => return,
         };
+        self.node_mut(at).counted = true;
         if matches!(kind, FactKind::Workflow | FactKind::AgentRun { .. }) {
             self.task_work.push(at);
         }

@@ -83,7 +83,8 @@ impl Deriver {
                 }
                 let ix = match (last, of_prompt) {
                     (_, Some(prompt)) => self.runs.join(RunKey::Trace(trace), prompt, now),
-                    (Some((last_trace, ix)), None) if last_trace == trace => ix,
+                    // It may have been joined with another one since.
+                    (Some((last_trace, ix)), None) if last_trace == trace && self.runs.get(ix).is_some() => ix,
                     _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
                 };
                 last = Some((trace, ix));
@@ -286,7 +287,7 @@ impl Arrival<'_, '_> {
             run.begin_turn(turn_id(prompt), &names.share(agent), meaning.dialect, start, self.now);
         }
         run.took_span(at, call_id(meaning), is_root);
-        if meaning.own_request {
+        if meaning.own_request && !run.is_own_request() {
             run.is_found_to_be_own_request();
         }
     }

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::emit::Held;
 use super::names::Name;
 use super::node::{Happened, NodeIx, Outcome, State, USER};
-use super::pairing::Unpaired;
+use super::pairing::Halves;
 use super::run::Run;
 use crate::dialect::Op;
 use crate::event::{Decision, Scope, SpanId, Timestamp};
@@ -28,8 +28,8 @@ pub struct Turn {
     /// Spans below which an agent of this name works, whatever they call themselves.
     named: Vec<(NodeIx, Name)>,
     /// Calls that only spans have told of, and those that only log records have.
-    pub by_span: Vec<Unpaired>,
-    pub by_log: Vec<Unpaired>,
+    pub by_span: Halves,
+    pub by_log: Halves,
     /// The ids of calls of tools that somebody decided on.
     decided: Vec<u64>,
     /// Calls of tools that were broken off, with their ids.
@@ -75,7 +75,8 @@ impl Run {
         }
         match self.node(at).scope() {
             Some(Scope::Agent) => self.took_agent(at),
-            Some(Scope::LlmRequest | Scope::Tool) => {
+            // What goes on comes again when it has ended.
+            Some(Scope::LlmRequest | Scope::Tool) if self.node(at).has_ended() => {
                 self.pair(at, id, false, false);
                 self.took_call(at, id);
             }
@@ -415,7 +416,6 @@ impl Run {
     /// Takes over what another run knew of the same turn, whose nodes are at these places now.
     pub fn take_over_turn(&mut self, other: Turn, places: &[NodeIx]) {
         let place = |at: NodeIx| places[at as usize];
-        let moved = |list: Vec<Unpaired>| list.into_iter().map(|half| Unpaired { at: place(half.at), ..half });
         let turn = self.turn_mut();
         turn.over |= other.over;
         turn.own_request |= other.own_request;
@@ -423,13 +423,11 @@ impl Run {
         turn.decided.extend(other.decided);
         turn.broken_off.extend(other.broken_off.into_iter().map(|(at, id)| (place(at), id)));
         turn.loose.extend(other.loose.into_iter().map(place));
-        let by_log: Vec<Unpaired> = moved(other.by_log).collect();
-        let by_span: Vec<Unpaired> = moved(other.by_span).collect();
-        by_span.into_iter().for_each(|half| self.pair(half.at, half.id, false, false));
-        for half in by_log {
-            self.pair(half.at, half.id, true, false);
+        other.by_span.into_iter().for_each(|half| self.pair(place(half.at), half.id, false, false));
+        for half in other.by_log {
+            self.pair(place(half.at), half.id, true, false);
             if half.by_time {
-                self.is_placed_by_time(half.at);
+                self.is_placed_by_time(place(half.at));
             }
         }
         let its = other.agent.map(place).filter(|its| Some(*its) != self.turn_agent());

@@ -1,13 +1,15 @@
 //! Spans that report one call under one id: several instrumentations of a program each tell of it.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::node::NodeIx;
 use super::run::Run;
+use crate::event::Timestamp;
 
 /// The ids of calls in a run, and under each one of the nodes that have it.
 #[derive(Debug, Default)]
@@ -15,6 +17,16 @@ pub struct CallIds {
     few: Vec<(u64, NodeIx)>,
     /// All of them, once there are more than a walk is good for.
     many: HashMap<u64, NodeIx, RandomState>,
+    /// Under each id that several have, all of these.
+    shared: HashMap<u64, Sharers, RandomState>,
+}
+
+/// The nodes that have one id. They may be many: there are models that give the first call of every answer the same.
+#[derive(Debug, Default)]
+struct Sharers {
+    by_start: BTreeSet<(Timestamp, NodeIx)>,
+    /// How long the longest of them took, so that those that were open at a time are found without a walk over all.
+    longest: Duration,
 }
 
 impl CallIds {
@@ -42,10 +54,19 @@ impl CallIds {
         }
     }
 
+    /// All of them, each with every node that has it.
+    fn all(&self) -> impl Iterator<Item = (u64, NodeIx)> + '_ {
+        let few = self.few.iter().copied().filter(|_| self.many.is_empty());
+        let first = few.chain(self.many.iter().map(|(id, at)| (*id, *at)));
+        let shared = self.shared.iter().flat_map(|(id, all)| all.by_start.iter().map(|(_, at)| (*id, *at)));
+        first.filter(|(id, _)| !self.shared.contains_key(id)).chain(shared)
+    }
+
     /// Forgets them all.
     pub fn clear(&mut self) {
         self.few.clear();
         self.many.clear();
+        self.shared.clear();
     }
 }
 
@@ -53,24 +74,50 @@ impl Run {
     /// Writes down under which id a call of a model or of a tool is known.
     pub fn note_call_id(&mut self, at: NodeIx, id: &str) {
         let Some(scope) = self.node(at).scope() else { return };
-        let Some(known) = self.call_ids.note(xxh3_64_with_seed(id.as_bytes(), scope as u64), at) else { return };
+        self.note_known_call(at, xxh3_64_with_seed(id.as_bytes(), scope as u64));
+    }
+
+    /// The same of what is made of its scope and id.
+    pub fn note_known_call(&mut self, at: NodeIx, id: u64) {
+        let Some(known) = self.call_ids.note(id, at) else { return };
         // An open span comes again when it has ended.
-        if known == at || self.node(at).twin.is_some() {
+        if known == at && !self.call_ids.shared.contains_key(&id) {
             return;
         }
-        let next = self.node_mut(known).twin.replace(at).unwrap_or(known);
-        self.node_mut(at).twin = Some(next);
+        for at in [known, at] {
+            let (start, end) = (self.node(at).start, self.node(at).end);
+            let sharers = self.call_ids.shared.entry(id).or_default();
+            sharers.by_start.insert((start, at));
+            sharers.longest = sharers.longest.max(Duration::from_micros(end.micros_since(start)));
+            self.node_mut(at).shared_id = Some(id);
+        }
+    }
+
+    /// All calls that have an id, with what is made of it.
+    pub fn known_calls(&self) -> Vec<(NodeIx, u64)> {
+        self.call_ids.all().map(|(id, at)| (at, id)).collect()
+    }
+
+    /// Whether another span of the same call has entered the counters, and not for a deeper call that takes it back.
+    pub fn is_counted_as_a_twin(&self, at: NodeIx) -> bool {
+        let counts = |twin: NodeIx| {
+            let node = self.node(twin);
+            node.counted && !(node.is_call() && node.below.tokens)
+        };
+        self.twins(at).any(counts)
     }
 
     /// Those that report the same call under its id, as far as they were open at the same time: there are models that
     /// give the first call of every answer the same id.
     pub fn twins(&self, at: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
-        let next = move |twin: &NodeIx| self.node(*twin).twin.filter(|next| *next != at);
-        let same_time = move |twin: &NodeIx| {
-            let (one, other) = (self.node(at), self.node(*twin));
-            one.start <= other.end && other.start <= one.end
-        };
-        std::iter::successors(next(&at), next).filter(same_time)
+        let node = self.node(at);
+        let sharers = node.shared_id.and_then(|id| self.call_ids.shared.get(&id));
+        let may_overlap = sharers.into_iter().flat_map(|sharers| {
+            let first = node.start.minus(sharers.longest);
+            sharers.by_start.range((first, 0)..=(node.end.max(first), NodeIx::MAX))
+        });
+        let others = may_overlap.map(|(_, twin)| *twin).filter(move |twin| *twin != at);
+        others.filter(move |twin| node.start <= self.node(*twin).end && self.node(*twin).start <= node.end)
     }
 
     /// Whether another span of the same call counts for it: of calls of models the one that tells most of its tokens,

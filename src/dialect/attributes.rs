@@ -16,7 +16,11 @@ pub struct Attributes<'a> {
     places: [u8; Attributes::KEYS],
     marks: Marks,
     gen_ai: bool,
+    numbered: bool,
 }
+
+/// What the names of attributes begin with that spread messages over many, with numbers in the names.
+const NUMBERED: [&[u8]; 3] = [b"llm.", b"gen_ai.prompt.", b"gen_ai.completion."];
 
 impl<'a> Attributes<'a> {
     /// More keys than all dialects and a configuration have; what is beyond is not read.
@@ -31,6 +35,7 @@ impl<'a> Attributes<'a> {
             places: [0; Attributes::KEYS],
             marks: Marks::default(),
             gen_ai: false,
+            numbered: false,
         }
     }
 
@@ -40,7 +45,7 @@ impl<'a> Attributes<'a> {
         for (key, _) in self.values.drain(..) {
             self.places[key.index()] = 0;
         }
-        (self.marks, self.gen_ai) = (Marks::default(), false);
+        (self.marks, self.gen_ai, self.numbered) = (Marks::default(), false, false);
     }
 
     /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
@@ -55,6 +60,7 @@ impl<'a> Attributes<'a> {
             return;
         }
         self.marks = self.marks.and(marks);
+        self.numbered |= key.is_none() && NUMBERED.iter().any(|beginning| name.starts_with(beginning));
         if let Some(key) = key {
             self.put(key, attribute.value);
         }
@@ -62,9 +68,10 @@ impl<'a> Attributes<'a> {
 
     #[inline]
     fn put(&mut self, key: Key, value: AnyValue<'a>) {
-        if let Some(place) = self.places.get_mut(key.index())
-            && self.values.len() < Attributes::MOST
-        {
+        let Some(place) = self.places.get_mut(key.index()) else { return };
+        if let Some((_, known)) = self.values.get_mut(usize::from(*place).wrapping_sub(1)) {
+            *known = value;
+        } else if self.values.len() < Attributes::MOST {
             self.values.push((key, value));
             *place = self.values.len() as u8;
         }
@@ -90,6 +97,11 @@ impl<'a> Attributes<'a> {
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
         self.gen_ai
+    }
+
+    /// Whether any may hold a piece of a message that is spread over many.
+    pub fn has_numbered(&self) -> bool {
+        self.numbered
     }
 
     /// What their names are signs of.
@@ -191,4 +203,22 @@ fn unquoted(text: &str) -> &str {
 /// What emitters write in place of content they were told to withhold.
 pub fn is_redacted(text: &str) -> bool {
     text.starts_with(['<', '[']) && matches!(text, "<REDACTED>" | "[REDACTED]" | "<elided>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_attribute_however_often_takes_the_place_of_no_other() {
+        let mut attributes = Attributes::new();
+        for number in 0..1000 {
+            attributes.put(Key::GEN_AI_REQUEST_MODEL, AnyValue::Int(number));
+        }
+        attributes.put(Key::GEN_AI_RESPONSE_ID, AnyValue::Int(7));
+        assert_eq!(attributes.get(Key::GEN_AI_REQUEST_MODEL), Some(AnyValue::Int(999)));
+        assert_eq!(attributes.get(Key::GEN_AI_RESPONSE_ID), Some(AnyValue::Int(7)));
+        attributes.clear();
+        assert!(!attributes.has(Key::GEN_AI_REQUEST_MODEL) && attributes.is_empty());
+    }
 }

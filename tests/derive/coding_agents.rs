@@ -20,7 +20,7 @@ use crate::scene::{BEGINNING, Scene, attribute, chat, int, span, text};
 const CLAUDE: &str = "com.anthropic.claude_code.events";
 
 /// A log record at a time in milliseconds after the beginning.
-fn record(at: u64, event: &str, attributes: Vec<KeyValue>) -> LogRecord {
+pub fn record(at: u64, event: &str, attributes: Vec<KeyValue>) -> LogRecord {
     let beginning = Timestamp::parse(BEGINNING).unwrap().as_micros() as u64 * 1000;
     let named = [text("event.name", event)].into_iter().chain(attributes).collect();
     LogRecord { time_unix_nano: beginning + at * 1_000_000, attributes: named, ..LogRecord::default() }
@@ -34,7 +34,7 @@ fn logs(scope: &str, log_records: Vec<LogRecord>) -> Batch {
     Batch::read(Signal::Logs, bytes.into()).unwrap().batch
 }
 
-fn said(scene: &mut Scene, scope: &str, records: Vec<LogRecord>) {
+pub fn said(scene: &mut Scene, scope: &str, records: Vec<LogRecord>) {
     scene.deriver.logs(&logs(scope, records), scene.now, &mut scene.out);
 }
 
@@ -43,7 +43,7 @@ fn truth(key: &str, value: bool) -> KeyValue {
 }
 
 /// Of one prompt of a session of Claude Code.
-fn of_prompt(prompt: &str, more: Vec<KeyValue>) -> Vec<KeyValue> {
+pub fn of_prompt(prompt: &str, more: Vec<KeyValue>) -> Vec<KeyValue> {
     [text("session.id", "s1"), text("prompt.id", prompt)].into_iter().chain(more).collect()
 }
 

@@ -12,6 +12,7 @@ mod events;
 mod frameworks;
 mod inference;
 mod instrumentations;
+mod joining;
 mod lateness;
 mod outcomes;
 mod rust;

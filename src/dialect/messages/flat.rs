@@ -8,6 +8,9 @@ use crate::otlp::view::Span;
 
 /// OpenInference: `llm.input_messages.0.message.content`, and texts for completion models.
 pub(super) fn openinference<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    if !spot.attributes.has_numbered() {
+        return None;
+    }
     let (messages, texts) = match side {
         Side::Input => ("llm.input_messages.", "llm.prompts."),
         Side::Output => ("llm.output_messages.", "llm.choices."),
@@ -57,6 +60,9 @@ fn within(value: Value, member: &str) -> Option<Value> {
 
 /// OpenLLMetry of old and LiteLLM: `gen_ai.prompt.0.content`.
 pub(super) fn openllmetry<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    if !spot.attributes.has_numbered() {
+        return None;
+    }
     let mut all = match side {
         Side::Input => tree(spot.span, "gen_ai.prompt.")?,
         Side::Output => tree(spot.span, "gen_ai.completion.")?,
