@@ -53,7 +53,9 @@ impl Run {
             let has_worked = other.is_of_a_graph() && (other.is_agent_run() || other.below.call);
             has_worked && other.end <= node.start && other.id != node.id
         };
-        let before = self.children(graph).filter(worked_before).map(|other| self.node(other));
+        // Of graphs with more nodes than people look at, only the latest are asked: each asks all others.
+        const MOST: usize = 1000;
+        let before = self.children(graph).take(MOST).filter(worked_before).map(|other| self.node(other));
         before.max_by_key(|other| other.end).is_some_and(|before| before.is_agent_run() && before.name == node.name)
     }
 
