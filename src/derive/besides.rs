@@ -74,8 +74,9 @@ impl Teller<'_> {
         for (place, (at, to)) in nodes.iter().enumerate() {
             let start = self.run.node(*at).start;
             let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
-            let Some((_, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
-            ways.extend((from != to).then(|| self.way(*at, from, to)).flatten());
+            let Some((last, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
+            let is_told = from == to || self.run.hands_off_by_tool(*last);
+            ways.extend((!is_told).then(|| self.way(*at, from, to)).flatten());
         }
         ways
     }
@@ -158,6 +159,9 @@ const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfe
 const GENERAL: &[&str] =
     &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
 
+/// How many steps there may be from a node of a graph to the agent in it, which a function may call.
+const STEPS_TO_AGENT: usize = 4;
+
 /// To whom a tool of this name passes the work: the name has it, or an argument.
 fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
     #[derive(Deserialize)]
@@ -181,20 +185,35 @@ impl Run {
     /// Whether it passes the work on, and it is still to be heard by whom.
     pub fn lacks_who_hands_off(&self, at: NodeIx) -> bool {
         let node = self.node(at);
+        self.hands_off(at) && node.agent.is_none() && !self.surroundings(at).complete
+    }
+
+    /// Whether it is a tool that passes the work on.
+    fn hands_off(&self, at: NodeIx) -> bool {
         let hands_off = |name: &str| GENERAL.contains(&name) || NAMED.iter().any(|begin| name.starts_with(begin));
-        let is_such_a_tool = node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off);
-        is_such_a_tool && node.agent.is_none() && !self.surroundings(at).complete
+        let node = self.node(at);
+        node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off)
+    }
+
+    /// Whether a tool within a node of a graph passed the work on, and tells of it.
+    fn hands_off_by_tool(&self, at: NodeIx) -> bool {
+        self.subtree(at).iter().any(|(at, _)| self.hands_off(*at) && self.node(*at).outcome == Outcome::Completed)
     }
 
     /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
     fn agents_of_graph(&self, graph: NodeIx) -> Vec<(NodeIx, Name)> {
-        let agent_in = |at: NodeIx| {
-            let is_agent = |at: &NodeIx| self.node(*at).is_agent_run();
-            let found = Some(at).filter(is_agent).or_else(|| self.children(at).find(is_agent));
-            found.and_then(|agent| self.node(agent).name.clone())
-        };
+        let agent_in = |at: NodeIx| self.agent_within(at, STEPS_TO_AGENT).and_then(|at| self.node(at).name.clone());
         let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
         nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
+    }
+
+    /// The agent at work in a step, or in one of the steps of which it consists.
+    fn agent_within(&self, at: NodeIx, steps: usize) -> Option<NodeIx> {
+        if self.node(at).is_agent_run() {
+            return Some(at);
+        }
+        let is_step = self.node(at).scope() == Some(Scope::WorkflowStep);
+        if steps == 0 || !is_step { None } else { self.children(at).find_map(|at| self.agent_within(at, steps - 1)) }
     }
 
     /// The agents that took over right below a node, and from whom: those that began when the one before had ended with
