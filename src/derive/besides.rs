@@ -43,7 +43,7 @@ impl Teller<'_> {
 
     /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
     pub fn ways_within(&self) -> Vec<Event> {
-        let mut ways = self.ways_through_the_graph();
+        let mut ways: Vec<Event> = self.ways_through(self.at(), |_| true);
         ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
         ways
     }
@@ -53,10 +53,25 @@ impl Teller<'_> {
         let node = self.node();
         let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
         let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
-        let above = agent.and_then(|agent| self.run.node(agent).parent);
-        let Some(above) = above.filter(|above| self.run.node(*above).told.end) else { return Vec::new() };
-        let ways = self.run.passed_on(above).into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
-        ways.filter_map(|(from, to)| self.taken_over(from, to)).collect()
+        let is_told = |above: &NodeIx| self.run.node(*above).told.end;
+        let above = agent.and_then(|agent| self.run.node(agent).parent).filter(is_told);
+        let taken_over = above.map(|above| self.run.passed_on(above)).unwrap_or_default();
+        let taken_over = taken_over.into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
+        let mut ways: Vec<Event> = taken_over.filter_map(|(from, to)| self.taken_over(from, to)).collect();
+        ways.extend(self.late_ways_through_graphs());
+        ways
+    }
+
+    /// The same of graphs, where an agent came late, or a step that joins it to the graph.
+    fn late_ways_through_graphs(&self) -> Vec<Event> {
+        let (run, at) = (self.run, self.at());
+        let is_told = |above: &NodeIx| run.node(*above).told.end;
+        let mut graphs = run.above(at).take(STEPS_TO_AGENT).filter(is_told).peekable();
+        if graphs.peek().is_none() || run.agent_within(at, STEPS_TO_AGENT).is_none() {
+            return Vec::new();
+        }
+        let is_here = |step: NodeIx| step == at || run.above(at).any(|above| above == step);
+        graphs.flat_map(|graph| self.ways_through(graph, is_here)).collect()
     }
 
     fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
@@ -64,8 +79,9 @@ impl Teller<'_> {
         self.way(to, name(from)?, name(to)?)
     }
 
-    fn ways_through_the_graph(&self) -> Vec<Event> {
-        let mut nodes = self.run.agents_of_graph(self.at());
+    /// The ways through a graph that begin or end with such nodes of it.
+    fn ways_through(&self, graph: NodeIx, is_asked_for: impl Fn(NodeIx) -> bool) -> Vec<Event> {
+        let mut nodes = self.run.agents_of_graph(graph);
         if nodes.len() < 2 {
             return Vec::new();
         }
@@ -75,8 +91,8 @@ impl Teller<'_> {
             let start = self.run.node(*at).start;
             let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
             let Some((last, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
-            let is_told = from == to || self.run.hands_off_by_tool(*last);
-            ways.extend((!is_told).then(|| self.way(*at, from, to)).flatten());
+            let is_way = from != to && (is_asked_for(*at) || is_asked_for(*last));
+            ways.extend(is_way.then(|| self.way(*at, from, to)).flatten());
         }
         ways
     }
@@ -103,6 +119,11 @@ impl Teller<'_> {
             return None;
         }
         let to = handed_to(node.name.as_deref()?, self.content.input.as_ref())?;
+        // Of agents in a graph the way through it tells, also where the tool came before its agent was known.
+        let agent = self.run.node(self.surroundings.agent?);
+        if agent.is_of_a_graph() && agent.parent.is_some() {
+            return None;
+        }
         let known = self.run.agent_called(&to);
         self.handed_off(None, &known.unwrap_or_else(|| to.into()), true)
     }
@@ -193,11 +214,6 @@ impl Run {
         let hands_off = |name: &str| GENERAL.contains(&name) || NAMED.iter().any(|begin| name.starts_with(begin));
         let node = self.node(at);
         node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off)
-    }
-
-    /// Whether a tool within a node of a graph passed the work on, and tells of it.
-    fn hands_off_by_tool(&self, at: NodeIx) -> bool {
-        self.subtree(at).iter().any(|(at, _)| self.hands_off(*at) && self.node(*at).outcome == Outcome::Completed)
     }
 
     /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
