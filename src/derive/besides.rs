@@ -43,7 +43,7 @@ impl Teller<'_> {
 
     /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
     pub fn ways_within(&self) -> Vec<Event> {
-        let mut ways = self.ways_through_the_graph();
+        let mut ways: Vec<Event> = self.ways_through(self.at(), |_| true);
         ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
         ways
     }
@@ -53,10 +53,25 @@ impl Teller<'_> {
         let node = self.node();
         let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
         let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
-        let above = agent.and_then(|agent| self.run.node(agent).parent);
-        let Some(above) = above.filter(|above| self.run.node(*above).told.end) else { return Vec::new() };
-        let ways = self.run.passed_on(above).into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
-        ways.filter_map(|(from, to)| self.taken_over(from, to)).collect()
+        let is_told = |above: &NodeIx| self.run.node(*above).told.end;
+        let above = agent.and_then(|agent| self.run.node(agent).parent).filter(is_told);
+        let taken_over = above.map(|above| self.run.passed_on(above)).unwrap_or_default();
+        let taken_over = taken_over.into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
+        let mut ways: Vec<Event> = taken_over.filter_map(|(from, to)| self.taken_over(from, to)).collect();
+        ways.extend(self.late_ways_through_graphs());
+        ways
+    }
+
+    /// The same of graphs, where an agent came late, or a step that joins it to the graph.
+    fn late_ways_through_graphs(&self) -> Vec<Event> {
+        let (run, at) = (self.run, self.at());
+        let is_told = |above: &NodeIx| run.node(*above).told.end;
+        let mut graphs = run.above(at).take(STEPS_TO_AGENT).filter(is_told).peekable();
+        if graphs.peek().is_none() || run.agent_within(at, STEPS_TO_AGENT).is_none() {
+            return Vec::new();
+        }
+        let is_here = |step: NodeIx| step == at || run.above(at).any(|above| above == step);
+        graphs.flat_map(|graph| self.ways_through(graph, is_here)).collect()
     }
 
     fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
@@ -64,8 +79,9 @@ impl Teller<'_> {
         self.way(to, name(from)?, name(to)?)
     }
 
-    fn ways_through_the_graph(&self) -> Vec<Event> {
-        let mut nodes = self.run.agents_of_graph(self.at());
+    /// The ways through a graph that begin or end with such nodes of it.
+    fn ways_through(&self, graph: NodeIx, is_asked_for: impl Fn(NodeIx) -> bool) -> Vec<Event> {
+        let mut nodes = self.run.agents_of_graph(graph);
         if nodes.len() < 2 {
             return Vec::new();
         }
@@ -74,8 +90,9 @@ impl Teller<'_> {
         for (place, (at, to)) in nodes.iter().enumerate() {
             let start = self.run.node(*at).start;
             let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
-            let Some((_, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
-            ways.extend((from != to).then(|| self.way(*at, from, to)).flatten());
+            let Some((last, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
+            let is_way = from != to && (is_asked_for(*at) || is_asked_for(*last));
+            ways.extend(is_way.then(|| self.way(*at, from, to)).flatten());
         }
         ways
     }
@@ -102,6 +119,11 @@ impl Teller<'_> {
             return None;
         }
         let to = handed_to(node.name.as_deref()?, self.content.input.as_ref())?;
+        // Of agents in a graph the way through it tells, also where the tool came before its agent was known.
+        let agent = self.run.node(self.surroundings.agent?);
+        if agent.is_of_a_graph() && agent.parent.is_some() {
+            return None;
+        }
         let known = self.run.agent_called(&to);
         self.handed_off(None, &known.unwrap_or_else(|| to.into()), true)
     }
@@ -158,6 +180,9 @@ const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfe
 const GENERAL: &[&str] =
     &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
 
+/// How many steps there may be from a node of a graph to the agent in it, which a function may call.
+const STEPS_TO_AGENT: usize = 4;
+
 /// To whom a tool of this name passes the work: the name has it, or an argument.
 fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
     #[derive(Deserialize)]
@@ -181,20 +206,30 @@ impl Run {
     /// Whether it passes the work on, and it is still to be heard by whom.
     pub fn lacks_who_hands_off(&self, at: NodeIx) -> bool {
         let node = self.node(at);
+        self.hands_off(at) && node.agent.is_none() && !self.surroundings(at).complete
+    }
+
+    /// Whether it is a tool that passes the work on.
+    fn hands_off(&self, at: NodeIx) -> bool {
         let hands_off = |name: &str| GENERAL.contains(&name) || NAMED.iter().any(|begin| name.starts_with(begin));
-        let is_such_a_tool = node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off);
-        is_such_a_tool && node.agent.is_none() && !self.surroundings(at).complete
+        let node = self.node(at);
+        node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off)
     }
 
     /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
     fn agents_of_graph(&self, graph: NodeIx) -> Vec<(NodeIx, Name)> {
-        let agent_in = |at: NodeIx| {
-            let is_agent = |at: &NodeIx| self.node(*at).is_agent_run();
-            let found = Some(at).filter(is_agent).or_else(|| self.children(at).find(is_agent));
-            found.and_then(|agent| self.node(agent).name.clone())
-        };
+        let agent_in = |at: NodeIx| self.agent_within(at, STEPS_TO_AGENT).and_then(|at| self.node(at).name.clone());
         let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
         nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
+    }
+
+    /// The agent at work in a step, or in one of the steps of which it consists.
+    fn agent_within(&self, at: NodeIx, steps: usize) -> Option<NodeIx> {
+        if self.node(at).is_agent_run() {
+            return Some(at);
+        }
+        let is_step = self.node(at).scope() == Some(Scope::WorkflowStep);
+        if steps == 0 || !is_step { None } else { self.children(at).find_map(|at| self.agent_within(at, steps - 1)) }
     }
 
     /// The agents that took over right below a node, and from whom: those that began when the one before had ended with

@@ -121,12 +121,13 @@ impl Run {
     }
 
     /// Whether another span of the same call counts for it: of calls of models the one that tells most of its tokens,
-    /// then the one that began first.
+    /// then the one that began last, because it was nearer to the model; of tools the one that began first.
     pub fn is_told_by_a_twin(&self, at: NodeIx) -> bool {
         let rank = |at: NodeIx| {
             let node = self.node(at);
             let details = node.call.as_deref().filter(|_| node.is_call()).map_or(0, |call| call.usage.details());
-            (Reverse((node.has_tokens(), details)), node.start, node.id)
+            let nearness = node.is_call().then_some(Reverse(node.start));
+            (Reverse((node.has_tokens(), details)), nearness, node.start, node.id)
         };
         let counts = |twin: &NodeIx| {
             let node = self.node(*twin);

@@ -1,7 +1,7 @@
 //! Logfire: what its own instrumentations of models write, and its logs, which are spans without length.
 
 use super::usage::GEN_AI;
-use super::{Attributes, Dialect, FieldKeys, Meaning, Op, Signs, Spot};
+use super::{Attributes, Convention, Dialect, FieldKeys, Meaning, Op, Signs, Spot, details};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
@@ -19,6 +19,10 @@ pub(super) fn is_mere_log(attributes: &Attributes<'_>) -> bool {
 }
 
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    // What the provider said of its caches and of thinking is nowhere else.
+    if let Some(raw) = details::usage(spot, Key::GEN_AI_USAGE_RAW, Convention::default()) {
+        meaning.usage = meaning.usage.or(raw);
+    }
     let is_answered = spot.attributes.has_any(&[Key::GEN_AI_RESPONSE_ID, Key::GEN_AI_OUTPUT_MESSAGES]);
     let is_over = !spot.is_open() && meaning.failure.is_none() && !meaning.canceled;
     // A call that streams has ended when the stream begins; the log at the end of the stream is the call.

@@ -1,5 +1,6 @@
 //! MLflow, which writes every value as JSON.
 
+use super::langgraph::Metadata;
 use super::{Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, buckets, details, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
@@ -61,6 +62,10 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         && let Some(usage) = details::usage(spot, Key::MLFLOW_CHAT_TOKEN_USAGE, Convention::default())
     {
         meaning.usage = usage.or(meaning.usage);
+    }
+    // Its recorder of LangChain passes on what LangGraph says of each run.
+    if let Some(metadata) = spot.word(Key::METADATA).and_then(|json| serde_json::from_str::<Metadata<'_>>(json).ok()) {
+        metadata.add_to(spot.span.name.as_str(), meaning);
     }
     meaning.reported_usd = buckets::usd(spot, Key::MLFLOW_LLM_COST).or(meaning.reported_usd);
 }

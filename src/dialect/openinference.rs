@@ -109,6 +109,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     }
     if meaning.op.scope() == Scope::LlmRequest {
         models(spot, meaning);
+        meaning.response_id = meaning.response_id.or_else(|| answer_id(spot));
         meaning.ttft_s = meaning.ttft_s.or_else(|| first_token(spot));
     }
     let metadata = spot.word(Key::METADATA).and_then(|json| serde_json::from_str::<Metadata<'_>>(json).ok());
@@ -181,6 +182,13 @@ fn models<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         meaning.response_model = meaning.request_model.filter(|answered| *answered != asked_for);
         meaning.request_model = Some(asked_for);
     }
+}
+
+/// The id of an answer that was written down as it came, which says it first. That is all that is read of it.
+fn answer_id<'a>(spot: &Spot<'a, '_>) -> Option<&'a str> {
+    let rest = spot.word(Key::OUTPUT_VALUE)?.strip_prefix("{\"id\":")?.trim_start();
+    let (id, _) = rest.strip_prefix('"')?.split_once('"')?;
+    Some(id).filter(|id| !id.is_empty() && !id.contains('\\'))
 }
 
 fn first_token(spot: &Spot<'_, '_>) -> Option<f64> {

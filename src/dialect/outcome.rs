@@ -30,6 +30,7 @@ pub(super) fn read<'a>(spot: &Spot<'a, '_>, own: &FieldKeys) -> (Option<Failure<
     }
     match failure(spot, own) {
         Some(failure) if failure.is_calling_off() => (None, true),
+        Some(failure) if failure.is_passing_on() => (None, false),
         failure => (failure, false),
     }
 }
@@ -102,6 +103,21 @@ fn exception<'a>(span: &Span<'a>) -> Option<Failure<'a>> {
 }
 
 impl Failure<'_> {
+    /// Whether it is an exception that only passes control on: graphs leave their nodes by it, and wait for people. Some
+    /// call every kind an exception, and print what it was.
+    fn is_passing_on(&self) -> bool {
+        const EXCEPTIONS: &[&str] = &["ParentCommand", "GraphInterrupt", "NodeInterrupt", "GraphBubbleUp"];
+        let class = |path: &'_ str| EXCEPTIONS.iter().any(|name| path.rsplit('.').next() == Some(name));
+        let printed = |message: &str| {
+            let exception = message.strip_prefix("Exception: ").unwrap_or(message);
+            exception.split_once('(').is_some_and(|(name, _)| class(name))
+        };
+        match self.error_type {
+            Some("Exception") | None => self.message.is_some_and(printed),
+            Some(error_type) => class(error_type),
+        }
+    }
+
     /// Whether the kind of error is that the work was called off, and the message has nothing else to say.
     fn is_calling_off(&self) -> bool {
         self.error_type.is_some_and(calls_off) && self.message.is_none_or(calls_off)

@@ -247,6 +247,7 @@ keys! { super::conventions::NAMES.len() as u16;
     LANGSMITH_STREAM = "langsmith.metadata.stream",
     LANGSMITH_USAGE_METADATA = "langsmith.metadata.usage_metadata",
     LANGSMITH_MODEL_TYPE = "langsmith.metadata.ls_model_type",
+    GEN_AI_USAGE_RAW = "gen_ai.usage.raw",
     GEN_AI_USAGE_INPUT_TOKEN_DETAILS = "gen_ai.usage.input_token_details",
     GEN_AI_USAGE_OUTPUT_TOKEN_DETAILS = "gen_ai.usage.output_token_details",
     // OpenLLMetry.

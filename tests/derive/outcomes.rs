@@ -95,3 +95,17 @@ fn the_field_error_is_a_failure_only_if_it_holds_one() {
     // Elsewhere the field is anybody's.
     assert_eq!(outcome(&with(chat(1, 0, (0, 1), 1, 1), vec![text("error", "no network")])).1, None);
 }
+
+#[test]
+fn an_exception_that_only_passes_control_on_is_no_failure() {
+    for (kind, message) in [
+        ("ParentCommand", "Command(goto='writer')"),
+        ("langgraph.errors.GraphInterrupt", "(Interrupt(value='sure?'),)"),
+        ("Exception", "Exception: ParentCommand(Command(goto='writer'))"),
+        ("Exception", "GraphInterrupt((Interrupt(value='sure?'),))"),
+    ] {
+        assert_eq!(outcome(&failed(bare_chat(1, 0, (0, 1)), kind, message)), (false, None), "{kind} {message}");
+    }
+    let real = failed(bare_chat(1, 0, (0, 1)), "ValueError", "ParentCommand(x)");
+    assert!(outcome(&real).1.is_some(), "another kind of error only speaks of it");
+}
