@@ -59,7 +59,7 @@ pub struct Meters {
     /// Sessions and emitters whose calls spans or logs tell of.
     told: HashSet<u64, RandomState>,
     told_by_age: VecDeque<u64>,
-    /// Emitters that send spans.
+    /// Emitters that send spans of their calls.
     with_spans: HashSet<u64, RandomState>,
 }
 
@@ -100,7 +100,7 @@ impl Meters {
         }
     }
 
-    /// An emitter sends spans: what it says of its calls in events is the same once more.
+    /// An emitter sends spans of its calls: what it says of them in events is the same once more.
     pub fn sends_spans(&mut self, emitter: &str) {
         if self.with_spans.len() >= Meters::MOST {
             self.with_spans.clear();

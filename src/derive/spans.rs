@@ -56,7 +56,7 @@ impl Deriver {
         let mut last: Option<(TraceId, RunIx)> = None;
         for group in batch.groups() {
             let emitter = self.emitter(&group);
-            self.meters.sends_spans(&emitter.name());
+            let mut tells_of_calls = false;
             for record in group.records() {
                 attributes.clear();
                 let span = Span::read_with(record, |attribute| attributes.take(&self.lexicon, attribute));
@@ -71,6 +71,7 @@ impl Deriver {
                 let meaning = dialect::read(&spot);
                 self.counts.spans += 1;
                 let meaning = meaning.as_ref();
+                tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
                 let parent = match pending {
                     Some(pending) => pending.parent,
                     None => SpanId::from_bytes(span.parent_span_id),
@@ -111,6 +112,9 @@ impl Deriver {
                 if taken.flatten().is_none() && !goes_on && !self.was_seen_open(ix, id) {
                     self.counts.duplicate_spans += 1;
                 }
+            }
+            if tells_of_calls {
+                self.meters.sends_spans(&emitter.name());
             }
         }
         touched.sort_unstable();

@@ -150,6 +150,20 @@ fn calls_that_spans_tell_of_too_do_not_count_when_their_events_leave_memory_or_t
 }
 
 #[test]
+fn calls_told_in_events_count_where_spans_are_of_other_things() {
+    let attributes = vec![
+        text("gen_ai.operation.name", "chat"),
+        text("gen_ai.request.model", "gpt-4o"),
+        int("gen_ai.usage.input_tokens", 100),
+    ];
+    let mut scene = Scene::new();
+    scene.arrive(&[span(1, 0, (0, 100), "GET /", vec![])]);
+    said(&mut scene, "sdk", vec![record(90, "gen_ai.client.inference.operation.details", attributes)]);
+    scene.pass(10_000).finish();
+    assert_eq!((scene.totals().llm_calls, calls_counted(&scene)), (1, 1));
+}
+
+#[test]
 fn what_runs_are_called_by_is_bounded_too() {
     let mut scene = Scene::with(Limits { spans: 100, ..Limits::default() });
     for trace in 1..=200 {
