@@ -85,6 +85,8 @@ pub struct Ledger {
     today: (i64, Arc<str>),
     /// Postings whose account would have been one too many, and went to `(others)`.
     pub overflowed: u64,
+    /// Room for adding up what leaves at once, used again and again.
+    scratch: Vec<(Posting, Sums)>,
 }
 
 /// The row of work without an agent, a model or a feature.
@@ -102,7 +104,7 @@ impl Ledger {
     /// Posts what left memory, for good.
     pub fn post_all(&mut self, postings: impl Iterator<Item = Posting>, now: Timestamp) {
         // Whole runs leave at once and most of their work is alike: added up first, it costs one posting.
-        let mut known: Vec<(Posting, Sums)> = Vec::new();
+        let mut known = std::mem::take(&mut self.scratch);
         for mut posting in postings {
             // Days and slots that have not come would be kept for as long as it takes until they have.
             posting.at = posting.at.not_ahead_of(now);
@@ -116,7 +118,8 @@ impl Ledger {
                 false => self.post(&posting, &sums, now),
             }
         }
-        known.iter().for_each(|(first, sums)| self.post(first, sums, now));
+        known.drain(..).for_each(|(first, sums)| self.post(&first, &sums, now));
+        self.scratch = known;
     }
 
     /// Posts sums that are all whose a posting is.
@@ -269,7 +272,13 @@ impl Posting {
 
 impl Default for Ledger {
     fn default() -> Ledger {
-        Ledger { accounts: Default::default(), totals: Account::default(), today: (i64::MIN, "".into()), overflowed: 0 }
+        Ledger {
+            accounts: Default::default(),
+            totals: Account::default(),
+            today: (i64::MIN, "".into()),
+            overflowed: 0,
+            scratch: Vec::new(),
+        }
     }
 }
 
