@@ -83,6 +83,10 @@ impl Run {
     /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
     /// the order in which they happened.
     pub fn tell(&mut self, lexicon: &Lexicon, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
+        if self.told_elsewhere {
+            self.held.clear();
+            self.undecided.clear();
+        }
         let mut ready = self.take_ready(now, patience);
         if ready.is_empty() {
             return;

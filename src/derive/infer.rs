@@ -3,6 +3,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::apart::may_be_told_elsewhere;
 use super::emit::Held;
 use super::names::Name;
 use super::node::{NodeIx, Outcome, State};
@@ -29,7 +30,9 @@ impl Run {
     pub fn is_undecided(&self, at: NodeIx) -> bool {
         let node = self.node(at);
         let may_have_failed = node.is_silent && node.outcome == Outcome::Completed;
+        let is_alone = node.parent.is_none() && node.is_call() && self.nodes.len() == 1;
         may_have_failed
+            || (is_alone && may_be_told_elsewhere(node.dialect))
             || self.lacks_who_hands_off(at)
             || matches!(node.hint, Some(Hint::AgentIfItCalls | Hint::StepIfTold))
     }

@@ -113,9 +113,9 @@ impl Meters {
         self.with_spans.contains(&xxh3_64(emitter.as_bytes()))
     }
 
-    /// Whether what a run holds is told by the spans of its emitter once more, and better.
+    /// Whether what a run holds is told by other spans once more, and better.
     pub fn spans_tell_of(&self, run: &Run) -> bool {
-        run.unless_spans_of.as_ref().is_some_and(|of| self.has_spans(of))
+        run.told_elsewhere || run.unless_spans_of.as_ref().is_some_and(|of| self.has_spans(of))
     }
 
     /// Takes from the way into the counters what spans tell of as well.

@@ -4,6 +4,7 @@
 //! and the facts that enter the counters. [`Deriver::tick`] lets time pass.
 
 mod absorb;
+mod apart;
 mod besides;
 mod billing;
 pub mod cost;
@@ -31,6 +32,7 @@ mod within;
 
 use std::time::Duration;
 
+use apart::Apart;
 use cost::{By, Figures, Ledger, PriceSettings, Prices, Report, ReportBuilder};
 use metrics::Meters;
 pub use metrics::{Tallied, Tally};
@@ -119,6 +121,7 @@ pub struct Deriver {
     meters: Meters,
     ledger: Ledger,
     counts: Counts,
+    apart: Apart,
 }
 
 impl Deriver {
@@ -140,6 +143,7 @@ impl Deriver {
             sessions: Sessions::default(),
             meters: Meters::default(),
             ledger: Ledger::default(),
+            apart: Apart::default(),
             counts: Counts::default(),
         }
     }

@@ -77,6 +77,8 @@ pub struct Run {
     open: BTreeMap<u64, NodeIx>,
     next_opening: u64,
     root: Option<NodeIx>,
+    /// Whether another run tells of all of it.
+    pub told_elsewhere: bool,
     /// Whether any of it is ours.
     pub has_meaning: bool,
     /// Calls that were billed before a deeper call turned up.
@@ -133,6 +135,7 @@ impl Run {
             open: BTreeMap::new(),
             next_opening: 0,
             root: None,
+            told_elsewhere: false,
             has_meaning: false,
             overcounted: Vec::new(),
             next_call: 0,

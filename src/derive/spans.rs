@@ -109,7 +109,11 @@ impl Deriver {
                     }
                     Some(())
                 });
-                if taken.flatten().is_none() && !goes_on && !self.was_seen_open(ix, id) {
+                let is_new = taken.flatten().is_some();
+                if is_new && !goes_on {
+                    self.leave_out_what_is_told_apart(ix, meaning, &span, parent);
+                }
+                if !is_new && !goes_on && !self.was_seen_open(ix, id) {
                     self.counts.duplicate_spans += 1;
                 }
             }

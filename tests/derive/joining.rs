@@ -163,6 +163,46 @@ fn calls_told_in_events_count_where_spans_are_of_other_things() {
     assert_eq!((scene.totals().llm_calls, calls_counted(&scene)), (1, 1));
 }
 
+/// A call as a framework tells it, and as the SDK below tells it in a trace of its own.
+fn told_apart(trace: u8, time: (u64, u64)) -> [Span; 2] {
+    let told = |model: &str| {
+        vec![
+            text("gen_ai.operation.name", "chat"),
+            text("gen_ai.provider.name", "anthropic"),
+            text("gen_ai.request.model", model),
+            int("gen_ai.usage.input_tokens", 100),
+            int("gen_ai.usage.output_tokens", 10),
+        ]
+    };
+    let of_sdk = span(7, 0, (time.0 + 1, time.1 - 1), "anthropic.messages.create", told("claude-sonnet-4-5-20250929"));
+    [span(time.0 + 2, 1, time, "ChatAnthropic", told("claude-sonnet-4-5")), of_trace(trace, of_sdk)]
+}
+
+#[test]
+fn a_call_that_an_sdk_tells_in_a_trace_of_its_own_counts_once() {
+    for sdk_first in [true, false] {
+        let mut scene = Scene::new();
+        for (trace, time) in [(11, (0, 40)), (12, (10, 50)), (13, (50, 90))] {
+            let [framework, sdk] = told_apart(trace, time);
+            let mut reports = [("com.anthropic.sdk.python", sdk), ("some.framework", framework)];
+            if !sdk_first {
+                reports.reverse();
+            }
+            for (scope, span) in reports {
+                scene.arrive_in(scope, &[span]).pass(500);
+            }
+        }
+        scene.arrive(&[agent(1, 0, (0, 100), "writer")]).pass(10_000);
+        assert_eq!((scene.totals().llm_calls, calls_counted(&scene)), (3, 3), "{sdk_first}");
+        assert_eq!((scene.deriver.summaries(|_| true).len(), scene.tally()["llm.completed"]), (1, 3), "{sdk_first}");
+    }
+    // By itself it counts.
+    let mut scene = Scene::new();
+    let [_, sdk] = told_apart(11, (0, 40));
+    scene.arrive_in("com.anthropic.sdk.python", &[sdk]).pass(10_000);
+    assert_eq!((scene.totals().llm_calls, calls_counted(&scene), scene.tally()["llm.completed"]), (1, 1, 1));
+}
+
 #[test]
 fn what_runs_are_called_by_is_bounded_too() {
     let mut scene = Scene::with(Limits { spans: 100, ..Limits::default() });
