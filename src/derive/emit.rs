@@ -91,12 +91,12 @@ impl Run {
         if ready.is_empty() {
             return;
         }
+        let waiting = self.held.len();
         for held in &ready {
             self.place_in_surroundings(held.at, now);
         }
-        let mut held = std::mem::take(&mut self.held);
-        ready.extend(held.extract_if(.., |held| self.is_made_up(held.at)));
-        self.held = held;
+        // Agents that were made up on the way, to be told of with the work that gave them away.
+        ready.extend(self.held.drain(waiting..));
         self.number(&ready);
         let totals = self.totals(&ready);
         let execution = self.key.id();
@@ -159,7 +159,7 @@ impl Run {
         }
     }
 
-    /// Takes out the held spans that came before `patience_ends`, or whose surroundings are known. Those that were
+    /// Takes out the held spans that have waited for `patience`, or whose surroundings are known. Those that were
     /// looked at in vain are looked at again only if something has arrived above any of them.
     fn take_ready(&mut self, now: Timestamp, patience: Duration) -> Vec<Held> {
         let mut held = std::mem::take(&mut self.held);

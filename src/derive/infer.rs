@@ -134,11 +134,6 @@ impl Run {
         self.held.push(held);
     }
 
-    /// Whether it was made up for the work below it.
-    pub fn is_made_up(&self, at: NodeIx) -> bool {
-        self.node(at).inferred && !self.node(at).has_span
-    }
-
     /// The run of an agent lasts at least as long as its work, and fails with its last call.
     fn take_part(&mut self, agent_run: NodeIx, at: NodeIx) {
         let (start, end, outcome, error) = {
