@@ -188,20 +188,11 @@ impl Withholding {
             }
             AnyValue::Empty | AnyValue::Map(_) => Edit::Keep,
             body if is_message || (is_structured(body) && context.is_of_agents()) => {
-                match self.classes.of(Class::Messages) {
-                    Policy::Keep => Edit::Keep,
-                    Policy::Drop => {
-                        gone.set(gone.get() + 1);
-                        self.dropped.add(1);
-                        Edit::Drop
-                    }
-                    Policy::Hash => {
-                        self.hashed.add(1);
-                        let mut hashed = Vec::new();
-                        put_bytes(&mut hashed, field::VALUE_STRING, hash(body).as_bytes());
-                        Edit::Replace(hashed)
-                    }
-                }
+                self.apply(self.classes.of(Class::Messages), gone, || {
+                    let mut hashed = Vec::new();
+                    put_bytes(&mut hashed, field::VALUE_STRING, hash(body).as_bytes());
+                    hashed
+                })
             }
             _ => Edit::Keep,
         }
@@ -234,8 +225,16 @@ impl Withholding {
     }
 
     fn decide(&self, found: KeyValue<'_>, class: Option<Class>, gone: &Cell<usize>) -> Edit {
-        match class.map_or(Policy::Keep, |class| self.classes.of(class)) {
-            _ if found.value == AnyValue::Empty => Edit::Keep,
+        if found.value == AnyValue::Empty {
+            return Edit::Keep;
+        }
+        let policy = class.map_or(Policy::Keep, |class| self.classes.of(class));
+        self.apply(policy, gone, || attribute(found.key.as_str(), &Value::String(hash(found.value))))
+    }
+
+    /// What becomes of content under a policy, counted.
+    fn apply(&self, policy: Policy, gone: &Cell<usize>, hashed: impl FnOnce() -> Vec<u8>) -> Edit {
+        match policy {
             Policy::Keep => Edit::Keep,
             Policy::Drop => {
                 gone.set(gone.get() + 1);
@@ -244,7 +243,7 @@ impl Withholding {
             }
             Policy::Hash => {
                 self.hashed.add(1);
-                Edit::Replace(attribute(found.key.as_str(), &Value::String(hash(found.value))))
+                Edit::Replace(hashed())
             }
         }
     }

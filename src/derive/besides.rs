@@ -5,9 +5,9 @@ use serde::Deserialize;
 
 use super::emit::Teller;
 use super::names::Name;
-use super::node::{Happened, Node, NodeIx, Outcome, USER};
+use super::node::{Happened, Node, NodeIx, Outcome};
 use super::run::Run;
-use crate::dialect::{Matter, Op};
+use crate::dialect::{Matter, Op, USER};
 use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
 use crate::otlp::view::AnyValue;
 

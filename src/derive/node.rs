@@ -2,11 +2,8 @@
 
 use super::cost::Price;
 use super::names::Name;
-use crate::dialect::{Aside, Hint, Op, Usage};
+use crate::dialect::{Aside, Hint, Op, USER, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
-
-/// The reviewer that is a person.
-pub const USER: &str = "user";
 
 /// The place of a node in its run.
 pub type NodeIx = u32;

@@ -1,6 +1,5 @@
 //! From spans to nodes: every span of a batch finds its run and its place in it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -248,21 +247,16 @@ impl Arrival<'_, '_> {
         node.outcome = Outcome::Completed;
         node.start = Timestamp::from_unix_nanos(self.span.start_time_unix_nano);
         node.end = Timestamp::from_unix_nanos(self.span.end_time_unix_nano).max(node.start);
-        if self.meaning.is_none() && self.span.status_code == StatusCode::Error {
-            node.outcome = Outcome::Failed;
-            let message = self.span.status_message.as_str();
-            node.error = (!message.is_empty()).then(|| crate::event::message(message));
-        }
-        if self.meaning.is_none() && !self.attributes.is_empty() {
-            self.label(run, at, dialect::belongs_to(self.attributes), names, keys);
-        }
-        if let Some(meaning) = self.meaning {
-            self.give_meaning(run, at, meaning, names, prices);
-            let belongs_to = [&meaning.conversation_id, &meaning.session_id, &meaning.user_id];
-            self.label(run, at, belongs_to.map(Option::clone), names, keys);
-            if !self.goes_on {
-                run.unsettled.push((self.now, at));
+        match self.meaning {
+            Some(meaning) => {
+                self.give_meaning(run, at, meaning, names, prices);
+                let belongs_to = [&meaning.conversation_id, &meaning.session_id, &meaning.user_id];
+                self.label(run, at, belongs_to.map(Option::as_deref), names, keys);
+                if !self.goes_on {
+                    run.unsettled.push((self.now, at));
+                }
             }
+            None => self.surround(run, at, names, keys),
         }
         if let Some(parent) = self.parent {
             run.link(at, parent);
@@ -284,6 +278,20 @@ impl Arrival<'_, '_> {
             run.count_only_here(at);
         }
         Some(at)
+    }
+
+    /// What a span that is none of ours says of the work around which it is: whose it is, and whether it failed.
+    fn surround(&self, run: &mut Run, at: NodeIx, names: &mut Names, keys: &DimensionKeys) {
+        if self.span.status_code == StatusCode::Error {
+            let node = run.node_mut(at);
+            let message = self.span.status_message.as_str();
+            node.outcome = Outcome::Failed;
+            node.error = (!message.is_empty()).then(|| crate::event::message(message));
+        }
+        if !self.attributes.is_empty() {
+            let belongs_to = dialect::belongs_to(self.attributes);
+            self.label(run, at, belongs_to.each_ref().map(Option::as_deref), names, keys);
+        }
     }
 
     /// Puts it in its place among the work of a coding agent.
@@ -328,12 +336,7 @@ impl Arrival<'_, '_> {
         if !self.goes_on {
             node.call = self.call(meaning.op, meaning, names, prices).map(Box::new);
         }
-        let id = match meaning.op.scope() {
-            Scope::LlmRequest => meaning.response_id,
-            Scope::Tool => meaning.tool_call_id,
-            _ => None,
-        };
-        if let Some(id) = id {
+        if let Some(id) = meaning.call_id() {
             run.note_call_id(at, id);
         }
     }
@@ -388,7 +391,7 @@ impl Arrival<'_, '_> {
         &self,
         run: &mut Run,
         at: NodeIx,
-        [conversation, session, user]: [Option<Cow<'_, str>>; 3],
+        [conversation, session, user]: [Option<&str>; 3],
         names: &mut Names,
         keys: &DimensionKeys,
     ) {
@@ -401,9 +404,9 @@ impl Arrival<'_, '_> {
         let feature = label_of(self.attributes, &keys.feature).map(|feature| names.share(&feature));
         let task = label_of(self.attributes, &keys.task);
         let said = Labels {
-            conversation: run.labels.said_again(conversation.as_deref(), |labels| &labels.conversation),
-            session: run.labels.said_again(session.as_deref(), |labels| &labels.session),
-            user: run.labels.said_again(user.as_deref(), |labels| &labels.user),
+            conversation: run.labels.said_again(conversation, |labels| &labels.conversation),
+            session: run.labels.said_again(session, |labels| &labels.session),
+            user: run.labels.said_again(user, |labels| &labels.user),
             feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
             task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
         };
@@ -423,12 +426,7 @@ pub(super) fn turn_id(prompt: &str) -> SpanId {
 
 /// What a call is known by.
 pub(super) fn call_id(meaning: &Meaning<'_>) -> Option<u64> {
-    let id = match meaning.op.scope() {
-        Scope::LlmRequest => meaning.response_id,
-        Scope::Tool => meaning.tool_call_id,
-        _ => None,
-    };
-    id.map(|id| xxh3_64(id.as_bytes()))
+    meaning.call_id().map(|id| xxh3_64(id.as_bytes()))
 }
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {

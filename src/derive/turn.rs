@@ -4,10 +4,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::emit::Held;
 use super::names::Name;
-use super::node::{Happened, NodeIx, Outcome, State, USER};
+use super::node::{Happened, NodeIx, Outcome, State};
 use super::pairing::Halves;
 use super::run::Run;
-use crate::dialect::Op;
+use crate::dialect::{Op, USER};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
 
 /// What a run of a coding agent knows beside its nodes.

@@ -138,6 +138,5 @@ fn decided<'a>(spot: &Spot<'a, '_>, target: Option<&'a str>) -> Option<Aside<'a>
         _ => return None,
     };
     let by_user = spot.word(Key::PLAIN_SOURCE).is_some_and(|source| source.starts_with("user"));
-    let reviewer = if by_user { "user" } else { "policy" };
-    Some(Aside::Decided { reviewer, decision, target: target.map(Into::into) })
+    Some(Aside::decided(by_user, decision, target))
 }

@@ -116,6 +116,5 @@ fn amend_log<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     let Some(said) = spot.word(Key::PLAIN_DECISION) else { return };
     let decision = if said.starts_with("approved") { Decision::Approved } else { Decision::Rejected };
     let by_user = spot.word(Key::PLAIN_SOURCE).is_some_and(|source| source.eq_ignore_ascii_case("user"));
-    let reviewer = if by_user { "user" } else { "policy" };
-    meaning.aside = Some(Aside::Decided { reviewer, decision, target: meaning.tool_name.map(Into::into) });
+    meaning.aside = Some(Aside::decided(by_user, decision, meaning.tool_name));
 }

@@ -1,6 +1,6 @@
 //! GitHub Copilot, in the terminal and in VS Code: the GenAI conventions, and refusals as failed tools.
 
-use super::{Aside, Dialect, Meaning, Op, Signs, Spot, otel_genai};
+use super::{Dialect, Meaning, Op, Signs, Spot, otel_genai};
 use crate::event::Decision;
 use crate::semconv::Key;
 
@@ -22,11 +22,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op {
         Op::InvokeAgent => meaning.agent_name = meaning.agent_name.or(Some("copilot")),
-        Op::ExecuteTool if spot.word(Key::ERROR_TYPE) == Some("denied") => {
-            (meaning.canceled, meaning.failure) = (true, None);
-            let target = meaning.tool_name.map(Into::into);
-            meaning.aside = Some(Aside::Decided { reviewer: "policy", decision: Decision::Rejected, target });
-        }
+        Op::ExecuteTool if spot.word(Key::ERROR_TYPE) == Some("denied") => meaning.decided(false, Decision::Rejected),
         _ => {}
     }
 }

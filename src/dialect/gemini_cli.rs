@@ -3,7 +3,7 @@
 //! Its output is without thoughts. Without a terminal every call is a trace of its own, so that only the prompt's id
 //! says what belongs together.
 
-use super::{About, Aside, Convention, Dialect, FieldKeys, LogDialect, Meaning, Op, Signs, Spot, UsageKeys};
+use super::{About, Convention, Dialect, FieldKeys, LogDialect, Meaning, Op, Signs, Spot, UsageKeys};
 use crate::event::Decision;
 use crate::semconv::Key;
 
@@ -92,17 +92,12 @@ fn amend_log<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     let Some(tool) = meaning.tool_name else { return };
     let in_terminal = spot.attributes.truth(&[Key::INTERACTIVE]) == Some(true);
     let asks = ASKS.contains(&tool) || spot.word(Key::TOOL_TYPE) == Some("mcp");
-    let by_user = in_terminal && asks;
-    let (reviewer, decision) = match spot.word(Key::PLAIN_DECISION) {
+    let (by_user, decision) = match spot.word(Key::PLAIN_DECISION) {
         // What is not there cannot be allowed.
         _ if spot.word(Key::PLAIN_ERROR_TYPE) == Some("tool_not_registered") => return,
-        Some("reject") => ("user", Decision::Rejected),
-        Some("accept" | "modify" | "auto_accept") if by_user => ("user", Decision::Approved),
-        Some("accept" | "modify" | "auto_accept") => ("policy", Decision::Approved),
+        Some("reject") => (true, Decision::Rejected),
+        Some("accept" | "modify" | "auto_accept") => (in_terminal && asks, Decision::Approved),
         _ => return,
     };
-    if decision == Decision::Rejected {
-        (meaning.canceled, meaning.failure) = (true, None);
-    }
-    meaning.aside = Some(Aside::Decided { reviewer, decision, target: Some(tool.into()) });
+    meaning.decided(by_user, decision);
 }

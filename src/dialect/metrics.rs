@@ -1,7 +1,7 @@
 //! What metrics of coding agents mean: which of them count what nothing else tells, and which count what spans and logs
 //! tell as well.
 
-use super::{Attributes, Convention, Lexicon};
+use super::{Attributes, Convention, Lexicon, reviewer};
 use crate::event::Decision;
 use crate::otlp::view::{AnyValue, DataPoint, Metric, MetricKind, Number, Temporality};
 use crate::semconv::Key;
@@ -231,6 +231,6 @@ impl<'a> Attributes<'a> {
             _ => return None,
         };
         let by_user = self.word(Key::PLAIN_SOURCE).is_some_and(|source| source.starts_with("user"));
-        Some((if by_user { "user" } else { "policy" }, decision))
+        Some((reviewer(by_user), decision))
     }
 }

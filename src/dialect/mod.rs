@@ -258,13 +258,30 @@ pub enum Aside<'a> {
     PassedOn,
     /// Somebody decided whether something may happen.
     Decided {
-        /// Who: `user`, or `policy` for rules and modes.
+        /// Who: [`USER`] or [`POLICY`].
         reviewer: &'static str,
         /// How.
         decision: Decision,
         /// About what, such as a tool.
         target: Option<Cow<'a, str>>,
     },
+}
+
+/// The reviewer of what a person was asked about.
+pub const USER: &str = "user";
+/// The reviewer that is nobody: rules and modes.
+pub const POLICY: &str = "policy";
+
+impl<'a> Aside<'a> {
+    /// A person decided, or else rules did.
+    fn decided(by_user: bool, decision: Decision, target: Option<&'a str>) -> Aside<'a> {
+        Aside::Decided { reviewer: reviewer(by_user), decision, target: target.map(Cow::Borrowed) }
+    }
+}
+
+/// Who decided.
+fn reviewer(by_user: bool) -> &'static str {
+    if by_user { USER } else { POLICY }
 }
 
 /// To whom a span belongs that has no meaning of its own: the conversation, the session and the user. An application says
@@ -465,7 +482,24 @@ impl FieldKeys {
     };
 }
 
-impl Meaning<'_> {
+impl<'a> Meaning<'a> {
+    /// The id that a call of a model or of a tool is known by: two reports with one id are of one call.
+    pub fn call_id(&self) -> Option<&'a str> {
+        match self.op.scope() {
+            Scope::LlmRequest => self.response_id,
+            Scope::Tool => self.tool_call_id,
+            _ => None,
+        }
+    }
+
+    /// Somebody decided whether the tool may run. One that was refused did not, which is no failure.
+    fn decided(&mut self, by_user: bool, decision: Decision) {
+        if decision == Decision::Rejected {
+            (self.canceled, self.failure) = (true, None);
+        }
+        self.aside = Some(Aside::decided(by_user, decision, self.tool_name));
+    }
+
     /// The model that was really used, as far as it is known.
     pub fn model(&self) -> Option<&str> {
         self.response_model.or(self.request_model)

@@ -1,7 +1,7 @@
 //! Qwen Code, a fork of Gemini CLI: spans of the conventions in words of its own, and Gemini's log events.
 
 use super::gemini_cli::{LOG_FIELDS, USAGE};
-use super::{About, Aside, Dialect, Failure, FieldKeys, LogDialect, Meaning, Op, Signs, Spot, UsageKeys};
+use super::{About, Dialect, Failure, FieldKeys, LogDialect, Meaning, Op, Signs, Spot, UsageKeys};
 use crate::event::Decision;
 use crate::semconv::Key;
 
@@ -78,18 +78,17 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
 }
 
 fn amend_log<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
-    let Some(tool) = meaning.tool_name else { return };
+    if meaning.tool_name.is_none() {
+        return;
+    }
     let denied = spot.word(Key::EXECUTION_STATUS) == Some("not_started")
         && spot.word(Key::PLAIN_ERROR_TYPE) == Some("execution_denied");
-    let (reviewer, decision) = match spot.word(Key::PLAIN_DECISION) {
-        Some("reject") => ("user", Decision::Rejected),
-        Some("accept" | "modify") => ("user", Decision::Approved),
-        Some("auto_accept") => ("policy", Decision::Approved),
-        _ if denied => ("policy", Decision::Rejected),
+    let (by_user, decision) = match spot.word(Key::PLAIN_DECISION) {
+        Some("reject") => (true, Decision::Rejected),
+        Some("accept" | "modify") => (true, Decision::Approved),
+        Some("auto_accept") => (false, Decision::Approved),
+        _ if denied => (false, Decision::Rejected),
         _ => return,
     };
-    if decision == Decision::Rejected {
-        (meaning.canceled, meaning.failure) = (true, None);
-    }
-    meaning.aside = Some(Aside::Decided { reviewer, decision, target: Some(tool.into()) });
+    meaning.decided(by_user, decision);
 }

@@ -6,11 +6,8 @@ use super::snapshot::Exemplar;
 use super::tasks::EndedTask;
 use super::windows::Dimension;
 use crate::derive::{CallFact, Fact, FactKind, Name, Outcome, Tallied, Tally};
-use crate::dialect::Op;
+use crate::dialect::{Op, POLICY};
 use crate::event::{Decision, Event, Timestamp};
-
-/// The reviewer that is no person and no critic: rules and modes.
-const POLICY: &str = "policy";
 
 impl Measure {
     /// Counts a piece of work that has entered the counters.
@@ -239,11 +236,17 @@ impl Measure {
     fn decision(&mut self, fact: &Fact, reviewer: &'static str, decision: Decision, now: Timestamp) {
         self.instruments.review_decisions.add([reviewer.into(), decision.as_str().into()], 1.0, now);
         if reviewer != POLICY {
-            self.windows.add(fact.end, &[(Dimension::Agent, fact.agent.as_ref())], now, |sums| {
-                sums.approved += u64::from(decision == Decision::Approved);
-                sums.rejected += u64::from(decision == Decision::Rejected);
-            });
+            self.verdict(fact.agent.as_ref(), decision.as_str(), fact.end, now);
         }
+    }
+
+    /// Approved or rejected, as the summary has it.
+    fn verdict(&mut self, agent: Option<&Name>, decision: &str, at: Timestamp, now: Timestamp) {
+        let is = |verdict: Decision| u64::from(decision == verdict.as_str());
+        self.windows.add(at, &[(Dimension::Agent, agent)], now, |sums| {
+            sums.approved += is(Decision::Approved);
+            sums.rejected += is(Decision::Rejected);
+        });
     }
 
     fn review(&mut self, event: &Event, now: Timestamp) {
@@ -251,11 +254,7 @@ impl Measure {
         let reviewer = event.data.get("reviewer").and_then(|reviewer| reviewer.as_str().map(Name::from));
         let reviewer = reviewer.or_else(|| event.dimensions.agent.clone());
         self.instruments.review_decisions.add([(&reviewer).into(), (&decision).into()], 1.0, now);
-        let (approved, rejected) = (u64::from(&*decision == "approved"), u64::from(&*decision == "rejected"));
-        self.windows.add(event.timestamp, &[(Dimension::Agent, reviewer.as_ref())], now, |sums| {
-            sums.approved += approved;
-            sums.rejected += rejected;
-        });
+        self.verdict(reviewer.as_ref(), &decision, event.timestamp, now);
     }
 
     /// Passed only if the browser was launched and the test executed and passed, where these are given.
