@@ -26,6 +26,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
+    ("merge", &["event", "flow", "hub"]),
+    ("auth", &["event"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
@@ -37,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
+            "auth",
             "config",
             "connector",
             "derive",
@@ -44,6 +47,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "duration",
             "event",
             "flow",
+            "health",
             "hub",
             "listen",
             "measure",
@@ -53,6 +57,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "auth",
             "config",
             "connector",
             "console",
@@ -64,6 +69,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "hub",
             "listen",
             "measure",
+            "merge",
             "nearest",
             "otlp",
             "process",
