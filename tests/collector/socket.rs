@@ -186,9 +186,9 @@ async fn a_filter_narrows_what_is_subscribed_to() {
     assert!(available.contains(&json!("agent_performance")), "{}", client.established);
     post_of_runs(&collector, &[("a", "writer", 1), ("a", "critic", 2), ("a", "writer", 3)]).await;
     assert_eq!(client.next().await["event"]["message"], "3");
-    client.say(json!({"type": "filter_update", "agent_filter": [], "performance_threshold": 0.0})).await;
+    client.say(json!({"type": "filter_update", "agent_filter": [], "performance_threshold": 0.15})).await;
     let updated = json!({"type": "filter_updated", "subscriptions": ["agent_activity"], "agent_filter": [],
-                         "performance_threshold": 0.0});
+                         "performance_threshold": 0.15});
     assert_eq!(client.next().await, updated);
     client.say(json!({"type": "get_recent", "event_types": ["agent.*"], "limit": 2})).await;
     let recent = client.next().await;
@@ -297,6 +297,50 @@ async fn who_comes_back_gets_everything_since() {
     let hello = json!({"type": "hello", "resume_from": 249, "envelope": "bare"});
     let bare = Client::saying(&collector, hello).await.next().await;
     assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent.failed"), &json!("250")));
+}
+
+#[tokio::test]
+async fn wherever_a_connection_breaks_off_the_stream_is_whole() {
+    let collector = Collector::start().await;
+    let (mut seen, mut client) = (Vec::new(), Client::connect(&collector).await);
+    for number in 0..40 {
+        post(&collector, "agent.failed", number..number + 1).await;
+        // Some are read before it breaks off, and some are not.
+        if number % 3 == 0 {
+            seen.extend(client.events(number as usize + 1 - seen.len()).await);
+        }
+        let epoch = client.established["epoch"].clone();
+        let hello = json!({"type": "hello", "epoch": epoch, "resume_from": seen.last().map(|(offset, _)| offset)});
+        client = Client::saying(&collector, hello).await;
+    }
+    seen.extend(client.events(40 - seen.len()).await);
+    assert_eq!(seen, numbered(0..40));
+}
+
+#[tokio::test]
+async fn those_that_stand_still_hold_nobody_up() {
+    let collector = Collector::start().await;
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        clients.push(Client::connect(&collector).await);
+    }
+    // Nobody reads what these are sent.
+    let mut stalled = clients.split_off(190);
+    // More than the buffers of a connection hold.
+    let long = "x".repeat(900);
+    let event =
+        |number: u64| json!({"name": "agent.failed", "message": number.to_string(), "data": {"long": [&long; 20]}});
+    for portion in 0..40 {
+        let events: Vec<String> = (portion * 10..portion * 10 + 10).map(|number| event(number).to_string()).collect();
+        let answer = collector.post("/v1/events", &[], events.join("\n")).await;
+        assert_eq!(answer.json(), json!({"accepted": 10}));
+    }
+    let all = clients.iter_mut().map(|client| client.events(400));
+    for events in futures_util::future::join_all(all).await {
+        assert_eq!(events, numbered(0..400));
+    }
+    // They have lost nothing either.
+    assert_eq!(stalled[0].events(400).await, numbered(0..400));
 }
 
 #[tokio::test]
