@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::aliases::{canonical, plain};
+use super::wrapped::{in_snake_case, unwrapped};
 use super::{
     ComponentId, Data, Decision, Dimensions, Event, EventId, EventName, EventType, Identity, NO_REASON, Priority,
     Scope, Source, SpanId, Status, Timestamp, TraceId, catalogue, message,
@@ -78,7 +79,7 @@ fn read_line(line: &[u8], source: &Source, now: Timestamp) -> Result<Vec<Event>,
     read_value(value, source, now)
 }
 
-fn read_value(value: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
+pub(super) fn read_value(value: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
     match value {
         Value::Object(object) => Envelope::of(object).read(source, now),
         other => Err(ReadError(format!("an event is an object, not {}", kind_of(&other)))),
@@ -106,7 +107,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     fn of(object: Map<String, Value>) -> Envelope {
-        let mut around: Map<String, Value> = object.into_iter().map(|(key, value)| (plain(&key), value)).collect();
+        let mut around = unwrapped(in_snake_case(object));
         let mut take = |keys: &[&str]| {
             keys.iter().find_map(|key| match around.get(*key) {
                 Some(Value::Object(_)) => match around.remove(*key) {
@@ -315,6 +316,8 @@ impl Envelope {
         keys.iter().find_map(|key| match self.find(&[key])? {
             Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
             Value::Number(number) => Some(number.to_string().into()),
+            // Some name an agent by an object of its own.
+            Value::Object(object) => ["id", "name"].iter().find_map(|key| object.get(*key)?.as_str()).map(Arc::from),
             _ => None,
         })
     }
