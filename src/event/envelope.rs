@@ -69,7 +69,6 @@ impl Envelope {
         let Some(&(by, word)) = given.iter().find(means).or(given.first()) else {
             return Err(ReadError("an event needs a `name`, such as `agent.started`".into()));
         };
-        let loose = by != "name" && aliases::is_loose(word);
         let dotted = EventName::parse(word);
         let known = dotted.clone().filter(|name| catalogue::entry(name.as_str()).is_some());
         let known = known.or_else(|| aliases::canonical(word).map(EventName::of)).or(dotted);
@@ -77,26 +76,33 @@ impl Envelope {
             ReadError(format!("`{word}` is no event name; use lower case with a dot, such as `order.shipped`"))
         })?;
         let alias = name != *word;
+        let loose = (alias || by != "name") && aliases::is_loose(word);
         Ok(Named { name, by: Some(by), alias, loose })
     }
 
     /// The first of the members of these names, wherever it stands.
     pub fn find(&self, keys: &[&str]) -> Option<&Value> {
-        keys.iter().find_map(|key| {
-            let members = [&self.around, &self.figures, &self.payload];
-            members.into_iter().find_map(|map| map.get(*key)).filter(|value| !value.is_null())
-        })
+        keys.iter().find_map(|key| self.all(key).next())
+    }
+
+    /// What there is of a name: around the payload, among the figures, in the payload.
+    pub fn all(&self, key: &str) -> impl Iterator<Item = &Value> {
+        [&self.around, &self.figures, &self.payload]
+            .into_iter()
+            .filter_map(move |map| map.get(key))
+            .filter(|value| !value.is_null())
     }
 
     /// The first of them that is text, or can be written as such.
     pub fn text(&self, keys: &[&str]) -> Option<Arc<str>> {
-        keys.iter().find_map(|key| match self.find(&[key])? {
+        let text = |value: &Value| match value {
             Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
             Value::Number(number) => Some(number.to_string().into()),
             // Some name an agent, or a user, by an object of its own.
             Value::Object(object) => ["id", "name"].iter().find_map(|key| object.get(*key)?.as_str()).map(Arc::from),
             _ => None,
-        })
+        };
+        keys.iter().find_map(|key| self.all(key).find_map(text))
     }
 
     /// The text of a member around the payload.

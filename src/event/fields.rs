@@ -6,7 +6,6 @@ use serde_json::{Map, Value};
 
 use super::aliases::plain;
 use super::envelope::{Envelope, Named, time};
-use super::outcome::Outcome;
 use super::wrapped::in_snake_case;
 use super::{
     ComponentId, Data, Dimensions, Event, EventId, EventType, Identity, NO_REASON, Priority, ReadError, Scope, Source,
@@ -18,39 +17,50 @@ impl Envelope {
     /// The event, and what else it says. `within` tells that it happens in work that is known.
     pub fn read(mut self, within: bool, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
         let named = self.name()?;
-        let is_written = self.is_written();
+        if self.is_written() {
+            return self.read_written(&named, source, now);
+        }
         let is_known = catalogue::entry(named.name.as_str()).is_some();
-        if is_known && named.by.is_some_and(|key| key != "name") {
+        if is_known && (named.alias || named.by != Some("name")) {
             self.payload = in_snake_case(std::mem::take(&mut self.payload));
         }
+        let mut event = self.fields(&named, source, now)?;
+        needs::rename(&mut self, &event);
+        let outcome = self.outcome(&mut event, &named)?;
+        self.read_names(&mut event, &named);
+        needs::check(&self, &event, &named, within)?;
+        event.component_id = self.component(&event);
+        name_by_component(&mut event);
+        self.message(&mut event, outcome.explains);
+        event.data = self.data(&event, &named);
+        let review = outcome.decision.map(|decision| event.review(decision));
+        Ok(std::iter::once(event).chain(review).collect())
+    }
+
+    /// An event that Spanlight wrote: its payload was looked through when it was taken.
+    fn read_written(mut self, named: &Named, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
+        let payload = std::mem::take(&mut self.payload);
+        let mut event = self.fields(named, source, now)?;
+        event.component_id = self.component(&event);
+        self.message(&mut event, None);
+        self.payload = payload;
+        let review = self.decision_of_agent(&event);
+        event.data = self.data(&event, named);
+        let review = review.map(|decision| event.review(decision));
+        Ok(std::iter::once(event).chain(review).collect())
+    }
+
+    fn fields(&self, named: &Named, source: &Source, now: Timestamp) -> Result<Event, ReadError> {
         let mut event = Event::named(named.name.clone(), now);
         event.timestamp = self.happened()?.unwrap_or(now);
         event.observed_at = self.time(&["observed_at"])?.unwrap_or(now);
-        self.read_kind(&mut event, &named)?;
+        self.read_kind(&mut event, named)?;
         self.read_ids(&mut event)?;
         (event.identity, event.dimensions) = (self.identity(), self.dimensions());
         event.performance = self.performance()?;
         event.source = self.source(source);
         self.read_rest(&mut event)?;
-        let outcome = match is_written {
-            true => Outcome { decision: self.decision_of_agent(&event), explains: None },
-            false => {
-                needs::rename(&mut self, &event);
-                self.outcome(&mut event, &named)?
-            }
-        };
-        if !is_written {
-            self.read_names(&mut event, &named);
-            needs::check(&self, &event, &named, within)?;
-        }
-        event.component_id = self.component(&event);
-        if !is_written {
-            name_by_component(&mut event);
-        }
-        self.message(&mut event, outcome.explains);
-        event.data = self.data(&event, &named);
-        let review = outcome.decision.map(|decision| event.review(decision));
-        Ok(std::iter::once(event).chain(review).collect())
+        Ok(event)
     }
 
     /// When it happened: as the envelope says, else the payload.
@@ -125,7 +135,8 @@ impl Envelope {
         if event.scope == Scope::Tool && dimensions.tool.is_none() {
             dimensions.tool = self.text(&["tool_id", "function", "function_name"]).or_else(name);
         } else if event.scope == Scope::Agent && dimensions.agent.is_none() && self.outside("component_id").is_none() {
-            let teller = || self.outside("source").filter(|_| named.by != Some("name")).map(Arc::from);
+            let is_foreign = named.alias || named.by != Some("name");
+            let teller = || self.outside("source").filter(|_| is_foreign).map(Arc::from);
             dimensions.agent = name().or_else(teller);
         }
     }
@@ -276,8 +287,11 @@ const FIELDS: &[&str] = &[
     "source",
 ];
 
-/// The agent and the tool that the id of the component names, where nothing else does.
+/// The agent and the tool that the id of the component names whose life it is about, where nothing else does.
 fn name_by_component(event: &mut Event) {
+    if event.name != catalogue::lifecycle(event.scope, event.event_type) {
+        return;
+    }
     let dimensions = &mut event.dimensions;
     match &event.component_id {
         ComponentId::Llm { agent, .. } | ComponentId::Agent(agent) => {

@@ -46,7 +46,7 @@ impl Envelope {
             cache_write_tokens: self.count(&["cache_write_tokens"])?.or_else(|| usage.cache_write()),
             reasoning_tokens: self.count(&["reasoning_tokens"])?.or_else(|| usage.reasoning()),
             ttft_ms: self.duration(&["ttft_ms"])?,
-            success: self.find(&["success"]).and_then(Value::as_bool),
+            success: self.all("success").find_map(Value::as_bool),
             confidence: self.number(&["confidence", "confidence_score"])?,
         })
     }
@@ -64,34 +64,22 @@ impl Envelope {
         Err(ReadError(format!("{key} {figure:?} is not {what}; leave it out if it is not known")))
     }
 
-    /// The first of the members that is a number. Under its own name, which is the first, nothing else is taken; other
-    /// systems may mean other things by theirs.
     fn number(&self, keys: &[&str]) -> Result<Option<f64>, ReadError> {
-        for (at, key) in keys.iter().enumerate() {
-            match self.find(&[key]) {
-                None => {}
-                Some(value) => match number(value) {
-                    Some(number) => return Ok(Some(number)),
-                    None if at == 0 => return Err(ReadError(format!("{key} {value} is no number"))),
-                    None => {}
-                },
-            }
-        }
-        Ok(None)
+        self.first(keys, number, "number")
     }
 
     fn count(&self, keys: &[&str]) -> Result<Option<u64>, ReadError> {
-        for (at, key) in keys.iter().enumerate() {
-            match self.find(&[key]) {
-                None => {}
-                Some(value) => match count(value) {
-                    Some(count) => return Ok(Some(count)),
-                    None if at == 0 => return Err(ReadError(format!("{key} {value} is no number of tokens"))),
-                    None => {}
-                },
-            }
+        self.first(keys, count, "number of tokens")
+    }
+
+    /// The first of the members that is of a kind. Under a figure's own name, which is the first, nothing else is taken;
+    /// other systems may mean other things by theirs.
+    fn first<T>(&self, keys: &[&str], read: fn(&Value) -> Option<T>, kind: &str) -> Result<Option<T>, ReadError> {
+        let found = keys.iter().find_map(|key| self.all(key).find_map(read));
+        match keys.first().and_then(|own| Some((own, self.find(&[own])?))) {
+            Some((own, value)) if found.is_none() => Err(ReadError(format!("{own} {value} is no {kind}"))),
+            _ => Ok(found),
         }
-        Ok(None)
     }
 }
 

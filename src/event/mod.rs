@@ -6,6 +6,7 @@ pub mod catalogue;
 pub mod figures;
 
 mod aliases;
+mod bare;
 mod component;
 mod cut;
 mod data;

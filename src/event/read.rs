@@ -101,6 +101,8 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::{SourceKind, Status};
     use super::*;
 
@@ -184,5 +186,136 @@ mod tests {
         assert!(error(r#"{"name":"a.b","timestamp":"yesterday"}"#).contains("RFC 3339"));
         assert!(error(r#"{"name":"a.b","timestamp":1e300}"#).contains("RFC 3339"));
         assert!(error(r#"{"name":"a.b","scope":"robot"}"#).contains("workflow_step"));
+    }
+
+    #[test]
+    fn what_an_event_says_nothing_without_is_asked_for() {
+        let error = |body: &str| read(body).remove(0).unwrap_err().to_string();
+        for (body, said) in [
+            (r#"{"name":"task.queued"}"#, "`task.queued` needs `task_id`; it has nothing but a name"),
+            (r#"{"name":"tool.started","data":{"tool_nmae":"x"}}"#, "did you mean `tool_name` by `tool_nmae`?"),
+            (r#"{"name":"step.started","data":{"step_name":""}}"#, "`step_name` is there, but empty"),
+            (
+                r#"{"event_type":"agent_started","payload":{"model":"m"}}"#,
+                "`agent.started` needs `agent`; it has `model`",
+            ),
+            (r#"{"name":"agent.handed_off","from":"a"}"#, "needs `to`, an agent"),
+            (r#"{"name":"agent.failed","agent":"a"}"#, "needs `message`, why it failed"),
+            (r#"{"scope":"Tool","event_type":"Failed","component_id":"x"}"#, "needs `message`"),
+            (r#"{"event_type":"budget_exceeded","payload":{"current_spend":3}}"#, "needs `limit`"),
+            (r#"{"event_type":"validation_complete","payload":{"task_id":"t"}}"#, "needs `passed`"),
+            (r#"{"name":"hitl.resolved","decision":"perhaps"}"#, "approved, rejected, timed_out, not `perhaps`"),
+            (r#"{"name":"review.decided","decision":"pending"}"#, "approved, rejected, revise, not `pending`"),
+            (r#"{"name":"agent.completed","agent":"a","cost_usd":"cheap"}"#, "cost_usd \"cheap\" is no number"),
+            (r#"{"name":"a.b","tags":7}"#, "tags are a list of texts"),
+            (r#"{"name":"a.b","ttl":"soon"}"#, "ttl \"soon\" is no number of seconds"),
+            (r#"{"name":"a.b","scope":"workfow"}"#, "did you mean workflow?"),
+        ] {
+            let error = error(body);
+            assert!(error.contains(said), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn work_around_an_event_knows_whose_it_is() {
+        let source = Source { kind: SourceKind::Layer, dialect: None, instance: None, service: None };
+        let escalation = || serde_json::json!({"attempts": 2});
+        let read =
+            |within| read_event("hitl.escalated", escalation(), within, &source, Timestamp::from_unix_seconds(1e9));
+        assert!(read(true).is_ok() && read(false).is_err());
+        assert!(one(r#"{"name":"tool.completed","span_id":"0001020304050607"}"#).span_id.is_some());
+    }
+
+    #[test]
+    fn times_of_all_clocks_are_read() {
+        for time in ["1706092200", "1706092200.0", "1706092200000", "1706092200000000", "1706092200000000000"] {
+            assert_eq!(one(&format!(r#"{{"name":"a.b","timestamp":{time}}}"#)).timestamp.as_seconds(), 1_706_092_200);
+        }
+        for time in [
+            "2024-01-24T10:30:00Z",
+            "2024-01-24T10:30:00",
+            "2024-01-24 10:30:00.000",
+            "1706092200",
+            "2024-01-24T11:30:00+01:00",
+        ] {
+            assert_eq!(one(&format!(r#"{{"name":"a.b","timestamp":"{time}"}}"#)).timestamp.as_seconds(), 1_706_092_200);
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_as_apis_report_them() {
+        let read = |usage: &str| one(&format!(r#"{{"name":"llm.completed","data":{{"usage":{usage}}}}}"#)).performance;
+        let beside = read(
+            r#"{"input_tokens":10,"cache_read_input_tokens":90,"cache_creation_input_tokens":5,"output_tokens":3}"#,
+        );
+        assert_eq!(
+            (beside.input_tokens, beside.cache_read_tokens, beside.cache_write_tokens),
+            (Some(105), Some(90), Some(5))
+        );
+        let within = read(
+            r#"{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":64},
+            "completion_tokens_details":{"reasoning_tokens":8}}"#,
+        );
+        assert_eq!(
+            (within.input_tokens, within.cache_read_tokens, within.reasoning_tokens),
+            (Some(100), Some(64), Some(8))
+        );
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let words =
+            ["agent_completed", "agent.failed", "review-status", "Tool", "Failed", "approved", "event", "", "1e9", "x"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            proptest::sample::select(words.to_vec()).prop_map(Value::from),
+            ".{0,6}".prop_map(Value::from),
+        ];
+        let keys = [
+            "name",
+            "event_type",
+            "type",
+            "scope",
+            "status",
+            "data",
+            "payload",
+            "event",
+            "performance",
+            "usage",
+            "agent",
+            "error",
+            "source",
+            "timestamp",
+            "event_id",
+            "observed_at",
+            "tags",
+            "ttl",
+            "priority",
+            "decision",
+            "component_id",
+            "executionTime",
+            "result",
+            "cost_usd",
+            "trace_id",
+        ];
+        let key = prop_oneof![4 => proptest::sample::select(keys.to_vec()).prop_map(str::to_owned), 1 => ".{0,4}".prop_map(String::from)];
+        leaf.prop_recursive(4, 48, 8, move |inner| {
+            prop_oneof![
+                1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                4 => proptest::collection::hash_map(key.clone(), inner, 0..8).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn whatever_is_sent_is_refused_or_the_same_when_it_is_read_again(body in any_json()) {
+            for event in read(&body.to_string()).into_iter().flatten().flatten() {
+                prop_assert_eq!(&one(&event.to_json()), &event);
+            }
+        }
     }
 }
