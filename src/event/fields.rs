@@ -136,7 +136,11 @@ impl Envelope {
             dimensions.tool = self.text(&["tool_id", "function", "function_name"]).or_else(name);
         } else if event.scope == Scope::Agent && dimensions.agent.is_none() && self.outside("component_id").is_none() {
             let is_foreign = named.alias || named.by != Some("name");
-            let teller = || self.outside("source").filter(|_| is_foreign).map(Arc::from);
+            // Agents are made, and put away, by others.
+            let is_made = ["spawned", "activated", "deactivated", "optimized"]
+                .iter()
+                .any(|verb| event.name.as_str().ends_with(verb));
+            let teller = || self.outside("source").filter(|_| is_foreign && !is_made).map(Arc::from);
             dimensions.agent = name().or_else(teller);
         }
     }

@@ -27,12 +27,14 @@ const fn place(key: &'static str, or: &'static [&'static str], is: &'static str)
     Need { key, or, is, by_place: true }
 }
 
+const AGENT: Need = place("agent", &["agent_name", "agent_id", "source_agent", "component_id"], "");
+
 /// By name, or by what names begin with; the first that fits.
 static NEEDS: &[(&str, &[Need])] = &[
     ("agent.collaborated", &[place("primary_agent", &["collaborating_agents", "agent", "source_agent"], "")]),
-    ("agent.decided", &[need("decision", &["choice"], "")]),
+    ("agent.decided", &[AGENT, need("decision", &["choice"], "")]),
     ("agent.handed_off", &[place("from", &["agent", "source_agent"], ", an agent"), need("to", &[], ", an agent")]),
-    ("agent.", &[place("agent", &["agent_name", "agent_id", "source_agent", "component_id"], "")]),
+    ("agent.", &[AGENT]),
     ("budget.", &[need("limit", &["budget"], ", in US dollars, or the name of the `budget`")]),
     ("hitl.escalated", &[place("task_id", &[], "")]),
     ("hitl.resolved", &[need("decision", &[], ": approved, rejected or timed_out")]),

@@ -73,3 +73,27 @@ fn every_event_of_the_catalogue_that_others_have_is_among_the_examples() {
         assert_eq!(told.contains(&entry.name), !own.contains(&entry.name), "{}", entry.name);
     }
 }
+
+#[test]
+fn the_documentation_has_every_name_and_what_it_needs() {
+    let docs = include_str!("../../docs/events.md");
+    let catalogue = &docs[docs.find("## The catalogue").unwrap()..];
+    let rows: Vec<&str> = catalogue.lines().filter(|line| line.starts_with("| `")).collect();
+    for entry in spanlight::event::catalogue::CATALOGUE {
+        let (subject, verb) = entry.name.split_once('.').unwrap();
+        let names = |row: &&&str| {
+            let short = row.contains(&format!("`{subject}.")) && row.contains(&format!("`.{verb}`"));
+            row.contains(&format!("`{}`", entry.name)) || short
+        };
+        let row = rows.iter().find(names).unwrap_or_else(|| panic!("{} is not in the table", entry.name));
+        let body = format!(r#"{{"name":"{}","message":"why"}}"#, entry.name);
+        match read_events(body.as_bytes(), &source(), now()).remove(0) {
+            Ok(_) => assert!(!row.contains("**"), "{} needs nothing: {row}", entry.name),
+            Err(error) => {
+                let error = error.to_string();
+                let needed = error.split("needs `").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+                assert!(row.contains(&format!("**{needed}**")), "{error}: {row}");
+            }
+        }
+    }
+}

@@ -10,22 +10,17 @@ use crate::support::Scene;
 #[test]
 fn every_example_can_be_emitted() {
     let scene = Scene::new();
-    let cases = cases::all();
-    for case in &cases {
+    for case in cases::all() {
+        let before = scene.events().len();
         let emitted = spanlight::emit_event(&case.name, case.rest.clone());
         emitted.unwrap_or_else(|error| panic!("{}: {error}", case.place));
+        let events = scene.events().split_off(before);
+        let events: Vec<Value> = events.iter().map(|event| serde_json::from_str(&event.to_json()).unwrap()).collect();
+        let names: Vec<&Value> = events.iter().map(|event| &event["name"]).collect();
+        let expected: Vec<&Value> = case.expected.iter().map(|event| &event["name"]).collect();
+        // Behind them may come those of an agent of which only the call of its model tells.
+        assert!(names.starts_with(&expected), "{}: {names:?}", case.place);
     }
-    let events: Vec<Value> =
-        scene.events().iter().map(|event| serde_json::from_str(&event.to_json()).unwrap()).collect();
-    let mut rest = events.as_slice();
-    for case in &cases {
-        let (own, others) = rest.split_at(case.expected.len());
-        for (event, expected) in own.iter().zip(&case.expected) {
-            assert_eq!(event["name"], expected["name"], "{}", case.place);
-        }
-        rest = others;
-    }
-    assert!(rest.is_empty());
 }
 
 #[test]
