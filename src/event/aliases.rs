@@ -119,4 +119,22 @@ mod tests {
         }
         assert_eq!(canonical("something_else"), None);
     }
+
+    #[test]
+    fn every_name_is_known_in_every_spelling() {
+        let own = CATALOGUE.iter().map(|entry| (entry.name, entry.name));
+        for (word, name) in ALIASES.iter().copied().chain(own) {
+            let word = word.replace('.', "_");
+            let mut camel = String::new();
+            for part in word.split('_') {
+                let (first, rest) = part.split_at(1);
+                camel.push_str(&first.to_uppercase());
+                camel.push_str(rest);
+            }
+            for spelled in [word.to_uppercase(), word.replace('_', "-"), word.replace('_', "."), camel, word] {
+                assert_eq!(canonical(&spelled), Some(name), "{spelled}");
+            }
+        }
+        assert!(LOOSE.iter().all(|word| canonical(word).is_some()));
+    }
 }

@@ -47,7 +47,8 @@ impl Envelope {
             reasoning_tokens: self.count(&["reasoning_tokens"])?.or_else(|| usage.reasoning()),
             ttft_ms: self.duration(&["ttft_ms"])?,
             success: self.all("success").find_map(Value::as_bool),
-            confidence: self.number(&["confidence", "confidence_score"])?,
+            // Some are sure in words, which stay in the payload.
+            confidence: ["confidence", "confidence_score"].iter().find_map(|key| self.all(key).find_map(number)),
         })
     }
 

@@ -102,7 +102,7 @@ impl EventId {
     }
 
     /// The id of an event that another system knows by a text which is no UUID, however often it comes.
-    pub fn of_foreign(id: &str) -> EventId {
+    pub(crate) fn of_foreign(id: &str) -> EventId {
         EventId(Uuid::new_v8(xxhash_rust::xxh3::xxh3_128(id.as_bytes()).to_be_bytes()))
     }
 
