@@ -207,9 +207,10 @@ async fn a_filter_narrows_what_is_subscribed_to() {
 async fn pieces_of_an_answer_come_as_one() {
     let collector = Collector::with(&events_to("{merge_chunks: 5m}")).await;
     let mut client = Client::saying(&collector, json!({"type": "hello"})).await;
-    let piece =
-        |text: &str| json!({"name": "llm.progress", "execution_id": "a", "agent": "writer", "chunk": text}).to_string();
-    let done = json!({"name": "llm.completed", "execution_id": "a", "agent": "writer"}).to_string();
+    let piece = |text: &str| {
+        json!({"name": "llm.progress", "execution_id": "a", "agent": "writer", "model": "m", "chunk": text}).to_string()
+    };
+    let done = json!({"name": "llm.completed", "execution_id": "a", "agent": "writer", "model": "m"}).to_string();
     let body = ["Once ", "upon ", "a time"].map(piece).join("\n") + "\n" + &done;
     let web = collector.url(Port::Web).await;
     super::support::client::post(&format!("{web}/v1/events"), &[], body.into()).await;
@@ -248,7 +249,7 @@ async fn a_url_says_what_simple_clients_cannot() {
     assert_eq!(established.established["type"], "connection_established");
     post(&collector, "agent.failed", 3..4).await;
     let bare = simple.next().await;
-    assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent.failed"), &json!("3")));
+    assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent_completed"), &json!("3")));
     assert_eq!(established.events(1).await, numbered([3]));
     let answer = collector.get("/ws?agnet=x").await;
     assert_eq!(answer.status, 400);
@@ -329,11 +330,12 @@ async fn those_that_stand_still_hold_nobody_up() {
     // Nobody reads what these are sent.
     let mut stalled = clients.split_off(190);
     // More than the buffers of a connection hold.
-    let long = "x".repeat(900);
-    let event =
-        |number: u64| json!({"name": "agent.failed", "message": number.to_string(), "data": {"long": [&long; 20]}});
+    let long = "x".repeat(18_000);
+    let event = |number: u64| {
+        json!({"name": "agent.failed", "agent": "a", "message": number.to_string(), "data": {"long": long}}).to_string()
+    };
     for portion in 0..40 {
-        let events: Vec<String> = (portion * 10..portion * 10 + 10).map(|number| event(number).to_string()).collect();
+        let events: Vec<String> = (portion * 10..portion * 10 + 10).map(event).collect();
         let answer = collector.post("/v1/events", &[], events.join("\n")).await;
         assert_eq!(answer.json(), json!({"accepted": 10}));
     }
