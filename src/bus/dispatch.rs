@@ -36,6 +36,7 @@ pub(crate) struct Core {
     tap: OnceLock<Tap>,
     rate: Mutex<Rate>,
     refused: [AtomicU64; Reason::KINDS],
+    missed: AtomicU64,
     pending: Bounds,
 }
 
@@ -92,6 +93,7 @@ impl Core {
             tap: OnceLock::new(),
             rate: Mutex::default(),
             refused: Default::default(),
+            missed: AtomicU64::new(0),
             pending,
         }
     }
@@ -101,6 +103,7 @@ impl Core {
     }
 
     /// Has what is published told to somebody else; only the first call counts.
+    #[cfg(feature = "layer")]
     pub fn tap(&self, tap: Tap) {
         self.tap.get_or_init(|| tap);
     }
@@ -127,12 +130,18 @@ impl Core {
     }
 
     /// Takes events in that somebody else admitted; what finds no room is counted.
-    pub fn pass_on(&self, records: &[SharedRecord]) {
+    #[cfg(feature = "layer")]
+    pub fn pass_on<'r>(&self, records: impl Iterator<Item = &'r SharedRecord>) {
         for record in records {
-            if let Err((reason, _)) = self.accept(record.clone()) {
-                self.count(reason);
+            if self.accept(record.clone()).is_err() {
+                self.missed.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Events that somebody else admitted and for which there was no room.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Relaxed)
     }
 
     fn accept(&self, record: SharedRecord) -> Result<u64, (Reason, SharedRecord)> {
@@ -167,12 +176,8 @@ impl Core {
     }
 
     fn refuse(&self, event: Event, reason: Reason) -> Refused {
-        self.count(reason);
-        Refused { reason, event: Box::new(event) }
-    }
-
-    fn count(&self, reason: Reason) {
         self.refused[reason.kind()].fetch_add(1, Relaxed);
+        Refused { reason, event: Box::new(event) }
     }
 
     /// What was refused, by the kinds of reasons.
@@ -263,13 +268,14 @@ impl Core {
             log.has_waiters = false;
             self.handed_on.notify_all();
         }
-        let evicted = log.evict();
-        if log.handed_on == log.ring.head() {
-            drop(log);
+        let (evicted, is_idle) = (log.evict(), log.handed_on == log.ring.head());
+        drop(log);
+        drop(evicted);
+        if is_idle {
             // Being woken costs a publisher more than publishing, so others may have their turn before this sleeps.
             thread::yield_now();
-            log = lock(&self.log);
         }
+        let mut log = lock(&self.log);
         while log.handed_on == log.ring.head() {
             if log.closed {
                 return None;
@@ -279,10 +285,7 @@ impl Core {
         }
         log.dispatcher = Dispatcher::Busy;
         batch.extend(log.ring.from(log.handed_on).take(Core::BATCH).cloned());
-        let first = log.handed_on;
-        drop(log);
-        drop(evicted);
-        Some(first)
+        Some(log.handed_on)
     }
 
     /// Takes nothing more in.

@@ -56,6 +56,7 @@ pub(super) struct Letters {
     capacity: usize,
     most_bytes: usize,
     forgotten: AtomicU64,
+    counts: [AtomicU64; 3],
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +68,7 @@ struct Kept {
 
 impl Letters {
     pub fn new(capacity: usize, most_bytes: usize) -> Letters {
-        Letters { kept: Mutex::default(), capacity, most_bytes, forgotten: AtomicU64::new(0) }
+        Letters { kept: Mutex::default(), capacity, most_bytes, forgotten: AtomicU64::new(0), counts: Default::default() }
     }
 
     /// Keeps letters, whose numbers are given here.
@@ -76,6 +77,7 @@ impl Letters {
         for letter in letters {
             kept.next += 1;
             kept.bytes += letter.event.bytes;
+            self.counts[letter.reason as usize].fetch_add(1, Relaxed);
             let id = kept.next;
             kept.letters.push_back(DeadLetter { id, ..letter });
             while kept.letters.len() > self.capacity || kept.bytes > self.most_bytes {
@@ -84,6 +86,20 @@ impl Letters {
                 self.forgotten.fetch_add(1, Relaxed);
             }
         }
+    }
+
+    /// Takes one back that was taken out, to where it was.
+    pub fn put_back(&self, letter: DeadLetter) {
+        let mut kept = self.lock();
+        kept.bytes += letter.event.bytes;
+        let at = kept.letters.partition_point(|other| other.id < letter.id);
+        kept.letters.insert(at, letter);
+    }
+
+    /// Letters of a reason so far.
+    #[cfg(feature = "layer")]
+    pub fn count(&self, reason: DeathReason) -> u64 {
+        self.counts[reason as usize].load(Relaxed)
     }
 
     pub fn list(&self, filter: &LetterFilter) -> Vec<DeadLetter> {

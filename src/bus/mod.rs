@@ -36,6 +36,8 @@ mod publisher;
 mod queue;
 mod refused;
 mod ring;
+#[cfg(feature = "layer")]
+mod show;
 mod stats;
 mod stream;
 mod subscribing;
@@ -58,7 +60,9 @@ pub use publisher::Publisher;
 pub use queue::Overflow;
 pub use refused::{Published, Reason, Refused};
 pub use ring::Page;
-pub(crate) use ring::{Ring, Weighed};
+#[cfg(feature = "layer")]
+pub(crate) use ring::Ring;
+pub(crate) use ring::Weighed;
 pub use stats::{RefusedStats, Stats};
 pub use stream::Stream;
 pub use subscribing::{SubscribeError, Subscribing};
@@ -257,7 +261,7 @@ impl Bus {
             return Ok(());
         }
         let error = ReplayError::NoSubscription(letter.subscription.to_string());
-        self.core().letters.keep([letter]);
+        self.core().letters.put_back(letter);
         Err(error)
     }
 
@@ -278,6 +282,7 @@ impl Bus {
             last_second,
             last_minute,
             refused: RefusedStats { rate_limited, full, closed },
+            missed: core.missed(),
             sources: core.sources(),
             pending,
             history: head - first,
@@ -319,7 +324,9 @@ impl Default for Bus {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.shutdown(Instant::now() + Duration::from_secs(2));
+        if !self.0.is_closed() {
+            self.0.shutdown(Instant::now() + Duration::from_secs(2));
+        }
     }
 }
 

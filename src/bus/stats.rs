@@ -14,12 +14,14 @@ pub struct Stats {
     pub published: u64,
     /// The same by name; beyond a thousand names the rest is `(others)`.
     pub by_name: BTreeMap<String, u64>,
-    /// Events of the last second and of the last minute.
+    /// Events of the last full second.
     pub last_second: u64,
     /// Events of the last minute.
     pub last_minute: u64,
     /// Events that were not taken in, by reason.
     pub refused: RefusedStats,
+    /// Events that telemetry derived, and for which there was no room.
+    pub missed: u64,
     /// Sources that publish within limits, by name; none where there are no limits.
     pub sources: Vec<SourceStats>,
     /// Events that wait to be handed on to subscriptions.
