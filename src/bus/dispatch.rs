@@ -148,13 +148,13 @@ impl Core {
         let event = Weighed::new(record);
         let mut log = lock(&self.log);
         let pending = (log.ring.head() - log.handed_on) as usize;
-        let full = pending >= self.pending.events || log.pending_bytes + event.bytes > self.pending.bytes;
+        let full = pending >= self.pending.events || log.pending_bytes + event.bytes() > self.pending.bytes;
         if log.closed || full {
             let reason = if log.closed { Reason::Closed } else { Reason::Full };
             return Err((reason, event.record));
         }
         log.names.count(event.record.event().name.as_str());
-        log.pending_bytes += event.bytes;
+        log.pending_bytes += event.bytes();
         let offset = log.ring.push(event);
         match log.dispatcher {
             Dispatcher::None => {
@@ -259,7 +259,7 @@ impl Core {
 
     /// Fills the batch with what comes behind the last one, and says where that is; nothing once nothing more comes.
     fn next_batch(&self, batch: &mut Vec<Weighed>) -> Option<u64> {
-        let (events, bytes) = (batch.len() as u64, batch.iter().map(|event| event.bytes).sum::<usize>());
+        let (events, bytes) = (batch.len() as u64, batch.iter().map(|event| event.bytes()).sum::<usize>());
         batch.clear();
         let mut log = lock(&self.log);
         log.handed_on += events;

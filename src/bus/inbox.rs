@@ -227,7 +227,7 @@ impl Inbox {
     fn fill(&self, hand: &mut Hand, state: &mut State) {
         let most = (self.settings.bounds.events / 4).clamp(1, Inbox::MOST_IN_HAND);
         hand.0.extend(std::iter::from_fn(|| state.queue.pop()).take(most));
-        state.hand_bytes = hand.0.iter().map(|entry| entry.event.bytes).sum();
+        state.hand_bytes = hand.0.iter().map(|entry| entry.event.bytes()).sum();
         self.most_urgent.store(state.queue.most_urgent(), Relaxed);
     }
 

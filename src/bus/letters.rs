@@ -68,7 +68,13 @@ struct Kept {
 
 impl Letters {
     pub fn new(capacity: usize, most_bytes: usize) -> Letters {
-        Letters { kept: Mutex::default(), capacity, most_bytes, forgotten: AtomicU64::new(0), counts: Default::default() }
+        Letters {
+            kept: Mutex::default(),
+            capacity,
+            most_bytes,
+            forgotten: AtomicU64::new(0),
+            counts: Default::default(),
+        }
     }
 
     /// Keeps letters, whose numbers are given here.
@@ -76,13 +82,13 @@ impl Letters {
         let mut kept = self.lock();
         for letter in letters {
             kept.next += 1;
-            kept.bytes += letter.event.bytes;
+            kept.bytes += letter.event.bytes();
             self.counts[letter.reason as usize].fetch_add(1, Relaxed);
             let id = kept.next;
             kept.letters.push_back(DeadLetter { id, ..letter });
             while kept.letters.len() > self.capacity || kept.bytes > self.most_bytes {
                 let Some(oldest) = kept.letters.pop_front() else { break };
-                kept.bytes -= oldest.event.bytes;
+                kept.bytes -= oldest.event.bytes();
                 self.forgotten.fetch_add(1, Relaxed);
             }
         }
@@ -91,7 +97,7 @@ impl Letters {
     /// Takes one back that was taken out, to where it was.
     pub fn put_back(&self, letter: DeadLetter) {
         let mut kept = self.lock();
-        kept.bytes += letter.event.bytes;
+        kept.bytes += letter.event.bytes();
         let at = kept.letters.partition_point(|other| other.id < letter.id);
         kept.letters.insert(at, letter);
     }
@@ -112,7 +118,7 @@ impl Letters {
         let (taken, left): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut kept.letters).into_iter().partition(|letter| wanted(letter));
         kept.letters = left;
-        kept.bytes -= taken.iter().map(|letter| letter.event.bytes).sum::<usize>();
+        kept.bytes -= taken.iter().map(|letter| letter.event.bytes()).sum::<usize>();
         taken.into()
     }
 

@@ -68,7 +68,7 @@ impl Queue {
     /// Takes an event in, and gives back what has no room for it; `hand` is what was taken out and still counts.
     pub fn take_in(&mut self, entry: Entry, bounds: Bounds, hand: Bounds, policy: Overflow, out: &mut Vec<Entry>) {
         let lane = entry.lane(self.in_order);
-        let bytes = entry.event.bytes;
+        let bytes = entry.event.bytes();
         while self.len + hand.events >= bounds.events.max(1) || self.bytes + hand.bytes + bytes > bounds.bytes {
             match self.victim(lane, policy).and_then(|lane| self.pop_from(lane)) {
                 Some(victim) => out.push(victim),
@@ -92,8 +92,8 @@ impl Queue {
 
     fn count(&mut self, lane: u8, entry: &Entry) {
         self.len += 1;
-        self.bytes += entry.event.bytes;
-        self.mortal += usize::from(entry.is_mortal());
+        self.bytes += entry.event.bytes();
+        self.mortal += usize::from(entry.event.is_mortal);
         self.occupied |= 1 << lane;
     }
 
@@ -129,8 +129,8 @@ impl Queue {
             self.occupied &= !(1 << lane);
         }
         self.len -= 1;
-        self.bytes -= entry.event.bytes;
-        self.mortal -= usize::from(entry.is_mortal());
+        self.bytes -= entry.event.bytes();
+        self.mortal -= usize::from(entry.event.is_mortal);
         Some(entry)
     }
 
@@ -143,9 +143,9 @@ impl Queue {
         for (lane, entries) in self.lanes.iter_mut().enumerate() {
             let (bytes, mortal, len) = (&mut self.bytes, &mut self.mortal, &mut self.len);
             entries.retain(|entry| {
-                let is_expired = entry.event.record.event().is_expired(now);
+                let is_expired = entry.event.is_mortal && entry.event.record.event().is_expired(now);
                 if is_expired {
-                    *bytes -= entry.event.bytes;
+                    *bytes -= entry.event.bytes();
                     *mortal -= 1;
                     *len -= 1;
                 }
@@ -169,10 +169,6 @@ impl Queue {
 impl Entry {
     /// How urgent it is: 0 goes first.
     pub fn lane(&self, in_order: bool) -> u8 {
-        if in_order { 0 } else { self.event.record.event().priority.get() - 1 }
-    }
-
-    fn is_mortal(&self) -> bool {
-        self.event.record.event().ttl_s.is_some()
+        if in_order { 0 } else { self.event.priority - 1 }
     }
 }

@@ -16,11 +16,16 @@ pub struct Page {
     pub gap: Option<(u64, u64)>,
 }
 
-/// An event, and about what it takes in memory.
+/// An event, and what queues want to know of it: they do not look into it, because every core that does so waits for its
+/// memory.
 #[derive(Clone, Debug)]
 pub(crate) struct Weighed {
     pub record: SharedRecord,
-    pub bytes: usize,
+    /// About what it takes in memory.
+    bytes: u32,
+    pub priority: u8,
+    /// Whether it may expire.
+    pub is_mortal: bool,
 }
 
 /// The last events. Offsets grow by one.
@@ -37,7 +42,13 @@ impl Weighed {
     pub fn new(record: SharedRecord) -> Weighed {
         let event = record.event();
         let bytes = 1024 + event.data.as_json().len() + event.message.as_deref().map_or(0, str::len);
-        Weighed { bytes, record }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Weighed { bytes, priority: event.priority.get(), is_mortal: event.ttl_s.is_some(), record }
+    }
+
+    /// About what it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.bytes as usize
     }
 }
 
@@ -49,7 +60,7 @@ impl Ring {
     /// Takes an event in, whose offset is returned. [`Ring::evict`] makes room.
     pub fn push(&mut self, event: Weighed) -> u64 {
         let offset = self.head();
-        self.bytes += event.bytes;
+        self.bytes += event.bytes();
         self.events.push_back(event);
         offset
     }
@@ -62,7 +73,7 @@ impl Ring {
             return None;
         }
         let oldest = self.events.pop_front()?;
-        self.bytes -= oldest.bytes;
+        self.bytes -= oldest.bytes();
         self.first += 1;
         Some(oldest.record)
     }

@@ -93,7 +93,7 @@ impl Inbox {
     /// Whether an event is to be delivered now. If it is not, that is counted.
     pub(super) fn is_wanted(&self, entry: &Entry, core: &Core) -> bool {
         let event = entry.event.record.event();
-        if event.ttl_s.is_some() && event.is_expired(core.now()) {
+        if entry.event.is_mortal && event.is_expired(core.now()) {
             bump(&self.counters.expired, 1);
             return false;
         }

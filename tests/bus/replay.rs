@@ -63,8 +63,7 @@ fn a_dead_letter_is_read_and_replayed_when_the_cause_is_gone() {
 #[test]
 fn letters_of_those_who_are_gone_stay_until_they_are_purged_and_are_bounded() {
     let bus = Bus::builder().dead_letters(5, usize::MAX).build();
-    let subscription =
-        bus.subscription("gone").attempts(1, Duration::ZERO).handle(|_: &_| Err::<(), _>("no")).unwrap();
+    let subscription = bus.subscription("gone").attempts(1, Duration::ZERO).handle(|_: &_| Err::<(), _>("no")).unwrap();
     (0..8).for_each(|at| _ = bus.publish(event(&at.to_string(), 5)).unwrap());
     settle(&bus, &subscription);
     assert_eq!((bus.stats().dead_letters, bus.stats().dead_letters_forgotten), (5, 3));
