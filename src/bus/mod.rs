@@ -70,6 +70,11 @@ pub use subscription::Subscription;
 
 use crate::event::{Event, Filter, SourceKind};
 
+/// The examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/bus.md")]
+struct Documentation;
+
 /// A bus. A clone is the same; the last one ends it, and gives what waits two seconds.
 #[derive(Clone)]
 pub struct Bus(Arc<Handle>);
