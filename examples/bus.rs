@@ -39,6 +39,9 @@ fn main() {
         let order = Event::workflow_started("print").correlation(&format!("order-{number}")).priority(priority);
         orchestrator.publish(order).unwrap();
     }
+    while working.analytics().waiting < 5 {
+        std::thread::yield_now();
+    }
     working.resume();
     bus.flush(Duration::from_secs(5)).unwrap();
 
@@ -55,7 +58,7 @@ fn main() {
 
     println!("a source that says too much is told so, and nobody else is:");
     let storm = bus.publisher("storm");
-    let refused = (0..100).filter_map(|_| storm.publish(Event::health_checked()).err()).last().unwrap();
+    let refused = (0..100).filter_map(|_| storm.publish(Event::health_checked()).err()).next_back().unwrap();
     println!("  {refused}");
 
     println!("the watcher, who has not looked until now:");

@@ -158,9 +158,10 @@ impl Inbox {
         }
         self.most_urgent.store(state.queue.most_urgent(), Relaxed);
         if state.queue.len() > 0 && !self.paused.load(Relaxed) {
-            self.wake(&mut state);
+            self.wake(state);
+        } else {
+            drop(state);
         }
-        drop(state);
         self.overflowed(gone, core);
         true
     }
@@ -269,10 +270,14 @@ impl Inbox {
         Some(state)
     }
 
-    fn wake(&self, state: &mut State) {
+    /// Wakes the reader. Waking a task is code of others, for which the lock is let go.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         match std::mem::replace(&mut state.reader, Reader::Busy) {
             Reader::Asleep => self.ready.notify_one(),
-            Reader::Task(waker) => waker.wake(),
+            Reader::Task(waker) => {
+                drop(state);
+                waker.wake();
+            }
             Reader::Busy => {}
             Reader::Gone => state.reader = Reader::Gone,
         }
@@ -317,7 +322,7 @@ impl Inbox {
     pub fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        self.wake(&mut state);
+        self.wake(state);
     }
 
     /// Takes and delivers nothing more; what waits is discarded, and counted.
@@ -327,7 +332,7 @@ impl Inbox {
         state.closed = true;
         let waiting = state.queue.clear();
         self.counters.discarded.fetch_add(waiting as u64, Relaxed);
-        self.wake(&mut state);
+        self.wake(state);
         // It may be waiting for the time of its next attempt.
         self.ready.notify_all();
     }
@@ -351,10 +356,10 @@ impl Inbox {
 
     /// Pauses, or resumes.
     pub fn pause(&self, paused: bool) {
-        let mut state = self.lock();
+        let state = self.lock();
         self.paused.store(paused, Relaxed);
         if !paused {
-            self.wake(&mut state);
+            self.wake(state);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,7 @@ impl Stream {
                 Next::Event(entry) if self.inbox.is_wanted(&entry, &self.core) => {
                     let counters = &self.inbox.counters;
                     bump(&counters.delivered, 1);
+                    counters.last_delivered.store(self.core.now().as_micros(), Relaxed);
                     return Ok(Delivery { entry, attempt: 1 });
                 }
                 Next::Event(_) => {}
