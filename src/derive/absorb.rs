@@ -17,8 +17,7 @@ use crate::event::{Event, EventId, EventType, Scope, SourceKind, SpanId, Timesta
 impl Deriver {
     /// Takes an event from outside in and passes it on, unless it is a duplicate or came too late.
     pub fn event(&mut self, event: Event, now: Timestamp, out: &mut Output) {
-        let expired = event.ttl_s.is_some_and(|ttl| now.micros_since(event.timestamp) > ttl.saturating_mul(1_000_000));
-        if expired {
+        if event.is_expired(now) {
             self.counts.expired_events += 1;
             return;
         }
