@@ -46,6 +46,7 @@ impl Rig {
         })
     }
 
+    #[inline(never)]
     fn take(&mut self, batch: &Batch, write: bool) {
         self.now = self.now.plus(Duration::from_micros(2500));
         self.deriver.spans(batch, self.now, &mut self.out);
@@ -64,8 +65,35 @@ impl Rig {
 }
 
 fn main() {
-    whole_requests();
-    long_runs();
+    match std::env::args().skip_while(|argument| argument != "--only").nth(1).as_deref() {
+        Some("runs") => over_and_over(false),
+        Some("events") => over_and_over(true),
+        _ => {
+            whole_requests();
+            long_runs();
+        }
+    }
+}
+
+/// One contender alone, for profilers and for counting instructions: `-- --only runs` or `-- --only events`.
+fn over_and_over(wants_events: bool) {
+    const REQUESTS: u64 = 150;
+    let rig = Rig::new(wants_events);
+    let requests: Vec<Batch> = (0..REQUESTS)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(1000, seed, 0).into()).expect("valid").batch)
+        .collect();
+    // On Linux the nanoseconds that this process has run.
+    let ran = || -> Option<f64> {
+        std::fs::read_to_string("/proc/self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
+    };
+    let rounds: u64 = std::env::args().last().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    for round in 0..=rounds {
+        let before = ran();
+        requests.iter().for_each(|request| rig.borrow_mut().take(request, wants_events));
+        if let (Some(before), Some(after), 1..) = (before, ran(), round) {
+            println!("{:.1} ns/span", (after - before) / (REQUESTS * 1000) as f64);
+        }
+    }
 }
 
 /// Requests that hold 100 runs each.

@@ -256,18 +256,17 @@ impl Run {
         !self.open.is_empty()
     }
 
-    /// Writes down to whom and to what a piece of work belongs. What most of a run belongs to is kept with the run,
-    /// the rest with the node; what it is for and the task differ within runs, and are always the node's.
-    pub fn label(&mut self, at: NodeIx, said: Labels) {
-        let mut own = Labels { task: said.task, feature: said.feature, ..Labels::default() };
-        for (said, of_run, of_node) in [
-            (said.conversation, &mut self.labels.conversation, &mut own.conversation),
-            (said.session, &mut self.labels.session, &mut own.session),
-            (said.user, &mut self.labels.user, &mut own.user),
-        ] {
+    /// Writes down to whom a piece of work belongs (the conversation, the session and the user), and to what. What most of
+    /// a run belongs to is kept with the run, the rest with the node; what it is for and the task differ within runs, and
+    /// are always the node's.
+    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], task: Option<Name>, feature: Option<Name>) {
+        let mut own = Labels { task, feature, ..Labels::default() };
+        let of_run = [&mut self.labels.conversation, &mut self.labels.session, &mut self.labels.user];
+        let of_node = [&mut own.conversation, &mut own.session, &mut own.user];
+        for ((said, of_run), of_node) in to_whom.into_iter().zip(of_run).zip(of_node) {
             match (said, &of_run) {
-                (Some(said), None) => *of_run = Some(said),
-                (Some(said), Some(common)) if *common != said => *of_node = Some(said),
+                (Some(said), None) => *of_run = Some(said.into()),
+                (Some(said), Some(common)) if **common != *said => *of_node = Some(said.into()),
                 _ => {}
             }
         }
