@@ -12,8 +12,8 @@ use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
 use crate::otlp::view::AnyValue;
 
 impl Teller<'_> {
-    /// The events of it, after that of the end.
-    pub fn besides(&self) -> Vec<Event> {
+    /// The events of it, after that of the end. Most work has none, and events are large: none is moved on the way.
+    pub fn besides(&self, out: &mut Vec<Event>) {
         let node = self.node();
         let told = match node.aside.as_deref() {
             Some(Happened::HandedOff { from, to }) => self.handed_off(from.clone(), to, false),
@@ -27,8 +27,11 @@ impl Teller<'_> {
             }
             Some(Happened::PassedOn) | None => None,
         };
-        let told = told.into_iter().chain(self.answered()).chain(self.inferred_handoff());
-        told.chain(self.looked_up()).chain(self.late_ways()).collect()
+        out.extend(told);
+        out.extend(self.answered());
+        out.extend(self.inferred_handoff());
+        out.extend(self.looked_up());
+        self.late_ways(out);
     }
 
     /// What came of asking a person, where the span is the time that it took.
@@ -42,14 +45,13 @@ impl Teller<'_> {
     }
 
     /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
-    pub fn ways_within(&self) -> Vec<Event> {
-        let mut ways: Vec<Event> = self.ways_through(self.at(), |_| true);
-        ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
-        ways
+    pub fn ways_within(&self, out: &mut Vec<Event>) {
+        self.ways_through(self.at(), |_| true, out);
+        out.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
     }
 
     /// Those that have become known after the work around them was told of.
-    fn late_ways(&self) -> Vec<Event> {
+    fn late_ways(&self, out: &mut Vec<Event>) {
         let node = self.node();
         let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
         let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
@@ -57,21 +59,20 @@ impl Teller<'_> {
         let above = agent.and_then(|agent| self.run.node(agent).parent).filter(is_told);
         let taken_over = above.map(|above| self.run.passed_on(above)).unwrap_or_default();
         let taken_over = taken_over.into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
-        let mut ways: Vec<Event> = taken_over.filter_map(|(from, to)| self.taken_over(from, to)).collect();
-        ways.extend(self.late_ways_through_graphs());
-        ways
+        out.extend(taken_over.filter_map(|(from, to)| self.taken_over(from, to)));
+        self.late_ways_through_graphs(out);
     }
 
     /// The same of graphs, where an agent came late, or a step that joins it to the graph.
-    fn late_ways_through_graphs(&self) -> Vec<Event> {
+    fn late_ways_through_graphs(&self, out: &mut Vec<Event>) {
         let (run, at) = (self.run, self.at());
         let is_told = |above: &NodeIx| run.node(*above).told.end;
         let mut graphs = run.above(at).take(STEPS_TO_AGENT).filter(is_told).peekable();
         if graphs.peek().is_none() || run.agent_within(at, STEPS_TO_AGENT).is_none() {
-            return Vec::new();
+            return;
         }
         let is_here = |step: NodeIx| step == at || run.above(at).any(|above| above == step);
-        graphs.flat_map(|graph| self.ways_through(graph, is_here)).collect()
+        graphs.for_each(|graph| self.ways_through(graph, is_here, out));
     }
 
     fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
@@ -80,21 +81,19 @@ impl Teller<'_> {
     }
 
     /// The ways through a graph that begin or end with such nodes of it.
-    fn ways_through(&self, graph: NodeIx, is_asked_for: impl Fn(NodeIx) -> bool) -> Vec<Event> {
+    fn ways_through(&self, graph: NodeIx, is_asked_for: impl Fn(NodeIx) -> bool, out: &mut Vec<Event>) {
         let mut nodes = self.run.agents_of_graph(graph);
         if nodes.len() < 2 {
-            return Vec::new();
+            return;
         }
         nodes.sort_by_key(|(at, _)| (self.run.node(*at).start, self.run.node(*at).id));
-        let mut ways = Vec::new();
         for (place, (at, to)) in nodes.iter().enumerate() {
             let start = self.run.node(*at).start;
             let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
             let Some((last, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
             let is_way = from != to && (is_asked_for(*at) || is_asked_for(*last));
-            ways.extend(is_way.then(|| self.way(*at, from, to)).flatten());
+            out.extend(is_way.then(|| self.way(*at, from, to)).flatten());
         }
-        ways
     }
 
     fn way(&self, at: NodeIx, from: &Name, to: &Name) -> Option<Event> {

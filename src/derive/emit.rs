@@ -103,6 +103,7 @@ impl Run {
         let mut attributes = Attributes::new();
         let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
         let mut moments: Vec<Moment> = Vec::with_capacity(ready.len() * 2);
+        let mut workflows = WorkflowIds::default();
         for held in &ready {
             let surroundings = self.surroundings(held.at);
             let (node, depth) = (self.node(held.at), i64::from(surroundings.depth));
@@ -116,15 +117,16 @@ impl Run {
             let span = Span::read_with(&held.record, |attribute| attributes.take(lexicon, attribute));
             let spot = Spot::new(&held.instrumentation, held.marks, &span, &attributes, lexicon);
             let content = node.op.map(|op| Content::read(&spot, op)).unwrap_or_default();
-            tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
+            let workflows = workflows.of(self, &surroundings);
+            tellers.push(Teller { run: self, held, surroundings, workflows, execution: &execution, content, now });
         }
         moments.sort_unstable();
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
-                out.extend(teller.ways_within());
+                teller.ways_within(out);
                 out.push(teller.end(totals.get(&teller.held.at)));
-                out.extend(teller.besides());
+                teller.besides(out);
             } else {
                 out.push(teller.start());
             }
@@ -146,7 +148,8 @@ impl Run {
         let held = Held::of_run(self, at, now);
         let content = Content::default();
         let (surroundings, execution) = (self.surroundings(at), &self.key.id());
-        let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
+        let workflows = WorkflowIds::default().of(self, &surroundings);
+        let teller = Teller { run: self, held: &held, surroundings, workflows, execution, content, now };
         Some(teller.event(event_type, time))
     }
 
@@ -274,11 +277,32 @@ fn span_start(node: &Node) -> Timestamp {
     node.start.min(node.end)
 }
 
+/// The ids of workflows as events have them, written once for all of the work in a row that is of the same.
+#[derive(Default)]
+struct WorkflowIds([Option<(NodeIx, Name)>; 2]);
+
+impl WorkflowIds {
+    fn of(&mut self, run: &Run, surroundings: &Surroundings<'_>) -> [Option<Name>; 2] {
+        let mut ids = [None, None];
+        let wanted = [surroundings.workflow, surroundings.outer_workflow];
+        for ((id, known), wanted) in ids.iter_mut().zip(&mut self.0).zip(wanted) {
+            let Some(wanted) = wanted else { continue };
+            if known.as_ref().is_none_or(|(at, _)| *at != wanted) {
+                *known = Some((wanted, run.node(wanted).id.to_string().into()));
+            }
+            *id = known.as_ref().map(|(_, id)| id.clone());
+        }
+        ids
+    }
+}
+
 /// Builds the events of one node.
 pub struct Teller<'r> {
     pub run: &'r Run,
     held: &'r Held,
     pub surroundings: Surroundings<'r>,
+    /// The ids of the nearest workflow and of the one around that.
+    workflows: [Option<Name>; 2],
     execution: &'r Name,
     pub content: Content<'r>,
     now: Timestamp,
@@ -367,7 +391,7 @@ impl Teller<'_> {
         let mut event = self.event(event_type, self.node().end);
         event.name = EventName::parse(name)?;
         (event.scope, event.status) = (scope, status_after(event_type));
-        event.component_id = match self.run.agent_name(self.held.at, &self.surroundings) {
+        event.component_id = match self.run.agent_name(self.held.at, &self.surroundings).cloned() {
             Some(agent) if scope == Scope::Agent => ComponentId::Agent(agent),
             _ => self.component(scope),
         };
@@ -470,7 +494,7 @@ impl Teller<'_> {
             }
             Scope::Agent => ComponentId::Agent(own().unwrap_or_else(|| "agent".into())),
             Scope::LlmRequest => {
-                let agent = self.run.agent_name(self.held.at, &self.surroundings);
+                let agent = self.run.agent_name(self.held.at, &self.surroundings).cloned();
                 ComponentId::Llm { agent: agent.or_else(service).unwrap_or_else(|| "unknown".into()), number }
             }
             Scope::Tool => ComponentId::Tool { name: own().unwrap_or_else(|| "tool".into()), number: None },
@@ -479,14 +503,14 @@ impl Teller<'_> {
     }
 
     fn identity(&self) -> Identity {
-        let id = |at: NodeIx| -> Name { self.run.node(at).id.to_string().into() };
+        let [workflow_id, parent_workflow_id] = self.workflows.clone();
         let labels = self.node().labels.as_deref();
         let label = |pick: fn(&super::node::Labels) -> &Option<Name>| {
             labels.and_then(|labels| pick(labels).clone()).or_else(|| pick(&self.run.labels).clone())
         };
         Identity {
-            workflow_id: self.surroundings.workflow.map(id),
-            parent_workflow_id: self.surroundings.outer_workflow.map(id),
+            workflow_id,
+            parent_workflow_id,
             execution_id: Some(self.execution.clone()),
             conversation_id: label(|labels| &labels.conversation),
             session_id: label(|labels| &labels.session),
@@ -500,7 +524,7 @@ impl Teller<'_> {
         let node = self.node();
         Dimensions {
             feature: self.surroundings.feature.cloned(),
-            agent: self.run.agent_name(self.held.at, &self.surroundings),
+            agent: self.run.agent_name(self.held.at, &self.surroundings).cloned(),
             model: node.model.clone(),
             provider: node.provider.clone(),
             tool: node.name.clone().filter(|_| scope == Scope::Tool),
