@@ -63,10 +63,12 @@ pub struct Run {
     pub other_traces: HashMap<NodeIx, TraceId, RandomState>,
     /// What else the run is called by.
     pub aliases: Vec<RunKey>,
+    /// Its agents by name, once they are many and somebody has looked for one.
+    pub called: Option<Box<super::called::Called>>,
     /// Spans of which it is open what they are, and whose events wait for that, by time of arrival.
-    pub undecided: Vec<super::emit::Held>,
+    pub undecided: Vec<super::held::Held>,
     /// Spans whose events wait for their surroundings to arrive, by time of arrival.
-    pub held: Vec<super::emit::Held>,
+    pub held: Vec<super::held::Held>,
     /// How many of these were looked at, in vain.
     pub looked_at: usize,
     /// Whether a node has arrived since with which the surroundings of others may be complete.
@@ -127,6 +129,7 @@ impl Run {
             unless_spans_of: None,
             other_traces: HashMap::default(),
             aliases: Vec::new(),
+            called: None,
             undecided: Vec::new(),
             held: Vec::new(),
             looked_at: 0,
@@ -210,6 +213,7 @@ impl Run {
         if before != State::Expected {
             return;
         }
+        self.note_agent(at);
         // Of several the earliest, whichever arrived first.
         let began = |at: NodeIx| (self.node(at).start, self.node(at).id);
         if self.is_root(at) && self.root().is_none_or(|root| began(at) < began(root)) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
-use super::emit::Held;
+use super::held::Held;
 use super::metrics::emitter_of;
 use super::names::{Name, Names};
 use super::node::{Call, Happened, NodeIx, Outcome, State};
@@ -189,6 +189,7 @@ impl Emitter {
             marks: self.marks,
             service: self.service.clone(),
             instance: self.instance.clone(),
+            waits_above: false,
         }
     }
 }
