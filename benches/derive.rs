@@ -68,8 +68,11 @@ impl Rig {
 fn main() {
     match std::env::args().skip_while(|argument| argument != "--only").nth(1).as_deref() {
         Some("agents") => many_agents(),
-        Some("runs") => over_and_over(false),
-        Some("events") => over_and_over(true),
+        Some("prost") => over_and_over(|request, _| {
+            black_box(ExportTraceServiceRequest::decode(&request.bytes()[..]).expect("valid"));
+        }),
+        Some("runs") => over_and_over(|request, rig| rig.take(request, false)),
+        Some("events") => over_and_over(|request, rig| rig.take(request, true)),
         _ => {
             whole_requests();
             long_runs();
@@ -78,9 +81,11 @@ fn main() {
     }
 }
 
-/// One contender alone, for profilers and for counting instructions: `-- --only runs` or `-- --only events`.
-fn over_and_over(wants_events: bool) {
+/// One contender alone, for profilers, for counting instructions, and where others work on the machine as well: `-- --only
+/// prost`, `runs` or `events`, and how many times.
+fn over_and_over(take: impl Fn(&Batch, &mut Rig)) {
     const REQUESTS: u64 = 150;
+    let wants_events = std::env::args().any(|argument| argument == "events");
     let rig = Rig::new(wants_events);
     let requests: Vec<Batch> = (0..REQUESTS)
         .map(|seed| Batch::read(Signal::Traces, agents::request(1000, seed, 0).into()).expect("valid").batch)
@@ -92,7 +97,7 @@ fn over_and_over(wants_events: bool) {
     let rounds: u64 = std::env::args().last().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     for round in 0..=rounds {
         let before = ran();
-        requests.iter().for_each(|request| rig.borrow_mut().take(request, wants_events));
+        requests.iter().for_each(|request| take(request, &mut rig.borrow_mut()));
         if let (Some(before), Some(after), 1..) = (before, ran(), round) {
             println!("{:.1} ns/span", (after - before) / (REQUESTS * 1000) as f64);
         }
