@@ -94,7 +94,7 @@ fn over_and_over(take: impl Fn(&Batch, &mut Rig)) {
     let ran = || -> Option<f64> {
         std::fs::read_to_string("/proc/self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
     };
-    let rounds: u64 = std::env::args().last().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    let rounds: u64 = std::env::args().next_back().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     for round in 0..=rounds {
         let before = ran();
         requests.iter().for_each(|request| take(request, &mut rig.borrow_mut()));
