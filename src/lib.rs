@@ -9,7 +9,8 @@
 //! 2. [`otlp`] is the wire: export requests, checked once and read where their bytes lie. [`semconv`] has the names
 //!    of attributes.
 //! 3. [`dialect`] says what a foreign span means.
-//! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
+//! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts, and
+//!    [`budget`] says whether there is money left.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
 //! 6. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
@@ -63,6 +64,8 @@ pub mod dialect;
 pub mod derive;
 pub mod measure;
 
+pub mod budget;
+
 pub mod flow;
 pub mod health;
 
@@ -82,6 +85,9 @@ pub mod layer;
 
 #[cfg(feature = "layer")]
 pub mod content;
+
+#[cfg(feature = "layer")]
+mod state;
 
 #[cfg(feature = "layer")]
 pub mod connector;

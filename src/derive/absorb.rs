@@ -161,6 +161,7 @@ impl Run {
                 user: identity.user_id.clone(),
                 task: identity.task_id.clone(),
                 feature: dimensions.feature.clone(),
+                tags: (!event.tags.is_empty()).then(|| event.tags.as_slice().into()),
             },
         );
         self.has_meaning = true;

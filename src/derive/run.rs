@@ -259,7 +259,7 @@ impl Run {
     /// Writes down to whom and to what a piece of work belongs. What most of a run belongs to is kept with the run,
     /// the rest with the node; what it is for and the task differ within runs, and are always the node's.
     pub fn label(&mut self, at: NodeIx, said: Labels) {
-        let mut own = Labels { task: said.task, feature: said.feature, ..Labels::default() };
+        let mut own = Labels { task: said.task, feature: said.feature, tags: said.tags, ..Labels::default() };
         for (said, of_run, of_node) in [
             (said.conversation, &mut self.labels.conversation, &mut own.conversation),
             (said.session, &mut self.labels.session, &mut own.session),
@@ -278,6 +278,7 @@ impl Run {
             self.task_work.push(at);
         }
         let known = self.node_mut(at).labels.get_or_insert_default();
+        known.tags = own.tags.or(known.tags.take());
         for (known, own) in [
             (&mut known.conversation, own.conversation),
             (&mut known.session, own.session),

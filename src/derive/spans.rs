@@ -35,6 +35,7 @@ pub(super) struct Emitter {
 pub struct DimensionKeys {
     pub feature: Vec<Key>,
     pub task: Vec<Key>,
+    pub tags: Vec<Key>,
 }
 
 impl Deriver {
@@ -409,6 +410,7 @@ impl Arrival<'_, '_> {
             user: run.labels.said_again(user, |labels| &labels.user),
             feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
             task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
+            tags: tags_of(self.attributes, &keys.tags, names),
         };
         run.label(at, said);
     }
@@ -431,6 +433,21 @@ pub(super) fn call_id(meaning: &Meaning<'_>) -> Option<u64> {
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
     keys.iter().find_map(|key| as_label(attributes.get(*key)?))
+}
+
+/// The tags under the first of the keys that is there: a list of texts, also as JSON, or one text with commas.
+fn tags_of(attributes: &Attributes<'_>, keys: &[Key], names: &mut Names) -> Option<Arc<[Name]>> {
+    let value = keys.iter().find_map(|key| attributes.get(*key))?;
+    let mut share = |tag: &str| names.share(tag.trim());
+    let tags: Arc<[Name]> = match value {
+        AnyValue::Array(values) => values.values().filter_map(AnyValue::text).map(|tag| share(tag.as_str())).collect(),
+        AnyValue::String(text) => match serde_json::from_str::<Vec<String>>(text.as_str()) {
+            Ok(tags) => tags.iter().map(|tag| share(tag)).collect(),
+            Err(_) => text.as_str().split(',').map(share).collect(),
+        },
+        _ => return None,
+    };
+    (!tags.is_empty()).then_some(tags)
 }
 
 fn as_label(value: AnyValue<'_>) -> Option<Arc<str>> {

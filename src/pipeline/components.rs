@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::prices::PricesConfig;
+use crate::budget::{self, Budget};
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
@@ -54,6 +55,8 @@ pub struct AgentConfig {
     pub dimensions: Dimensions,
     /// What calls cost.
     pub prices: PricesConfig,
+    /// What may be spent.
+    pub budgets: Vec<Budget>,
     /// How often derived metrics go to exporters that are not scraped.
     pub metrics_interval: Interval,
     /// Spans kept in memory, of open and closed runs together.
@@ -78,6 +81,8 @@ pub struct Dimensions {
     pub feature: Vec<String>,
     /// The task worked on.
     pub task: Vec<String>,
+    /// Tags, for budgets.
+    pub tags: Vec<String>,
 }
 
 /// An interval that is ten seconds unless said otherwise.
@@ -93,8 +98,8 @@ impl Default for Interval {
 
 impl Default for Dimensions {
     fn default() -> Dimensions {
-        let Settings { feature, task, .. } = Settings::default();
-        Dimensions { feature, task }
+        let Settings { feature, task, tags, .. } = Settings::default();
+        Dimensions { feature, task, tags }
     }
 }
 
@@ -105,6 +110,7 @@ impl AgentConfig {
         Settings {
             feature: self.dimensions.feature.clone(),
             task: self.dimensions.task.clone(),
+            tags: self.dimensions.tags.clone(),
             prices,
             limits: derive::Limits {
                 spans: self.max_spans.unwrap_or(defaults.spans),
@@ -177,6 +183,10 @@ impl Component {
             Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
                 Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
             }
+            Component::Agent(config) => match budget::duplicate(&config.budgets) {
+                Some(name) => Err(format!("`{name}` is the name of two budgets; give each its own")),
+                None => Ok(()),
+            },
             Component::MemoryLimiter(config) => config.soft_limit().map(drop),
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::route::Route;
-use crate::connector::Connector;
+use crate::connector::{BudgetFile, Connector};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
@@ -21,6 +21,7 @@ use crate::listen::Serving;
 pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
+    pub(super) budgets: Option<Arc<BudgetFile>>,
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
@@ -120,7 +121,12 @@ impl Running {
         let status = self.status();
         let deadline = tokio::time::Instant::now() + patience;
         let drains = self.pumps.drain(..).map(|pump| pump.drain(deadline));
+        let budgets = self.budgets.take();
+        let saving = tokio::task::spawn_blocking(move || budgets.iter().for_each(|budgets| budgets.end()));
         let left = futures_util::future::join_all(drains).await;
+        if tokio::time::timeout_at(deadline, saving).await.is_err() {
+            crate::report::error("budgets: the disk takes too long; what was spent last may be forgotten");
+        }
         self.stop_web.cancel();
         self.tasks.shutdown().await;
         Report {

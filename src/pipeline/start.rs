@@ -18,7 +18,7 @@ use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
-use crate::connector::{Connector, EventSink};
+use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -63,6 +63,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
+    let path = options.data_dir.join(BudgetFile::NAME);
+    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
     let built = build(&plan, options, agent.as_ref(), &health)?;
     let hub = Arc::new(Hub::new(recent_events));
     if let Some(agent) = &agent {
@@ -71,6 +73,9 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     let mut tasks = JoinSet::new();
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
+    if let Some(budgets) = &budgets {
+        tasks.spawn(background::save(budgets.clone()));
+    }
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
@@ -89,7 +94,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    Ok(Running { addresses, agent, budgets, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
 }
 
 /// A receiver's bound port.
@@ -156,7 +161,8 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
     let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
-    Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
+    let settings = config.settings(plan.prices.clone(), wants_events);
+    Some(Arc::new(Connector::with_budgets(settings, config.budgets.clone(), "")))
 }
 
 fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {
