@@ -116,14 +116,15 @@ pub mod cli;
 
 pub use nearest::nearest;
 
+pub use budget::Budget;
 #[cfg(feature = "layer")]
 pub use content::Policy as ContentPolicy;
 #[cfg(feature = "layer")]
 pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]
 pub use telemetry::{
-    Builder, Console, Guard, Report, Subscription, Telemetry, Unflushed, emit, emit_event, flush, get_events, init,
-    layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+    BudgetQuery, Builder, Console, Guard, Report, Subscription, Telemetry, Unflushed, budget, emit, emit_event, flush,
+    get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
 };
 
 /// What the macros need, wherever they are used.

@@ -37,6 +37,10 @@ pub enum Reason {
     TooMuch,
     /// The budget is not for this.
     NotForThis,
+    /// There is no such budget, and work is not stopped for that.
+    NoSuchBudget,
+    /// Each of something has a budget of its own, and it was not said which; work is not stopped for that.
+    OfWhich,
     /// Nobody knows how it stands, and work is not stopped for that.
     Unknown,
     /// What is known is too old to go by, and work is not stopped for that.
@@ -215,7 +219,7 @@ impl Budgets {
 }
 
 impl Book {
-    /// Where it is looked that somebody asks for; nothing if they do not say which of several.
+    /// Where that is which somebody asks for; nothing if they do not say which of several.
     fn key(&self, question: &Question, now: Timestamp) -> Option<Key> {
         let window = match (self.budget.per, &question.run) {
             (Per::Run, None) => return None,
@@ -280,13 +284,15 @@ impl Decision {
 }
 
 impl Reason {
-    const ALL: [Reason; 8] = [
+    const ALL: [Reason; 10] = [
         Reason::Enough,
         Reason::Warning,
         Reason::Spent,
         Reason::InFlight,
         Reason::TooMuch,
         Reason::NotForThis,
+        Reason::NoSuchBudget,
+        Reason::OfWhich,
         Reason::Unknown,
         Reason::Stale,
     ];
@@ -300,6 +306,8 @@ impl Reason {
             Reason::InFlight => "in_flight",
             Reason::TooMuch => "too_much",
             Reason::NotForThis => "not_for_this",
+            Reason::NoSuchBudget => "no_such_budget",
+            Reason::OfWhich => "of_which",
             Reason::Unknown => "unknown",
             Reason::Stale => "stale",
         }
@@ -308,6 +316,17 @@ impl Reason {
     /// The one of a word.
     pub fn parse(word: &str) -> Option<Reason> {
         Reason::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl Unanswerable {
+    /// The verdict where nobody can be asked again: work goes on.
+    pub fn allow(&self) -> Verdict {
+        let (name, reason) = match self {
+            Unanswerable::NoSuchBudget { name, .. } => (name, Reason::NoSuchBudget),
+            Unanswerable::OfWhich { name, .. } => (name, Reason::OfWhich),
+        };
+        Verdict::without_figures(name, Decision::Allow, reason)
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::time::MissedTickBehavior;
+
 use super::Connector;
 use crate::budget::Urgency;
 use crate::state::StateFile;
@@ -44,8 +46,20 @@ impl BudgetFile {
         self.file.path()
     }
 
+    /// Writes the file whenever it is time to, until nobody waits for this any more.
+    pub async fn keep_written(self: Arc<BudgetFile>) {
+        let mut interval = tokio::time::interval(Connector::TICK);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let file = self.clone();
+            // It neither panics nor is it called off, and if it did, the next one would do.
+            tokio::task::spawn_blocking(move || file.tick()).await.ok();
+        }
+    }
+
     /// Writes the file if it is time to. Blocks as long as the disk takes.
-    pub fn tick(&self) {
+    fn tick(&self) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let is_time = match self.connector.budgets(|budgets| budgets.unsaved()).flatten() {
             None => false,
@@ -101,7 +115,8 @@ fn restore(connector: &Connector, file: &StateFile) {
                 Ok(aside) => format!("it is now {}", aside.display()),
                 Err(error) => format!("it cannot be renamed ({error}) and will be overwritten"),
             };
-            let message = format!("budgets: {path} cannot be used: {unusable}; {aside}, and they begin with nothing spent");
+            let message =
+                format!("budgets: {path} cannot be used: {unusable}; {aside}, and they begin with nothing spent");
             crate::report::error(&message);
         }
     }

@@ -10,7 +10,7 @@ use super::build::Built;
 use super::components::Component;
 use super::plan::Plan;
 use super::route::Route;
-use crate::connector::{BudgetFile, Connector};
+use crate::connector::Connector;
 use crate::event::Timestamp;
 use crate::flow::Gate;
 use crate::measure::{own_resource, to_batch};
@@ -58,18 +58,6 @@ async fn tick(agent: Arc<Connector>) {
     loop {
         interval.tick().await;
         agent.tick();
-    }
-}
-
-/// Writes down from time to time what was spent.
-pub async fn save(budgets: Arc<BudgetFile>) {
-    let mut interval = tokio::time::interval(Connector::TICK);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        interval.tick().await;
-        let file = budgets.clone();
-        // It neither panics nor is it called off, and if it did, the next one would do.
-        tokio::task::spawn_blocking(move || file.tick()).await.ok();
     }
 }
 

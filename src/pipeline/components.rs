@@ -9,7 +9,7 @@ use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
-use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::export::{debug, file, otlp as otlp_export, prometheus, webhook};
 use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
@@ -41,6 +41,8 @@ pub enum Component {
     Otlp(otlp_export::GrpcConfig),
     /// Exporter `otlphttp`.
     OtlpHttp(otlp_export::HttpConfig),
+    /// Exporter `webhook`.
+    Webhook(Box<webhook::Config>),
     /// Exporter `prometheus`.
     Prometheus(prometheus::Config),
     /// Extension `web`.
@@ -146,6 +148,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "debug") => read(node, &path, problems).map(Component::Debug),
         (Section::Exporters, "otlp" | "otlp_grpc") => read(node, &path, problems).map(Component::Otlp),
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
+        (Section::Exporters, "webhook") => read(node, &path, problems).map(Box::new).map(Component::Webhook),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (section, kind) => {
@@ -193,6 +196,7 @@ impl Component {
             Component::Attributes(config) => attributes::Attributes::new(config).map(drop),
             Component::Redaction(config) => redaction::Redaction::new(config, "", &Health::default()).map(drop),
             Component::Debug(config) => debug::DebugExporter::new(config).map(drop),
+            Component::Webhook(config) => config.validate(),
             Component::Otlp(config) => {
                 config.sending_queue.validate()?;
                 config.retry_on_failure.validate()?;
@@ -226,6 +230,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("debug", "the console"),
             ("otlp", "OTLP over gRPC"),
             ("otlphttp", "OTLP over HTTP"),
+            ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
             ("prometheus", "metrics at /metrics of the web extension"),
         ],
         Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],

@@ -74,7 +74,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut tasks = JoinSet::new();
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     if let Some(budgets) = &budgets {
-        tasks.spawn(background::save(budgets.clone()));
+        tasks.spawn(budgets.clone().keep_written());
     }
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
@@ -94,7 +94,19 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, budgets, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    Ok(Running {
+        addresses,
+        agent,
+        budgets,
+        health,
+        gate,
+        serving,
+        pumps,
+        routes,
+        tasks,
+        stop_web,
+        started: Instant::now(),
+    })
 }
 
 /// A receiver's bound port.

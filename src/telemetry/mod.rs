@@ -2,6 +2,7 @@
 //! them, go where it wants them. The only place that knows every stage of the library, as `pipeline` does of the
 //! collector.
 
+mod budgets;
 mod builder;
 mod environment;
 mod exporting;
@@ -22,17 +23,20 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 pub use crate::console::event::Level as Console;
+pub use budgets::BudgetQuery;
+use budgets::RemoteBudgets;
 pub use builder::Builder;
 use exporting::Exporting;
 pub use global::{
-    emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+    budget, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe,
+    telemetry,
 };
 pub use guard::{Guard, Report, Unflushed};
 use sink::Waiting;
 pub use subscription::Subscription;
 use worker::Worker;
 
-use crate::connector::Connector;
+use crate::connector::{BudgetFile, Connector};
 use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::export::Left;
 use crate::health::{DROPPED, Health, QUEUE_BYTES, WITHHELD};
@@ -62,6 +66,9 @@ pub struct Telemetry(Arc<Inner>);
 pub(crate) struct Inner {
     source: Arc<layer::Source>,
     connector: Arc<Connector>,
+    /// The budgets that a collector keeps.
+    budgets: Option<RemoteBudgets>,
+    budget_file: Option<Arc<BudgetFile>>,
     hub: Arc<Hub>,
     health: Arc<Health>,
     worker: Worker,
@@ -159,6 +166,23 @@ impl Telemetry {
         self.emit(Event::review_decided("critic", if rejected { Decision::Rejected } else { Decision::Approved }));
     }
 
+    /// A budget to ask before money is spent: one that [`Builder::budget`] defined, else one of the collector that
+    /// [`Builder::budgets_from`] names.
+    ///
+    /// ```
+    /// use spanlight::{Budget, Telemetry};
+    ///
+    /// let telemetry = Telemetry::builder().budget(Budget::daily("daily", 25.0)).build();
+    /// let verdict = telemetry.budget("daily").estimate(0.50).verdict();
+    /// if verdict.may_go_on() {
+    ///     // Call the model.
+    /// }
+    /// assert_eq!((verdict.spent, verdict.remaining), (Some(0.0), Some(25.0)));
+    /// ```
+    pub fn budget(&self, name: &str) -> BudgetQuery {
+        BudgetQuery::new(Some(self.clone()), name)
+    }
+
     /// The summary of the last hour: the six ratios, and the sums behind them.
     pub fn metrics(&self) -> Summary {
         self.metrics_of(Duration::from_secs(3600))
@@ -247,6 +271,7 @@ impl Inner {
         // What is not out by half the time goes together with the rest.
         self.flush_once(Instant::now() + timeout / 2).ok();
         let has_stopped = self.worker.stop(deadline);
+        self.budget_file.iter().for_each(|file| file.end());
         let mut left = self.exporting.drain(deadline);
         left.extend(self.sinks.iter().filter_map(|sink| sink.wait(deadline).err()));
         self.hub.close();

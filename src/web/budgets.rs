@@ -76,7 +76,7 @@ fn question(mut query: Query) -> Result<Question, Box<Response>> {
 fn write_budget(object: &mut JsonObject<'_>, budget: &Budget, verdicts: &[Verdict]) {
     object.str("name", budget.name());
     object.str("per", budget.per().as_str());
-    object.f64("limit", budget.limit().dollars());
+    object.f64("limit_usd", budget.limit().dollars());
     object.f64("warn_at", budget.warns_at());
     object.bool("hard", budget.is_hard());
     let only: Vec<(Dimension, &[String])> = budget.matches().collect();
