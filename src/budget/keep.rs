@@ -258,6 +258,16 @@ impl Book {
         self.windows.iter().filter(move |(key, _)| open.as_ref().is_none_or(|open| key.window == *open))
     }
 
+    /// Forgets windows that were over at a time, and runs that nothing was heard of since.
+    pub fn forget_before(&mut self, time: Timestamp) {
+        let per = self.budget.per;
+        self.windows.retain(|key, spent| match &key.window {
+            Window::Ever => true,
+            Window::Run(_) => spent.touched >= time,
+            window => window.end(per).is_none_or(|end| end >= time),
+        });
+    }
+
     /// Whether there is room for a key. Windows that are over go first, and of runs those that nothing was heard of for
     /// the longest time; values of one and the same window stay.
     fn make_room(&mut self, key: &Key) -> bool {

@@ -31,3 +31,6 @@ pub use remote::Snapshot;
 pub use saved::Unusable;
 pub use usd::Usd;
 pub use verdict::{Decision, Question, Reason, Unanswerable, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What is kept over a restart: what was spent, and which thresholds were told of.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,9 @@ use super::keep::{Budgets, Key, Spent};
 use super::usd::Usd;
 use super::window::Window;
 use crate::event::Timestamp;
+
+/// How long after its end a window is kept.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The layout that is written and read.
 const VERSION: u32 = 1;
@@ -55,9 +59,10 @@ pub enum Unusable {
 }
 
 impl Budgets {
-    /// As it stands, to be saved; until something changes it counts as saved.
-    pub fn save(&mut self) -> Vec<u8> {
+    /// As it stands, to be saved; until something changes it counts as saved. What was over long ago is forgotten.
+    pub fn save(&mut self, now: Timestamp) -> Vec<u8> {
         self.is_saved();
+        self.books.iter_mut().for_each(|book| book.forget_before(now.minus(KEPT)));
         let budgets = self.books.iter().map(|book| {
             let mut windows: Vec<SavedWindow> = book.windows.iter().map(|(key, spent)| saved(key, spent)).collect();
             windows.sort_by(|a, b| (a.from_us, &a.run, &a.value).cmp(&(b.from_us, &b.run, &b.value)));

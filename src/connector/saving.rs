@@ -9,6 +9,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Connector;
 use crate::budget::Urgency;
+use crate::event::Timestamp;
 use crate::state::StateFile;
 
 /// The file of what was spent.
@@ -80,7 +81,7 @@ impl BudgetFile {
     }
 
     fn write(&self, written: &mut Written) {
-        let Some(bytes) = self.connector.budgets(|budgets| budgets.save()) else { return };
+        let Some(bytes) = self.connector.budgets(|budgets| budgets.save(Timestamp::now())) else { return };
         written.at = Some(Instant::now());
         let result = self.file.write(&bytes);
         if let Err(error) = &result {

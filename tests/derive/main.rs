@@ -17,4 +17,5 @@ mod lateness;
 mod outcomes;
 mod rust;
 mod scene;
+mod spending;
 mod tasks;

@@ -8,6 +8,7 @@
 
 mod delivery;
 mod order;
+mod spending;
 mod truth;
 
 use std::fmt::Write as _;
