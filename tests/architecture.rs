@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
     ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("budget", &["derive", "event", "nearest"]),
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
@@ -26,7 +27,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
+    ("state", &[]),
+    ("connector", &["budget", "derive", "event", "flow", "health", "measure", "otlp", "report", "semconv", "state"]),
     (
         "export",
         &[
@@ -37,6 +39,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
+            "budget",
             "config",
             "connector",
             "derive",
@@ -53,6 +56,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "budget",
             "config",
             "connector",
             "console",
@@ -74,6 +78,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "telemetry",
         &[
+            "budget",
             "connector",
             "console",
             "content",
@@ -98,7 +103,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
-const PURE: &[&str] = &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "flow"];
+const PURE: &[&str] =
+    &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "budget", "flow"];
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_MEDIAN: usize = 150;

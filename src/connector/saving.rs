@@ -72,6 +72,15 @@ impl BudgetFile {
         }
     }
 
+    /// Writes the file for the last time, for which it has until a deadline, and a moment in any case.
+    pub async fn end_by(self: Arc<BudgetFile>, deadline: tokio::time::Instant) {
+        let deadline = deadline.max(tokio::time::Instant::now() + BudgetFile::AT_MOST);
+        let ending = tokio::task::spawn_blocking(move || self.end());
+        if tokio::time::timeout_at(deadline, ending).await.is_err() {
+            crate::report::error("budgets: the disk takes too long; what was spent last may be forgotten");
+        }
+    }
+
     /// Writes the file if there is anything to write, because the program ends.
     pub fn end(&self) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);

@@ -121,11 +121,9 @@ impl Running {
         let status = self.status();
         let deadline = tokio::time::Instant::now() + patience;
         let drains = self.pumps.drain(..).map(|pump| pump.drain(deadline));
-        let budgets = self.budgets.take();
-        let saving = tokio::task::spawn_blocking(move || budgets.iter().for_each(|budgets| budgets.end()));
         let left = futures_util::future::join_all(drains).await;
-        if tokio::time::timeout_at(deadline, saving).await.is_err() {
-            crate::report::error("budgets: the disk takes too long; what was spent last may be forgotten");
+        if let Some(budgets) = self.budgets.take() {
+            budgets.end_by(deadline).await;
         }
         self.stop_web.cancel();
         self.tasks.shutdown().await;
