@@ -60,8 +60,12 @@ impl Crossing {
         if let (Some(dimension), Some(value)) = (budget.each, &key.value) {
             event = event.with("each", dimension.as_str()).with("value", &**value);
         }
-        let share = self.spent.dollars() / limit.max(1e-9) * 100.0;
-        event = event.message(&format!("{}: {spent:.2} of {limit:.2} US dollars are spent ({share:.0} %)", self.of()));
+        let share = spent / limit.max(1e-9) * 100.0;
+        let digits = if limit < 1.0 { 4 } else { 2 };
+        event = event.message(&format!(
+            "{}: {spent:.digits$} of {limit:.digits$} US dollars are spent ({share:.0} %)",
+            self.of()
+        ));
         self.say_whose(&mut event);
         (event.timestamp, event.observed_at) = (now, now);
         event.source.kind = kind;

@@ -148,9 +148,9 @@ impl Budget {
         self
     }
 
-    /// Each value of a dimension may spend as much.
+    /// Each value of a dimension may spend as much. A budget for every run stays that.
     pub fn each(mut self, dimension: Dimension) -> Budget {
-        self.each = Some(dimension);
+        self.each = (self.per != Per::Run).then_some(dimension);
         self
     }
 
@@ -206,8 +206,15 @@ impl Budget {
     }
 }
 
-/// A name that two budgets have.
-pub fn duplicate(budgets: &[Budget]) -> Option<&str> {
+/// What is wrong with budgets that stand side by side.
+pub fn problem(budgets: &[Budget]) -> Option<String> {
+    let of_runs = budgets.iter().find(|budget| budget.per == Per::Run && budget.each.is_some());
+    let of_runs =
+        of_runs.map(|budget| format!("`{}` is for every run, so it cannot be for `each` of something", budget.name));
+    duplicate(budgets).map(|name| format!("`{name}` is the name of two budgets; give each its own")).or(of_runs)
+}
+
+fn duplicate(budgets: &[Budget]) -> Option<&str> {
     let is_second = |(at, budget): &(usize, &Budget)| budgets[..*at].iter().any(|other| other.name == budget.name);
     budgets.iter().enumerate().find(is_second).map(|(_, budget)| budget.name.as_str())
 }

@@ -21,6 +21,8 @@ pub struct Budgets {
     runs: HashMap<u64, Vec<Share>, RandomState>,
     /// The calls that go on in each run that has any.
     pub(super) open: HashMap<u64, Open, RandomState>,
+    /// Whether any emitter tells of calls that go on; of most nothing is heard before they have ended.
+    pub(super) hears_of_open_calls: bool,
     pub(super) means: Means,
     /// When the newest of the telemetry was taken in that this is made of.
     pub(super) newest: Option<Timestamp>,
@@ -120,6 +122,7 @@ impl Budgets {
     pub fn state(&mut self, statement: Statement, now: Timestamp) {
         let Statement { run, id, costs, open, is_last } = statement;
         let shares = self.shares(&id, &costs, now);
+        self.hears_of_open_calls |= !open.is_empty();
         let before = self.runs.remove(&run).unwrap_or_default();
         for Share { place, usd } in &before {
             if let Some(spent) = self.books[place.0].windows.get_mut(&place.1) {

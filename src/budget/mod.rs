@@ -25,7 +25,7 @@ mod verdict;
 mod window;
 
 pub use crossing::Crossing;
-pub use definition::{Budget, Dimension, Per, duplicate};
+pub use definition::{Budget, Dimension, Per, problem};
 pub use keep::{Budgets, Counts, Standing, Urgency};
 pub use remote::Snapshot;
 pub use saved::Unusable;

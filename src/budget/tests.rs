@@ -70,7 +70,7 @@ fn calls_that_go_on_cost_what_those_of_their_model_have_cost() {
     let mut budgets = Budgets::new(vec![Budget::daily("daily", 10.0)]);
     let open = |model: &str| Whose { model: Some(model.into()), ..Whose::default() };
     let in_flight = |budgets: &Budgets| budgets.look_at("daily", &Question::default(), now()).unwrap();
-    assert_eq!(in_flight(&budgets).in_flight_estimate, Some(0.0));
+    assert_eq!(in_flight(&budgets).in_flight_estimate, None);
     budgets.state(Statement { open: vec![open("gpt-4o"), open("gpt-4o"), open("new")], ..run(1, &[]) }, now());
     assert_eq!(in_flight(&budgets).in_flight_estimate, None);
     budgets.learn(&"gpt-4o".into(), 4.0);

@@ -75,7 +75,7 @@ pub struct Verdict {
     pub limit: Option<f64>,
     /// What is left; never less than nothing.
     pub remaining: Option<f64>,
-    /// What the calls that go on will probably cost; absent where nobody knows what such calls cost.
+    /// What the calls that go on will probably cost; absent where nobody tells of such, or knows what they cost.
     pub in_flight_estimate: Option<f64>,
     /// When the window began.
     pub since: Option<Timestamp>,
@@ -198,8 +198,11 @@ impl Budgets {
     }
 
     /// What the calls that go on will probably cost: each as much as those of its model have of late. Where none goes on
-    /// it is nothing, and where of none is known what it costs, it is not known.
+    /// it is nothing; where nobody tells of such, or of none is known what it costs, it is not known.
     fn in_flight(&self, budget: &Budget, key: &Key) -> Option<Usd> {
+        if !self.hears_of_open_calls {
+            return None;
+        }
         let is_of_run = |run: &Name| match &key.window {
             Window::Run(known) => known == run,
             Window::Ever | Window::From(_) => true,

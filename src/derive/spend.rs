@@ -79,7 +79,7 @@ pub struct Spending {
 
 impl Spending {
     /// Runs with more nodes are not looked through at every change.
-    const LONG: usize = 2000;
+    const LONG: usize = 200;
     /// But so rarely that it takes about a hundredth of the time.
     const PER_NODE: Duration = Duration::from_micros(10);
     /// How often sessions are stated of which only metrics tell.

@@ -186,10 +186,7 @@ impl Component {
             Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
                 Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
             }
-            Component::Agent(config) => match budget::duplicate(&config.budgets) {
-                Some(name) => Err(format!("`{name}` is the name of two budgets; give each its own")),
-                None => Ok(()),
-            },
+            Component::Agent(config) => budget::problem(&config.budgets).map_or(Ok(()), Err),
             Component::MemoryLimiter(config) => config.soft_limit().map(drop),
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),
