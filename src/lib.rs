@@ -10,7 +10,7 @@
 //!    of attributes.
 //! 3. [`dialect`] says what a foreign span means.
 //! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts, and
-//!    [`budget`] says whether there is money left.
+//!    [`budget`](mod@budget) says whether there is money left.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
 //! 6. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
