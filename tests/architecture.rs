@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
     ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("budget", &["derive", "event", "nearest"]),
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
@@ -29,7 +30,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hub", &["bus", "event", "flow"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["event"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
+    ("state", &[]),
+    ("connector", &["budget", "derive", "event", "flow", "health", "measure", "otlp", "report", "semconv", "state"]),
     (
         "export",
         &[
@@ -41,6 +43,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "web",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "derive",
@@ -59,6 +62,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "console",
@@ -82,6 +86,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "telemetry",
         &[
             "bus",
+            "budget",
             "connector",
             "console",
             "content",
@@ -106,7 +111,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
-const PURE: &[&str] = &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "flow"];
+const PURE: &[&str] =
+    &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "budget", "flow"];
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_MEDIAN: usize = 150;

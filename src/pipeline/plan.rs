@@ -179,6 +179,12 @@ fn check(
         {
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
+        let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::Webhook(_)), false) = (find(Section::Exporters, id), of_events) {
+            problem(format!(
+                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
+            ));
+        }
     }
     for id in &pipeline.exporters {
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;

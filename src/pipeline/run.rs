@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::route::Route;
-use crate::connector::Connector;
+use crate::connector::{BudgetFile, Connector};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
@@ -22,6 +22,7 @@ use crate::merge::Merge;
 pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
+    pub(super) budgets: Option<Arc<BudgetFile>>,
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
@@ -124,6 +125,9 @@ impl Running {
         let deadline = tokio::time::Instant::now() + patience;
         let drains = self.pumps.drain(..).map(|pump| pump.drain(deadline));
         let left = futures_util::future::join_all(drains).await;
+        if let Some(budgets) = self.budgets.take() {
+            budgets.end_by(deadline).await;
+        }
         self.stop_web.cancel();
         self.tasks.shutdown().await;
         Report {

@@ -19,7 +19,7 @@ use super::{Options, background, endpoint};
 use crate::auth::Auth;
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
-use crate::connector::{Connector, EventSink};
+use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -69,6 +69,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
+    let path = options.data_dir.join(BudgetFile::NAME);
+    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
     let hub = Arc::new(Hub::new(recent_events));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
@@ -81,6 +83,9 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
+    if let Some(budgets) = &budgets {
+        tasks.spawn(budgets.clone().keep_written());
+    }
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
@@ -105,6 +110,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     Ok(Running {
         addresses,
         agent,
+        budgets,
         health,
         gate,
         serving,
@@ -181,7 +187,8 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
     let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
-    Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
+    let settings = config.settings(plan.prices.clone(), wants_events);
+    Some(Arc::new(Connector::with_budgets(settings, config.budgets.clone(), "")))
 }
 
 fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> Vec<EventSink> {

@@ -23,6 +23,7 @@ pub async fn welcome() -> &'static str {
     "Spanlight is running.\n\n\
      /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
      /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
+     /api/v1/budgets         how budgets stand; /api/v1/budgets/NAME/verdict says whether work should go on
      /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
      /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
      /ws                     events as they happen, over a WebSocket\n\
@@ -296,7 +297,7 @@ impl Query {
     }
 
     /// The answer to a request with parameters that nobody asked for.
-    fn unknown(&self, known: &[&'static str]) -> Option<Response> {
+    pub fn unknown(&self, known: &[&'static str]) -> Option<Response> {
         self.0.first().map(|(key, _)| bad(&unknown_parameter(key, known)))
     }
 }
@@ -340,7 +341,7 @@ fn no_run(id: &str) -> Response {
     )
 }
 
-fn bad(message: &str) -> Response {
+pub fn bad(message: &str) -> Response {
     refuse(StatusCode::BAD_REQUEST, message)
 }
 
@@ -349,7 +350,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, json::error(message))
 }
 
-fn ok(body: Vec<u8>) -> Response {
+pub fn ok(body: Vec<u8>) -> Response {
     answer(StatusCode::OK, body)
 }
 

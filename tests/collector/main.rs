@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod auth;
+mod budgets;
 mod commands;
 mod configuration;
 mod content;

@@ -77,14 +77,29 @@ impl Collector {
         Collector::run(Command::new(env!("CARGO_BIN_EXE_spanlight")), config, args, variables).await
     }
 
+    /// Kills it as the system does when there is no memory, and starts it again where it was.
+    pub async fn killed_and_started_again(mut self) -> Collector {
+        self.process.kill().await.unwrap();
+        let Collector { dir, readers, .. } = self;
+        readers.iter().for_each(JoinHandle::abort);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        command.args(["run", "--config", "collector.yaml"]);
+        Collector::start_in(dir, command).await
+    }
+
     async fn run(mut command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
         let dir = tempfile::tempdir().unwrap();
-        command.current_dir(dir.path()).arg("run").args(args).kill_on_drop(true);
+        command.arg("run").args(args);
         command.envs(variables.iter().copied());
         if let Some(config) = config {
             std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
             command.args(["--config", "collector.yaml"]);
         }
+        Collector::start_in(dir, command).await
+    }
+
+    async fn start_in(dir: TempDir, mut command: Command) -> Collector {
+        command.current_dir(dir.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let screen = Arc::new(Screen::default());
