@@ -26,6 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
+    ("journal", &["event", "health"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
@@ -62,6 +63,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "flow",
             "health",
             "hub",
+            "journal",
             "listen",
             "measure",
             "nearest",

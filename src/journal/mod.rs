@@ -119,11 +119,11 @@ impl Settings {
     }
 }
 
-/// An open journal. Dropping it writes what is queued, syncs and closes it, and takes as long as that takes.
+/// An open journal. Dropping it closes it, and takes as long as that takes.
 pub struct Journal {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
-    keeper: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
     /// Held until everything is closed.
     _lock: Option<Lock>,
 }
@@ -186,10 +186,10 @@ impl Journal {
             spawned.map_err(|error| OpenError::Directory { path: dir.to_owned(), error })
         };
         let (of_writer, of_keeper) = (Writer::new(shared.clone()), shared.clone());
-        let mut journal = Journal { shared, writer: None, keeper: None, _lock: lock };
-        journal.writer = Some(spawn("journal-writer", Box::new(move || of_writer.run()))?);
-        journal.keeper = Some(spawn("journal-keeper", Box::new(move || keeper::run(&of_keeper)))?);
-        Ok((journal, report))
+        let writer = spawn("journal-writer", Box::new(move || of_writer.run()))?;
+        let keeper = spawn("journal-keeper", Box::new(move || keeper::run(&of_keeper)))?;
+        let (writer, keeper) = (Mutex::new(Some(writer)), Mutex::new(Some(keeper)));
+        Ok((Journal { shared, writer, keeper, _lock: lock }, report))
     }
 
     /// Tells these offsets from others of the same numbers. It changes when offsets that were handed out may have been
@@ -269,6 +269,29 @@ impl Journal {
         self.shared.cursors().forget(name)
     }
 
+    /// Writes what is queued, syncs, and notes that everything is there. Appends are refused from then on.
+    pub fn close(&self) {
+        let end = |thread: &Mutex<Option<JoinHandle<()>>>| {
+            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            thread.map(|thread| thread.join().is_ok())
+        };
+        self.shared.queue.close();
+        let wrote_all = end(&self.writer);
+        self.shared.keeper().closed = true;
+        self.shared.wake_keeper.notify_one();
+        let kept_all = end(&self.keeper);
+        if wrote_all.is_none() {
+            return;
+        }
+        self.shared.sync();
+        // What cannot be saved begins a little earlier the next time.
+        self.shared.save_cursors().unwrap_or_default();
+        if wrote_all == Some(true) && kept_all == Some(true) {
+            // Otherwise it counts as open, and what that means is found out at the next start.
+            self.shared.write_state(Status::Closed).unwrap_or_default();
+        }
+    }
+
     /// Deletes segments that are too old or too many at a time; how many. This is done every second anyway.
     pub fn retain(&self, now: Timestamp) -> usize {
         self.shared.retain(now)
@@ -277,18 +300,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.shared.queue.close();
-        let end = |thread: Option<JoinHandle<()>>| thread.is_none_or(|thread| thread.join().is_ok());
-        let wrote_all = end(self.writer.take());
-        self.shared.keeper().closed = true;
-        self.shared.wake_keeper.notify_one();
-        let kept_all = end(self.keeper.take());
-        self.shared.sync();
-        self.shared.save_cursors().unwrap_or_default();
-        if wrote_all && kept_all {
-            // Otherwise it counts as open, and what that means is found out at the next start.
-            self.shared.write_state(Status::Closed).unwrap_or_default();
-        }
+        self.close();
     }
 }
 

@@ -45,14 +45,17 @@ pub struct Scan<'f> {
     /// Some of the file, and where it begins.
     chunk: Bytes,
     chunk_at: u64,
+    chunk_size: u64,
 }
 
 impl<'f> Scan<'f> {
-    const CHUNK: u64 = 256 << 10;
+    /// Bytes that are read first. Whoever goes on reads more at a time.
+    const FIRST_CHUNK: u64 = 64 << 10;
+    const LARGEST_CHUNK: u64 = 1 << 20;
 
     /// From a record's beginning, or the first one's, up to the end of the records, both in bytes.
     pub fn new(file: &'f dyn DiskFile, salt: u32, at: u64, end: u64, expected: u64) -> Scan<'f> {
-        Scan { file, salt, expected, at, end, chunk: Bytes::new(), chunk_at: at }
+        Scan { file, salt, expected, at, end, chunk: Bytes::new(), chunk_at: at, chunk_size: Scan::FIRST_CHUNK }
     }
 
     /// Where it is, in bytes.
@@ -116,7 +119,8 @@ impl<'f> Scan<'f> {
         let len = len.min(self.end - self.at).min((HEAD + MOST_PAYLOAD) as u64);
         let has = self.at >= self.chunk_at && self.at + len <= self.chunk_at + self.chunk.len() as u64;
         if !has {
-            let wanted = len.max(Scan::CHUNK.min(self.end - self.at));
+            let wanted = len.max(self.chunk_size.min(self.end - self.at));
+            self.chunk_size = (self.chunk_size * 2).min(Scan::LARGEST_CHUNK);
             let mut buffer = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
             let read = self.file.read_at(&mut buffer, self.at)?;
             buffer.truncate(read);

@@ -43,7 +43,7 @@ pub struct Wrong {
 
 impl Segment {
     /// Bytes between places that are kept in memory.
-    const STRIDE: u64 = 128 << 10;
+    const STRIDE: u64 = 32 << 10;
 
     /// The name of the file whose first offset this is.
     pub fn path(dir: &Path, first: u64) -> PathBuf {

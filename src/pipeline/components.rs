@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::past::JournalConfig;
 use super::prices::PricesConfig;
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
@@ -44,6 +45,8 @@ pub enum Component {
     Prometheus(prometheus::Config),
     /// Extension `web`.
     Web(web::Config),
+    /// Extension `journal`.
+    Journal(JournalConfig),
 }
 
 /// The connector `agent`.
@@ -142,6 +145,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
+        (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
             let hint = match nearest(kind, known.iter().copied()) {
@@ -194,6 +198,7 @@ impl Component {
                 config.resolve()?;
                 config.urls().map(drop)
             }
+            Component::Journal(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -218,6 +223,9 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlphttp", "OTLP over HTTP"),
             ("prometheus", "metrics at /metrics of the web extension"),
         ],
-        Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
+        Section::Extensions => &[
+            ("web", "the HTTP API, the stream of events, /metrics and health"),
+            ("journal", "events on disk, so that they and their offsets outlive the process"),
+        ],
     }
 }

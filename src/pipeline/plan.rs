@@ -1,6 +1,7 @@
 //! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
 
 use super::components::{AgentConfig, Component, component};
+use super::past::JournalConfig;
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
@@ -49,6 +50,14 @@ impl Plan {
     pub fn agent(&self) -> Option<&AgentConfig> {
         self.components.iter().find_map(|(_, _, component)| match component {
             Component::Agent(config) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// The journal extension's configuration.
+    pub fn journal(&self) -> Option<&JournalConfig> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Journal(config) => Some(config),
             _ => None,
         })
     }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, build};
 use super::components::{AgentConfig, Component};
+use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
@@ -22,6 +23,7 @@ use crate::connector::{Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
 use crate::hub::Hub;
+use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
 use crate::receive::Events;
@@ -62,11 +64,14 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         None => None,
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
-    let agent = agent(&plan, recent_events);
+    let wants_hub = recent_events > 0 || plan.journal().is_some();
+    let agent = agent(&plan, wants_hub);
     let built = build(&plan, options, agent.as_ref(), &health)?;
-    let hub = Arc::new(Hub::new(recent_events));
+    let journal = plan.journal().map(|config| open_journal(config, options, &health)).transpose()?;
+    let hub =
+        journal.as_ref().map_or_else(|| Arc::new(Hub::new(recent_events)), |journal| past::hub(recent_events, journal));
     if let Some(agent) = &agent {
-        agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
+        agent.send_events_to(event_sinks(&built.routes, wants_hub, &hub));
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
@@ -89,7 +94,13 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    let started = Instant::now();
+    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, journal, started })
+}
+
+fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> Result<Arc<Journal>, StartError> {
+    let failed = |error: OpenError| StartError::Component { id: "journal".into(), message: error.to_string() };
+    config.open(&options.data_dir, health).map_err(failed)
 }
 
 /// A receiver's bound port.
@@ -147,7 +158,7 @@ async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, Start
 
 /// The agent connector, if any pipeline or the web endpoint needs it. Events are built only if somebody wants
 /// them.
-fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
+fn agent(plan: &Plan, wants_hub: bool) -> Option<Arc<Connector>> {
     let has_web = plan.web().is_some();
     if !has_web && !plan.pipelines.iter().any(|pipeline| pipeline.to_agent) {
         return None;
@@ -155,13 +166,13 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     let default = AgentConfig::default();
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
-    let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
+    let wants_events = wants_hub || plan.pipelines.iter().any(read);
     Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
 }
 
-fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {
+fn event_sinks(routes: &[(Pipeline, Arc<Route>)], wants_hub: bool, hub: &Arc<Hub>) -> Vec<EventSink> {
     let mut sinks: Vec<EventSink> = Vec::new();
-    if recent_events > 0 {
+    if wants_hub {
         let hub = hub.clone();
         sinks.push(Box::new(move |records| hub.publish(records)));
     }

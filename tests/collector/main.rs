@@ -9,6 +9,7 @@ mod deliver;
 mod demo;
 mod files;
 mod forward;
+mod journal;
 mod library;
 mod process;
 mod prometheus;

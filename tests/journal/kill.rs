@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use spanlight::journal::{Ack, Entry, Journal, Settings};
+use spanlight::journal::{Ack, Entry, Journal, Limit, Settings};
 
-use crate::{number, payload, read_all, small};
+use crate::{number, payload, read_by, small};
 
 const ROUNDS: u64 = 100;
 const DIR: &str = "SPANLIGHT_TEST_JOURNAL";
@@ -74,7 +74,7 @@ fn nothing_acknowledged_is_lost_however_often_the_process_is_killed() {
 }
 
 fn check(journal: &Journal, acknowledged: &BTreeMap<u64, u64>) {
-    let (records, gaps) = read_all(journal);
+    let (records, gaps) = read_by(journal, Limit::default());
     assert!(gaps.is_empty(), "{gaps:?}");
     let found: BTreeMap<u64, u64> = records.iter().map(|record| (record.offset, number(record))).collect();
     for (offset, number) in acknowledged {

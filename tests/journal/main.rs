@@ -44,9 +44,14 @@ fn append(journal: &Journal, numbers: impl IntoIterator<Item = u64>) -> std::ops
 
 /// All records, and the offsets between them that have none.
 fn read_all(journal: &Journal) -> (Vec<Record>, Vec<(u64, u64)>) {
+    read_by(journal, Limit { records: 7, bytes: 500 })
+}
+
+/// The same, in pages of another size.
+fn read_by(journal: &Journal, limit: Limit) -> (Vec<Record>, Vec<(u64, u64)>) {
     let (mut records, mut gaps, mut next) = (Vec::new(), Vec::new(), 0);
     loop {
-        let page = journal.read(next, Limit { records: 7, bytes: 500 }).unwrap();
+        let page = journal.read(next, limit).unwrap();
         gaps.extend(page.gap);
         if page.next == next {
             break;

@@ -67,13 +67,18 @@ impl Subscription {
             // What is missing is said once, as one piece.
             self.gap = match (self.gap, page.gap) {
                 (Some((from, _, reason)), Some((_, to))) => Some((from, to, reason)),
-                (None, Some((from, to))) => Some((from, to, "no longer in memory")),
+                (None, Some((from, to))) => Some((from, to, self.hub.why_gone())),
                 (gap, None) => gap,
             };
             self.next = page.next;
             self.ready = page.events.into();
         }
         self.filter.is_some() && (self.gap.is_some() || !self.ready.is_empty())
+    }
+
+    /// Whether there is more to look at, although nothing of what was looked at is to be sent.
+    pub fn is_behind(&self) -> bool {
+        self.filter.is_some() && self.next < self.hub.head()
     }
 
     /// The next messages.
@@ -169,7 +174,7 @@ impl Subscription {
             return Vec::new();
         }
         let all = Filter::default();
-        let mut events = self.hub.read(0, usize::MAX, self.filter.as_ref().unwrap_or(&all)).events;
+        let mut events = self.hub.read(self.hub.first(), usize::MAX, self.filter.as_ref().unwrap_or(&all)).events;
         events.split_off(events.len().saturating_sub(limit))
     }
 }
