@@ -70,6 +70,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "process",
             "receive",
+            "report",
             "web",
         ],
     ),

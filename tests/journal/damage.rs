@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use spanlight::journal::{Ack, Entry, Journal, Recovery, Settings};
 
 use crate::disk::MemoryDisk;
@@ -98,6 +99,40 @@ fn any_bit_may_flip_and_only_what_it_hits_is_lost() {
                 assert!(found.len() >= 19, "{name:?} bit {bit}: only {} are left", found.len());
             }
         }
+    }
+}
+
+/// What happens to one of the files.
+#[derive(Clone, Debug)]
+enum Harm {
+    Cut,
+    Overwrite(Vec<u8>),
+    Insert(Vec<u8>),
+}
+
+fn harm() -> impl Strategy<Value = (prop::sample::Index, prop::sample::Index, Harm)> {
+    let bytes = || prop::collection::vec(any::<u8>(), 1..200);
+    let harm = prop_oneof![Just(Harm::Cut), bytes().prop_map(Harm::Overwrite), bytes().prop_map(Harm::Insert)];
+    (any::<prop::sample::Index>(), any::<prop::sample::Index>(), harm)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_to_the_files_it_starts(harms in prop::collection::vec(harm(), 1..6), is_closed: bool) {
+        let mut left = Left::new(40, small(), is_closed);
+        let files = left.files.len();
+        for (file, place, harm) in harms {
+            let bytes = &mut left.files[file.index(files)].1;
+            let at = place.index(bytes.len() + 1);
+            match harm {
+                Harm::Cut => bytes.truncate(at),
+                Harm::Insert(more) => drop(bytes.splice(at..at, more)),
+                Harm::Overwrite(with) => bytes.iter_mut().skip(at).zip(with).for_each(|(byte, new)| *byte = new),
+            }
+        }
+        left.check(&left.but(usize::MAX, None), 0);
     }
 }
 
