@@ -27,7 +27,11 @@ pub enum Begin {
 
 /// All cursors of a journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursors(BTreeMap<String, Position>);
+pub struct Cursors {
+    positions: BTreeMap<String, Position>,
+    /// Whether the file has some that are not here any more.
+    forgot: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Position {
@@ -89,67 +93,71 @@ impl Cursors {
     /// Takes note of what the file says now. A cursor may have moved on in between.
     pub fn saved(&mut self, text: &str) {
         let Some(written) = Cursors::parse(text) else { return };
-        for (name, position) in &mut self.0 {
-            position.saved = written.0.get(name).map_or(position.saved, |written| written.next);
+        self.forgot = written.positions.keys().any(|name| !self.positions.contains_key(name));
+        for (name, position) in &mut self.positions {
+            position.saved = written.positions.get(name).map_or(position.saved, |written| written.next);
         }
     }
 
     /// What the file should say, if it does not.
     pub fn unsaved(&self) -> Option<String> {
-        self.0.values().any(|position| position.next != position.saved).then(|| self.text())
+        let moved = self.positions.values().any(|position| position.next != position.saved);
+        (moved || self.forgot).then(|| self.text())
     }
 
     /// Lets a consumer in; a new one begins at `begin`. Whether it comes for the first time since they were loaded.
     pub fn enter(&mut self, name: &str, hold: Hold, begin: u64) -> bool {
         let new = Position { next: begin, saved: u64::MAX, hold, entered: false };
-        let position = self.0.entry(name.to_owned()).or_insert(new);
+        let position = self.positions.entry(name.to_owned()).or_insert(new);
         position.hold = hold;
         !std::mem::replace(&mut position.entered, true)
     }
 
     /// Where a consumer is.
     pub fn position(&self, name: &str) -> Option<u64> {
-        self.0.get(name).map(|position| position.next)
+        self.positions.get(name).map(|position| position.next)
     }
 
     /// The names of those that have come by.
     pub fn entered(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, position)| position.entered).map(|(name, _)| name.as_str())
+        self.positions.iter().filter(|(_, position)| position.entered).map(|(name, _)| name.as_str())
     }
 
     /// Moves a cursor. It never goes back.
     pub fn advance(&mut self, name: &str, to: u64) {
-        if let Some(position) = self.0.get_mut(name) {
+        if let Some(position) = self.positions.get_mut(name) {
             position.next = position.next.max(to);
         }
     }
 
     /// Forgets a consumer that does not come back.
     pub fn forget(&mut self, name: &str) -> bool {
-        self.0.remove(name).is_some()
+        let was_known = self.positions.remove(name).is_some();
+        self.forgot |= was_known;
+        was_known
     }
 
     /// The first offset that somebody waits for and may ask for after a restart, too.
     pub fn held(&self) -> Option<u64> {
-        let holding = self.0.values().filter(|position| position.hold == Hold::Keeps);
+        let holding = self.positions.values().filter(|position| position.hold == Hold::Keeps);
         // What was never saved begins anew after a restart, and so is not given up before it is.
         holding.map(|position| if position.saved == u64::MAX { 0 } else { position.saved }).min()
     }
 
     /// The largest position.
     pub fn last(&self) -> Option<u64> {
-        self.0.values().map(|position| position.next).max()
+        self.positions.values().map(|position| position.next).max()
     }
 
     /// The smallest position of those that hold records.
     pub fn held_position(&self) -> Option<u64> {
-        let holding = self.0.values().filter(|position| position.hold == Hold::Keeps);
+        let holding = self.positions.values().filter(|position| position.hold == Hold::Keeps);
         holding.map(|position| position.next).min()
     }
 
     fn text(&self) -> String {
         let mut text = "cursors 1\n".to_owned();
-        for (name, position) in &self.0 {
+        for (name, position) in &self.positions {
             let hold = if position.hold == Hold::Keeps { "keeps" } else { "follows" };
             // Writing to a string cannot fail.
             writeln!(text, "{} {hold} {name}", position.next).unwrap_or_default();
@@ -172,7 +180,7 @@ impl Cursors {
             let hold = if words.next()? == "keeps" { Hold::Keeps } else { Hold::Follows };
             cursors.insert(words.next()?.to_owned(), Position { next, saved: next, hold, entered: false });
         }
-        Some(Cursors(cursors))
+        Some(Cursors { positions: cursors, forgot: false })
     }
 }
 
@@ -193,5 +201,10 @@ mod tests {
         let read = Cursors::parse(&cursors.unsaved().unwrap()).unwrap();
         assert_eq!((read.held(), read.unsaved()), (Some(8), None));
         assert_eq!(Cursors::parse(&cursors.text().replace('8', "7")), None);
+        let mut read = read;
+        assert!(read.forget("history") && !read.forget("history"));
+        let text = read.unsaved().unwrap();
+        read.saved(&text);
+        assert_eq!((Cursors::parse(&text).unwrap().held(), read.unsaved()), (None, None));
     }
 }

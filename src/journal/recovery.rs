@@ -90,7 +90,7 @@ pub struct Recovery {
     pub missing: u64,
     /// Files that were put aside, because nothing in them can be read.
     pub put_aside: Vec<PathBuf>,
-    /// Offsets begin anew in another epoch, because some that were handed out may have been lost; why.
+    /// Another epoch begins, because offsets that were handed out may have been lost; why.
     pub new_epoch: Option<&'static str>,
     /// What else went wrong.
     pub problems: Vec<String>,
@@ -136,7 +136,7 @@ impl fmt::Display for Recovery {
             self.put_aside.iter().try_for_each(|path| write!(f, " {}", path.display()))?;
         }
         if let Some(why) = self.new_epoch {
-            write!(f, "; offsets begin anew, because {why}")?;
+            write!(f, "; another epoch begins, because {why}")?;
         }
         self.problems.iter().try_for_each(|problem| write!(f, "; {problem}"))
     }

@@ -247,14 +247,21 @@ impl Shared {
     }
 
     fn delete(&self, segment: &Arc<Segment>) {
+        // Readers must not look for it any more when its file is gone; and the other thread may have been faster.
+        {
+            let mut segments = self.segments_mut();
+            let before = segments.len();
+            segments.retain(|known| !Arc::ptr_eq(known, segment));
+            if segments.len() == before {
+                return;
+            }
+        }
         let next = segment.next();
         let position = self.cursors().held_position();
         if let Some(position) = position.filter(|position| *position < next) {
             let unread = next - position.max(segment.header.first);
             self.counts.unread.fetch_add(unread.min(segment.known().seal.records), Relaxed);
         }
-        // Readers must not look for it any more when its file is gone.
-        self.segments_mut().retain(|known| !Arc::ptr_eq(known, segment));
         match self.disk.remove(&segment.path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -99,7 +99,10 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
 }
 
 fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> Result<Arc<Journal>, StartError> {
-    let failed = |error: OpenError| StartError::Component { id: "journal".into(), message: error.to_string() };
+    let failed = |error: OpenError| StartError::Component {
+        id: "journal".into(),
+        message: format!("{error}; without `journal` in service.extensions events are kept in memory only"),
+    };
     config.open(&options.data_dir, health).map_err(failed)
 }
 

@@ -33,7 +33,7 @@ fn child() {
                     let numbers = next..next + 1 + next % 7;
                     next = numbers.end;
                     let entries = numbers.clone().map(|number| Entry { kind: 1, payload: payload(number).into() });
-                    let ack = if next % 50 == 0 { Ack::Durable } else { Ack::Journal };
+                    let ack = if next.is_multiple_of(50) { Ack::Durable } else { Ack::Journal };
                     let Ok(offsets) = journal.append(entries.collect(), ack).unwrap().wait() else { return };
                     let mut line = String::new();
                     for (offset, number) in offsets.zip(numbers) {
