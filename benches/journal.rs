@@ -81,9 +81,9 @@ fn durable(dir: &Path, payload: &Bytes) {
                 thread::scope(|scope| {
                     for _ in 0..THREADS {
                         scope.spawn(|| {
-                            (0..4).for_each(|_| {
-                                drop(append(&journal, payload, 1, Ack::Durable).wait().expect("durable"))
-                            });
+                            for _ in 0..4 {
+                                append(&journal, payload, 1, Ack::Durable).wait().expect("durable");
+                            }
                         });
                     }
                 });
@@ -127,9 +127,11 @@ fn open(dir: &Path) -> Journal {
 /// Appends, and waits while the queue is full.
 fn append(journal: &Journal, payload: &Bytes, records: usize, ack: Ack) -> Appended {
     loop {
-        let entries = (0..records).map(|_| Entry { kind: 1, payload: payload.clone() }).collect();
+        let entries = (0..records).map(|_| Entry { kind: 1, payload: payload.clone().into() }).collect();
         match journal.append(entries, ack) {
-            Err(Refused::QueueFull) => drop(journal.wait_past(journal.head(), Duration::from_millis(10))),
+            Err(Refused::QueueFull) => {
+                journal.wait_past(journal.head(), Duration::from_millis(10));
+            }
             appended => return appended.expect("open"),
         }
     }

@@ -18,7 +18,51 @@ pub struct Entry {
     /// What the payload is, to whoever reads it.
     pub kind: u8,
     /// At most 256 MiB.
-    pub payload: Bytes,
+    pub payload: Payload,
+}
+
+/// The bytes of an entry.
+#[derive(Clone)]
+pub enum Payload {
+    /// As they are.
+    Bytes(Bytes),
+    /// To be asked for by the writer, on its own thread: making them may take time that whoever appends does not have.
+    Later {
+        /// Gives the bytes.
+        source: Arc<dyn AsRef<[u8]> + Send + Sync>,
+        /// How many they are, about, by which the queue is bounded.
+        about: usize,
+    },
+}
+
+impl Payload {
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Later { source, .. } => (**source).as_ref(),
+        }
+    }
+
+    /// How many bytes they are, as far as is known.
+    fn about(&self) -> usize {
+        match self {
+            Payload::Bytes(bytes) => bytes.len(),
+            Payload::Later { about, .. } => *about,
+        }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Payload {
+    fn from(bytes: T) -> Payload {
+        Payload::Bytes(bytes.into())
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "about {} bytes", self.about())
+    }
 }
 
 /// What must have happened before an append counts as done.
@@ -164,9 +208,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Bytes of its records.
+    /// Bytes of its records, about.
     pub fn size(&self) -> usize {
-        self.entries.iter().map(|entry| HEAD + entry.payload.len()).sum()
+        self.entries.iter().map(|entry| HEAD + entry.payload.about()).sum()
     }
 }
 
@@ -213,12 +257,12 @@ impl Queue {
 
     /// Puts entries into the queue.
     pub fn push(&self, entries: Vec<Entry>, ack: Ack, now: Timestamp) -> Result<Appended, Refused> {
-        if entries.iter().any(|entry| entry.payload.len() > MOST_PAYLOAD) {
+        if entries.iter().any(|entry| entry.payload.about() > MOST_PAYLOAD) {
             return Err(Refused::TooLong);
         }
         let slot = (ack > Ack::Memory).then(Arc::<Slot>::default);
         let count = entries.len();
-        let bytes: usize = entries.iter().map(|entry| HEAD + entry.payload.len()).sum();
+        let bytes: usize = entries.iter().map(|entry| HEAD + entry.payload.about()).sum();
         let mut inner = self.lock();
         if inner.closed {
             return Err(Refused::Closed);

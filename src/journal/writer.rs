@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::WhenFull;
 use super::append::{Ack, Batch, Refused, Work};
-use super::format::{Head, Header, Place};
+use super::format::{Head, Header, MOST_PAYLOAD, Place};
 use super::segment::Segment;
 use super::shared::{Active, Shared};
 use crate::event::Timestamp;
@@ -209,9 +209,14 @@ impl Writer {
         for batch in batches {
             for (offset, entry) in batch.offsets.clone().zip(&batch.entries) {
                 let begin = at + self.buffer.len() as u64;
-                let head = Head::new(offset, batch.time, entry.kind, &entry.payload, salt);
+                let payload = entry.payload.bytes();
+                if payload.len() > MOST_PAYLOAD {
+                    self.shared.counts.refused(&Refused::TooLong, 1);
+                    continue;
+                }
+                let head = Head::new(offset, batch.time, entry.kind, payload, salt);
                 self.buffer.extend_from_slice(&head.write(salt));
-                self.buffer.extend_from_slice(&entry.payload);
+                self.buffer.extend_from_slice(payload);
                 self.places.push((Place { offset, time: batch.time, at: begin }, begin + head.size()));
             }
         }

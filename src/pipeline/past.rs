@@ -13,7 +13,7 @@ use crate::event::{Event, Filter, Source, SourceKind, Timestamp, read_events};
 use crate::flow::{Record, SharedRecord};
 use crate::health::Health;
 use crate::hub::{Hub, Page, Past};
-use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Settings};
+use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
 
 /// Where events are kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]
@@ -95,7 +95,7 @@ struct Events {
     journal: Arc<Journal>,
 }
 
-/// An event's JSON as a payload, without copying it.
+/// An event's JSON, which is made when it is written, unless somebody needed it before.
 struct Json(SharedRecord);
 
 impl AsRef<[u8]> for Json {
@@ -110,7 +110,10 @@ impl Past for Events {
     }
 
     fn take(&self, records: &[SharedRecord]) -> Range<u64> {
-        let payload = |record: &SharedRecord| bytes::Bytes::from_owner(Json(record.clone()));
+        let payload = |record: &SharedRecord| {
+            let about = 512 + record.event().data.as_json().len();
+            Payload::Later { source: Arc::new(Json(record.clone())), about }
+        };
         let entries = records.iter().map(|record| Entry { kind: EVENT, payload: payload(record) });
         match self.journal.append(entries.collect(), Ack::Memory) {
             Ok(appended) => appended.offsets(),
