@@ -17,7 +17,7 @@
 //! 7. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
 //!    answers stand and withholds them, `connector` puts the core behind a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
 //! 8. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
-//!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
+//!    `process`, `journal` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
 //!    `demo` plays agents to look at.
 //!
 //! Without either the core is what is left, and time is always passed in:
@@ -100,6 +100,8 @@ pub mod connector;
 pub mod export;
 #[cfg(feature = "layer")]
 pub mod hub;
+#[cfg(feature = "collector")]
+pub mod journal;
 #[cfg(feature = "collector")]
 pub mod merge;
 #[cfg(feature = "collector")]

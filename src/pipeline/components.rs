@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::past::JournalConfig;
 use super::prices::PricesConfig;
 use crate::auth::Auth;
 use crate::budget::{self, Budget};
@@ -50,6 +51,8 @@ pub enum Component {
     WebSocket(web::SocketLimits),
     /// Extension `web`.
     Web(web::Config),
+    /// Extension `journal`.
+    Journal(JournalConfig),
 }
 
 /// The connector `agent`.
@@ -155,6 +158,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
+        (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
             let hint = match nearest(kind, known.iter().copied()) {
@@ -211,6 +215,7 @@ impl Component {
             }
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
+            Component::Journal(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -237,6 +242,9 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("prometheus", "metrics at /metrics of the web extension"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],
-        Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
+        Section::Extensions => &[
+            ("web", "the HTTP API, the stream of events, /metrics and health"),
+            ("journal", "events on disk, so that they and their offsets outlive the process"),
+        ],
     }
 }

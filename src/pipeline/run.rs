@@ -15,6 +15,7 @@ use crate::connector::{BudgetFile, Connector};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
+use crate::journal::Journal;
 use crate::listen::Serving;
 use crate::merge::Merge;
 
@@ -31,6 +32,7 @@ pub struct Running {
     pub(super) live: Arc<Merge>,
     pub(super) tasks: JoinSet<()>,
     pub(super) stop_web: CancellationToken,
+    pub(super) journal: Option<Arc<Journal>>,
     pub(super) started: Instant,
 }
 
@@ -130,10 +132,20 @@ impl Running {
         }
         self.stop_web.cancel();
         self.tasks.shutdown().await;
+        if let Some(journal) = self.journal.take() {
+            close(journal).await;
+        }
         Report {
             status,
             left: left.into_iter().filter(|left| left.items > 0).collect(),
             ran_for: self.started.elapsed(),
         }
+    }
+}
+
+/// Closes the journal on a thread that may wait for the disk.
+async fn close(journal: Arc<Journal>) {
+    if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+        crate::report::error("the journal was not closed");
     }
 }

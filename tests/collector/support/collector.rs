@@ -87,8 +87,31 @@ impl Collector {
         Collector::start_in(dir, command).await
     }
 
-    async fn run(mut command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
-        let dir = tempfile::tempdir().unwrap();
+    async fn run(command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
+        Collector::run_in(tempfile::tempdir().unwrap(), command, config, args, variables).await
+    }
+
+    /// Ends one that was started with the configuration that is built in, by a signal, and starts it again in the same
+    /// directory.
+    pub async fn restart(mut self, signal: &str) -> Collector {
+        self.signal(signal).await;
+        self.gone().await;
+        let command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        Collector::run_in(self.dir, command, None, &ON_FREE_PORTS, &[]).await
+    }
+
+    /// What becomes of a second one in the same directory.
+    pub async fn another(&self) -> Ended {
+        run_in(self.dir.path(), &[&["run"], &ON_FREE_PORTS[..]].concat()).await
+    }
+
+    async fn run_in(
+        dir: TempDir,
+        mut command: Command,
+        config: Option<&str>,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Collector {
         command.arg("run").args(args);
         command.envs(variables.iter().copied());
         if let Some(config) = config {
