@@ -3,6 +3,7 @@
 //! Counters and histograms are the truth; ratios are computed from sums, over a window, when somebody reads
 //! them. Names and units are those of `docs/metrics.md`.
 
+mod buckets;
 mod count;
 mod encode;
 mod instrument;
@@ -15,8 +16,10 @@ mod waiting;
 mod windows;
 
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
 pub use encode::{own_resource, to_batch};
 use foldhash::fast::RandomState;
 use instruments::Instruments;
@@ -85,6 +88,17 @@ impl Measure {
         }
     }
 
+    /// From now on, what is counted is also kept by hour and by day, for whoever writes that somewhere.
+    pub fn keep_buckets(&mut self) -> SharedBuckets {
+        self.windows.buckets.get_or_insert_with(Arc::default).clone()
+    }
+
+    /// Measurements since this was last asked that whoever writes buckets has to write; none where nobody does.
+    pub fn take_changes(&mut self) -> usize {
+        let changes = |buckets: &SharedBuckets| buckets.lock().unwrap_or_else(PoisonError::into_inner).take_changes();
+        self.windows.buckets.as_ref().map_or(0, changes)
+    }
+
     /// All metrics as they stand. `in_flight` is the number of open runs by agent.
     pub fn snapshot(&self, in_flight: &[(Name, u64)]) -> Vec<Counted> {
         self.instruments.counted(in_flight, self.since)
@@ -94,6 +108,9 @@ impl Measure {
     pub fn tick(&mut self, now: Timestamp) {
         if now < self.next_expiry {
             return;
+        }
+        if let Some(buckets) = &self.windows.buckets {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).tick(now);
         }
         self.next_expiry = now.plus(Duration::from_secs(3600));
         let idle_since = now.minus(Measure::IDLE);
@@ -119,6 +136,10 @@ impl Measure {
             return None;
         }
         let intervals = self.busy.entry(agent.clone()).or_default();
+        if let Some(buckets) = &self.windows.buckets {
+            let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            intervals.gaps(from, to, now).into_iter().for_each(|gap| buckets.busy(agent, gap, now));
+        }
         Some(intervals.add(from, to, now) as f64 / 1e6)
     }
 }

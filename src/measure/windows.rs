@@ -1,10 +1,12 @@
 //! Sums by the minute, from which ratios over any window of the last day are computed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::buckets::SharedBuckets;
 use crate::derive::Name;
 use crate::event::Timestamp;
 
@@ -62,6 +64,8 @@ pub struct Windows {
     minutes: BTreeMap<i64, Minute>,
     /// Additions that came too late for any window.
     pub too_late: u64,
+    /// The same additions by hour and by day, where somebody writes them.
+    pub buckets: Option<SharedBuckets>,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +88,9 @@ impl Windows {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
+        if let Some(buckets) = &self.buckets {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).add(at, rows, now, &change);
+        }
         let Some(minute) = self.minute(at, now) else { return };
         change(&mut minute.totals);
         for (dimension, name) in rows {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, Tls, grpc_endpoint, headers, url};
+use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, grpc_endpoint, headers, url};
 use super::{Remote, percent};
 use crate::config::types::Span;
 use crate::content::{Classes, Policy};
