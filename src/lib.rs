@@ -83,6 +83,11 @@ pub mod layer;
 #[cfg(feature = "layer")]
 pub mod content;
 
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "layer")]
+mod tls;
+
 #[cfg(feature = "layer")]
 pub mod connector;
 #[cfg(feature = "layer")]

@@ -8,6 +8,11 @@ pub mod otlp;
 pub mod prometheus;
 pub mod pump;
 pub mod queue;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "without_redis.rs"]
+pub mod redis;
 pub mod retry;
 
 use std::time::Duration;
@@ -25,6 +30,8 @@ pub enum Exporter {
     OtlpGrpc(otlp::GrpcExporter),
     /// OTLP over HTTP.
     OtlpHttp(otlp::HttpExporter),
+    /// Redis.
+    Redis(redis::RedisExporter),
 }
 
 /// What came of an attempt.
@@ -59,6 +66,7 @@ impl Exporter {
             Exporter::Debug(exporter) => exporter.export(load),
             Exporter::OtlpGrpc(exporter) => exporter.export(load).await,
             Exporter::OtlpHttp(exporter) => exporter.export(load).await,
+            Exporter::Redis(exporter) => exporter.export(load).await,
         }
     }
 
@@ -66,7 +74,7 @@ impl Exporter {
     pub async fn close(&mut self) {
         match self {
             Exporter::File(exporter) => exporter.close().await,
-            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) => {}
+            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) | Exporter::Redis(_) => {}
         }
     }
 }

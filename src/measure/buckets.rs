@@ -17,6 +17,7 @@ use crate::event::{JsonObject, Timestamp};
 /// again becomes a part of its own, because its sums begin anew.
 #[derive(Debug, Default)]
 pub struct Buckets {
+    instance: String,
     kept: BTreeMap<Key, Bucket>,
     /// How often each bucket was forgotten that may still be counted in.
     forgotten: BTreeMap<Key, u32>,
@@ -90,6 +91,16 @@ impl Buckets {
     pub const OTHERS: &'static str = "(others)";
     /// How long a bucket that is over and written stays, because most of what is late is not later than this.
     const LINGER: Duration = Duration::from_secs(3600);
+
+    /// Of an instance of this program: one that counts on its own from 0, so a new one after every start.
+    pub fn new(instance: String) -> Buckets {
+        Buckets { instance, ..Buckets::default() }
+    }
+
+    /// What tells these sums from those of others.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
 
     /// One more that writes: nothing is forgotten before it has written it.
     pub fn writer(&mut self) -> Writer {

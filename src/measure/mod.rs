@@ -16,7 +16,7 @@ mod waiting;
 mod windows;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
@@ -88,9 +88,11 @@ impl Measure {
         }
     }
 
-    /// From now on, what is counted is also kept by hour and by day, for whoever writes that somewhere.
-    pub fn keep_buckets(&mut self) -> SharedBuckets {
-        self.windows.buckets.get_or_insert_with(Arc::default).clone()
+    /// From now on, what is counted is also kept by hour and by day, for whoever writes that somewhere. `instance` tells
+    /// these sums from those of others, and from those of this program before it was restarted.
+    pub fn keep_buckets(&mut self, instance: impl FnOnce() -> String) -> SharedBuckets {
+        let new = || Arc::new(Mutex::new(Buckets::new(instance())));
+        self.windows.buckets.get_or_insert_with(new).clone()
     }
 
     /// Measurements since this was last asked that whoever writes buckets has to write; none where nobody does.

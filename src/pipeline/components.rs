@@ -8,7 +8,7 @@ use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
-use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::export::{debug, file, otlp as otlp_export, prometheus, redis};
 use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
@@ -42,6 +42,8 @@ pub enum Component {
     OtlpHttp(otlp_export::HttpConfig),
     /// Exporter `prometheus`.
     Prometheus(prometheus::Config),
+    /// Exporter `redis`.
+    Redis(Box<redis::Config>),
     /// Extension `web`.
     Web(web::Config),
 }
@@ -141,6 +143,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "otlp" | "otlp_grpc") => read(node, &path, problems).map(Component::Otlp),
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
+        (Section::Exporters, "redis") => read(node, &path, problems).map(Component::Redis),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
@@ -194,6 +197,7 @@ impl Component {
                 config.resolve()?;
                 config.urls().map(drop)
             }
+            Component::Redis(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -217,6 +221,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlp", "OTLP over gRPC"),
             ("otlphttp", "OTLP over HTTP"),
             ("prometheus", "metrics at /metrics of the web extension"),
+            ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
         ],
         Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
     }

@@ -170,6 +170,10 @@ fn check(
         {
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
+        let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::Redis(_)), false) = (find(Section::Exporters, id), of_events) {
+            problem(format!("`{id}` takes the events of the connector `agent`: logs that are received from it"));
+        }
     }
     for id in &pipeline.processors {
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
@@ -188,7 +192,10 @@ fn tell_of_content(
 ) {
     for (section, id, component) in components {
         let carries = |pipeline: &Pipeline| pipeline.signal != Signal::Metrics && pipeline.exporters.contains(id);
-        let drops_unasked = component.remote().is_some_and(|remote| remote.drops_unasked());
+        let drops_unasked = match component {
+            Component::Redis(redis) => redis.drops_unasked(),
+            _ => component.remote().is_some_and(|remote| remote.drops_unasked()),
+        };
         if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
             continue;
         }

@@ -63,10 +63,11 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
-    let built = build(&plan, options, agent.as_ref(), &health)?;
+    let mut built = build(&plan, options, agent.as_ref(), &health)?;
     let hub = Arc::new(Hub::new(recent_events));
     if let Some(agent) = &agent {
         agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
+        agent.send_changes_to(std::mem::take(&mut built.change_sinks));
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();

@@ -14,6 +14,7 @@ use crate::content::{Classes, Policy};
 use crate::export::pump::{OnFull, QueueConfig, Sizer};
 use crate::export::retry;
 use crate::otlp::Signal;
+use crate::tls::Tls;
 
 /// Gives the environment's variables.
 pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
