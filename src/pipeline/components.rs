@@ -12,7 +12,7 @@ use crate::export::{debug, file, otlp as otlp_export, prometheus, redis};
 use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
-use crate::receive::otlp as otlp_receive;
+use crate::receive::{otlp as otlp_receive, redis as redis_receive};
 use crate::web;
 
 /// A component with its typed configuration.
@@ -20,6 +20,8 @@ use crate::web;
 pub enum Component {
     /// Receiver `otlp`.
     OtlpReceiver(otlp_receive::Config),
+    /// Receiver `redis`.
+    RedisReceiver(Box<redis_receive::Config>),
     /// Processor `memory_limiter`.
     MemoryLimiter(memory_limiter::Config),
     /// Processor `batch`.
@@ -132,6 +134,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
     let before = problems.len();
     let component = match (section, id.kind.as_str()) {
         (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
+        (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
         (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
         (Section::Processors, "batch") => read(node, &path, problems).map(Component::Batch),
         (Section::Processors, "filter") => read(node, &path, problems).map(Component::Filter),
@@ -198,6 +201,7 @@ impl Component {
                 config.urls().map(drop)
             }
             Component::Redis(config) => config.validate(),
+            Component::RedisReceiver(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -206,7 +210,10 @@ impl Component {
 /// The components of a section, each with what it does in a sentence.
 pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
     match section {
-        Section::Receivers => &[("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events")],
+        Section::Receivers => &[
+            ("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events"),
+            ("redis", "events from streams of Redis or Valkey, shared by a group of collectors"),
+        ],
         Section::Processors => &[
             ("memory_limiter", "refuses requests while memory is short, before their bodies are read"),
             ("batch", "lets exporters send more at a time"),

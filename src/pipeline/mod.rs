@@ -5,6 +5,7 @@ mod background;
 mod build;
 mod components;
 mod endpoint;
+mod environment;
 mod plan;
 mod prices;
 mod route;
@@ -14,6 +15,7 @@ mod start;
 use std::path::PathBuf;
 
 pub use components::components;
+pub use environment::additions;
 pub use plan::{Plan, plan};
 pub use run::{Addresses, Report, Running, Status};
 pub use start::{StartError, start};

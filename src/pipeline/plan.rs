@@ -164,6 +164,12 @@ fn check(
     if pipeline.from_agent && pipeline.to_agent {
         problem("this pipeline leads from the connector `agent` back into it".into());
     }
+    for id in &pipeline.receivers {
+        let of_logs = pipeline.to_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::RedisReceiver(_)), false) = (find(Section::Receivers, id), of_logs) {
+            problem(format!("`{id}` gives events, which belong into logs that end in the connector `agent`"));
+        }
+    }
     for id in &pipeline.exporters {
         if let (Some(Component::Prometheus(_)), Signal::Traces | Signal::Logs) =
             (find(Section::Exporters, id), pipeline.signal)

@@ -19,12 +19,12 @@ use super::{Options, background, endpoint};
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
 use crate::connector::{Connector, EventSink};
-use crate::flow::Gate;
+use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::hub::Hub;
 use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
-use crate::receive::Events;
+use crate::receive::{Events, redis};
 use crate::receive::otlp::{self, Service};
 use crate::web;
 
@@ -78,6 +78,12 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let router = Arc::new(router(&built.routes, Some(&receiver.id), agent.as_ref()));
         addresses.receivers.push((receiver.transport, receiver.address));
         serving.push(receiver.serve(router, gate.clone(), &health));
+    }
+    for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
+        let Component::RedisReceiver(config) = component else { continue };
+        let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent.as_ref()));
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        serving.push(redis::serve(&id.to_string(), config, &intake, &gate, &health).map_err(failed)?);
     }
     let stop_web = CancellationToken::new();
     if let Some((_, listener)) = web {
