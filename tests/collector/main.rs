@@ -15,6 +15,7 @@ mod prometheus;
 mod queue;
 mod read_back;
 mod receive;
+mod redis;
 mod sdk;
 mod socket;
 mod stop;

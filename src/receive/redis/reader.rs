@@ -130,9 +130,12 @@ impl Reader {
         let mut create = cmd("XGROUP");
         create.arg("CREATE").arg(&self.stream).arg(&self.group).arg(start).arg("MKSTREAM");
         match self.link.query(&create).await {
-            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            answer => answer.map(drop),
+            Err(error) if error.code() == Some("BUSYGROUP") => {}
+            answer => _ = answer?,
         }
+        // Should the group be gone one day, nothing in the stream has been read by it.
+        self.start = Start::All;
+        Ok(())
     }
 
     /// What this consumer was given before it was restarted, or before the connection broke.

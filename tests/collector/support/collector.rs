@@ -56,6 +56,11 @@ impl Collector {
         Collector::spawn(None, &ON_FREE_PORTS, &[]).await
     }
 
+    /// Starts it likewise, with variables in its environment.
+    pub async fn start_in(variables: &[(&str, &str)]) -> Collector {
+        Collector::spawn(None, &ON_FREE_PORTS, variables).await
+    }
+
     /// Starts it likewise, with no more open files than this.
     pub async fn with_few_files(most: u32) -> Collector {
         let mut command = Command::new("sh");
