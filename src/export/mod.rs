@@ -74,7 +74,8 @@ impl Exporter {
     pub async fn close(&mut self) {
         match self {
             Exporter::File(exporter) => exporter.close().await,
-            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) | Exporter::Redis(_) => {}
+            Exporter::Redis(exporter) => exporter.close().await,
+            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) => {}
         }
     }
 }

@@ -54,6 +54,11 @@ impl Config {
 }
 
 impl RedisExporter {
+    /// There is nothing to end.
+    pub async fn close(&mut self) {
+        match *self {}
+    }
+
     /// There is nothing to attempt.
     pub async fn export(&mut self, _: &Load) -> Outcome {
         match *self {}
@@ -61,11 +66,6 @@ impl RedisExporter {
 }
 
 /// There is nothing to start.
-pub fn start(
-    _: &str,
-    config: &Config,
-    _: impl FnOnce() -> SharedBuckets,
-    _: &Health,
-) -> Result<Started, String> {
+pub fn start(_: &str, config: &Config, _: impl FnOnce() -> SharedBuckets, _: &Health) -> Result<Started, String> {
     match *config {}
 }

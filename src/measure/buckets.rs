@@ -309,11 +309,8 @@ impl Bucket {
 /// The sums that are not 0.
 fn write_sums(out: &mut Vec<u8>, sums: &Sums) {
     let mut object = JsonObject::begin(out);
-    let usd_and_seconds = [
-        ("cost_usd", sums.cost_usd),
-        ("task_cost_usd", sums.task_cost_usd),
-        ("task_seconds", sums.task_seconds),
-    ];
+    let usd_and_seconds =
+        [("cost_usd", sums.cost_usd), ("task_cost_usd", sums.task_cost_usd), ("task_seconds", sums.task_seconds)];
     usd_and_seconds.into_iter().filter(|(_, sum)| *sum != 0.0).for_each(|(name, sum)| object.f64(name, sum));
     let counts = [
         ("unpriced_calls", sums.unpriced_calls),

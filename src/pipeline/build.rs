@@ -220,6 +220,12 @@ fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings,
 
 impl Built {
     fn empty() -> Built {
-        Built { routes: Vec::new(), pumps: Vec::new(), prometheus: Vec::new(), files: Vec::new(), change_sinks: Vec::new() }
+        Built {
+            routes: Vec::new(),
+            pumps: Vec::new(),
+            prometheus: Vec::new(),
+            files: Vec::new(),
+            change_sinks: Vec::new(),
+        }
     }
 }

@@ -10,7 +10,8 @@ pub fn additions(lookup: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
         return Vec::new();
     }
     let is_set = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
-    let url = if is_set(&"REDIS_URL") { "${env:REDIS_URL}" } else { "redis://${env:REDIS_HOST}:${env:REDIS_PORT:-6379}" };
+    let url =
+        if is_set(&"REDIS_URL") { "${env:REDIS_URL}" } else { "redis://${env:REDIS_HOST}:${env:REDIS_PORT:-6379}" };
     let mut additions = vec![
         format!("exporters.redis.url={url}"),
         "exporters.redis.stream=spanlight:events".into(),
@@ -31,7 +32,8 @@ mod tests {
     #[test]
     fn the_default_gets_an_exporter_of_redis_where_the_environment_names_one() {
         let load = |variables: &[(&str, &str)]| {
-            let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
+            let find =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into());
             let overrides: Vec<_> = additions(&find).iter().map(|text| Override::parse(text).unwrap()).collect();
             let (config, problems) = Config::parse(DEFAULT, &overrides, &find);
             let config = config.unwrap();
@@ -43,7 +45,10 @@ mod tests {
         let variables = [("REDIS_HOST", "cache"), ("REDIS_PASSWORD", "#h: ush"), ("REDIS_DB", "3")];
         let (printed, planned, problems) = load(&variables);
         assert_eq!((planned, problems), (Ok(()), 0));
-        assert!(printed.contains("redis://cache:6379") && printed.contains("db: 3") && !printed.contains("ush"), "{printed}");
+        assert!(
+            printed.contains("redis://cache:6379") && printed.contains("db: 3") && !printed.contains("ush"),
+            "{printed}"
+        );
         let (_, planned, _) = load(&[("REDIS_URL", "redis://:ush@cache/x")]);
         let problem = planned.unwrap_err();
         assert!(problem.contains("exporters.redis") && !problem.contains("ush"), "{problem}");

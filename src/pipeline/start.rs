@@ -24,8 +24,8 @@ use crate::health::Health;
 use crate::hub::Hub;
 use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
-use crate::receive::{Events, redis};
 use crate::receive::otlp::{self, Service};
+use crate::receive::{Events, redis};
 use crate::web;
 
 /// Why nothing runs.

@@ -62,14 +62,17 @@ impl Server {
             "redis" | "valkey" => ("redis", false),
             "rediss" | "valkeys" => ("redis", true),
             "unix" | "redis+unix" | "valkey+unix" => ("redis+unix", false),
-            other => return Err(format!("`{other}://` is no scheme of Redis; write redis://, rediss:// or redis+unix://")),
+            other => {
+                return Err(format!("`{other}://` is no scheme of Redis; write redis://, rediss:// or redis+unix://"));
+            }
         };
         let (rest, unverified) = match rest.strip_suffix("#insecure") {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
         let parsed = format!("{scheme}://{rest}").into_connection_info();
-        let info = parsed.map_err(|error| format!("`url` is none of a server, such as redis://host:6379/0: {error}"))?;
+        let info =
+            parsed.map_err(|error| format!("`url` is none of a server, such as redis://host:6379/0: {error}"))?;
         let address = match info.addr() {
             ConnectionAddr::Tcp(host, port) => Address::Tcp(host.clone(), *port),
             ConnectionAddr::Unix(path) => Address::Unix(path.clone()),
@@ -163,7 +166,8 @@ mod tests {
             let who = |text: Option<&str>| text.unwrap_or("-").to_owned();
             (server.to_string(), who(login.username()), who(login.password()), login.db())
         };
-        let expected = |at: &str, user: &str, password: &str, db| (at.to_owned(), user.to_owned(), password.to_owned(), db);
+        let expected =
+            |at: &str, user: &str, password: &str, db| (at.to_owned(), user.to_owned(), password.to_owned(), db);
         assert_eq!(of("redis://ada:p%40ss@host:7000/3"), expected("host:7000", "ada", "p@ss", 3));
         assert_eq!(of("localhost:6380"), expected("localhost:6380", "me", "beside", 7));
         assert_eq!(of("valkey://[::1]"), expected("[::1]:6379", "me", "beside", 7));

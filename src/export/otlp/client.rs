@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::config::Compression;
+use crate::tls::{self, Tls};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use super::config::Compression;
-use crate::tls::{self, Tls};
 
 /// No answer that means anything to us is larger, in bytes.
 pub const LARGEST_ANSWER: usize = 4 << 20;

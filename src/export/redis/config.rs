@@ -96,7 +96,8 @@ impl Config {
             format!("redis://{host}:{}", get("REDIS_PORT").unwrap_or_else(|| "6379".into()))
         };
         let Some(url) = get("REDIS_URL").or_else(|| get("REDIS_HOST").map(of_host)) else { return Ok(None) };
-        let db = get("REDIS_DB").map(|text| text.parse::<u16>().map_err(|_| format!("REDIS_DB: `{text}` is no number")));
+        let db =
+            get("REDIS_DB").map(|text| text.parse::<u16>().map_err(|_| format!("REDIS_DB: `{text}` is no number")));
         let password = get("REDIS_PASSWORD").map(Secret);
         let config = Config { password, db: db.transpose()?, ..Config::usual(url) };
         config.validate().map_err(|problem| format!("REDIS_URL, REDIS_HOST and the like: {problem}"))?;
@@ -111,7 +112,9 @@ impl Config {
         self.sending_queue.validate()?;
         self.retry_on_failure.validate()?;
         if !self.buckets && !self.sends_events() {
-            return Err("there is nothing to write; name a `stream` or a `pubsub` channel, or leave `buckets` on".into());
+            return Err(
+                "there is nothing to write; name a `stream` or a `pubsub` channel, or leave `buckets` on".into()
+            );
         }
         if self.stream_max_length == 0 {
             return Err("`stream_max_length` is 1 or more: a stream without bounds fills the server".into());
@@ -160,7 +163,8 @@ mod tests {
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Option<Config>, String> {
-        let find = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Config::from_lookup(&find)
     }
 

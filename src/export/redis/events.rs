@@ -51,8 +51,7 @@ impl EventWriter {
             by_execution: config.pubsub_by_execution,
             number: 0,
             load: None,
-            unpublished: health
-                .counter(DROPPED, &[("component", id), ("signal", "events"), ("reason", "unpublished")]),
+            unpublished: health.counter(DROPPED, &[("component", id), ("signal", "events"), ("reason", "unpublished")]),
             id: id.to_owned(),
         }
     }

@@ -69,6 +69,13 @@ pub fn start(
 }
 
 impl RedisExporter {
+    /// The end.
+    pub async fn close(&mut self) {
+        if let Writing::Buckets(writer) = &mut self.0 {
+            writer.close().await;
+        }
+    }
+
     /// One attempt.
     pub async fn export(&mut self, load: &Load) -> Outcome {
         match (&mut self.0, load) {

@@ -30,7 +30,8 @@ pub fn serve(
     health: &Health,
 ) -> Result<Serving, String> {
     let server = config.server()?;
-    let reader = |stream: &String| Reader::new(id, stream, config, server.clone(), intake.clone(), gate.clone(), health);
+    let reader =
+        |stream: &String| Reader::new(id, stream, config, server.clone(), intake.clone(), gate.clone(), health);
     let readers: Vec<Reader> = config.streams().iter().map(reader).collect();
     Ok(Serving::of(|stop: CancellationToken| async move {
         let reading = readers.into_iter().map(|reader| reader.run(stop.clone()));

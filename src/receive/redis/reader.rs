@@ -92,7 +92,10 @@ impl Reader {
             }
             if failures <= 1 {
                 let server = self.link.server();
-                crate::report::warn(&format!("{}: cannot read `{}` of {server}: {error}; trying on", self.id, self.stream));
+                crate::report::warn(&format!(
+                    "{}: cannot read `{}` of {server}: {error}; trying on",
+                    self.id, self.stream
+                ));
             }
             failures += 1;
             let pause = Reader::PAUSE.saturating_mul(1 << failures.min(10)).min(Reader::LONGEST_PAUSE);
@@ -120,7 +123,9 @@ impl Reader {
         let mut read = self.read();
         read.arg("BLOCK").arg(block.as_millis() as u64).arg("STREAMS").arg(&self.stream).arg(">");
         let patience = block + Duration::from_secs(5);
-        let Some(answer) = stop.run_until_cancelled(self.link.query_within(&read, patience)).await else { return Ok(()) };
+        let Some(answer) = stop.run_until_cancelled(self.link.query_within(&read, patience)).await else {
+            return Ok(());
+        };
         self.take(of_read(answer?), stop).await
     }
 

@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 use super::{Kind, Server, on_both, post, run, writing};
 use crate::support::{PATIENCE, until};
 
-on_both!(instances_merge, a_write_that_is_repeated_changes_nothing, whoever_is_away_is_waited_for, nothing_is_lost_or_doubled_when_it_is_killed);
+on_both!(
+    instances_merge,
+    a_write_that_is_repeated_changes_nothing,
+    those_that_have_ended_become_one,
+    whoever_is_away_is_waited_for,
+    nothing_is_lost_or_doubled_when_it_is_killed,
+);
 
 type Bucket = BTreeMap<String, String>;
 
@@ -55,7 +61,8 @@ async fn instances_merge(kind: Kind) {
     post(&first, &events).await;
     let mut events = run(at, 600, "scribe", "checkout", "t2", 0.5).to_vec();
     events.extend(run(at, 1200, "runner", "login", "t3", 0.125));
-    events.push(json!({"name": "review.decided", "decision": "rejected", "reviewer": "critic", "timestamp": at + 1300}));
+    events
+        .push(json!({"name": "review.decided", "decision": "rejected", "reviewer": "critic", "timestamp": at + 1300}));
     events.push(json!({"name": "validation.completed", "passed": true, "feature": "login", "timestamp": at + 1400}));
     events.push(json!({"name": "validation.completed", "passed": false, "feature": "login", "timestamp": at + 1400}));
     post(&second, &events).await;
@@ -83,7 +90,9 @@ async fn instances_merge(kind: Kind) {
     let close = |(name, value): (&&str, &f64)| (found[name] - value).abs() < 1e-12;
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert!(expected.iter().all(close), "{found:?}");
-    assert_eq!(hourly.keys().filter(|name| name.starts_with("raw:")).count(), 2);
+    let states: Vec<&String> =
+        hourly.iter().filter(|(name, _)| name.starts_with("raw:")).map(|(_, state)| state).collect();
+    assert!(states.len() == 2 && states.iter().all(|state| state.starts_with("{\"ended\":")), "{states:?}");
     // A week, and thirty days, after they are over.
     assert_eq!(server.ask::<i64>(&["EXPIRETIME", &name_of(at)]).await, at + 3600 + 7 * 86_400);
     let day = at.div_euclid(86_400) * 86_400;
@@ -104,7 +113,7 @@ async fn a_write_that_is_repeated_changes_nothing(kind: Kind) {
     let mut write = async |field: &str, sequence: u64, runs: u64| {
         let sums = json!({"seq": sequence, "sums": {"runs": runs}, "features": {}, "agents": {"a": 1_800_000_000_u64}});
         let mut call = script.key("b");
-        call.arg(field).arg(sequence).arg(sums.to_string()).arg(seconds() + 100).arg(3600).arg(2);
+        call.arg(field).arg(sequence).arg(sums.to_string()).arg(seconds() + 100).arg(3600).arg(9).arg(2).arg(60);
         call.invoke_async::<i64>(&mut connection).await.unwrap()
     };
     assert_eq!((write("raw:x", 7, 3).await, write("raw:y", 1, 2).await), (1, 1));
@@ -116,6 +125,31 @@ async fn a_write_that_is_repeated_changes_nothing(kind: Kind) {
     // More instances than there may be are refused, and those that are there go on.
     assert_eq!((write("raw:z", 1, 1).await, write("raw:x", 8, 4).await), (-1, 1));
     assert_eq!(server.ask::<String>(&["HGET", "b", "runs"]).await, "6");
+}
+
+async fn those_that_have_ended_become_one(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut connection = server.connection().await;
+    let write = redis::Script::new(include_str!("../../../src/export/redis/bucket.lua"));
+    let end = redis::Script::new(include_str!("../../../src/export/redis/ended.lua"));
+    for number in 0..100 {
+        let sums = json!({"seq": 1, "sums": {"cost_usd": 0.1, "tasks": 1, "task_cost_usd": 0.1},
+                          "features": {"f": {"task_cost_usd": 0.1, "tasks": 1}}, "agents": {"a \"quoted\" name": 1_000_000}});
+        let field = format!("raw:{number:03}");
+        let mut call = write.key("b");
+        call.arg(&field).arg(1).arg(sums.to_string()).arg(seconds() + 100).arg(100).arg(10).arg(50).arg(0);
+        assert_eq!(call.invoke_async::<i64>(&mut connection).await.unwrap(), 1);
+        // Two of three end, and one of them tells it twice.
+        for _ in 0..number % 3 {
+            end.key("b").arg(&field).invoke_async::<i64>(&mut connection).await.unwrap();
+        }
+    }
+    let bucket: Bucket = server.ask(&["HGETALL", "b"]).await;
+    let apart = bucket.keys().filter(|name| name.starts_with("raw:")).count();
+    assert!((35..=45).contains(&apart), "{apart}");
+    let figure = |name: &str| bucket[name].parse::<f64>().unwrap();
+    assert!((figure("total_cost_usd") - 10.0).abs() < 1e-9 && (figure("cost_per_feature:f") - 0.1).abs() < 1e-9);
+    assert_eq!(figure("agent_utilization:a \"quoted\" name"), 1.0);
 }
 
 async fn whoever_is_away_is_waited_for(kind: Kind) {

@@ -41,11 +41,11 @@ async fn entries_of_any_shape_are_read_once_and_bad_ones_are_put_aside(kind: Kin
     until("three tasks", async || (tasks(&collector).len() == 3).then_some(())).await;
     server.becomes(&["XLEN", "s:dead"], 1).await;
     collector.line("is no event").await;
-    let labels = r#"{receiver="redis",transport="stream",signal="events""#;
-    collector.sample_becomes(&format!("spanlight_receiver_accepted_total{labels}}}"), 3.0).await;
-    let refused = format!(r#"spanlight_receiver_refused_total{labels},reason="invalid"}}"#);
-    collector.sample_becomes(&refused, 1.0).await;
-    let pending: (u64, Option<String>, Option<String>, redis::Value) = server.ask(&["XPENDING", "s", "spanlight"]).await;
+    let labels = r#"receiver="redis",signal="events",transport="stream"}"#;
+    collector.sample_becomes(&format!("spanlight_receiver_accepted_total{{{labels}"), 3.0).await;
+    collector.sample_becomes(&format!(r#"spanlight_receiver_refused_total{{reason="invalid",{labels}"#), 1.0).await;
+    let pending: (u64, Option<String>, Option<String>, redis::Value) =
+        server.ask(&["XPENDING", "s", "spanlight"]).await;
     assert_eq!(pending.0, 0);
     assert!(collector.stop().await.status.success());
     // Whoever leaves owing nothing is not remembered.

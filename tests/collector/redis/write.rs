@@ -15,14 +15,16 @@ async fn streams_are_trimmed(kind: Kind) {
     let server = Server::start(kind).await;
     let collector = writing(&format!("{{url: '{}', stream: events, stream_max_length: 100}}", server.url())).await;
     for round in 0..10 {
-        let events: Vec<Value> = (0..60).flat_map(|task| run(0, 0, "a", "f", &format!("{round}-{task}"), 0.0)).collect();
+        let events: Vec<Value> =
+            (0..60).flat_map(|task| run(0, 0, "a", "f", &format!("{round}-{task}"), 0.0)).collect();
         post(&collector, &events).await;
     }
     collector.sample_becomes(r#"spanlight_exporter_sent_total{exporter="redis",signal="events"}"#, 1200.0).await;
     // Trimming takes whole nodes of a hundred entries.
     let length: u64 = server.ask(&["XLEN", "events"]).await;
     assert!((100..=200).contains(&length), "{length}");
-    let last: Vec<(String, BTreeMap<String, String>)> = server.ask(&["XREVRANGE", "events", "+", "-", "COUNT", "1"]).await;
+    let last: Vec<(String, BTreeMap<String, String>)> =
+        server.ask(&["XREVRANGE", "events", "+", "-", "COUNT", "1"]).await;
     let fields = &last[0].1;
     let event: Value = serde_json::from_str(&fields["event"]).unwrap();
     for field in ["name", "event_id", "timestamp", "execution_id", "agent"] {
@@ -38,7 +40,8 @@ async fn events_are_published(kind: Kind) {
     let exporter = format!("{{url: '{}', pubsub: live, pubsub_by_execution: true, buckets: false}}", server.url());
     let collector = writing(&exporter).await;
     post(&collector, &run(0, 0, "a", "f", "t1", 0.0)).await;
-    let heard: Vec<redis::Msg> = tokio::time::timeout(PATIENCE, listening.on_message().take(4).collect()).await.unwrap();
+    let heard: Vec<redis::Msg> =
+        tokio::time::timeout(PATIENCE, listening.on_message().take(4).collect()).await.unwrap();
     let heard: Vec<(String, String)> = heard
         .iter()
         .map(|message| {
@@ -46,7 +49,12 @@ async fn events_are_published(kind: Kind) {
             (message.get_channel_name().to_owned(), event["name"].as_str().unwrap().to_owned())
         })
         .collect();
-    let expected = [("live", "agent.started"), ("live:t1", "agent.started"), ("live", "agent.completed"), ("live:t1", "agent.completed")];
+    let expected = [
+        ("live", "agent.started"),
+        ("live:t1", "agent.started"),
+        ("live", "agent.completed"),
+        ("live:t1", "agent.completed"),
+    ];
     assert_eq!(heard, expected.map(|(channel, name)| (channel.to_owned(), name.to_owned())));
     assert!(collector.stop().await.status.success());
     assert_eq!(server.ask::<u64>(&["DBSIZE"]).await, 0, "nothing was to be written");
@@ -68,7 +76,8 @@ async fn what_is_wrong_is_said_and_secrets_are_not() {
         assert!(!said.contains("hush"), "{said}");
         said
     };
-    let good = "logs: {receivers: [redis], exporters: [agent]}\n    logs/events: {receivers: [agent], exporters: [redis]}";
+    let good =
+        "logs: {receivers: [redis], exporters: [agent]}\n    logs/events: {receivers: [agent], exporters: [redis]}";
     for (redis, pipelines, expected) in [
         ("{url: 'rediss://ada:hush@cache/1', stream: s, password: hush}", good, "rediss://ada:hidden@cache/1"),
         ("{url: 'http://:hush@cache'}", good, "`http://` is no scheme of Redis; write redis://"),

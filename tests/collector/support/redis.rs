@@ -55,10 +55,9 @@ impl Server {
             Kind::Redis => Command::new(tool("redis/usr/bin/redis-server")),
             Kind::Valkey => Command::new(tool("valkey/valkey-server")),
         };
-        let libraries = format!("redis/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-        command.env("LD_LIBRARY_PATH", tool("redis/usr/lib").parent().unwrap().join(libraries.trim_start_matches("redis/usr/")));
+        command.env("LD_LIBRARY_PATH", tool("redis/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-        command.args(["--enable-debug-command", "yes", "--dir"]).arg(self.dir.path()).args(&self.arguments);
+        command.arg("--dir").arg(self.dir.path()).args(&self.arguments);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         self.process = Some(process.spawn().unwrap());
     }
