@@ -19,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use buckets::Pieces;
 pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
 pub use encode::{own_resource, to_batch};
 use foldhash::fast::RandomState;
@@ -138,11 +139,14 @@ impl Measure {
             return None;
         }
         let intervals = self.busy.entry(agent.clone()).or_default();
-        if let Some(buckets) = &self.windows.buckets {
+        let pieces =
+            self.windows.buckets.as_ref().map(|_| Pieces::of((from, to), now, |from, to| intervals.within(from, to)));
+        let newly_busy = intervals.add(from, to, now);
+        if let (Some(buckets), Some(pieces)) = (&self.windows.buckets, pieces) {
             let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            intervals.gaps(from, to, now).into_iter().for_each(|gap| buckets.busy(agent, gap, now));
+            buckets.busy(agent, &pieces, now, |from, to| intervals.within(from, to));
         }
-        Some(intervals.add(from, to, now) as f64 / 1e6)
+        Some(newly_busy as f64 / 1e6)
     }
 }
 
