@@ -60,8 +60,8 @@ impl Default for Config {
             pubsub: None,
             pubsub_by_execution: false,
             content: None,
-            // One writer keeps the order of events.
-            sending_queue: QueueConfig { num_consumers: 1, ..QueueConfig::default() },
+            // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
+            sending_queue: QueueConfig { num_consumers: 1, queue_size: 100_000, ..QueueConfig::default() },
             // A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
             retry_on_failure: retry::Config {
                 initial_interval: Span(Duration::from_millis(500)),

@@ -59,8 +59,9 @@ async fn entries_of_any_shape_are_read_once_and_bad_ones_are_put_aside(kind: Kin
 
 async fn collectors_share_a_group_and_what_one_leaves_behind_is_claimed(kind: Kind) {
     let server = Server::start(kind).await;
-    let receiver = format!("{{url: '{}', stream: s, start: all, claim_after: 1s, batch: 10}}", server.url());
-    let (first, second) = (reading(&receiver).await, reading(&receiver).await);
+    let settings = format!("url: '{}', stream: s, start: all, claim_after: 1s, batch: 10", server.url());
+    let (first, second) = (format!("{{{settings}, consumer: first}}"), format!("{{{settings}, consumer: second}}"));
+    let (first, second) = (reading(&first).await, reading(&second).await);
     until("both in the group", async || {
         let consumers: redis::RedisResult<Vec<redis::Value>> =
             redis::cmd("XINFO").arg(&["CONSUMERS", "s", "spanlight"]).query_async(&mut server.connection().await).await;
@@ -72,18 +73,26 @@ async fn collectors_share_a_group_and_what_one_leaves_behind_is_claimed(kind: Ki
     }
     until("2000 tasks", async || (tasks(&first).len() + tasks(&second).len() == 2000).then_some(())).await;
     assert!(!tasks(&first).is_empty() && !tasks(&second).is_empty());
-    // The first is given entries and does not live to see them.
-    first.signal("STOP").await;
-    for task in 2000..2040 {
-        add(&server, task..task + 1).await;
-    }
-    first.signal("KILL").await;
-    until("2040 tasks", async || {
-        let all: BTreeSet<String> = tasks(&first).into_iter().chain(tasks(&second)).collect();
-        (all.len() == 2040).then_some(())
+    // The first is given an entry and does not live to see it, which takes it waiting for one when it is stopped.
+    let mut added = 2000;
+    until("an entry that is given to the first", async || {
+        first.signal("STOP").await;
+        add(&server, added..added + 2).await;
+        added += 2;
+        let owed: Vec<redis::Value> = server.ask(&["XPENDING", "s", "spanlight", "-", "+", "9", "first"]).await;
+        if owed.is_empty() {
+            first.signal("CONT").await;
+        }
+        (!owed.is_empty()).then_some(())
     })
     .await;
-    assert_eq!(tasks(&first).len() + tasks(&second).len(), 2040, "none twice");
+    first.signal("KILL").await;
+    until(&format!("{added} tasks"), async || {
+        let all: BTreeSet<String> = tasks(&first).into_iter().chain(tasks(&second)).collect();
+        (all.len() == added).then_some(())
+    })
+    .await;
+    assert_eq!(tasks(&first).len() + tasks(&second).len(), added, "none twice");
     assert!(second.sample(r#"spanlight_receiver_claimed_total{receiver="redis"}"#).await > Some(0.0));
 }
 

@@ -17,7 +17,7 @@ async fn users_have_passwords(kind: Kind) {
     let rights = ["~metrics:*", "~*events*", "&live", "+@all", "-@admin"];
     server.ask::<()>(&[&["ACL", "SETUSER", "ada", "on", ">hush"], &rights[..]].concat()).await;
     let config = |password: &str| {
-        format!("{{url: 'redis://127.0.0.1:{}', username: ada, password: {password}, stream: events}}", server.port)
+        format!("{{url: 'redis://127.0.0.1:{}', username: ada, password: '{password}', stream: events}}", server.port)
     };
     let collector = writing(&config("wrong")).await;
     post(&collector, &run(0, 0, "a", "f", "t", 0.0)).await;

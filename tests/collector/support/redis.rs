@@ -46,7 +46,7 @@ impl Server {
     /// Starts it, with what it had written.
     pub async fn up(&mut self) {
         self.spawn();
-        until("an answer of the server", async || self.try_connection().await).await;
+        self.connection().await;
     }
 
     /// Starts it without asking it anything.
@@ -76,7 +76,7 @@ impl Server {
     }
 
     pub async fn connection(&self) -> MultiplexedConnection {
-        self.try_connection().await.unwrap()
+        until("a connection to the server", async || self.try_connection().await).await
     }
 
     async fn try_connection(&self) -> Option<MultiplexedConnection> {
