@@ -57,7 +57,8 @@ impl Server {
         };
         command.env("LD_LIBRARY_PATH", tool("redis/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
-        command.arg("--dir").arg(self.dir.path()).args(&self.arguments);
+        // By default it acknowledges a second or two before it writes.
+        command.args(["--appendfsync", "always", "--dir"]).arg(self.dir.path()).args(&self.arguments);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         self.process = Some(process.spawn().unwrap());
     }
