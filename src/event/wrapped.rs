@@ -29,12 +29,18 @@ pub(super) fn unwrapped(mut object: Map<String, Value>) -> Map<String, Value> {
             inner.entry(key).or_insert(value);
         }
     }
-    inner
+    // An entry of a stream may hold what a socket would have sent.
+    unwrapped(inner)
 }
 
 /// The members with their names in snake_case, whatever case they were in.
 pub(super) fn in_snake_case(object: Map<String, Value>) -> Map<String, Value> {
-    object.into_iter().map(|(key, value)| (plain(&key), value)).collect()
+    let word = |key: &str| match key {
+        // Clocks of JavaScript count milliseconds, which names there do not say.
+        "executionTime" => "execution_time_ms".to_owned(),
+        key => plain(key),
+    };
+    object.into_iter().map(|(key, value)| (word(&key), value)).collect()
 }
 
 fn holds_event(object: &Map<String, Value>, key: &str) -> bool {

@@ -79,7 +79,9 @@ async fn url(collector: &Collector) -> String {
 
 /// Posts events and waits until they are where clients read them.
 async fn post(collector: &Collector, name: &str, numbers: std::ops::Range<u64>) {
-    let events = numbers.clone().map(|number| json!({"name": name, "message": number.to_string()}).to_string());
+    let events = numbers
+        .clone()
+        .map(|number| json!({"name": name, "agent": "a", "tool": "t", "message": number.to_string()}).to_string());
     let answer = collector.post("/v1/events", &[], events.collect::<Vec<_>>().join("\n")).await;
     assert_eq!(answer.json(), json!({"accepted": numbers.end - numbers.start}));
     until("the events", async || {
@@ -147,7 +149,7 @@ async fn who_comes_back_gets_everything_since() {
     assert_eq!(client.events(1).await, numbered([250]));
     let hello = json!({"type": "hello", "resume_from": 249, "envelope": "bare"});
     let bare = Client::saying(&collector, hello).await.next().await;
-    assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent.failed"), &json!("250")));
+    assert_eq!((&bare["event_type"], &bare["payload"]["message"]), (&json!("agent_completed"), &json!("250")));
 }
 
 #[tokio::test]
@@ -155,7 +157,8 @@ async fn what_cannot_be_had_is_a_gap() {
     let config = traces_to(&[("file", "{path: events.jsonl}")]);
     let collector = Collector::with(&config.replace("web: {", "web: {recent_events: 2, ")).await;
     let web = collector.url(Port::Web).await;
-    let events = (0..5).map(|number| json!({"name": "agent.failed", "message": number.to_string()}).to_string());
+    let events =
+        (0..5).map(|number| json!({"name": "agent.failed", "agent": "a", "message": number.to_string()}).to_string());
     let body = events.collect::<Vec<_>>().join("\n");
     super::support::client::post(&format!("{web}/v1/events"), &[], body.into()).await;
     until("the events", async || (collector.json("/api/v1/events").await["next"] == 5).then_some(())).await;

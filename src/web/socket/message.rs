@@ -129,11 +129,7 @@ pub fn event(envelope: Envelope, offset: u64, record: &SharedRecord) -> String {
     match envelope {
         Envelope::Event => wrapped("event"),
         Envelope::StreamEvent => wrapped("stream_event"),
-        Envelope::Bare => text(json::object(|object| {
-            object.str("event_type", record.event().name.as_str());
-            object.display("timestamp", record.event().timestamp);
-            object.raw("payload", record.json().as_bytes());
-        })),
+        Envelope::Bare => record.event().to_bare_json(),
     }
 }
 
