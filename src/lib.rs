@@ -83,6 +83,9 @@ pub mod layer;
 #[cfg(feature = "layer")]
 pub mod content;
 
+#[cfg(feature = "collector")]
+pub mod auth;
+
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "layer")]
@@ -94,6 +97,8 @@ pub mod connector;
 pub mod export;
 #[cfg(feature = "layer")]
 pub mod hub;
+#[cfg(feature = "collector")]
+pub mod merge;
 #[cfg(feature = "collector")]
 pub mod process;
 #[cfg(feature = "collector")]

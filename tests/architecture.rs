@@ -28,6 +28,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp", "redis", "report", "tls"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
+    ("merge", &["event", "flow", "hub"]),
+    ("auth", &["event"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
     (
         "export",
@@ -39,6 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
+            "auth",
             "config",
             "connector",
             "derive",
@@ -46,6 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "duration",
             "event",
             "flow",
+            "health",
             "hub",
             "listen",
             "measure",
@@ -55,6 +59,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "auth",
             "config",
             "connector",
             "console",
@@ -66,6 +71,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "hub",
             "listen",
             "measure",
+            "merge",
             "nearest",
             "otlp",
             "process",

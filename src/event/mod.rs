@@ -217,9 +217,9 @@ impl Event {
     }
 
     /// The execution it belongs to: the one named, else the trace.
-    pub fn execution_id(&self) -> Option<String> {
-        let named = self.identity.execution_id.as_deref().map(str::to_owned);
-        named.or_else(|| self.trace_id.map(|id| id.to_string()))
+    pub fn execution_id(&self) -> Option<Cow<'_, str>> {
+        let named = self.identity.execution_id.as_deref().map(Cow::Borrowed);
+        named.or_else(|| self.trace_id.map(|id| id.to_string().into()))
     }
 }
 

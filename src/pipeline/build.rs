@@ -16,6 +16,7 @@ use crate::export::pump::Settings;
 use crate::export::queue::Portion;
 use crate::export::{Exporter, Inlet, Pump, local, redis};
 use crate::health::Health;
+use crate::merge::Merge;
 use crate::otlp::{Limit, Signal};
 use crate::process::placeholders::Placeholders;
 use crate::process::{Kind, Processor, attributes, batch, filter, redaction};
@@ -39,11 +40,13 @@ pub fn build(
     plan: &Plan,
     options: &Options,
     agent: Option<&Arc<Connector>>,
+    live: &Arc<Merge>,
     health: &Health,
 ) -> Result<Built, StartError> {
     let mut builder = Builder {
         plan,
         options,
+        live,
         health,
         inlets: Vec::new(),
         built: Built::empty(),
@@ -60,6 +63,8 @@ pub fn build(
 struct Builder<'p> {
     plan: &'p Plan,
     options: &'p Options,
+    /// Where events go for whoever listens.
+    live: &'p Arc<Merge>,
     health: &'p Health,
     /// Pumps by exporter and by what they carry.
     inlets: Vec<(ComponentId, &'static str, Inlet)>,
@@ -126,6 +131,9 @@ impl Builder<'_> {
         agent: Option<&Arc<Connector>>,
     ) -> Result<Option<Exit>, StartError> {
         let Some(component) = self.plan.component(Section::Exporters, id) else { return Ok(None) };
+        if let Component::WebSocket(_) = component {
+            return Ok(Some(Exit::Live(self.live.clone())));
+        }
         if let Component::Prometheus(config) = component {
             let known = self.scraped.iter().find(|(known, _)| known == id).map(|(_, prometheus)| prometheus.clone());
             let prometheus = known.unwrap_or_else(|| {

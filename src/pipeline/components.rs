@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::prices::PricesConfig;
+use crate::auth::Auth;
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
@@ -46,6 +47,8 @@ pub enum Component {
     Prometheus(prometheus::Config),
     /// Exporter `redis`.
     Redis(Box<redis::Config>),
+    /// Exporter `websocket`.
+    WebSocket(web::SocketLimits),
     /// Extension `web`.
     Web(web::Config),
 }
@@ -147,6 +150,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Exporters, "redis") => read(node, &path, problems).map(Component::Redis),
+        (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
@@ -202,6 +206,8 @@ impl Component {
             }
             Component::Redis(config) => config.validate(),
             Component::RedisReceiver(config) => config.validate(),
+            Component::WebSocket(config) => config.validate(),
+            Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
             _ => Ok(()),
         }
     }
@@ -229,6 +235,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlphttp", "OTLP over HTTP"),
             ("prometheus", "metrics at /metrics of the web extension"),
             ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
+            ("websocket", "events as they happen, at /ws of the web extension"),
         ],
         Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
     }

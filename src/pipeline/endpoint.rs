@@ -17,7 +17,7 @@ use crate::hub::Hub;
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
-use crate::web::{PostEvents, State};
+use crate::web::{PostEvents, SocketLimits, State};
 
 /// Puts together what the endpoint serves from.
 pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, built: &Built, events: Events) -> State {
@@ -28,8 +28,17 @@ pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, bui
         post_events: post_events(events),
         connector,
         hub,
+        auth: None,
+        sockets: SocketLimits::default(),
+        denied: health.counter(DENIED, &[("component", "web")]),
     }
 }
+
+const DENIED: About = About {
+    name: "spanlight.web.denied",
+    unit: "{request}",
+    help: "Requests and WebSockets without a token that is believed, or for what it may not see.",
+};
 
 /// Our own health, what was derived, and what was received.
 fn scrape(

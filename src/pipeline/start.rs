@@ -16,6 +16,7 @@ use super::plan::{Pipeline, Plan};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
+use crate::auth::Auth;
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
 use crate::connector::{Connector, EventSink};
@@ -23,10 +24,11 @@ use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::hub::Hub;
 use crate::listen::{Limits, Listener, Serving};
+use crate::merge::Merge;
 use crate::otlp::Signal;
 use crate::receive::otlp::{self, Service};
 use crate::receive::{Events, redis};
-use crate::web;
+use crate::web::{self, State};
 
 /// Why nothing runs.
 #[derive(Debug)]
@@ -58,19 +60,27 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let gate = Arc::new(Gate::new());
     let receivers = bind_receivers(&plan, options).await?;
     let web = match plan.web() {
-        Some(config) => Some((config.clone(), bind(&config.endpoint, options).await?)),
+        Some(config) => {
+            // Whoever asks who is there may be asked by others.
+            let options = Options { insecure_bind: options.insecure_bind || config.auth.is_some(), ..options.clone() };
+            Some((config.clone(), bind(&config.endpoint, &options).await?))
+        }
         None => None,
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
-    let mut built = build(&plan, options, agent.as_ref(), &health)?;
     let hub = Arc::new(Hub::new(recent_events));
+    let sockets = plan.sockets().cloned().unwrap_or_default();
+    let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
+    let mut built = build(&plan, options, agent.as_ref(), &live, &health)?;
     if let Some(agent) = &agent {
-        agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
         agent.send_changes_to(std::mem::take(&mut built.change_sinks));
+        let takes_all = recent_events > 0 && plan.sockets().is_none();
+        agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
+    tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
@@ -79,24 +89,52 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses.receivers.push((receiver.transport, receiver.address));
         serving.push(receiver.serve(router, gate.clone(), &health));
     }
-    for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
-        let Component::RedisReceiver(config) = component else { continue };
-        let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent.as_ref()));
-        let failed = |message| StartError::Component { id: id.to_string(), message };
-        serving.push(redis::serve(&id.to_string(), config, &intake, &gate, &health).map_err(failed)?);
-    }
+    serving.extend(read_streams(&plan, &built, agent.as_ref(), &gate, &health)?);
     let stop_web = CancellationToken::new();
-    if let Some((_, listener)) = web {
+    if let Some((config, listener)) = web {
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
+        let auth = config.auth.as_ref().map(Auth::new).transpose();
+        let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
         let state = endpoint::state(agent.as_ref(), hub, &health, &built, events);
+        let state = State { auth, sockets, ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    Ok(Running {
+        addresses,
+        agent,
+        health,
+        gate,
+        serving,
+        pumps,
+        routes,
+        live,
+        tasks,
+        stop_web,
+        started: Instant::now(),
+    })
+}
+
+/// The receivers that have no port, because they read what is elsewhere.
+fn read_streams(
+    plan: &Plan,
+    built: &Built,
+    agent: Option<&Arc<Connector>>,
+    gate: &Arc<Gate>,
+    health: &Health,
+) -> Result<Vec<Serving>, StartError> {
+    let mut serving = Vec::new();
+    for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
+        let Component::RedisReceiver(config) = component else { continue };
+        let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent));
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        serving.push(redis::serve(&id.to_string(), config, &intake, gate, health).map_err(failed)?);
+    }
+    Ok(serving)
 }
 
 /// A receiver's bound port.
@@ -166,11 +204,10 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
 }
 
-fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {
+fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> Vec<EventSink> {
     let mut sinks: Vec<EventSink> = Vec::new();
-    if recent_events > 0 {
-        let hub = hub.clone();
-        sinks.push(Box::new(move |records| hub.publish(records)));
+    if let Some(live) = live.cloned() {
+        sinks.push(Box::new(move |records| live.publish(records)));
     }
     for (_, route) in routes.iter().filter(|(pipeline, _)| pipeline.from_agent && pipeline.signal == Signal::Logs) {
         let route = route.clone();
@@ -201,8 +238,8 @@ impl fmt::Display for StartError {
             StartError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             StartError::Exposed { address } => write!(
                 f,
-                "{address} would be open to other machines without authentication; if that is meant, add \
-                 --insecure-bind"
+                "{address} would be open to other machines without authentication; the extension `web` takes \
+                 `auth`, and if it is meant, add --insecure-bind"
             ),
             StartError::Component { id, message } => write!(f, "{id}: {message}"),
         }

@@ -13,18 +13,22 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderMap, header};
 use axum::middleware;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{self, Auth};
 use crate::config::types::Listen;
 use crate::connector::Connector;
+use crate::health::Count;
 use crate::hub::Hub;
 use crate::listen::Listener;
+pub use socket::Limits as SocketLimits;
 use socket::Sockets;
 
 /// The extension `web`.
@@ -35,12 +39,14 @@ pub struct Config {
     pub endpoint: Listen,
     /// How many events are kept in memory for whoever comes late; 0 keeps none, and then none are built for it.
     pub recent_events: usize,
+    /// Who may read; without it, everybody who can connect.
+    pub auth: Option<auth::Config>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
-        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000 }
+        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000, auth: None }
     }
 }
 
@@ -56,6 +62,12 @@ pub struct State {
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
+    /// Who may read; without it, everybody who can connect.
+    pub auth: Option<Auth>,
+    /// What WebSockets may do.
+    pub sockets: SocketLimits,
+    /// Requests of those who are not believed, or ask for what they may not see.
+    pub denied: Count,
 }
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
@@ -73,23 +85,10 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Serves until told to stop.
 pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
     let loopback = listener.is_loopback();
-    let sockets = Sockets::new(stop.clone());
-    let opening = sockets.clone();
-    let router = Router::new()
-        .route("/", get(api::welcome))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
-        .route("/metrics", get(api::metrics_text))
-        .route("/v1/events", post(api::post_events))
-        .route("/api/v1/ledger", get(api::ledger))
-        .route("/api/v1/metrics", get(api::summary))
-        .route("/api/v1/runs", get(api::runs))
-        .route("/api/v1/runs/{id}", get(api::run))
-        .route("/api/v1/runs/{id}/events", get(api::run_events))
-        .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
-        .route("/api/v1/events", get(api::events))
-        .route("/api/v1/stream", get(stream::stream))
-        .route("/ws", get(move |state, headers, upgrade| socket::open(opening.clone(), state, headers, upgrade)))
+    let sockets = Sockets::new(state.clone(), stop.clone());
+    let router = routes(sockets.clone())
+        .merge(of_runs().layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
+        .merge(of_everything().layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
@@ -98,4 +97,41 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     // A stream has no end of its own.
     serving.stop(GOODBYE).await;
     sockets.ended().await;
+}
+
+/// What tells nothing of anybody's work, and what asks by itself who is there.
+fn routes(sockets: Sockets) -> Router<Arc<State>> {
+    let opening = sockets.clone();
+    let at_root = move |state, headers: HeaderMap, uri, query, upgrade| async move {
+        match headers.contains_key(header::UPGRADE) {
+            true => socket::open(opening, state, headers, uri, query, upgrade).await,
+            false => api::welcome().await.into_response(),
+        }
+    };
+    let open = move |state, headers, uri, query, upgrade| socket::open(sockets, state, headers, uri, query, upgrade);
+    Router::new()
+        .route("/", get(at_root))
+        .route("/ws", get(open))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+}
+
+/// What shows everybody their own.
+fn of_runs() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/runs", get(api::runs))
+        .route("/api/v1/runs/{id}", get(api::run))
+        .route("/api/v1/runs/{id}/events", get(api::run_events))
+        .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
+        .route("/api/v1/events", get(api::events))
+        .route("/api/v1/stream", get(stream::stream))
+}
+
+/// What is added up over everybody, or changes it.
+fn of_everything() -> Router<Arc<State>> {
+    Router::new()
+        .route("/metrics", get(api::metrics_text))
+        .route("/v1/events", post(api::post_events))
+        .route("/api/v1/ledger", get(api::ledger))
+        .route("/api/v1/metrics", get(api::summary))
 }
