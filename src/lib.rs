@@ -91,6 +91,12 @@ pub mod content;
 
 #[cfg(feature = "collector")]
 pub mod auth;
+
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "layer")]
+mod tls;
+
 #[cfg(feature = "layer")]
 mod state;
 

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::{Failure, RunArgs};
 use crate::config::{self, Config, Override, Problem, Section};
 use crate::console;
-use crate::pipeline::{Plan, components, plan};
+use crate::pipeline::{Plan, additions, components, plan};
 
 /// `spanlight config`
 #[derive(Args, Debug)]
@@ -75,9 +75,11 @@ fn load(file: Option<&Path>, set: &[String]) -> Result<(Config, Plan), Failure> 
         Some(path) => std::fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?,
     };
-    let overrides: Result<Vec<Override>, String> = set.iter().map(|text| Override::parse(text)).collect();
+    let variable = |name: &str| std::env::var(name).ok();
+    let added = if file.is_none() { additions(&variable) } else { Vec::new() };
+    let overrides: Result<Vec<Override>, String> = added.iter().chain(set).map(|text| Override::parse(text)).collect();
     let overrides = overrides.map_err(Failure::usage)?;
-    let (config, mut problems) = Config::parse(&text, &overrides, &|name| std::env::var(name).ok());
+    let (config, mut problems) = Config::parse(&text, &overrides, &variable);
     let planned = config.map(|config| plan(&config).map(|plan| (config, plan)));
     match planned {
         Some(Ok(good)) if problems.is_empty() => return Ok(good),

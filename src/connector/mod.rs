@@ -18,7 +18,7 @@ use crate::derive::{Counts, Deriver, Note, Output, Settings};
 use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health, WITHHELD};
-use crate::measure::{Alert, Counted, LeftOut, Measure};
+use crate::measure::{Alert, Counted, LeftOut, Measure, SharedBuckets};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit};
@@ -27,11 +27,15 @@ use crate::semconv::resource;
 /// Something that wants events, in order. It must not wait.
 pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
 
+/// Something that is told how many measurements were added to the buckets by hour and by day. It must not wait.
+pub type ChangeSink = Box<dyn Fn(usize) + Send + Sync>;
+
 /// The connector.
 pub struct Connector {
     core: Mutex<Core>,
     sinks: OnceLock<Vec<EventSink>>,
     budgets: Option<Kept>,
+    change_sinks: OnceLock<Vec<ChangeSink>>,
     /// When time last passed, for whoever asks whether it still does.
     last_tick: AtomicI64,
     /// Received metrics that are derived here as well.
@@ -75,6 +79,7 @@ impl Connector {
             }),
             sinks: OnceLock::new(),
             budgets: Kept::of(budgets, of, kind, now),
+            change_sinks: OnceLock::new(),
             last_tick: AtomicI64::new(now.as_micros()),
             derived_here: AtomicU64::new(0),
             max_value_bytes,
@@ -92,6 +97,18 @@ impl Connector {
         let measure = &mut self.lock().measure;
         measure.watch(alerts);
         measure.time_people_out_after(human_timeout);
+    }
+
+    /// Keeps what is counted by hour and by day as well, for whoever writes that somewhere.
+    pub fn keep_buckets(&self) -> SharedBuckets {
+        // Long enough that no two of those that count in the same day are called the same.
+        let instance = || uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+        self.lock().measure.keep_buckets(instance)
+    }
+
+    /// Says who writes those buckets, and is to know when they change. Only the first call counts.
+    pub fn send_changes_to(&self, sinks: Vec<ChangeSink>) {
+        self.change_sinks.get_or_init(|| sinks);
     }
 
     /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
@@ -260,6 +277,10 @@ impl Connector {
         }
         core.out.facts.clear();
         core.out.tallies.clear();
+        let changes = core.measure.take_changes();
+        if changes > 0 {
+            self.change_sinks.get().into_iter().flatten().for_each(|sink| sink(changes));
+        }
         if core.out.events.is_empty() {
             return;
         }

@@ -70,6 +70,7 @@ impl DebugExporter {
     pub fn export(&self, load: &Load) -> Outcome {
         match load {
             Load::Events(records) => self.events(records),
+            Load::Changes(_) => {}
             Load::Batches(batches) => batches.iter().for_each(|batch| (self.show)(&of_batch(batch))),
         }
         Outcome::DONE

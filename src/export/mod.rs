@@ -8,6 +8,11 @@ pub mod otlp;
 pub mod prometheus;
 pub mod pump;
 pub mod queue;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "without_redis.rs"]
+pub mod redis;
 pub mod retry;
 pub mod webhook;
 
@@ -28,6 +33,8 @@ pub enum Exporter {
     OtlpHttp(otlp::HttpExporter),
     /// Events to a URL.
     Webhook(webhook::WebhookExporter),
+    /// Redis.
+    Redis(redis::RedisExporter),
 }
 
 /// What came of an attempt.
@@ -63,6 +70,7 @@ impl Exporter {
             Exporter::OtlpGrpc(exporter) => exporter.export(load).await,
             Exporter::OtlpHttp(exporter) => exporter.export(load).await,
             Exporter::Webhook(exporter) => exporter.export(load).await,
+            Exporter::Redis(exporter) => exporter.export(load).await,
         }
     }
 
@@ -70,6 +78,7 @@ impl Exporter {
     pub async fn close(&mut self) {
         match self {
             Exporter::File(exporter) => exporter.close().await,
+            Exporter::Redis(exporter) => exporter.close().await,
             Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) | Exporter::Webhook(_) => {}
         }
     }

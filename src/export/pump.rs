@@ -227,6 +227,11 @@ impl Inlet {
         self.0.loses() || self.0.queue.has_room()
     }
 
+    /// What tells the exporter that so many measurements were added to what it writes.
+    pub fn into_change_sink(self) -> Box<dyn Fn(usize) + Send + Sync> {
+        Box::new(move |changes| self.send(Load::Changes(changes)))
+    }
+
     /// Puts something into the queue. Where nobody waits for room, what does not fit is dropped and counted.
     pub fn send(&self, load: Load) {
         let Shared { queue, settings, counts, .. } = &*self.0;
@@ -266,6 +271,7 @@ impl Liveness {
     /// Waits until of everything that was sent before is known what became of it.
     pub async fn idle(&self) {
         let taken = self.0.taken.load(Relaxed);
+        self.0.queue.hurry();
         loop {
             let was_done = self.0.was_done.notified();
             if self.0.done.load(Relaxed) >= taken || self.0.workers.load(Relaxed) == 0 {
@@ -385,6 +391,7 @@ fn withhold(content: &Withholding, load: Load) -> Load {
             Load::Batches(batches.into_iter().map(withheld).collect())
         }
         Load::Events(events) => Load::Events(content.records(events)),
+        load @ Load::Changes(_) => load,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Load {
     Batches(Vec<Batch>),
     /// Events.
     Events(Vec<SharedRecord>),
+    /// So many measurements of which whoever is given this knows the sums.
+    Changes(usize),
 }
 
 /// Bounds of a queue.
@@ -71,6 +73,8 @@ struct State {
     items: usize,
     bytes: usize,
     closed: bool,
+    /// Somebody waits for what is in it now.
+    in_a_hurry: bool,
 }
 
 #[derive(Debug)]
@@ -119,9 +123,16 @@ impl Queue {
         if state.items >= self.bounds.items.saturating_mul(2) || state.bytes >= self.bounds.bytes.saturating_mul(2) {
             return Err(NotTaken::Full);
         }
-        state.items += items;
+        state.items = state.items.saturating_add(items);
         state.bytes += bytes;
-        state.entries.push_back(Entry { load, items, bytes, since: Instant::now() });
+        match (state.entries.back_mut(), load) {
+            // However many they are, they are one number.
+            (Some(Entry { load: Load::Changes(waiting), items: of_entry, .. }), Load::Changes(more)) => {
+                *waiting = waiting.saturating_add(more);
+                *of_entry = *waiting;
+            }
+            (_, load) => state.entries.push_back(Entry { load, items, bytes, since: Instant::now() }),
+        }
         drop(state);
         self.filled.notify_one();
         Ok(())
@@ -151,7 +162,7 @@ impl Queue {
             return if state.closed { Popped::Closed } else { Popped::Empty };
         };
         let waited = first.since.elapsed();
-        if state.items < portion.enough && waited < portion.wait && !state.closed {
+        if state.items < portion.enough && waited < portion.wait && !state.closed && !state.in_a_hurry {
             return Popped::NotYet(portion.wait - waited);
         }
         let Some(first) = state.take_first() else { return Popped::Empty };
@@ -166,12 +177,21 @@ impl Queue {
             load.append(next.load);
         }
         let more = !state.entries.is_empty();
+        state.in_a_hurry &= more;
         drop(state);
         self.emptied.notify_waiters();
         if more {
             self.filled.notify_one();
         }
         Popped::Load(load)
+    }
+
+    /// Lets nothing of what is in it wait for company.
+    pub fn hurry(&self) {
+        let mut state = self.lock();
+        state.in_a_hurry = !state.entries.is_empty();
+        drop(state);
+        self.filled.notify_one();
     }
 
     /// Takes no more; what is in it can still be taken out.
@@ -222,6 +242,7 @@ impl Load {
         match self {
             Load::Batches(batches) => batches.iter().map(Batch::items).sum(),
             Load::Events(events) => events.len(),
+            Load::Changes(count) => *count,
         }
     }
 
@@ -230,6 +251,7 @@ impl Load {
         match self {
             Load::Batches(batches) => batches.iter().map(|batch| batch.bytes().len()).sum(),
             Load::Events(events) => events.iter().map(|record| Load::EVENT + record.event().data.as_json().len()).sum(),
+            Load::Changes(_) => 0,
         }
     }
 
@@ -238,7 +260,7 @@ impl Load {
             (Load::Batches(own), Load::Batches(others)) => {
                 own.first().map(Batch::signal) == others.first().map(Batch::signal)
             }
-            (Load::Events(_), Load::Events(_)) => true,
+            (Load::Events(_), Load::Events(_)) | (Load::Changes(_), Load::Changes(_)) => true,
             _ => false,
         }
     }
@@ -247,6 +269,7 @@ impl Load {
         match (self, other) {
             (Load::Batches(own), Load::Batches(others)) => own.extend(others),
             (Load::Events(own), Load::Events(others)) => own.extend(others),
+            (Load::Changes(own), Load::Changes(others)) => *own = own.saturating_add(others),
             _ => {}
         }
     }
@@ -320,5 +343,19 @@ mod tests {
         queue.push(events(6)).unwrap();
         queue.push(events(4)).unwrap();
         assert_eq!(queue.pop(&portion).await.unwrap().items(), 10);
+        let began = tokio::time::Instant::now();
+        queue.push(events(1)).unwrap();
+        queue.hurry();
+        assert_eq!(queue.pop(&portion).await.unwrap().items(), 1);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn changes_that_wait_are_one_number() {
+        let queue = queue(100);
+        [3, 4, 5].map(Load::Changes).into_iter().for_each(|load| queue.push(load).unwrap());
+        assert!(queue.lock().entries.len() == 1 && queue.has_room());
+        assert_eq!(queue.pop(&ANY).await.unwrap().items(), 12);
+        assert_eq!(queue.size(), (0, 0));
     }
 }

@@ -150,6 +150,15 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 }
 
 impl Serving {
+    /// What serves in a way of its own, without a port: until it is told to stop, or else is cut off.
+    pub fn of<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(CancellationToken) -> F) -> Serving {
+        let serving =
+            Serving { stop: CancellationToken::new(), cut: CancellationToken::new(), tasks: TaskTracker::new() };
+        let (work, cut) = (work(serving.stop.clone()), serving.cut.clone());
+        serving.tasks.spawn(async move { cut.run_until_cancelled(work).await });
+        serving
+    }
+
     /// Takes no more requests, waits for those under way as long as `patience` lasts, and cuts off what is left:
     /// when this returns nothing of the port runs any more.
     pub async fn stop(self, patience: Duration) {

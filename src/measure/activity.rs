@@ -1,10 +1,12 @@
 //! When each agent was at work.
 
 use std::collections::HashMap;
+use std::sync::PoisonError;
 
 use foldhash::fast::RandomState;
 
 use super::Measure;
+use super::buckets::Pieces;
 use super::intervals::Intervals;
 use crate::derive::Name;
 use crate::event::Timestamp;
@@ -92,8 +94,21 @@ impl Measure {
         now_known: &[(Timestamp, Timestamp)],
         now: Timestamp,
     ) {
+        let times = || before.iter().chain(now_known);
+        let all = (times().map(|time| time.0).min(), times().map(|time| time.1).max());
+        let activity = &self.activity;
+        let pieces = match (&self.windows.buckets, all) {
+            (Some(_), (Some(from), Some(to))) => {
+                Some(Pieces::of((from, to), now, |from, to| activity.of(agent, from, to)))
+            }
+            _ => None,
+        };
         before.iter().for_each(|time| self.activity.remove(agent, *time));
         now_known.iter().for_each(|time| self.activity.add(agent, *time, now));
+        if let (Some(buckets), Some(pieces)) = (&self.windows.buckets, pieces) {
+            let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            buckets.busy(agent, &pieces, now, |from, to| self.activity.of(agent, from, to));
+        }
         if let Some(seconds) = self.activity.uncounted(agent) {
             self.instruments.active_time.add([agent.into()], seconds, now);
         }

@@ -5,6 +5,7 @@
 
 mod activity;
 mod alerts;
+mod buckets;
 mod count;
 mod encode;
 mod instrument;
@@ -18,11 +19,13 @@ mod tasks;
 mod waits;
 mod windows;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use activity::Activity;
 use alerts::Alerts;
 pub use alerts::{Alert, AlertMetric};
+pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
 pub use encode::{own_resource, to_batch};
 use instruments::Instruments;
 pub use snapshot::{Bucket, Counted, Exemplar, Family, FamilyKind, Series, Value};
@@ -90,6 +93,19 @@ impl Measure {
         }
     }
 
+    /// From now on, what is counted is also kept by hour and by day, for whoever writes that somewhere. `instance` tells
+    /// these sums from those of others, and from those of this program before it was restarted.
+    pub fn keep_buckets(&mut self, instance: impl FnOnce() -> String) -> SharedBuckets {
+        let new = || Arc::new(Mutex::new(Buckets::new(instance())));
+        self.windows.buckets.get_or_insert_with(new).clone()
+    }
+
+    /// Measurements since this was last asked that whoever writes buckets has to write; none where nobody does.
+    pub fn take_changes(&mut self) -> usize {
+        let changes = |buckets: &SharedBuckets| buckets.lock().unwrap_or_else(PoisonError::into_inner).take_changes();
+        self.windows.buckets.as_ref().map_or(0, changes)
+    }
+
     /// All metrics as they stand. `in_flight` is the number of open runs by agent.
     pub fn snapshot(&self, in_flight: &[(Name, u64)]) -> Vec<Counted> {
         self.instruments.counted(in_flight, self.since)
@@ -105,6 +121,9 @@ impl Measure {
         self.settle_tasks(Some(now), now);
         if now < self.next_expiry {
             return;
+        }
+        if let Some(buckets) = &self.windows.buckets {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).tick(now);
         }
         self.next_expiry = now.plus(Duration::from_secs(3600));
         let idle_since = now.minus(Measure::IDLE);

@@ -1,11 +1,13 @@
 //! Sums by the minute, from which ratios over any window of the last day are computed.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use hashbrown::{Equivalent, HashMap};
 
+use super::buckets::SharedBuckets;
 use crate::derive::Name;
 use crate::event::Timestamp;
 
@@ -69,6 +71,8 @@ pub struct Windows {
     minutes: BTreeMap<i64, Minute>,
     /// Additions that came too late for any window.
     pub too_late: u64,
+    /// The same additions by hour and by day, where somebody writes them.
+    pub buckets: Option<SharedBuckets>,
 }
 
 #[derive(Debug, Default)]
@@ -92,6 +96,9 @@ impl Windows {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
+        if let Some(buckets) = &self.buckets {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).add(at, rows, now, &change);
+        }
         let Some(minute) = self.minute(at, now) else { return };
         change(&mut minute.totals);
         for (dimension, name) in rows {
@@ -123,6 +130,9 @@ impl Windows {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
+        if let Some(buckets) = &self.buckets {
+            buckets.lock().unwrap_or_else(PoisonError::into_inner).take_back(at, rows, now, &change);
+        }
         let Some(minute) = self.minutes.get_mut(&at.not_ahead_of(now).as_seconds().div_euclid(60)) else { return };
         change(&mut minute.totals);
         for (dimension, name) in rows {

@@ -8,14 +8,14 @@ use super::plan::{Pipeline, Plan};
 use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
-use crate::connector::Connector;
+use crate::connector::{ChangeSink, Connector};
 use crate::export::debug::DebugExporter;
 use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
 use crate::export::pump::Settings;
 use crate::export::queue::Portion;
 use crate::export::webhook::WebhookExporter;
-use crate::export::{Exporter, Inlet, Pump, local};
+use crate::export::{Exporter, Inlet, Pump, local, redis};
 use crate::health::Health;
 use crate::merge::Merge;
 use crate::otlp::{Limit, Signal};
@@ -32,6 +32,8 @@ pub struct Built {
     pub prometheus: Vec<Arc<Prometheus>>,
     /// Files that are written, for the banner.
     pub files: Vec<std::path::PathBuf>,
+    /// What is told how much has changed by hour and by day.
+    pub change_sinks: Vec<ChangeSink>,
 }
 
 /// Builds the pipelines of a plan.
@@ -42,8 +44,16 @@ pub fn build(
     live: &Arc<Merge>,
     health: &Health,
 ) -> Result<Built, StartError> {
-    let mut builder =
-        Builder { plan, options, live, health, inlets: Vec::new(), built: Built::empty(), scraped: Vec::new() };
+    let mut builder = Builder {
+        plan,
+        options,
+        live,
+        health,
+        inlets: Vec::new(),
+        built: Built::empty(),
+        scraped: Vec::new(),
+        redis: Vec::new(),
+    };
     for pipeline in &plan.pipelines {
         let route = builder.route(pipeline, agent)?;
         builder.built.routes.push((pipeline.clone(), Arc::new(route)));
@@ -60,6 +70,8 @@ struct Builder<'p> {
     /// Pumps by exporter and by what they carry.
     inlets: Vec<(ComponentId, &'static str, Inlet)>,
     scraped: Vec<(ComponentId, Arc<Prometheus>)>,
+    /// Exporters that run already, with what takes their events.
+    redis: Vec<(ComponentId, Option<Inlet>)>,
     built: Built,
 }
 
@@ -79,7 +91,7 @@ impl Builder<'_> {
             exits.push(Exit::Agent(agent.clone()));
         }
         for id in &pipeline.exporters {
-            exits.extend(self.exit(id, pipeline, batching)?);
+            exits.extend(self.exit(id, pipeline, batching, agent)?);
         }
         let is_fed = (pipeline.from_agent || pipeline.to_agent) && pipeline.signal == Signal::Metrics;
         Ok(Route {
@@ -117,6 +129,7 @@ impl Builder<'_> {
         id: &ComponentId,
         pipeline: &Pipeline,
         batching: Option<batch::Config>,
+        agent: Option<&Arc<Connector>>,
     ) -> Result<Option<Exit>, StartError> {
         let Some(component) = self.plan.component(Section::Exporters, id) else { return Ok(None) };
         if let Component::WebSocket(_) = component {
@@ -131,6 +144,9 @@ impl Builder<'_> {
                 prometheus
             });
             return Ok(Some(Exit::Prometheus(prometheus)));
+        }
+        if let (Component::Redis(config), Some(agent)) = (component, agent) {
+            return Ok(self.redis(id, config, agent)?.map(Exit::Pump));
         }
         let carries = match component {
             // One file or console has one writer, whatever it is given.
@@ -160,6 +176,26 @@ impl Builder<'_> {
         self.built.pumps.push(pump);
         self.inlets.push((id.clone(), carries, inlet.clone()));
         Ok(Some(exit(inlet)))
+    }
+
+    /// Runs an exporter of Redis, once for however many pipelines end in it.
+    fn redis(
+        &mut self,
+        id: &ComponentId,
+        config: &redis::Config,
+        agent: &Connector,
+    ) -> Result<Option<Inlet>, StartError> {
+        if let Some((_, inlet)) = self.redis.iter().find(|(known, _)| known == id) {
+            return Ok(inlet.clone());
+        }
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        let keep_buckets = || agent.keep_buckets();
+        let redis::Started { pumps, events, changes } =
+            redis::start(&id.to_string(), config, keep_buckets, self.health).map_err(failed)?;
+        self.built.pumps.extend(pumps);
+        self.built.change_sinks.extend(changes.map(Inlet::into_change_sink));
+        self.redis.push((id.clone(), events.clone()));
+        Ok(events)
     }
 }
 
@@ -206,6 +242,12 @@ fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings,
 
 impl Built {
     fn empty() -> Built {
-        Built { routes: Vec::new(), pumps: Vec::new(), prometheus: Vec::new(), files: Vec::new() }
+        Built {
+            routes: Vec::new(),
+            pumps: Vec::new(),
+            prometheus: Vec::new(),
+            files: Vec::new(),
+            change_sinks: Vec::new(),
+        }
     }
 }

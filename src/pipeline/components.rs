@@ -12,12 +12,12 @@ use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
-use crate::export::{debug, file, otlp as otlp_export, prometheus, webhook};
+use crate::export::{debug, file, otlp as otlp_export, prometheus, redis, webhook};
 use crate::health::Health;
 use crate::measure::Alert;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
-use crate::receive::otlp as otlp_receive;
+use crate::receive::{otlp as otlp_receive, redis as redis_receive};
 use crate::web;
 
 /// A component with its typed configuration.
@@ -25,6 +25,8 @@ use crate::web;
 pub enum Component {
     /// Receiver `otlp`.
     OtlpReceiver(otlp_receive::Config),
+    /// Receiver `redis`.
+    RedisReceiver(Box<redis_receive::Config>),
     /// Processor `memory_limiter`.
     MemoryLimiter(memory_limiter::Config),
     /// Processor `batch`.
@@ -49,6 +51,8 @@ pub enum Component {
     Webhook(Box<webhook::Config>),
     /// Exporter `prometheus`.
     Prometheus(prometheus::Config),
+    /// Exporter `redis`.
+    Redis(Box<redis::Config>),
     /// Exporter `websocket`.
     WebSocket(web::SocketLimits),
     /// Extension `web`.
@@ -172,6 +176,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
     let before = problems.len();
     let component = match (section, id.kind.as_str()) {
         (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
+        (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
         (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
         (Section::Processors, "batch") => read(node, &path, problems).map(Component::Batch),
         (Section::Processors, "filter") => read(node, &path, problems).map(Component::Filter),
@@ -184,6 +189,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
         (Section::Exporters, "webhook") => read(node, &path, problems).map(Box::new).map(Component::Webhook),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
+        (Section::Exporters, "redis") => read(node, &path, problems).map(Component::Redis),
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
@@ -241,6 +247,8 @@ impl Component {
                 config.resolve()?;
                 config.urls().map(drop)
             }
+            Component::Redis(config) => config.validate(),
+            Component::RedisReceiver(config) => config.validate(),
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
             Component::Journal(config) => config.validate(),
@@ -252,7 +260,10 @@ impl Component {
 /// The components of a section, each with what it does in a sentence.
 pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
     match section {
-        Section::Receivers => &[("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events")],
+        Section::Receivers => &[
+            ("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events"),
+            ("redis", "events from streams of Redis or Valkey, shared by a group of collectors"),
+        ],
         Section::Processors => &[
             ("memory_limiter", "refuses requests while memory is short, before their bodies are read"),
             ("batch", "lets exporters send more at a time"),
@@ -268,6 +279,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlphttp", "OTLP over HTTP"),
             ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
             ("prometheus", "metrics at /metrics of the web extension"),
+            ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],
         Section::Extensions => &[

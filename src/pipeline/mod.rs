@@ -6,6 +6,7 @@ mod background;
 mod build;
 mod components;
 mod endpoint;
+mod environment;
 mod past;
 mod plan;
 mod prices;
@@ -16,6 +17,7 @@ mod start;
 use std::path::PathBuf;
 
 pub use components::components;
+pub use environment::additions;
 pub use plan::{Plan, plan};
 pub use run::{Addresses, Report, Running, Status};
 pub use start::{StartError, start};

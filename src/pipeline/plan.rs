@@ -182,6 +182,12 @@ fn check(
     if pipeline.from_agent && pipeline.to_agent {
         problem("this pipeline leads from the connector `agent` back into it".into());
     }
+    for id in &pipeline.receivers {
+        let of_logs = pipeline.to_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::RedisReceiver(_)), false) = (find(Section::Receivers, id), of_logs) {
+            problem(format!("`{id}` gives events, which belong into logs that end in the connector `agent`"));
+        }
+    }
     for id in &pipeline.exporters {
         if let (Some(Component::Prometheus(_)), Signal::Traces | Signal::Logs) =
             (find(Section::Exporters, id), pipeline.signal)
@@ -189,7 +195,7 @@ fn check(
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::Webhook(_)), false) = (find(Section::Exporters, id), of_events) {
+        if let (Some(Component::Webhook(_) | Component::Redis(_)), false) = (find(Section::Exporters, id), of_events) {
             problem(format!(
                 "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
             ));
@@ -220,7 +226,10 @@ fn tell_of_content(
 ) {
     for (section, id, component) in components {
         let carries = |pipeline: &Pipeline| pipeline.signal != Signal::Metrics && pipeline.exporters.contains(id);
-        let drops_unasked = component.remote().is_some_and(|remote| remote.drops_unasked());
+        let drops_unasked = match component {
+            Component::Redis(redis) => redis.drops_unasked(),
+            _ => component.remote().is_some_and(|remote| remote.drops_unasked()),
+        };
         if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
             continue;
         }

@@ -21,15 +21,15 @@ use crate::auth::Auth;
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
 use crate::connector::{BudgetFile, Connector, EventSink};
-use crate::flow::Gate;
+use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::hub::Hub;
 use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Listener, Serving};
 use crate::merge::Merge;
 use crate::otlp::Signal;
-use crate::receive::Events;
 use crate::receive::otlp::{self, Service};
+use crate::receive::{Events, redis};
 use crate::web::{self, State};
 
 /// Why nothing runs.
@@ -79,8 +79,9 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         journal.as_ref().map_or_else(|| Arc::new(Hub::new(recent_events)), |journal| past::hub(recent_events, journal));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
-    let built = build(&plan, options, agent.as_ref(), &live, &health)?;
+    let mut built = build(&plan, options, agent.as_ref(), &live, &health)?;
     if let Some(agent) = &agent {
+        agent.send_changes_to(std::mem::take(&mut built.change_sinks));
         let takes_all = wants_hub && plan.sockets().is_none();
         agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
         agent.show(&health);
@@ -98,6 +99,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses.receivers.push((receiver.transport, receiver.address));
         serving.push(receiver.serve(router, gate.clone(), &health));
     }
+    serving.extend(read_streams(&plan, &built, agent.as_ref(), &gate, &health)?);
     let stop_web = CancellationToken::new();
     if let Some((config, listener)) = web {
         addresses.web = listener.local_addr().ok();
@@ -135,6 +137,24 @@ fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> R
         message: format!("{error}; without `journal` in service.extensions events are kept in memory only"),
     };
     config.open(&options.data_dir, health).map_err(failed)
+}
+
+/// The receivers that have no port, because they read what is elsewhere.
+fn read_streams(
+    plan: &Plan,
+    built: &Built,
+    agent: Option<&Arc<Connector>>,
+    gate: &Arc<Gate>,
+    health: &Health,
+) -> Result<Vec<Serving>, StartError> {
+    let mut serving = Vec::new();
+    for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
+        let Component::RedisReceiver(config) = component else { continue };
+        let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent));
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        serving.push(redis::serve(&id.to_string(), config, &intake, gate, health).map_err(failed)?);
+    }
+    Ok(serving)
 }
 
 /// A receiver's bound port.

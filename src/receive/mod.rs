@@ -2,5 +2,10 @@
 
 mod events;
 pub mod otlp;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "without_redis.rs"]
+pub mod redis;
 
 pub use events::Events;

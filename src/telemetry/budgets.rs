@@ -10,7 +10,8 @@ use super::Telemetry;
 use crate::budget::{Decision, Question, Reason, Snapshot, Unanswerable, Verdict};
 use crate::event::Timestamp;
 use crate::export::otlp::client::{self, Client, LARGEST_ANSWER, Rope};
-use crate::export::otlp::config::{Tls, url};
+use crate::export::otlp::config::url;
+use crate::tls::Tls;
 
 /// A budget that is about to be asked. Get one from [`Telemetry::budget`], say what is to be done as far as it matters,
 /// and ask for the verdict.

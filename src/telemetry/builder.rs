@@ -29,7 +29,7 @@ use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
 use crate::export::otlp::{self, Remote, resource};
 use crate::export::pump::{Liveness, OnFull};
-use crate::export::{Exporter, Inlet, Pump, debug, file, local};
+use crate::export::{Exporter, Inlet, Pump, debug, file, local, redis};
 use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -45,6 +45,7 @@ pub struct Builder {
     file: Option<PathBuf>,
     /// Where spans, metrics and events go.
     otlp: [Option<Remote>; 3],
+    redis: Option<redis::Config>,
     content: Option<Policy>,
     metrics_interval: Duration,
     sinks: Vec<(usize, Handler)>,
@@ -79,6 +80,7 @@ impl Default for Builder {
             console: None,
             file: None,
             otlp: [None, None, None],
+            redis: None,
             content: None,
             metrics_interval: Duration::from_secs(60),
             sinks: Vec::new(),
@@ -101,7 +103,8 @@ impl Builder {
     /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
     /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`), and `SPANLIGHT_BUDGETS_URL`, which is
-    /// [`Builder::budgets_from`]. What comes after this wins over it.
+    /// [`Builder::budgets_from`]; with the feature `redis` also `REDIS_URL`, or `REDIS_HOST`, `REDIS_PORT`,
+    /// `REDIS_PASSWORD` and `REDIS_DB`. What comes after this wins over it.
     pub fn from_env(self) -> Builder {
         self.from_lookup(&environment::of_process)
     }
@@ -129,6 +132,15 @@ impl Builder {
                     Err(problem) => self.problems.push(problem),
                 }
             }
+        }
+        match redis::Config::from_lookup(lookup) {
+            // Whoever derives what we derive would count it once more, in the same buckets.
+            Ok(Some(_)) if self.otlp[2].is_some() => crate::report::warn(
+                "REDIS_URL and REDIS_HOST are left to whoever gets the events over OTLP; Builder::redis writes from here \
+                 all the same",
+            ),
+            Ok(redis) => self.redis = redis,
+            Err(problem) => self.problems.push(problem),
         }
         if let Some(interval) = lookup("OTEL_METRIC_EXPORT_INTERVAL").and_then(|text| text.trim().parse().ok()) {
             self.metrics_interval = Duration::from_millis(interval).max(Duration::from_millis(100));
@@ -190,7 +202,20 @@ impl Builder {
         self
     }
 
-    /// What becomes of prompts, answers, and what tools were given and gave, over OTLP. Unless it is said here or in
+    /// Sums by hour and by day, a stream and a channel of events at a server of Redis or Valkey:
+    /// `redis://localhost:6379`, `rediss://…` with TLS. A collector that gets the events as well and writes to the same
+    /// server would count everything twice.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, url: impl Into<String>) -> Builder {
+        let config = redis::Config::usual(url);
+        match config.validate() {
+            Ok(()) => self.redis = Some(config),
+            Err(problem) => self.problems.push(format!("redis: {problem}")),
+        }
+        self
+    }
+
+    /// What becomes of prompts, answers, and what tools were given and gave, over OTLP and in Redis. Unless it is said here or in
     /// `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, they go to receivers on this machine and to no other.
     pub fn content(mut self, policy: Policy) -> Builder {
         self.content = Some(policy);
@@ -318,6 +343,8 @@ impl Builder {
             console: self.console,
             file: self.file.take(),
             otlp: std::mem::take(&mut self.otlp),
+            redis: self.redis.take(),
+            connector: connector.clone(),
             health: health.clone(),
             budget_file: budget_file.clone(),
             budgets: budgets.clone().zip(self.budgets_from.take()),
@@ -326,7 +353,7 @@ impl Builder {
             self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
             Default::default()
         });
-        let Plugged { mut sinks, spans, metrics, events, problems } = plugged;
+        let Plugged { mut sinks, spans, metrics, events, changes, problems } = plugged;
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
@@ -336,6 +363,7 @@ impl Builder {
         let bridge = Bridge::new(self.bus.take(), emitter.clone(), health.clone());
         sinks.push(bridge.entrance());
         connector.send_events_to(sinks);
+        connector.send_changes_to(changes.into_iter().map(Inlet::into_change_sink).collect());
         connector.show(&health);
         super::show(&source, &health);
         let tracer_provider = spans.as_ref().map(|(spans, _)| self.provider(spans.clone()));
@@ -391,9 +419,11 @@ impl Builder {
         let content = self.content.map(Classes::all);
         if let Some(content) = content {
             self.otlp.iter_mut().flatten().for_each(|remote| remote.ask(content));
+            self.redis.iter_mut().for_each(|redis| redis.ask(content));
         }
         let [spans, _, events] = &self.otlp;
-        if [spans, events].into_iter().flatten().any(Remote::drops_unasked) {
+        let redis_drops = self.redis.as_ref().is_some_and(redis::Config::drops_unasked);
+        if redis_drops || [spans, events].into_iter().flatten().any(Remote::drops_unasked) {
             crate::report::warn(
                 "telemetry goes beyond this machine without prompts, answers, and what tools were given and gave; \
                  Builder::content, or OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true, sends them",
@@ -438,6 +468,8 @@ struct Plan {
     console: Option<Level>,
     file: Option<PathBuf>,
     otlp: [Option<Remote>; 3],
+    redis: Option<redis::Config>,
+    connector: Arc<Connector>,
     health: Arc<Health>,
     budget_file: Option<Arc<BudgetFile>>,
     budgets: Option<(RemoteBudgets, String)>,
@@ -450,6 +482,7 @@ struct Plugged {
     spans: Option<(Spans, Inlet)>,
     metrics: Option<Inlet>,
     events: Option<Liveness>,
+    changes: Option<Inlet>,
     problems: Vec<String>,
 }
 
@@ -467,7 +500,8 @@ impl Plan {
                 None
             }
         };
-        let Plan { console, file, otlp: [traces, metrics, logs], health, budget_file, budgets } = self;
+        let Plan { console, file, otlp: [traces, metrics, logs], redis, connector, health, budget_file, budgets } =
+            self;
         if let Some(file) = budget_file {
             tokio::spawn(file.keep_written());
         }
@@ -491,6 +525,15 @@ impl Plan {
             file.and_then(|path| plug(Ok(file_pump(path, &health)), &mut plugged.problems)),
         ];
         plugged.sinks = events.into_iter().flatten().map(|(inlet, _)| events_to(inlet)).collect();
+        match redis.map(|config| redis::start("redis", &config, || connector.keep_buckets(), &health)).transpose() {
+            Ok(started) => {
+                let started = started.unwrap_or_default();
+                pumps.extend(started.pumps);
+                plugged.sinks.extend(started.events.map(events_to));
+                plugged.changes = started.changes;
+            }
+            Err(problem) => plugged.problems.push(format!("redis: {problem}")),
+        }
         (pumps, plugged)
     }
 }

@@ -21,6 +21,7 @@ mod read_back;
 mod receive;
 #[path = "../support/recorded.rs"]
 mod recorded;
+mod redis;
 mod sdk;
 mod socket;
 mod stop;

@@ -164,6 +164,7 @@ fn lines(load: &Load) -> Vec<u8> {
                 lines.push(b'\n');
             }
         }
+        Load::Changes(_) => {}
         Load::Batches(batches) => {
             for batch in batches {
                 lines.extend_from_slice(to_json(batch.bytes(), batch.signal().schema()).as_bytes());

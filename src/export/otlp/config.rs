@@ -1,7 +1,6 @@
 //! What can be said of the OTLP exporters. Keys are those of the OpenTelemetry Collector.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::Uri;
@@ -11,6 +10,7 @@ use crate::config::types::{Span, is_this_machine};
 use crate::content::Classes;
 use crate::export::pump::QueueConfig;
 use crate::export::retry;
+use crate::tls::Tls;
 
 /// The settings that both exporters share.
 #[derive(Clone, Debug)]
@@ -119,22 +119,6 @@ pub enum Compression {
     Gzip,
     /// zstd, which is faster and smaller.
     Zstd,
-}
-
-/// TLS as a client.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tls {
-    /// No TLS at all.
-    pub insecure: bool,
-    /// TLS with whoever answers. For tests only.
-    pub insecure_skip_verify: bool,
-    /// The authorities to trust, instead of the system's, as PEM.
-    pub ca_file: Option<PathBuf>,
-    /// Our certificate, as PEM, where the receiver wants one.
-    pub cert_file: Option<PathBuf>,
-    /// Its key, as PEM.
-    pub key_file: Option<PathBuf>,
 }
 
 fn default_timeout() -> Span {

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, Tls, grpc_endpoint, headers, url};
+use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, grpc_endpoint, headers, url};
 use super::{Remote, percent};
 use crate::config::types::Span;
 use crate::content::{Classes, Policy};
 use crate::export::pump::{OnFull, QueueConfig, Sizer};
 use crate::export::retry;
 use crate::otlp::Signal;
+use crate::tls::Tls;
 
 /// Gives the environment's variables.
 pub type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;

@@ -36,6 +36,7 @@ fn request(load: &Load) -> Option<(Signal, Vec<Bytes>)> {
             let batch = records::to_batch(events.iter().map(|record| record.event()));
             Some((Signal::Logs, vec![batch.bytes().clone()]))
         }
+        Load::Changes(_) => None,
     }
 }
 

@@ -11,10 +11,11 @@ use serde::de::{self, Deserializer};
 use crate::config::types::{Span, is_this_machine};
 use crate::content::{Classes, Policy};
 use crate::event::{Filter, Timestamp};
-use crate::export::otlp::config::{self, Tls};
+use crate::export::otlp::config;
 use crate::export::pump::{OnFull, QueueConfig, Settings};
 use crate::export::queue::Portion;
 use crate::export::retry;
+use crate::tls::Tls;
 
 /// `webhook`: where to, of what, and signed with what.
 #[derive(Clone, Debug, Deserialize)]

@@ -56,6 +56,11 @@ impl Collector {
         Collector::spawn(None, &ON_FREE_PORTS, &[]).await
     }
 
+    /// Starts it likewise, with variables in its environment.
+    pub async fn start_in(variables: &[(&str, &str)]) -> Collector {
+        Collector::spawn(None, &ON_FREE_PORTS, variables).await
+    }
+
     /// Starts it likewise, with no more open files than this.
     pub async fn with_few_files(most: u32) -> Collector {
         let mut command = Command::new("sh");
@@ -84,7 +89,7 @@ impl Collector {
         readers.iter().for_each(JoinHandle::abort);
         let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
         command.args(["run", "--config", "collector.yaml"]);
-        Collector::start_in(dir, command).await
+        Collector::begin(dir, command).await
     }
 
     async fn run(command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
@@ -118,10 +123,10 @@ impl Collector {
             std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
             command.args(["--config", "collector.yaml"]);
         }
-        Collector::start_in(dir, command).await
+        Collector::begin(dir, command).await
     }
 
-    async fn start_in(dir: TempDir, mut command: Command) -> Collector {
+    async fn begin(dir: TempDir, mut command: Command) -> Collector {
         command.current_dir(dir.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();

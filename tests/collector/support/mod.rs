@@ -4,6 +4,7 @@ pub mod client;
 pub mod collector;
 pub mod config;
 pub mod plain;
+pub mod redis;
 pub mod sink;
 pub mod telemetry;
 pub mod tools;

@@ -44,7 +44,8 @@ pub async fn feed(mut command: Command, input: &str) -> Output {
     tokio::time::timeout(PATIENCE, ended).await.unwrap()
 }
 
-fn tool(path: &str) -> PathBuf {
+/// A program below `target/tools`.
+pub fn tool(path: &str) -> PathBuf {
     let found = file("target/tools").join(path);
     assert!(found.exists(), "there is no {}: run scripts/test-tools", found.display());
     found

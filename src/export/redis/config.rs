@@ -1,0 +1,185 @@
+//! What can be said of the exporter `redis`, in a configuration and in the environment.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::config::types::{Secret, Span};
+use crate::content::{Classes, Policy};
+use crate::export::pump::QueueConfig;
+use crate::export::retry;
+use crate::redis::{Said, Server};
+use crate::tls::Tls;
+
+/// Where to write, and what.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `redis://host:6379/0`, `rediss://…` for TLS, `redis+unix:///path`, or `host:port`.
+    pub url: Secret,
+    /// Who we are, where the URL does not say.
+    pub username: Option<String>,
+    /// Its password, where the URL does not say.
+    pub password: Option<Secret>,
+    /// The database, where the URL does not say.
+    pub db: Option<u16>,
+    /// TLS, with rediss://.
+    pub tls: Tls,
+    /// How long one command may take.
+    pub timeout: Span,
+    /// Whether what happened by hour and by day is written.
+    pub buckets: bool,
+    /// The stream that events are added to.
+    pub stream: Option<String>,
+    /// How many entries the stream keeps, about.
+    pub stream_max_length: u64,
+    /// The channel that events are published on.
+    pub pubsub: Option<String>,
+    /// Whether they are also published on a channel of their execution, `CHANNEL:EXECUTION`.
+    pub pubsub_by_execution: bool,
+    /// What becomes of content; without it, it stays on this machine and goes to no other.
+    pub content: Option<Classes>,
+    /// The queue in front.
+    pub sending_queue: QueueConfig,
+    /// What happens when an attempt fails.
+    pub retry_on_failure: retry::Config,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            url: Secret("redis://localhost:6379".into()),
+            username: None,
+            password: None,
+            db: None,
+            tls: Tls::default(),
+            timeout: Span(Duration::from_secs(5)),
+            buckets: true,
+            stream: None,
+            stream_max_length: 100_000,
+            pubsub: None,
+            pubsub_by_execution: false,
+            content: None,
+            // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
+            sending_queue: QueueConfig { num_consumers: 1, queue_size: 100_000, ..QueueConfig::default() },
+            // A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
+            retry_on_failure: retry::Config {
+                initial_interval: Span(Duration::from_millis(500)),
+                max_interval: Span(Duration::from_secs(5)),
+                max_elapsed_time: Span(Duration::ZERO),
+                ..retry::Config::default()
+            },
+        }
+    }
+}
+
+impl Config {
+    /// All that can be written, to the server of a URL, under the usual names.
+    pub fn usual(url: impl Into<String>) -> Config {
+        Config {
+            url: Secret(url.into()),
+            stream: Some("spanlight:events".into()),
+            pubsub: Some("spanlight:live".into()),
+            ..Config::default()
+        }
+    }
+
+    /// What the environment says: `REDIS_URL`, else `REDIS_HOST` and `REDIS_PORT`; `REDIS_PASSWORD` and `REDIS_DB` where
+    /// the URL does not say. Nothing where neither a URL nor a host is set.
+    ///
+    /// # Errors
+    /// A variable that cannot be what it should be.
+    pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<Config>, String> {
+        let get = |name: &str| lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let of_host = |host: String| {
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            format!("redis://{host}:{}", get("REDIS_PORT").unwrap_or_else(|| "6379".into()))
+        };
+        let Some(url) = get("REDIS_URL").or_else(|| get("REDIS_HOST").map(of_host)) else { return Ok(None) };
+        let db =
+            get("REDIS_DB").map(|text| text.parse::<u16>().map_err(|_| format!("REDIS_DB: `{text}` is no number")));
+        let password = get("REDIS_PASSWORD").map(Secret);
+        let config = Config { password, db: db.transpose()?, ..Config::usual(url) };
+        config.validate().map_err(|problem| format!("REDIS_URL, REDIS_HOST and the like: {problem}"))?;
+        Ok(Some(config))
+    }
+
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// What is wrong, and what is meant to be there.
+    pub fn validate(&self) -> Result<(), String> {
+        self.sending_queue.validate()?;
+        self.retry_on_failure.validate()?;
+        if !self.buckets && !self.sends_events() {
+            return Err(
+                "there is nothing to write; name a `stream` or a `pubsub` channel, or leave `buckets` on".into()
+            );
+        }
+        if self.stream_max_length == 0 {
+            return Err("`stream_max_length` is 1 or more: a stream without bounds fills the server".into());
+        }
+        self.server().map(drop)
+    }
+
+    /// Whether events are written, as opposed to sums only.
+    pub fn sends_events(&self) -> bool {
+        self.stream.is_some() || self.pubsub.is_some()
+    }
+
+    /// What becomes of content: what was asked for, else it stays on this machine.
+    pub fn content(&self) -> Classes {
+        self.content.unwrap_or(Classes::all(if self.is_this_machine() { Policy::Keep } else { Policy::Drop }))
+    }
+
+    /// Whether content is dropped that nobody asked to drop.
+    pub fn drops_unasked(&self) -> bool {
+        self.sends_events() && self.content.is_none() && !self.is_this_machine()
+    }
+
+    /// Asks for what is to become of content.
+    pub fn ask(&mut self, content: Classes) {
+        self.content = Some(content);
+    }
+
+    pub(super) fn server(&self) -> Result<Server, String> {
+        Server::new(&Said {
+            url: &self.url,
+            username: self.username.as_deref(),
+            password: self.password.as_ref(),
+            db: self.db,
+            tls: &self.tls,
+            timeout: self.timeout.0,
+        })
+    }
+
+    fn is_this_machine(&self) -> bool {
+        self.server().is_ok_and(|server| server.is_this_machine())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<Option<Config>, String> {
+        let find =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        Config::from_lookup(&find)
+    }
+
+    #[test]
+    fn the_environment_says_where_or_nothing() {
+        assert!(from(&[("REDIS_PORT", "7000"), ("REDIS_URL", " ")]).unwrap().is_none());
+        let of_host = from(&[("REDIS_HOST", "localhost"), ("REDIS_PORT", "7000"), ("REDIS_DB", "3")]).unwrap().unwrap();
+        assert_eq!((of_host.url.0.as_str(), of_host.db), ("redis://localhost:7000", Some(3)));
+        assert!(of_host.buckets && of_host.sends_events() && !of_host.drops_unasked());
+        let of_url = from(&[("REDIS_URL", "redis://cache:1"), ("REDIS_HOST", "other")]).unwrap().unwrap();
+        assert!(of_url.url.0 == "redis://cache:1" && of_url.drops_unasked());
+        let secret = ("REDIS_PASSWORD", "hush");
+        for wrong in [("REDIS_DB", "three"), ("REDIS_PORT", "many")] {
+            let error = from(&[("REDIS_HOST", "localhost"), wrong, secret]).unwrap_err();
+            assert!(error.contains("REDIS_") && !error.contains("hush"), "{error}");
+        }
+    }
+}
