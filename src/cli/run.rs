@@ -52,6 +52,7 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
         line(&format!("OTLP/{transport}"), &url(*address));
     }
     if let Some(web) = addresses.web {
+        line("page", &url(web));
         line("API", &format!("{}/api/v1/runs", url(web)));
         line("metrics", &format!("{}/metrics", url(web)));
     }

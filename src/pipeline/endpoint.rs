@@ -1,5 +1,6 @@
 //! The web endpoint's view of the pipelines.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,19 @@ use crate::receive::Events;
 use crate::web::{PostEvents, State};
 
 /// Puts together what the endpoint serves from.
-pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, built: &Built, events: Events) -> State {
+pub fn state(
+    agent: Option<&Arc<Connector>>,
+    hub: Arc<Hub>,
+    health: &Health,
+    built: &Built,
+    events: Events,
+    receivers: Vec<(&'static str, SocketAddr)>,
+) -> State {
     let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
+    let counters = health.clone();
     State {
+        counters: Box::new(move || counters.families()),
+        receivers,
         scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
         unready: Box::new(unready(connector.clone(), built)),
         post_events: post_events(events),

@@ -83,7 +83,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
-        let state = endpoint::state(agent.as_ref(), hub, &health, &built, events);
+        let state = endpoint::state(agent.as_ref(), hub, &health, &built, events, addresses.receivers.clone());
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }

@@ -13,19 +13,6 @@ use crate::event::{Filter, Timestamp};
 use crate::measure::Dimension;
 use crate::nearest::nearest;
 
-/// `GET /`
-pub async fn welcome() -> &'static str {
-    "Spanlight is running.\n\n\
-     /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
-     /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
-     /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
-     /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
-     /ws                     events as they happen, over a WebSocket\n\
-     /metrics                for Prometheus\n\
-     /healthz /readyz        whether the process lives, and whether its pipelines move\n\
-     POST /v1/events         events as JSON\n"
-}
-
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -134,6 +121,13 @@ pub async fn run(state: Shared, Path(id): Path<String>) -> Response {
         Some(tree) => ok(json::run(&tree)),
         None => no_run(&id),
     }
+}
+
+/// `GET /api/v1/now`
+pub async fn now(state: Shared) -> Response {
+    const MOST: usize = 100;
+    let (running, more) = state.connector.read(|core| core.deriver.now(MOST));
+    ok(json::now(&running, more, Timestamp::now()))
 }
 
 /// `GET /api/v1/runs/{id}/ledger`
@@ -325,7 +319,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, json::error(message))
 }
 
-fn ok(body: Vec<u8>) -> Response {
+pub fn ok(body: Vec<u8>) -> Response {
     answer(StatusCode::OK, body)
 }
 

@@ -1,9 +1,11 @@
-//! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
+//! The web endpoint: the page, the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
 mod explain;
 mod guard;
+mod health;
 mod json;
+mod page;
 mod socket;
 mod stream;
 
@@ -25,6 +27,7 @@ use crate::config::types::Listen;
 use crate::connector::Connector;
 use crate::hub::Hub;
 use crate::listen::Listener;
+use crate::measure::Family;
 use socket::Sockets;
 
 /// The extension `web`.
@@ -52,6 +55,10 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// Writes all metrics as a scraper with this `Accept` header wants them: the content type and the text.
     pub scrape: Scrape,
+    /// Our own counters as they stand.
+    pub counters: Counters,
+    /// Where telemetry is taken: transport and address.
+    pub receivers: Vec<(&'static str, SocketAddr)>,
     /// Why the pipelines do not move, if they do not.
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Answers a `POST` of events.
@@ -60,6 +67,9 @@ pub struct State {
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
 pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+
+/// Our own counters as they stand.
+pub type Counters = Box<dyn Fn() -> Vec<Family> + Send + Sync>;
 
 /// Answers a `POST` of events.
 pub type PostEvents = Box<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
@@ -76,11 +86,18 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     let sockets = Sockets::new(stop.clone());
     let opening = sockets.clone();
     let router = Router::new()
-        .route("/", get(api::welcome))
+        .route("/", get(page::root))
+        .route("/runs", get(page::page))
+        .route("/runs/{id}", get(page::page))
+        .route("/cost", get(page::page))
+        .route("/health", get(page::page))
+        .route("/assets/{*path}", get(page::asset))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(api::metrics_text))
         .route("/v1/events", post(api::post_events))
+        .route("/api/v1/health", get(health::health))
+        .route("/api/v1/now", get(api::now))
         .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/metrics", get(api::summary))
         .route("/api/v1/runs", get(api::runs))

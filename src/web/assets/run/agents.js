@@ -1,0 +1,2 @@
+import { html } from "../lib/html.js";
+export function Agents() { return html`<p>Agents</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "../lib/html.js";
+export function Detail() { return html`<p>Detail</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "../lib/html.js";
+export function Events() { return html`<p>Events</p>`; }

@@ -1,0 +1,2 @@
+import { html } from "../lib/html.js";
+export function Health() { return html`<p>Health</p>`; }
