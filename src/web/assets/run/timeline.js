@@ -75,9 +75,11 @@ export function Timeline({ run, rows, selected }) {
 function Axis({ length }) {
   return html`<div class="axis" aria-hidden="true">
     <span class="tree">Work</span>
+    <span class="took">Took</span>
     <span class="bars">
-      ${ticks(length, 5).map((tick) => html`<span class="tick" style=${{ left: `${(tick / length) * 100}%` }}>${duration(tick)}</span>`)}
+      ${ticks(length, 5).map((tick) => html`<span class="tick" style=${{ left: `${(tick / length) * 100}%` }}>${tick ? duration(tick) : "0"}</span>`)}
     </span>
+    <span class="sum">Cost</span>
   </div>`;
 }
 
@@ -105,21 +107,16 @@ function Line({ row, index, span, isSelected, isFolded, hasTrouble, fold }) {
       ${node.status !== "completed" && html`<${StatusMark} status=${node.status} wordless />`}
       ${isFolded && hasTrouble && node.status === "completed" && html`<span class="bad" title="Something below failed"><${Icon} name="warning" /></span>`}
     </span>
+    <span role="gridcell" class="took">${row.stop === null ? duration(now() - row.start) : duration(node.duration_ms)}</span>
     <span role="gridcell" class="bars"><${Bar} row=${row} span=${span} /></span>
     <span role="gridcell" class="sum number">${node.cost_usd !== undefined ? dollars(node.cost_usd) : ""}</span>
   </div>`;
 }
 
 function Bar({ row, span }) {
-  const { node, start, stop } = row;
+  const { start, stop } = row;
   const length = span.to - span.from;
   const left = ((start - span.from) / length) * 100;
   const width = (((stop ?? now()) - start) / length) * 100;
-  // The words stand where there is room: behind the bar, or before it.
-  const isLate = left + width > 78;
-  const words = stop === null ? duration(now() - start) : duration(node.duration_ms);
-  return html`<span class="lane">
-    <span class="bar" style=${{ left: `${left}%`, width: `max(2px, ${width}%)` }}></span>
-    <span class=${`took ${isLate ? "before" : ""}`} style=${isLate ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>${words}</span>
-  </span>`;
+  return html`<span class="lane"><span class="bar" style=${{ left: `${left}%`, width: `max(2px, ${width}%)` }}></span></span>`;
 }

@@ -64,7 +64,7 @@ export function Run({ id }) {
       <${Verdict} run=${run} rows=${rows} />
       ${error && html`<${Failure} error=${error} retry=${refresh} />`}
       <${Tabs} current=${part.id} run=${run} rows=${rows} events=${events} />
-      <div role="tabpanel" id="part" aria-labelledby=${`tab-${part.id}`} class=${`part ${part.id}`}>
+      <div role="tabpanel" id="part" aria-labelledby=${`tab-${part.id}`} class="part">
         <${part.show} run=${run} rows=${rows} events=${events} selected=${selected} />
       </div>
     </div>
