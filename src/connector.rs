@@ -14,7 +14,7 @@ use crate::health::{About, DROPPED, Health, WITHHELD};
 use crate::measure::{Counted, LeftOut, Measure};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
-use crate::otlp::{Batch, Limit, Signal};
+use crate::otlp::{Batch, Limit};
 use crate::semconv::resource;
 
 /// Something that wants events, in order. It must not wait.
@@ -86,11 +86,7 @@ impl Connector {
 
     fn portion(&self, batch: &Batch) {
         let now = Timestamp::now();
-        self.change(now, |core| match batch.signal() {
-            Signal::Traces => core.deriver.spans(batch, now, &mut core.out),
-            Signal::Logs => core.deriver.logs(batch, now, &mut core.out),
-            Signal::Metrics => core.deriver.metrics(batch, now, &mut core.out),
-        });
+        self.change(now, |core| core.deriver.batch(batch, now, &mut core.out));
     }
 
     /// Takes spans of this process in; those without an end are open.

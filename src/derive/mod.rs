@@ -54,6 +54,7 @@ pub use within::{Note, NoteKind};
 
 use crate::dialect::Lexicon;
 use crate::event::{Event, SourceKind, Timestamp};
+use crate::otlp::{Batch, Signal};
 
 /// How to derive.
 #[derive(Clone, Debug)]
@@ -147,6 +148,15 @@ impl Deriver {
             ledger: Ledger::default(),
             apart: Apart::default(),
             counts: Counts::default(),
+        }
+    }
+
+    /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
+    pub fn batch(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
+        match batch.signal() {
+            Signal::Traces => self.spans(batch, now, out),
+            Signal::Logs => self.logs(batch, now, out),
+            Signal::Metrics => self.metrics(batch, now, out),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Content: what people and models said stays on this machine unless somebody says otherwise.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -9,10 +9,11 @@ use prost::Message;
 use serde_json::Value;
 use spanlight::content::{Classes, Policy, Withholding};
 use spanlight::health::Health;
-use spanlight::otlp::json::{from_json, to_json};
-use spanlight::otlp::{Batch, Signal};
+use spanlight::otlp::Batch;
+use spanlight::otlp::json::to_json;
 use spanlight::{ContentPolicy, SpanExt, Telemetry, llm_span};
 
+use super::recorded::requests;
 use super::support::collector::{Collector, run_in};
 use super::support::config::{through, traces_through, traces_to};
 use super::support::sink::Sink;
@@ -244,7 +245,7 @@ fn of_real_telemetry_no_word_is_left() {
     {
         let health = Health::default();
         let withholding = Withholding::new(Classes::all(Policy::Drop), "test", &health);
-        let batches = requests(&scenario);
+        let batches: Vec<Batch> = requests(&scenario).collect();
         let mut said: BTreeSet<String> = batches.iter().flat_map(|batch| said(&readable(batch))).collect();
         // What went wrong is no content, also where a model is told of it.
         let failures: String = batches.iter().flat_map(|batch| failures(&readable(batch))).collect();
@@ -261,24 +262,6 @@ fn of_real_telemetry_no_word_is_left() {
     }
     assert!(said_at_all > 0, "the words were not found");
     assert!(left.is_empty(), "{}", left.join("\n"));
-}
-
-fn requests(scenario: &Path) -> Vec<Batch> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(scenario).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let request = |path: &PathBuf| {
-        let name = path.file_name()?.to_str()?;
-        let mut parts = name.splitn(3, '.').skip(1);
-        let signal = Signal::ALL.into_iter().find(|signal| parts.clone().next() == Some(signal.name()))?;
-        let body = std::fs::read(path).unwrap();
-        let protobuf = match parts.nth(1)? {
-            "pb" => body,
-            "otlp.json" => from_json(&body, signal.schema()).unwrap(),
-            _ => return None,
-        };
-        Some(Batch::read(signal, protobuf.into()).unwrap().batch)
-    };
-    files.iter().filter_map(request).collect()
 }
 
 fn readable(batch: &Batch) -> Value {

@@ -15,6 +15,8 @@ mod prometheus;
 mod queue;
 mod read_back;
 mod receive;
+#[path = "../support/recorded.rs"]
+mod recorded;
 mod sdk;
 mod socket;
 mod stop;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use spanlight::derive::cost::{By, Figures};
 use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::{Event, EventId, Timestamp};
-use spanlight::otlp::json::from_json;
 use spanlight::otlp::{Batch, Limit, Signal};
+
+use super::recorded::requests;
 
 #[test]
 fn any_delivery_of_a_scenario_means_the_same() {
@@ -97,11 +98,7 @@ pub fn deliver(parts: impl Iterator<Item = (Batch, Duration)>) -> (Deriver, Vec<
     let mut out = Output::default();
     let mut now = Timestamp::parse("2026-11-21T12:00:00Z").unwrap();
     for (batch, then) in parts {
-        match batch.signal() {
-            Signal::Traces => deriver.spans(&batch, now, &mut out),
-            Signal::Logs => deriver.logs(&batch, now, &mut out),
-            Signal::Metrics => deriver.metrics(&batch, now, &mut out),
-        }
+        deriver.batch(&batch, now, &mut out);
         now = now.plus(then);
         deriver.tick(now, &mut out);
     }
@@ -111,24 +108,6 @@ pub fn deliver(parts: impl Iterator<Item = (Batch, Duration)>) -> (Deriver, Vec<
         deriver.tick(now, &mut out);
     }
     (deriver, out.events)
-}
-
-/// The recorded requests in the order in which they came.
-pub fn requests(scenario: &Path) -> impl Iterator<Item = Batch> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(scenario).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.into_iter().filter_map(|path| {
-        let name = path.file_name()?.to_str()?.to_owned();
-        let said = name.split('.').nth(1)?;
-        let signal = Signal::ALL.into_iter().find(|signal| signal.name() == said)?;
-        let body = std::fs::read(&path).unwrap();
-        let bytes = match name.splitn(3, '.').nth(2)? {
-            "pb" => body,
-            "otlp.json" => from_json(&body, signal.schema()).unwrap(),
-            _ => return None,
-        };
-        Some(Batch::read(signal, bytes.into()).unwrap().batch)
-    })
 }
 
 /// Every record by itself, in another order, a tenth of them twice, within two seconds.

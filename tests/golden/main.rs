@@ -8,13 +8,16 @@
 
 mod delivery;
 mod order;
+#[path = "../support/recorded.rs"]
+mod recorded;
 mod truth;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use delivery::{requests, scenarios};
+use delivery::scenarios;
+use recorded::requests;
 use spanlight::derive::cost::By;
 use spanlight::derive::{Deriver, TreeNode};
 use spanlight::event::Event;

@@ -8,7 +8,7 @@ use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::Timestamp;
 use spanlight::otlp::{Batch, Signal};
 
-use super::delivery::requests;
+use super::recorded::requests;
 
 /// The scenarios of coding agents.
 fn scenarios() -> Vec<PathBuf> {
@@ -25,11 +25,7 @@ fn ledger(requests: &[&Batch]) -> Vec<Report> {
     let mut out = Output::default();
     let mut now = Timestamp::parse("2026-11-21T12:00:00Z").unwrap();
     for batch in requests {
-        match batch.signal() {
-            Signal::Traces => deriver.spans(batch, now, &mut out),
-            Signal::Logs => deriver.logs(batch, now, &mut out),
-            Signal::Metrics => deriver.metrics(batch, now, &mut out),
-        }
+        deriver.batch(batch, now, &mut out);
         now = now.plus(Duration::from_secs(1));
         deriver.tick(now, &mut out);
     }
