@@ -15,6 +15,7 @@ use crate::measure::{Counted, LeftOut, Measure};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit};
+use crate::recent::Recent;
 use crate::semconv::resource;
 
 /// Something that wants events, in order. It must not wait.
@@ -24,6 +25,7 @@ pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
 pub struct Connector {
     core: Mutex<Core>,
     sinks: OnceLock<Vec<EventSink>>,
+    recent: OnceLock<Arc<Recent>>,
     /// When time last passed, for whoever asks whether it still does.
     last_tick: AtomicI64,
     /// Received metrics that are derived here as well.
@@ -59,6 +61,7 @@ impl Connector {
                 out: Output::default(),
             }),
             sinks: OnceLock::new(),
+            recent: OnceLock::new(),
             last_tick: AtomicI64::new(now.as_micros()),
             derived_here: AtomicU64::new(0),
             max_value_bytes,
@@ -71,8 +74,16 @@ impl Connector {
         self.sinks.get_or_init(|| sinks);
     }
 
+    /// Says who keeps spans as they come. Only the first call counts.
+    pub fn keep_spans_in(&self, recent: Arc<Recent>) {
+        self.recent.get_or_init(|| recent);
+    }
+
     /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
     pub fn batch(&self, batch: &Batch) {
+        if let Some(recent) = self.recent.get() {
+            recent.keep(batch);
+        }
         match Connector::takes_long(batch) {
             true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
             false => self.portion(batch),

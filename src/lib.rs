@@ -93,6 +93,8 @@ pub mod hub;
 pub mod process;
 #[cfg(feature = "collector")]
 pub mod receive;
+#[cfg(feature = "layer")]
+pub mod recent;
 
 #[cfg(feature = "collector")]
 pub mod pipeline;

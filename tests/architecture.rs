@@ -26,7 +26,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
+    ("recent", &["event", "otlp"]),
+    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "recent", "semconv"]),
     (
         "export",
         &[
@@ -48,6 +49,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "listen",
             "measure",
             "nearest",
+            "otlp",
+            "recent",
         ],
     ),
     (
@@ -68,6 +71,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "process",
             "receive",
+            "recent",
             "web",
         ],
     ),

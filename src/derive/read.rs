@@ -145,6 +145,13 @@ impl Deriver {
         self.run_called(id).map(Run::tree)
     }
 
+    /// The traces of a run.
+    pub fn traces_of(&self, id: &str) -> Option<Vec<TraceId>> {
+        let run = self.run_called(id)?;
+        let keys = run.aliases.iter().chain([&run.key]).filter_map(RunKey::trace_id);
+        Some(keys.chain(run.other_traces.values().copied()).collect())
+    }
+
     /// How the cost of a run was made, call by call.
     pub fn calls(&self, id: &str) -> Option<Vec<CallRecord>> {
         let run = self.run_called(id)?;

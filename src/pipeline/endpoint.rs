@@ -18,12 +18,14 @@ use crate::hub::Hub;
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
+use crate::recent::Recent;
 use crate::web::{PostEvents, State};
 
 /// Puts together what the endpoint serves from.
 pub fn state(
     agent: Option<&Arc<Connector>>,
     hub: Arc<Hub>,
+    recent: Arc<Recent>,
     health: &Health,
     built: &Built,
     events: Events,
@@ -39,6 +41,7 @@ pub fn state(
         post_events: post_events(events),
         connector,
         hub,
+        recent,
     }
 }
 

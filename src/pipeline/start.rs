@@ -26,6 +26,7 @@ use crate::listen::{Limits, Listener, Serving};
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::receive::otlp::{self, Service};
+use crate::recent::Recent;
 use crate::web;
 
 /// Why nothing runs.
@@ -63,10 +64,12 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
+    let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let built = build(&plan, options, agent.as_ref(), &health)?;
     let hub = Arc::new(Hub::new(recent_events));
     if let Some(agent) = &agent {
         agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
+        agent.keep_spans_in(recent.clone());
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
@@ -83,7 +86,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
-        let state = endpoint::state(agent.as_ref(), hub, &health, &built, events, addresses.receivers.clone());
+        let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events, addresses.receivers.clone());
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }

@@ -303,7 +303,8 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn no_run(id: &str) -> Response {
+/// The answer to a question about a run that is not there.
+pub fn no_run(id: &str) -> Response {
     refuse(
         StatusCode::NOT_FOUND,
         &format!("there is no run `{id}` in memory; `spanlight runs` and GET /api/v1/runs list them"),
@@ -319,6 +320,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, json::error(message))
 }
 
+/// An answer in JSON.
 pub fn ok(body: Vec<u8>) -> Response {
     answer(StatusCode::OK, body)
 }

@@ -7,6 +7,7 @@ mod health;
 mod json;
 mod page;
 mod socket;
+mod span;
 mod stream;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::connector::Connector;
 use crate::hub::Hub;
 use crate::listen::Listener;
 use crate::measure::Family;
+use crate::recent::Recent;
 use socket::Sockets;
 
 /// The extension `web`.
@@ -38,12 +40,14 @@ pub struct Config {
     pub endpoint: Listen,
     /// How many events are kept in memory for whoever comes late; 0 keeps none, and then none are built for it.
     pub recent_events: usize,
+    /// How many MiB of spans are kept in memory as they came, so that one can be seen whole.
+    pub recent_spans_mib: usize,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
-        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000 }
+        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000, recent_spans_mib: 32 }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct State {
     pub connector: Arc<Connector>,
     /// Recent events.
     pub hub: Arc<Hub>,
+    /// Recent spans as they came.
+    pub recent: Arc<Recent>,
     /// Writes all metrics as a scraper with this `Accept` header wants them: the content type and the text.
     pub scrape: Scrape,
     /// Our own counters as they stand.
@@ -103,6 +109,7 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
         .route("/api/v1/runs", get(api::runs))
         .route("/api/v1/runs/{id}", get(api::run))
         .route("/api/v1/runs/{id}/events", get(api::run_events))
+        .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
         .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/stream", get(stream::stream))

@@ -4,6 +4,7 @@ import { counted } from "../lib/format.js";
 import { Copy } from "./copy.js";
 
 const SHORT = 1500;
+const ONE_LINE = 76;
 
 /**
  * @param {{value: any, label: string}} props
@@ -32,7 +33,9 @@ export function LongText({ text, label, class: className = "prose" }) {
   </div>`;
 }
 
-/** A value as text that can be copied. */
+/** A value as text that can be copied: on one line if it is short. */
 export function asText(value) {
-  return typeof value === "string" ? value : JSON.stringify(value, null, 2) ?? "";
+  if (typeof value === "string") return value;
+  const line = JSON.stringify(value) ?? "";
+  return line.length <= ONE_LINE ? line : JSON.stringify(value, null, 2);
 }

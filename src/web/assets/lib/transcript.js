@@ -89,8 +89,8 @@ class Builder {
       this.entries.push({ ...entry, kind: "call", ...this.call(data), streaming: node.status === "running" ? chunks : "" });
     } else if (node.scope === "tool") {
       this.entries.push({ ...entry, kind: "tool", arguments: data.arguments, result: data.result });
-    } else if (this.open.length === 0) {
-      // Within an agent, steps are how its framework counts.
+    } else if (this.open.length === 0 && row.index > 0) {
+      // Within an agent, steps are how its framework counts; and the first of all is the run.
       this.entries.push({ ...entry, kind: "step" });
     }
   }
@@ -104,6 +104,7 @@ class Builder {
     const fresh = all.filter((message) => isNew(said, message) && !(hasTools && message.role === "tool"));
     const response = messagesOf(data.response).map((message) => ({
       ...message,
+      role: message.role || "assistant",
       parts: message.parts.filter((part) => !(hasTools && part.type === "tool_call")),
     }));
     messagesOf(data.response).forEach((message) => isNew(said, message));

@@ -8,7 +8,9 @@ import { extent, ticks } from "../lib/tree.js";
 import { Icon } from "../components/icon.js";
 import { Empty } from "../components/states.js";
 
-const CARD = { width: 208, height: 112, gapX: 120, gapY: 36, margin: 46 };
+const CARD = { width: 216, height: 122, gapX: 118, gapY: 44, margin: 40 };
+/** How much lower a way back runs for each layer that it goes back. */
+const BOW = 22;
 const LANE = 40;
 /** More tools than these are only counted. */
 const MOST_TOOLS = 3;
@@ -42,7 +44,7 @@ function Graph({ agents, ways }) {
   const layers = Math.max(...agents.map(({ layer }) => layer)) + 1;
   const places = Math.max(...agents.map(({ place }) => place)) + 1;
   const width = layers * (CARD.width + CARD.gapX) - CARD.gapX;
-  const height = places * (CARD.height + CARD.gapY) - CARD.gapY + 2 * CARD.margin;
+  const height = places * (CARD.height + CARD.gapY) - CARD.gapY + 2 * CARD.margin + layers * BOW;
   return html`<div class="graph" tabindex="0" role="group" aria-label="Graph of agents">
     <div class="canvas" style=${{ width: `${width}px`, height: `${height}px` }}>
       <svg width=${width} height=${height} aria-hidden="true">
@@ -65,7 +67,8 @@ function Card({ agent }) {
       style=${{ left: `${left}px`, top: `${top}px`, width: `${CARD.width}px`, height: `${CARD.height}px` }}
       title=${agent.failed ? "Show the run of it that failed" : "Show its first run"} onClick=${() => choose({ span: first.node.span_id })}>
     <span class="head"><${Icon} name="agent" /><b title=${agent.name}>${agent.name}</b>${agent.running > 0 && html`<span class="spinner" aria-hidden="true"></span>`}</span>
-    <span class="soft">${counted(agent.runs.length, "run")}${agent.failed ? html` · <span class="bad">${integer(agent.failed)} failed</span>` : ""} · ${duration(agent.millis)}${agent.cost === null ? "" : ` · ${dollars(agent.cost)}`}</span>
+    <span class="soft">${counted(agent.runs.length, "run")}${agent.failed ? html` · <span class="bad">${integer(agent.failed)} failed</span>` : ""}</span>
+    <span class="soft">${duration(agent.millis)}${agent.cost === null ? "" : ` · ${dollars(agent.cost)}`}</span>
     <span class="soft models" title=${[...agent.models.keys()].join(", ")}>${[...agent.models].map(([model, count]) => `${model} ×${count}`).join(", ") || "no model called"}</span>
     <span class="tools">${tools.slice(0, MOST_TOOLS).map(([name, tool]) => html`<span class=${tool.failed ? "bad" : ""} title=${tool.failed ? `${tool.failed} failed` : null}>${name} ×${tool.count}${tool.failed ? " ✗" : ""}</span>`)}${rest > 0 && html`<span>+${integer(rest)}</span>`}</span>
   </button>`;
@@ -96,7 +99,8 @@ function pathOf(from, to) {
   }
   const [x1, x2] = [a.left + CARD.width * 0.4, b.left + CARD.width * 0.6];
   const y = CARD.height;
-  return `M${x1} ${a.top + y}C${x1} ${a.top + y + 34},${x2} ${b.top + y + 34},${x2} ${b.top + y + 2}`;
+  const low = (4 / 3) * (BOW * (1 + from.layer - to.layer));
+  return `M${x1} ${a.top + y}C${x1} ${a.top + y + low},${x2} ${b.top + y + low},${x2} ${b.top + y + 2}`;
 }
 
 function middle(from, to) {
@@ -106,7 +110,7 @@ function middle(from, to) {
     if (to.layer - from.layer > 1 && from.place === to.place) return { x: (a.left + b.left + CARD.width) / 2, y: a.top - 18 };
     return { x: (a.left + CARD.width + b.left) / 2, y: (a.top + b.top) / 2 + half - 11 };
   }
-  return { x: (a.left + b.left + CARD.width) / 2, y: Math.max(a.top, b.top) + CARD.height + 25 };
+  return { x: (a.left + b.left + CARD.width) / 2, y: (a.top + b.top) / 2 + CARD.height + BOW * (1 + from.layer - to.layer) };
 }
 
 function classOf(kind) {

@@ -4,6 +4,7 @@ import { api } from "../lib/api.js";
 import { clock, dollars, duration, fullTime, integer } from "../lib/format.js";
 import { choose } from "../lib/router.js";
 import { useQuery } from "../lib/query.js";
+import { spansOf } from "../lib/otlp.js";
 import { contentOf, messagesOf } from "../lib/transcript.js";
 import { nameOf } from "../lib/tree.js";
 import { Copy } from "../components/copy.js";
@@ -96,23 +97,25 @@ function Attributes({ run, node }) {
   const key = `${run.id}/${node.span_id}/${node.status}`;
   const ask = (signal) => api(`/api/v1/runs/${encodeURIComponent(run.id)}/spans/${node.span_id}`, { signal });
   const { data } = useQuery(key, ask);
-  if (!data) return null;
+  const sent = useMemo(() => spansOf(data?.requests ?? []), [data]);
+  // What was told in log records or events never was a span, and old ones have left memory.
+  if (sent.length === 0) return null;
   return html`<section>
     <h3>As it was sent</h3>
-    ${data.spans.map((span, index) => html`<div key=${index}>
-      <${Pairs} title="Attributes" pairs=${span.attributes} isOpen />
-      <${Pairs} title=${`Resource`} pairs=${span.resource} />
-      <details><summary>The whole span</summary><${LongText} text=${JSON.stringify(span, null, 2)} label="the span" class="code" /></details>
+    ${sent.map(({ span, attributes, resource, scope }, index) => html`<div key=${index}>
+      ${scope && html`<p class="soft">by <code>${scope}</code></p>`}
+      <${Pairs} title="Attributes" pairs=${attributes} isOpen />
+      <${Pairs} title="Resource" pairs=${resource} />
+      <details><summary>The whole span, in OTLP</summary><${LongText} text=${JSON.stringify(span, null, 2)} label="the span" class="code" /></details>
     </div>`)}
   </section>`;
 }
 
 function Pairs({ title, pairs, isOpen = false }) {
-  const list = Object.entries(pairs ?? {});
-  if (list.length === 0) return null;
-  return html`<details open=${isOpen}><summary>${title} <span class="count">${list.length}</span></summary>
+  if (pairs.length === 0) return null;
+  return html`<details open=${isOpen}><summary>${title} <span class="count">${integer(pairs.length)}</span></summary>
     <dl class="attributes">
-      ${list.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd><${LongText} text=${asText(value)} label=${name} class="code" /></dd></div>`)}
+      ${pairs.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd><${LongText} text=${asText(value)} label=${name} class="code" /></dd></div>`)}
     </dl>
   </details>`;
 }
