@@ -3,6 +3,7 @@
 mod client;
 mod configuration;
 mod demo;
+mod demo_button;
 mod explain;
 mod report;
 mod run;

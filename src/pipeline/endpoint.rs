@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 
+use super::Options;
 use super::build::Built;
 use super::plan::Pipeline;
 use crate::connector::Connector;
@@ -19,7 +20,7 @@ use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::recent::Recent;
-use crate::web::{PostEvents, State};
+use crate::web::{Demo, PostEvents, State};
 
 /// Puts together what the endpoint serves from.
 pub fn state(
@@ -29,13 +30,13 @@ pub fn state(
     health: &Health,
     built: &Built,
     events: Events,
-    receivers: Vec<(&'static str, SocketAddr)>,
 ) -> State {
     let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
     let counters = health.clone();
     State {
         counters: Box::new(move || counters.families()),
-        receivers,
+        receivers: Vec::new(),
+        demo: None,
         scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
         unready: Box::new(unready(connector.clone(), built)),
         post_events: post_events(events),
@@ -108,6 +109,14 @@ fn unready(connector: Arc<Connector>, built: &Built) -> impl Fn() -> Option<Stri
         }
         dead.iter().find_map(|liveness| liveness.died())
     }
+}
+
+/// The demonstration, where this machine's page can ask for it and there is a port to play it to.
+pub fn demo(options: &Options, web: SocketAddr, receivers: &[(&'static str, SocketAddr)]) -> Option<Demo> {
+    let play = options.demo.filter(|_| web.ip().is_loopback())?;
+    let (_, http) = receivers.iter().find(|(transport, _)| *transport == "http")?;
+    let url = format!("http://{http}");
+    Some(Demo::new(move || play(url.clone())))
 }
 
 fn post_events(events: Events) -> PostEvents {

@@ -86,7 +86,10 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
-        let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events, addresses.receivers.clone());
+        let receivers = addresses.receivers.clone();
+        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
+        let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events);
+        let state = web::State { receivers, demo, ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }

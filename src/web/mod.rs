@@ -1,6 +1,7 @@
 //! The web endpoint: the page, the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
+mod demo;
 mod explain;
 mod guard;
 mod health;
@@ -30,6 +31,7 @@ use crate::hub::Hub;
 use crate::listen::Listener;
 use crate::measure::Family;
 use crate::recent::Recent;
+pub use demo::Demo;
 use socket::Sockets;
 
 /// The extension `web`.
@@ -65,6 +67,8 @@ pub struct State {
     pub counters: Counters,
     /// Where telemetry is taken: transport and address.
     pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// What the page plays if nothing has come yet; not for other machines.
+    pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Answers a `POST` of events.
@@ -102,6 +106,7 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
         .route("/readyz", get(api::readyz))
         .route("/metrics", get(api::metrics_text))
         .route("/v1/events", post(api::post_events))
+        .route("/api/v1/demo", post(demo::demo))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/now", get(api::now))
         .route("/api/v1/ledger", get(api::ledger))

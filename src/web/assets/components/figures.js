@@ -20,6 +20,7 @@ export function Fact({ name, title, class: className = "", children }) {
 export function CostOf({ figures }) {
   const unpriced = figures.unpriced_calls ?? 0;
   const title = unpriced ? `${counted(unpriced, "call")} without a known price` : null;
+  if (figures.cost_usd === undefined && !unpriced) return html`<span class="cost" title="No call of a model has ended with tokens">${cost(figures)}</span>`;
   return html`<span class=${unpriced ? "cost unpriced" : "cost"} title=${title}>${cost(figures)}</span>`;
 }
 

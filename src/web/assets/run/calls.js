@@ -52,5 +52,5 @@ function Call({ call, total }) {
 function priceOf(call) {
   if (!call.counts) return html`<span class="soft">counted elsewhere</span>`;
   if (call.cost_usd !== undefined) return dollars(call.cost_usd);
-  return html`<span class="cost unpriced">unpriced</span>`;
+  return call.input_tokens === undefined ? html`<span class="soft">–</span>` : html`<span class="cost unpriced">unpriced</span>`;
 }

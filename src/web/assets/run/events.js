@@ -3,6 +3,7 @@ import { html, useMemo } from "../lib/html.js";
 import { clock, dollars, duration, integer } from "../lib/format.js";
 import { choose, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
+import { Icon } from "../components/icon.js";
 import { LongText } from "../components/json.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { KindMark } from "../components/status.js";
@@ -33,7 +34,7 @@ export function Events({ events }) {
   if (events.list.length === 0) return html`<${Empty} title="The events of this run have left memory." icon="bell" />`;
   return html`<div class="events">
     <form class="filters" onSubmit=${(event) => event.preventDefault()}>
-      <label class="searchbox"><span class="unseen">Search in events</span>
+      <label class="searchbox"><${Icon} name="search" /><span class="unseen">Search in events</span>
         <input id="find-event" type="search" placeholder="Any text in an event" value=${text} onInput=${(event) => choose({ find: event.target.value, event: null })} />
         <kbd aria-hidden="true">/</kbd></label>
       <label class="choice"><span>Scope</span>

@@ -10,7 +10,9 @@ import { Empty } from "../components/states.js";
 import { KindMark, StatusMark, kindWord } from "../components/status.js";
 import { Rows } from "../components/virtual.js";
 
-const ROW = 30;
+/** On phones the name stands above its bar. */
+const isNarrow = window.matchMedia("(max-width: 720px)");
+const rowHeight = () => (isNarrow.matches ? 44 : 30);
 /** What sticks above the rows: the parts of the run, and the axis. */
 const STICKY = 90;
 const SECOND = (time) => Math.floor(time / 1000);
@@ -63,7 +65,7 @@ export function Timeline({ run, rows, selected }) {
   return html`<div class="timeline" style=${{ "--deepest": Math.min(12, Math.max(...rows.slice(0, 500).map((row) => row.depth))) }}>
     <${Axis} length=${span.to - span.from} />
     <${Rows} class="treegrid" role="treegrid" aria-label="Work of the run" aria-rowcount=${seen.length} tabindex="0"
-      aria-activedescendant=${at >= 0 ? `row-${selected}` : null} count=${seen.length} height=${ROW} reveal=${at >= 0 ? at : null} top=${STICKY}
+      aria-activedescendant=${at >= 0 ? `row-${selected}` : null} count=${seen.length} height=${rowHeight()} reveal=${at >= 0 ? at : null} top=${STICKY}
       row=${(index) => {
         const row = seen[index];
         return html`<${Line} key=${row.node.span_id} row=${row} index=${index} span=${span} isSelected=${index === at}

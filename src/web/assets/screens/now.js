@@ -103,8 +103,8 @@ function Working({ run }) {
       html`<li class="lane"><span class="idle">Last heard <${Ago} at=${run.last_seen_at} />. Its emitter tells of work when it is over.</span></li>`}
     </ul>
     <footer>
-      <span><${CostOf} figures=${figures} /> so far</span>
-      <span><${Tokens} figures=${figures} /> tokens</span>
+      ${figures.cost_usd === undefined && !figures.unpriced_calls ? html`<span>no cost yet</span>` : html`<span><${CostOf} figures=${figures} /> so far</span>`}
+      ${figures.input_tokens ? html`<span><${Tokens} figures=${figures} /> tokens</span>` : null}
       <span>${compact((figures.llm_calls ?? 0) + (figures.llm_failed ?? 0))} calls · ${compact(figures.tool_calls ?? 0)} tools</span>
       ${failures > 0 && html`<span class="bad"><${Icon} name="cross" /> ${counted(failures, "failure")}</span>`}
     </footer>
