@@ -1,5 +1,5 @@
 // The timeline: the tree of a run's work, and beside it when each piece of it was. Only rows that are seen are there.
-import { html, useMemo } from "../lib/html.js";
+import { Component, html, useMemo } from "../lib/html.js";
 import { dollars, duration, integer } from "../lib/format.js";
 import { choose, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
@@ -7,7 +7,7 @@ import { now, useTime } from "../lib/clock.js";
 import { extent, nameOf, ticks, troubleBelow, unfolded } from "../lib/tree.js";
 import { Icon } from "../components/icon.js";
 import { Empty } from "../components/states.js";
-import { KindMark, StatusMark, kindWord } from "../components/status.js";
+import { KindMark, StatusMark } from "../components/status.js";
 import { Rows } from "../components/virtual.js";
 
 /** On phones the name stands above its bar. */
@@ -68,7 +68,7 @@ export function Timeline({ run, rows, selected }) {
       aria-activedescendant=${at >= 0 ? `row-${selected}` : null} count=${seen.length} height=${rowHeight()} reveal=${at >= 0 ? at : null} top=${STICKY}
       row=${(index) => {
         const row = seen[index];
-        return html`<${Line} key=${row.node.span_id} row=${row} index=${index} span=${span} isSelected=${index === at}
+        return html`<${Line} key=${row.node.span_id} row=${row} index=${index} from=${span.from} to=${span.to} isSelected=${index === at}
           isFolded=${folded.has(row.node.span_id)} hasTrouble=${trouble[row.index]} fold=${fold} />`;
       }} />
   </div>`;
@@ -85,40 +85,45 @@ function Axis({ length }) {
   </div>`;
 }
 
-function Line({ row, index, span, isSelected, isFolded, hasTrouble, fold }) {
-  const { node, depth } = row;
-  const hasChildren = row.end > row.index + 1;
-  const name = nameOf(node);
-  const toggle = (event) => {
-    event.stopPropagation();
-    fold(row, !isFolded);
-  };
-  const facts = [kindWord(node.scope), name, node.status, duration(node.duration_ms), node.error].filter(Boolean).join(", ");
-  return html`<div id=${`row-${node.span_id}`} role="row" aria-level=${depth + 1} aria-posinset=${row.place} aria-setsize=${row.siblings}
-      aria-rowindex=${index + 1} aria-expanded=${hasChildren ? !isFolded : null} aria-selected=${isSelected}
-      class=${`line ${node.scope} ${node.status} ${isSelected ? "selected" : ""}`}
-      onClick=${() => choose({ span: isSelected ? null : node.span_id })}>
-    <span role="gridcell" class="tree" title=${facts} style=${{ paddingLeft: `${Math.min(depth, 24) * 14 + 4}px` }}>
-      <span class=${`fold ${hasChildren ? "" : "none"} ${isFolded ? "" : "open"}`} onClick=${hasChildren ? toggle : null} aria-hidden="true">
-        ${hasChildren && html`<${Icon} name="chevron" />`}
+/** A row. It is drawn again only if what it shows has changed: all rows are asked at each step of scrolling. */
+class Line extends Component {
+  shouldComponentUpdate(next) {
+    const { row, index, from, to, isSelected, isFolded, hasTrouble } = this.props;
+    const isSame = next.row === row && next.index === index && next.from === from && next.to === to;
+    return !(isSame && next.isSelected === isSelected && next.isFolded === isFolded && next.hasTrouble === hasTrouble) || row.stop === null;
+  }
+
+  render({ row, index, from, to, isSelected, isFolded, hasTrouble, fold }) {
+    const { node, depth } = row;
+    const hasChildren = row.end > row.index + 1;
+    const name = nameOf(node);
+    const took = row.stop === null ? duration(now() - row.start) : duration(node.duration_ms);
+    const click = (event) => {
+      if (hasChildren && event.target.closest(".fold")) fold(row, !isFolded);
+      else choose({ span: isSelected ? null : node.span_id });
+    };
+    return html`<div id=${`row-${node.span_id}`} role="row" aria-level=${depth + 1} aria-posinset=${row.place} aria-setsize=${row.siblings}
+        aria-rowindex=${index + 1} aria-expanded=${hasChildren ? !isFolded : null} aria-selected=${isSelected}
+        class=${`line ${node.scope} ${node.status} ${isSelected ? "selected" : ""}`} onClick=${click}>
+      <span role="gridcell" class="tree" title=${node.error ? `${name}: ${node.error}` : name} style=${{ paddingLeft: `${Math.min(depth, 24) * 14 + 4}px` }}>
+        <span class=${hasChildren ? `fold ${isFolded ? "" : "open"}` : "fold none"} aria-hidden="true"></span>
+        <${KindMark} scope=${node.scope} />
+        <span class="name">${name}</span>
+        ${node.name && node.model && html`<span class="beside">${node.model}</span>`}
+        ${isFolded && html`<span class="beside">+${integer(row.end - row.index - 1)}</span>`}
+        ${node.status !== "completed" && html`<${StatusMark} status=${node.status} wordless />`}
+        ${isFolded && hasTrouble && node.status === "completed" && html`<span class="bad" title="Something below failed"><${Icon} name="warning" /></span>`}
       </span>
-      <${KindMark} scope=${node.scope} />
-      <span class="name">${name}</span>
-      ${node.name && node.model && html`<span class="beside">${node.model}</span>`}
-      ${isFolded && html`<span class="beside">+${integer(row.end - row.index - 1)}</span>`}
-      ${node.status !== "completed" && html`<${StatusMark} status=${node.status} wordless />`}
-      ${isFolded && hasTrouble && node.status === "completed" && html`<span class="bad" title="Something below failed"><${Icon} name="warning" /></span>`}
-    </span>
-    <span role="gridcell" class="took">${row.stop === null ? duration(now() - row.start) : duration(node.duration_ms)}</span>
-    <span role="gridcell" class="bars"><${Bar} row=${row} span=${span} /></span>
-    <span role="gridcell" class="sum number">${node.cost_usd !== undefined ? dollars(node.cost_usd) : ""}</span>
-  </div>`;
+      <span role="gridcell" class="took">${took}</span>
+      <span role="gridcell" class="bars"><${Bar} row=${row} from=${from} length=${to - from} /></span>
+      <span role="gridcell" class="sum number">${node.cost_usd !== undefined ? dollars(node.cost_usd) : ""}</span>
+    </div>`;
+  }
 }
 
-function Bar({ row, span }) {
+function Bar({ row, from, length }) {
   const { start, stop } = row;
-  const length = span.to - span.from;
-  const left = ((start - span.from) / length) * 100;
+  const left = ((start - from) / length) * 100;
   const width = (((stop ?? now()) - start) / length) * 100;
   return html`<span class="lane"><span class="bar" style=${{ left: `${left}%`, width: `max(2px, ${width}%)` }}></span></span>`;
 }

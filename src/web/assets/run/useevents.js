@@ -13,11 +13,15 @@ const GAP = 400;
 
 /**
  * @param {string} id
+ * @param {boolean} isWanted they are many, so they are only asked for once something shows them
  * @returns {RunEvents}
  */
-export function useEvents(id) {
+export function useEvents(id, isWanted) {
   const [events, setEvents] = useState(/** @type {RunEvents} */ ({ list: [], loaded: false, error: null }));
+  const [isAsked, setAsked] = useState(isWanted);
+  if (isWanted && !isAsked) setAsked(true);
   useEffect(() => {
+    if (!isAsked) return undefined;
     const abort = new AbortController();
     let next = 0;
     let timer = 0;
@@ -55,6 +59,6 @@ export function useEvents(id) {
       window.clearTimeout(timer);
       abort.abort();
     };
-  }, [id]);
+  }, [id, isAsked]);
   return events;
 }

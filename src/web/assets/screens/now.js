@@ -2,6 +2,7 @@
 import { html } from "../lib/html.js";
 import { api } from "../lib/api.js";
 import { compact, counted, dollars, integer, percent } from "../lib/format.js";
+import { now } from "../lib/clock.js";
 import { runUrl } from "../lib/router.js";
 import { useQuery } from "../lib/query.js";
 import { CostOf, Fact, Tokens } from "../components/figures.js";
@@ -29,7 +30,7 @@ export function Now() {
   const { data, error, refresh } = useQuery("now", ask, { follow: anyEvent, every: 3000, gap: 200 });
   if (!data) return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
   if (data.running.length === 0 && data.latest.length === 0) return html`<${Welcome} />`;
-  const failed = data.latest.filter((run) => ["failed", "lost"].includes(run.status)).slice(0, 4);
+  const failed = data.latest.filter(isFresh).slice(0, 3);
   return html`<div class="screen now">
     <h1 class="unseen">Now</h1>
     ${error && html`<${Failure} error=${error} retry=${refresh} />`}
@@ -46,6 +47,11 @@ export function Now() {
       <${RunList} runs=${data.latest} label="Latest runs" />
     </section>
   </div>`;
+}
+
+/** Whether a run went wrong within the last hour. */
+function isFresh({ status, ended_at: ended, started_at: started }) {
+  return ["failed", "lost"].includes(status) && now() - Date.parse(ended ?? started) < 3_600_000;
 }
 
 /** The last hour in figures. */
@@ -78,6 +84,7 @@ function Attention({ runs }) {
         (run) => html`<li key=${run.id}>
           <${StatusMark} status=${run.status} />
           <a class="cover" href=${runUrl(run.id)}>${run.name}</a>
+          ${run.feature && html`<span class="soft">${run.feature}</span>`}
           <span class="why" title=${run.error}>${run.error ?? "nothing was heard of it any more"}</span>
           <span class="when"><${Ago} at=${run.ended_at ?? run.started_at} /></span>
         </li>`,

@@ -21,10 +21,10 @@ import { Transcript } from "../run/transcript.js";
 import { useEvents } from "../run/useevents.js";
 
 const PARTS = [
-  { id: "transcript", name: "Transcript", show: Transcript },
+  { id: "transcript", name: "Transcript", show: Transcript, tellsOfEvents: true },
   { id: "timeline", name: "Timeline", show: Timeline },
-  { id: "agents", name: "Agents", show: Agents },
-  { id: "events", name: "Events", show: Events },
+  { id: "agents", name: "Agents", show: Agents, tellsOfEvents: true },
+  { id: "events", name: "Events", show: Events, tellsOfEvents: true },
   { id: "cost", name: "Cost", show: Calls },
 ];
 
@@ -45,9 +45,9 @@ export function Run({ id }) {
     return () => window.clearInterval(timer);
   }, [run?.provisional]);
   const rows = useMemo(() => (run ? rowsOf(run.tree) : []), [run]);
-  const events = useEvents(id);
   const part = PARTS.find(({ id }) => id === query.get("part")) ?? PARTS[0];
   const selected = query.get("span");
+  const events = useEvents(id, part.tellsOfEvents || selected !== null);
   useKeys({
     ...Object.fromEntries(PARTS.map(({ id }, index) => [String(index + 1), () => choose({ part: id })])),
     "[": () => step(id, -1),
