@@ -1,6 +1,6 @@
 // Prompts, answers, names and errors may hold anything. On the page it is text.
 import assert from "node:assert/strict";
-import { isSound, open, sees, send, withBrowser } from "./browser.mjs";
+import { goTo, isSound, open, sees, send, withBrowser } from "./browser.mjs";
 
 const MARKUP = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script><a href="javascript:window.hacked=1">x</a>`;
 const LONG = "wide".repeat(2000);
@@ -17,6 +17,7 @@ await send(
   { ...evil, name: "tool.started", span_id: span(3), parent_span_id: span(1), tool: MARKUP, data: { arguments: MARKUP } },
   { ...evil, name: "tool.failed", span_id: span(3), parent_span_id: span(1), tool: MARKUP, message: MARKUP, data: { result: { [MARKUP]: MARKUP } } },
   { ...evil, name: "review.decided", span_id: span(1), data: { decision: MARKUP, reviewer: MARKUP, target: MARKUP } },
+  { ...evil, name: "hitl.resolved", span_id: span(1), data: { decision: { [MARKUP]: 1 }, waited_ms: MARKUP } },
   { ...evil, name: "agent.failed", span_id: span(1), parent_span_id: span(0), message: MARKUP },
   { ...evil, name: "workflow.failed", span_id: span(0), message: MARKUP },
 );
@@ -26,14 +27,15 @@ const PLACES = ["/", "/runs", run, `${run}?part=timeline&span=${span(2)}`, `${ru
 
 await withBrowser(async (browser) => {
   for (const phone of [false, true]) {
+    const page = await open(browser, { phone });
     for (const path of PLACES) {
-      const page = await open(browser, { path, phone });
+      await goTo(page, path);
       if (path !== "/health") await sees(page, "main", "onerror=");
       const inserted = await page.locator('img[src="x"], main script, a[href^="javascript"]').count();
       assert.equal(inserted, 0, `${path}: markup became markup`);
       assert.equal(await page.evaluate(() => window.hacked), undefined, path);
       await isSound(page, `${path}${phone ? ", phone" : ""}, with hostile content`);
-      await page.context().close();
     }
+    await page.context().close();
   }
 });

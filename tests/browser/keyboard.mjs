@@ -24,10 +24,10 @@ await withBrowser(async (browser) => {
 
   await sees(page, ".runlist .row", "write-test");
   await press("/");
-  await page.keyboard.type("write");
-  await page.waitForFunction(() => window.location.search.includes("q=write"));
+  await page.keyboard.type("write-test");
+  await page.waitForFunction(() => window.location.search.includes("q=write-test"));
   await press("Escape", "j", "j", "k");
-  await page.waitForFunction(() => document.querySelectorAll(".runlist .row").length === 3);
+  await page.waitForFunction(() => [...document.querySelectorAll(".runlist .row:not(.head)")].every((row) => row.textContent.includes("write-test")));
   const first = await page.locator(".runlist .row").nth(1).getAttribute("data-run");
   await page.waitForSelector(`.row.selected[data-run="${first}"]`);
   await press("Enter");
@@ -41,7 +41,9 @@ await withBrowser(async (browser) => {
   assert.ok((await rows()) > 5);
   await press("ArrowLeft");
   await page.waitForFunction(() => document.querySelectorAll(".line").length === 1);
-  await press("ArrowRight", "ArrowRight");
+  await press("ArrowRight");
+  await page.waitForFunction(() => document.querySelectorAll(".line").length > 5);
+  await press("ArrowRight");
   await page.waitForSelector('.line.selected[aria-level="2"]');
   await sees(page, ".detail h2", "plan");
   await press("Escape");

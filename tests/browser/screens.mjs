@@ -1,6 +1,6 @@
 // Every screen with what emitters really send, in light and dark, on a desk and on a phone.
 import assert from "node:assert/strict";
-import { get, isSound, open, sees, withBrowser } from "./browser.mjs";
+import { get, goTo, isSound, open, sees, withBrowser } from "./browser.mjs";
 
 const { runs } = await get("/api/v1/runs?limit=1000");
 const told = runs.find((run) => run.service === "spanlight-demo" && run.status === "failed");
@@ -33,10 +33,7 @@ await withBrowser(async (browser) => {
   for (const [theme, phone] of [["light", false], ["dark", false], ["light", true], ["dark", true]]) {
     const page = await open(browser, { theme, phone });
     for (const [path, selector, text] of SCREENS) {
-      await page.evaluate((path) => {
-        window.history.pushState(null, "", path);
-        window.dispatchEvent(new PopStateEvent("popstate"));
-      }, path);
+      await goTo(page, path);
       await sees(page, selector, text);
       if (path.includes("/runs/0000")) page.wrong.splice(0, Infinity);
       await isSound(page, `${path}, ${theme}${phone ? ", phone" : ""}`);

@@ -22,7 +22,7 @@ export function LongText({ text, label, class: className = "prose" }) {
   const isLong = text.length > SHORT * 1.2;
   const shown = isLong && !isWhole ? text.slice(0, SHORT) : text;
   return html`<div class=${`value ${className}`}>
-    <pre tabindex="-1">${shown}${isLong && !isWhole ? "…" : ""}</pre>
+    <pre>${shown}${isLong && !isWhole ? "…" : ""}</pre>
     <div class="actions">
       ${isLong &&
       html`<button type="button" class="quiet" aria-expanded=${isWhole} onClick=${() => setWhole(!isWhole)}>

@@ -11,8 +11,8 @@ export function Messages({ messages }) {
 }
 
 function One({ message }) {
-  const role = message.role || "";
-  const body = message.parts.map((part, index) => html`<${Part} key=${index} part=${part} />`);
+  const { role, parts } = message;
+  const body = parts.map((part, index) => html`<${Part} key=${index} part=${part} />`);
   if (role === "system") {
     return html`<details class="message system"><summary>system instructions</summary>${body}</details>`;
   }
@@ -20,7 +20,6 @@ function One({ message }) {
 }
 
 function Part({ part }) {
-  if (typeof part !== "object" || part === null) return html`<${Value} value=${part} label="the text" />`;
   switch (part.type) {
     case "text":
       return html`<${Value} value=${part.content ?? ""} label="the text" />`;
@@ -28,12 +27,12 @@ function Part({ part }) {
     case "thinking":
       return html`<details class="reasoning"><summary>reasoning</summary><${Value} value=${part.content ?? ""} label="the reasoning" /></details>`;
     case "tool_call":
-      return html`<div class="toolcall"><span class="role">calls ${part.name}</span><${Value} value=${part.arguments ?? {}} label="the arguments" /></div>`;
+      return html`<div class="toolcall"><span class="role">calls ${String(part.name)}</span><${Value} value=${part.arguments ?? {}} label="the arguments" /></div>`;
     case "tool_call_response":
       return html`<${Value} value=${part.response ?? part.content ?? ""} label="the result" />`;
     default:
       return isBinary(part)
-        ? html`<p class="binary">${part.mime_type ?? part.type}, ${bytes((part.content.length * 3) / 4)}</p>`
+        ? html`<p class="binary">${String(part.mime_type ?? part.type)}, ${bytes((part.content.length * 3) / 4)}</p>`
         : html`<${LongText} text=${JSON.stringify(part, null, 2)} label="this part" class="code" />`;
   }
 }

@@ -158,7 +158,7 @@ export function counted(count, noun) {
  * @param {string} text
  */
 export function words(text) {
-  return text.replaceAll("_", " ");
+  return String(text).replaceAll("_", " ");
 }
 
 function digits(value) {

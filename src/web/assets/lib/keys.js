@@ -27,6 +27,8 @@ export function useKeys(map) {
 export function listenToKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+    // A dialog has the keyboard for itself.
+    if (document.querySelector("dialog[open]")) return;
     const target = /** @type {HTMLElement} */ (event.target);
     const isWriting = target.matches("input:not([type=checkbox]), textarea, select");
     if (isWriting && event.key !== "Escape") return;

@@ -61,7 +61,13 @@ export function messagesOf(value) {
   if (!list.every((one) => one && typeof one === "object" && Array.isArray(one.parts))) {
     return [{ role: "", parts: [{ type: "text", content: value }] }];
   }
-  return list;
+  return list.map(({ role, parts }) => ({ role: String(role ?? ""), parts: partsOf(parts) }));
+}
+
+/** Parts with a type each; emitters send bare text, and nothing, too. */
+export function partsOf(parts) {
+  const known = parts.filter((part) => part !== null && part !== undefined);
+  return known.map((part) => (typeof part === "object" ? part : { type: "text", content: part }));
 }
 
 class Builder {
@@ -158,8 +164,7 @@ function sort(events) {
 
 function system(instructions) {
   if (instructions === undefined) return [];
-  const parts = Array.isArray(instructions) ? instructions : [{ type: "text", content: instructions }];
-  return [{ role: "system", parts }];
+  return [{ role: "system", parts: partsOf([].concat(instructions)) }];
 }
 
 function isNew(said, message) {

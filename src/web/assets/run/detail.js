@@ -5,7 +5,7 @@ import { clock, dollars, duration, fullTime, integer } from "../lib/format.js";
 import { choose } from "../lib/router.js";
 import { useQuery } from "../lib/query.js";
 import { spansOf } from "../lib/otlp.js";
-import { contentOf, messagesOf } from "../lib/transcript.js";
+import { contentOf, messagesOf, partsOf } from "../lib/transcript.js";
 import { nameOf } from "../lib/tree.js";
 import { Copy } from "../components/copy.js";
 import { Icon } from "../components/icon.js";
@@ -79,7 +79,7 @@ function costOf(node, hasTokens) {
 
 function InAndOut({ data, chunks }) {
   const parts = [
-    ["Instructions", data.system_instructions && [{ role: "", parts: data.system_instructions }]],
+    ["Instructions", data.system_instructions !== undefined && [{ role: "", parts: partsOf([].concat(data.system_instructions)) }]],
     ["Messages", data.messages && messagesOf(data.messages)],
     ["Input", data.input !== undefined && messagesOf(data.input)],
     ["Answer", data.response && messagesOf(data.response)],

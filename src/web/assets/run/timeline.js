@@ -1,7 +1,7 @@
 // The timeline: the tree of a run's work, and beside it when each piece of it was. Only rows that are seen are there.
 import { Component, html, useMemo } from "../lib/html.js";
 import { dollars, duration, integer } from "../lib/format.js";
-import { choose, usePlace } from "../lib/router.js";
+import { choose, place, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
 import { now, useTime } from "../lib/clock.js";
 import { extent, nameOf, ticks, troubleBelow, unfolded } from "../lib/tree.js";
@@ -40,27 +40,27 @@ export function Timeline({ run, rows, selected }) {
     const row = seen[Math.max(0, Math.min(seen.length - 1, index))];
     if (row) choose({ span: row.node.span_id });
   };
+  // Keys may come faster than what they do is drawn.
+  const here = () => seen.findIndex(({ node }) => node.span_id === place.get().query.get("span"));
   const keys = {
-    j: () => select(at + 1),
-    k: () => select(at - 1),
-    ArrowDown: () => select(at + 1),
-    ArrowUp: () => select(at - 1),
+    j: () => select(here() + 1),
+    k: () => select(here() - 1),
     Home: () => select(0),
     End: () => select(seen.length - 1),
     ArrowLeft: () => {
-      const row = seen[at];
+      const row = seen[here()];
       if (!row) return;
       if (row.end > row.index + 1 && !folded.has(row.node.span_id)) fold(row, true);
       else if (row.parent >= 0) choose({ span: rows[row.parent].node.span_id });
     },
     ArrowRight: () => {
-      const row = seen[at];
+      const row = seen[here()];
       if (!row) return;
       if (folded.has(row.node.span_id)) fold(row, false);
-      else if (row.end > row.index + 1) select(at + 1);
+      else if (row.end > row.index + 1) select(here() + 1);
     },
   };
-  useKeys(keys);
+  useKeys({ ...keys, ArrowDown: keys.j, ArrowUp: keys.k });
   if (rows.length === 0) return html`<${Empty} title="No work of this run is known." icon="list" />`;
   return html`<div class="timeline" style=${{ "--deepest": Math.min(12, Math.max(...rows.slice(0, 500).map((row) => row.depth))) }}>
     <${Axis} length=${span.to - span.from} />

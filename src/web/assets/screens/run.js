@@ -142,8 +142,10 @@ function Tabs({ current, run, rows, events }) {
 }
 
 function NoRun({ error, retry }) {
-  if (error.status !== 404) return html`<${Failure} error=${error} retry=${retry} />`;
-  return html`<div class="screen"><${Failure} error=${new Error("This run is not in memory: it has not been heard of, or it left memory to make room.")} retry=${retry} />
+  const words = "This run is not in memory: it has not been heard of, or it left memory to make room.";
+  return html`<div class="screen">
+    <h1 class="unseen">Run</h1>
+    <${Failure} error=${error.status === 404 ? new Error(words) : error} retry=${retry} />
     <p class="more-rows"><a href="/runs">All runs</a></p></div>`;
 }
 

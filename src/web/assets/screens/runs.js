@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { api, withQuery } from "../lib/api.js";
 import { counted, integer } from "../lib/format.js";
-import { choose, go, runUrl, usePlace } from "../lib/router.js";
+import { choose, go, place, runUrl, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
 import { useQuery } from "../lib/query.js";
 import { Icon } from "../components/icon.js";
@@ -36,7 +36,8 @@ export function Runs() {
   const selected = query.get("row");
   const { shown: runs, held, showAll } = useSteady(key, data?.runs, selected === null);
   const move = (by) => {
-    const at = runs.findIndex((run) => run.id === selected);
+    // Keys may come faster than what they do is drawn.
+    const at = runs.findIndex((run) => run.id === place.get().query.get("row"));
     const next = runs[Math.min(runs.length - 1, Math.max(0, at + by))];
     if (next) choose({ row: next.id });
   };
