@@ -112,7 +112,7 @@ fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String
     let url = if web == "http://127.0.0.1:3010" { String::new() } else { format!(" --url {web}") };
     let command = |text: &str| Style::Cyan.paint(&format!("spanlight {text}{url}"), colours);
     format!(
-        "{} {begun}\nLook at it meanwhile: {}, {}, {web}/api/v1/runs\n",
+        "{} {begun}\nLook at it meanwhile: {web}, {}, {}\n",
         Style::Bold.paint("Spanlight demo.", colours),
         command("runs"),
         command("tail"),

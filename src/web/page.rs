@@ -1,6 +1,8 @@
 //! The page: its files, which are in the binary, and the headers that keep it to itself.
 
-use axum::extract::Path;
+use std::borrow::Cow;
+
+use axum::extract;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -39,7 +41,7 @@ pub async fn page(headers: HeaderMap) -> Response {
 }
 
 /// `GET /assets/{path}`
-pub async fn asset(Path(path): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
+pub async fn asset(extract::Path(path): extract::Path<String>, headers: HeaderMap, uri: Uri) -> Response {
     match ASSETS.iter().find(|asset| asset.path == path) {
         Some(asset) => send(asset, &headers),
         None => api::not_found(uri).await,
@@ -86,15 +88,15 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What was built in.
 #[cfg(not(debug_assertions))]
-fn content(asset: &Asset) -> Vec<u8> {
-    asset.embedded.to_vec()
+fn content(asset: &Asset) -> Cow<'static, [u8]> {
+    asset.embedded.into()
 }
 
 /// The file as it is now, so that whoever works on the page only has to reload it; elsewhere what was built in.
 #[cfg(debug_assertions)]
-fn content(asset: &Asset) -> Vec<u8> {
+fn content(asset: &Asset) -> Cow<'static, [u8]> {
     let file = format!("{}/src/web/assets/{}", env!("CARGO_MANIFEST_DIR"), asset.path);
-    std::fs::read(file).unwrap_or_else(|_| asset.embedded.to_vec())
+    std::fs::read(file).map_or(asset.embedded.into(), Cow::Owned)
 }
 
 macro_rules! asset {
@@ -153,3 +155,54 @@ const ASSETS: &[Asset] = &[
     asset!("vendor/LICENSE-preact.txt"),
     asset!("vendor/htm-preact.js"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn files(folder: &Path) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            match path.is_dir() {
+                true => found.extend(files(&path).into_iter().map(|file| format!("{name}/{file}"))),
+                false => found.push(name),
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_file_of_the_page_is_in_the_binary() {
+        let mut there = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/assets"));
+        there.retain(|file| file != INDEX.path && !file.ends_with("README.md"));
+        there.sort();
+        assert_eq!(ASSETS.iter().map(|asset| asset.path.to_owned()).collect::<Vec<_>>(), there);
+    }
+
+    #[test]
+    fn what_is_of_others_is_as_they_published_it() {
+        let readme = include_str!("assets/vendor/README.md");
+        for asset in ASSETS.iter().filter(|asset| asset.path.starts_with("vendor/")) {
+            let hash = hex(&Sha256::digest(asset.embedded));
+            let name = asset.path.trim_start_matches("vendor/");
+            let line = readme.lines().find(|line| line.contains(name)).unwrap_or_default();
+            assert!(line.contains(&hash), "{name} has the hash {hash}, its README says: {line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn browsers_get_the_page_and_others_a_few_lines() {
+        let accept = |accept: &'static str| HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        let of = |response: &Response, name| response.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        let page = root(accept("text/html,*/*;q=0.8")).await;
+        assert_eq!(of(&page, header::CONTENT_TYPE), "text/html; charset=utf-8");
+        assert!(of(&page, header::CONTENT_SECURITY_POLICY).starts_with("default-src 'none'; script-src 'self';"));
+        assert_eq!(of(&root(accept("*/*")).await, header::CONTENT_TYPE), "text/plain; charset=utf-8");
+        let known = HeaderMap::from_iter([(header::IF_NONE_MATCH, page.headers()[header::ETAG].clone())]);
+        assert_eq!(super::page(known).await.status(), StatusCode::NOT_MODIFIED);
+    }
+}

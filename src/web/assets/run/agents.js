@@ -97,6 +97,10 @@ function pathOf(from, to) {
     const lift = to.layer - from.layer > 1 && from.place === to.place ? -half - 22 : 0;
     return lift ? `M${x1 - 30} ${a.top}C${x1} ${a.top + lift + half},${x2 - 30} ${b.top + lift + half},${b.left + 40} ${b.top - 2}` : `M${x1} ${y1}C${x1 + bend} ${y1},${x2 - bend} ${y2},${x2} ${y2}`;
   }
+  if (from.place !== to.place && from.layer !== to.layer) {
+    const [x, y] = [b.left + CARD.width * 0.6, b.top + (from.place > to.place ? CARD.height + 2 : -2)];
+    return `M${a.left} ${a.top + half}C${a.left - CARD.gapX} ${a.top + half},${x} ${(y + a.top + half) / 2},${x} ${y}`;
+  }
   const [x1, x2] = [a.left + CARD.width * 0.4, b.left + CARD.width * 0.6];
   const y = CARD.height;
   const low = (4 / 3) * (BOW * (1 + from.layer - to.layer));
@@ -110,6 +114,7 @@ function middle(from, to) {
     if (to.layer - from.layer > 1 && from.place === to.place) return { x: (a.left + b.left + CARD.width) / 2, y: a.top - 18 };
     return { x: (a.left + CARD.width + b.left) / 2, y: (a.top + b.top) / 2 + half - 11 };
   }
+  if (from.place !== to.place && from.layer !== to.layer) return { x: (a.left - CARD.gapX / 2 + b.left + CARD.width * 0.6) / 2, y: (a.top + b.top + 2 * half) / 2 + half / 2 };
   return { x: (a.left + b.left + CARD.width) / 2, y: (a.top + b.top) / 2 + CARD.height + BOW * (1 + from.layer - to.layer) };
 }
 

@@ -130,7 +130,7 @@ function Note({ event }) {
   const words = NOTES[event.name]?.(event) ?? event.name;
   const isBad = event.status === "failed" || BAD.has(event.data?.decision);
   const icon = isBad ? "cross" : event.name.startsWith("hitl") ? "person" : event.name.startsWith("budget") ? "dollar" : "bell";
-  return html`<p class=${`note ${isBad ? "bad" : ""}`} title=${`${event.name} · ${clock(event.timestamp)}`}>
+  return html`<p class=${`happened ${isBad ? "bad" : ""}`} title=${`${event.name} · ${clock(event.timestamp)}`}>
     <${Icon} name=${icon} /> <b>${words}</b> ${event.message && html`<span>${event.message}</span>`}
   </p>`;
 }

@@ -84,7 +84,7 @@ function Verdict({ run, rows }) {
     <div class="title">
       <${StatusMark} status=${run.status} />
       <h1 title=${run.name}>${run.name}</h1>
-      <span class="when"><${Ago} at=${run.started_at} /></span>
+      ${run.status !== "running" && html`<span class="when"><${Ago} at=${run.started_at} /></span>`}
     </div>
     <dl class="facts">
       <${Fact} name=${run.status === "running" ? "Running for" : "Took"} class="lead" title=${`began ${fullTime(run.started_at)}`}>
