@@ -35,13 +35,25 @@ export function useQuery(key, ask, { every = 0, follow = null, gap = 250 } = {})
     });
     asking.current = it;
     it.soon();
-    const timer = every > 0 ? window.setInterval(() => !paused.get() && !document.hidden && it.soon(), every) : 0;
+    // A page that nobody sees asks for nothing; it catches up when somebody does.
+    let isBehind = false;
+    const again = () => {
+      if (document.hidden) isBehind = true;
+      else it.soon();
+    };
+    const catchUp = () => {
+      if (!document.hidden && isBehind && !paused.get()) it.soon();
+      isBehind &&= document.hidden;
+    };
+    const timer = every > 0 ? window.setInterval(() => !paused.get() && again(), every) : 0;
     const deaf = onEvents((events) => {
       const { follow } = latest.current;
-      if (follow && (events.length === 0 || events.some(follow))) it.soon();
+      if (follow && (events.length === 0 || events.some(follow))) again();
     });
+    document.addEventListener("visibilitychange", catchUp);
     return () => {
       window.clearInterval(timer);
+      document.removeEventListener("visibilitychange", catchUp);
       deaf();
       it.stop();
     };

@@ -14,10 +14,8 @@ import { Ago } from "../components/time.js";
 /** Reasons that are no loss: the same thing came twice, or somebody asked for it. */
 const HARMLESS = new Set(["duplicate_span", "duplicate_event", "derived_here", "pending_span", "filtered"]);
 
-async function ask(signal) {
-  const [health, runs] = await Promise.all([api("/api/v1/health", { signal }), api("/api/v1/runs?limit=500", { signal })]);
-  return { ...health, runs: runs.runs };
-}
+const ask = (signal) => api("/api/v1/health", { signal });
+const askRuns = (signal) => api("/api/v1/runs?limit=500", { signal });
 
 export function Health() {
   const { data, error, refresh } = useQuery("health", ask, { every: 2000, gap: 500 });
@@ -31,7 +29,7 @@ export function Health() {
     <div class="columns">
       <section aria-labelledby="listening"><h2 id="listening">Taken in</h2><${Receivers} data=${data} counters=${counters} /></section>
       <section aria-labelledby="sending"><h2 id="sending">Sent on</h2><${Exporters} counters=${counters} /></section>
-      <section aria-labelledby="sources"><h2 id="sources">Connected</h2><${Sources} runs=${data.runs} /></section>
+      <section aria-labelledby="sources"><h2 id="sources">Connected</h2><${Sources} /></section>
       <section aria-labelledby="lost"><h2 id="lost">Refused, dropped, withheld</h2><${Losses} counters=${counters} /></section>
     </div>
     <details class="all"><summary>All counters</summary><${Everything} metrics=${data.metrics} /></details>
@@ -118,9 +116,11 @@ function Exporters({ counters }) {
 }
 
 /** Who sends, by what the runs in memory say. */
-function Sources({ runs }) {
+function Sources() {
+  const { data } = useQuery("sources", askRuns, { every: 10_000 });
+  if (!data) return html`<${Loading} />`;
   const bySource = new Map();
-  for (const run of runs) {
+  for (const run of data.runs) {
     const key = `${run.service ?? "(no service)"} ${run.dialect ?? ""}`;
     const known = bySource.get(key) ?? { service: run.service ?? "(no service)", dialect: run.dialect, runs: 0, last: run.started_at };
     known.runs += 1;

@@ -15,20 +15,27 @@ import { Welcome } from "./welcome.js";
 
 const anyEvent = () => true;
 
-/** All that the screen shows, in one. */
-async function ask(signal) {
-  const [now, latest, hour, ledger] = await Promise.all([
-    api("/api/v1/now", { signal }),
+const askNow = (signal) => api("/api/v1/now", { signal });
+
+/** What need not be of this very moment; the collector looks at all its runs for it. */
+async function askLatest(signal) {
+  const [latest, hour, ledger] = await Promise.all([
     api("/api/v1/runs?limit=12&status=completed&status=failed&status=canceled&status=lost", { signal }),
     api("/api/v1/metrics?window=1h", { signal }),
     api("/api/v1/ledger?window=1h&by=model", { signal }),
   ]);
-  return { ...now, latest: latest.runs, hour: hour.summary, figures: ledger.totals };
+  return { latest: latest.runs, hour: hour.summary, figures: ledger.totals };
 }
 
 export function Now() {
-  const { data, error, refresh } = useQuery("now", ask, { follow: anyEvent, every: 3000, gap: 200 });
-  if (!data) return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
+  const moment = useQuery("now", askNow, { follow: anyEvent, every: 3000, gap: 200 });
+  const lately = useQuery("latest", askLatest, { follow: anyEvent, every: 3000, gap: 800 });
+  const error = moment.error ?? lately.error;
+  const refresh = () => [moment, lately].forEach((query) => query.refresh());
+  if (!moment.data || !lately.data) {
+    return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
+  }
+  const data = { ...moment.data, ...lately.data };
   if (data.running.length === 0 && data.latest.length === 0) return html`<${Welcome} />`;
   const failed = data.latest.filter(isFresh).slice(0, 3);
   return html`<div class="screen now">
