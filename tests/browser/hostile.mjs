@@ -34,7 +34,7 @@ await withBrowser(async (browser) => {
       const inserted = await page.locator('img[src="x"], main script, a[href^="javascript"]').count();
       assert.equal(inserted, 0, `${path}: markup became markup`);
       assert.equal(await page.evaluate(() => window.hacked), undefined, path);
-      await isSound(page, `${path}${phone ? ", phone" : ""}, with hostile content`);
+      await isSound(page, `${path}${phone ? ", phone" : ""}, with hostile content`, { audit: !phone });
     }
     await page.context().close();
   }

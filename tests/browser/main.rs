@@ -1,7 +1,7 @@
 //! The page in a real browser: every screen, live, with the keyboard, for everybody, and with whatever agents say.
 //!
 //! Each test starts a collector, feeds it, and has a script of this folder look at the page in Chromium.
-#![allow(clippy::unwrap_used, clippy::panic, dead_code)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, dead_code)]
 
 #[path = "../support/recorded.rs"]
 mod recorded;
