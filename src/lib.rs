@@ -83,12 +83,16 @@ pub mod layer;
 #[cfg(feature = "layer")]
 pub mod content;
 
+#[cfg(feature = "collector")]
+pub mod auth;
 #[cfg(feature = "layer")]
 pub mod connector;
 #[cfg(feature = "layer")]
 pub mod export;
 #[cfg(feature = "layer")]
 pub mod hub;
+#[cfg(feature = "collector")]
+pub mod merge;
 #[cfg(feature = "collector")]
 pub mod process;
 #[cfg(feature = "collector")]

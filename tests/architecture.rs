@@ -27,6 +27,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["event", "flow"]),
     ("recent", &["event", "otlp"]),
+    ("merge", &["event", "flow", "hub"]),
+    ("auth", &["event"]),
     ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "recent", "semconv"]),
     (
         "export",
@@ -38,6 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "web",
         &[
+            "auth",
             "config",
             "connector",
             "derive",
@@ -45,6 +48,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "duration",
             "event",
             "flow",
+            "health",
             "hub",
             "listen",
             "measure",
@@ -56,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "auth",
             "config",
             "connector",
             "console",
@@ -67,6 +72,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "hub",
             "listen",
             "measure",
+            "merge",
             "nearest",
             "otlp",
             "process",

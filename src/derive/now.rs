@@ -42,12 +42,14 @@ pub struct OpenWork {
 }
 
 impl Deriver {
-    /// The runs that are not over, the latest first, and how many there are beyond the first `most`.
-    pub fn now(&self, most: usize) -> (Vec<RunningRun>, usize) {
+    /// The runs that are not over and that `accept` wants told of, the latest first, and how many there are beyond the
+    /// first `most`.
+    pub fn now(&self, most: usize, accept: impl Fn(&RunSummary) -> bool) -> (Vec<RunningRun>, usize) {
         let mut running: Vec<&Run> = self.shown_runs().filter(|run| run.is_running()).collect();
         running.sort_by_key(|run| std::cmp::Reverse((run.first_seen, run.key.id())));
-        let more = running.len().saturating_sub(most);
-        (running.into_iter().take(most).map(Run::now).collect(), more)
+        let mut accepted = running.into_iter().filter(|run| accept(&run.summary()));
+        let told = accepted.by_ref().take(most).map(Run::now).collect();
+        (told, accepted.count())
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! One absurd figure would spoil every sum that it enters for good, so it is stopped where events are read.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Performance;
-use super::read::{Envelope, ReadError};
+use super::ReadError;
+use super::envelope::Envelope;
 
 /// Ten years. What seems to take longer comes from a clock or a unit that is wrong.
 pub const LONGEST_MS: f64 = 10.0 * 365.25 * 86_400_000.0;
@@ -31,6 +32,7 @@ impl Performance {
 impl Envelope {
     /// The figures, or which of them cannot be.
     pub(super) fn performance(&self) -> Result<Performance, ReadError> {
+        let usage = Usage(["usage", "token_usage", "tokens"].iter().find_map(|key| self.find(&[key])?.as_object()));
         Ok(Performance {
             duration_ms: self.duration(&["duration_ms", "execution_time_ms", "latency_ms"])?,
             cost_usd: self.figure(
@@ -38,14 +40,15 @@ impl Envelope {
                 MOST_USD,
                 "a cost of 0 to a billion US dollars",
             )?,
-            input_tokens: self.count(&["input_tokens", "prompt_tokens"]),
-            output_tokens: self.count(&["output_tokens", "completion_tokens"]),
-            cache_read_tokens: self.count(&["cache_read_tokens"]),
-            cache_write_tokens: self.count(&["cache_write_tokens"]),
-            reasoning_tokens: self.count(&["reasoning_tokens"]),
+            input_tokens: self.count(&["input_tokens", "prompt_tokens"])?.or_else(|| usage.input()),
+            output_tokens: self.count(&["output_tokens", "completion_tokens"])?.or_else(|| usage.output()),
+            cache_read_tokens: self.count(&["cache_read_tokens"])?.or_else(|| usage.cache_read()),
+            cache_write_tokens: self.count(&["cache_write_tokens"])?.or_else(|| usage.cache_write()),
+            reasoning_tokens: self.count(&["reasoning_tokens"])?.or_else(|| usage.reasoning()),
             ttft_ms: self.duration(&["ttft_ms"])?,
-            success: self.find(&["success"]).and_then(Value::as_bool),
-            confidence: self.number(&["confidence", "confidence_score"]),
+            success: self.all("success").find_map(Value::as_bool),
+            // Some are sure in words, which stay in the payload.
+            confidence: ["confidence", "confidence_score"].iter().find_map(|key| self.all(key).find_map(number)),
         })
     }
 
@@ -54,7 +57,7 @@ impl Envelope {
     }
 
     fn figure(&self, keys: &[&str], most: f64, what: &str) -> Result<Option<f64>, ReadError> {
-        let Some(figure) = self.number(keys) else { return Ok(None) };
+        let Some(figure) = self.number(keys)? else { return Ok(None) };
         if is_possible(figure, most) {
             return Ok(Some(figure));
         }
@@ -62,12 +65,73 @@ impl Envelope {
         Err(ReadError(format!("{key} {figure:?} is not {what}; leave it out if it is not known")))
     }
 
-    fn number(&self, keys: &[&str]) -> Option<f64> {
-        self.find(keys).and_then(Value::as_f64).filter(|number| number.is_finite())
+    fn number(&self, keys: &[&str]) -> Result<Option<f64>, ReadError> {
+        self.first(keys, number, "number")
     }
 
-    fn count(&self, keys: &[&str]) -> Option<u64> {
-        self.find(keys).and_then(Value::as_u64)
+    fn count(&self, keys: &[&str]) -> Result<Option<u64>, ReadError> {
+        self.first(keys, count, "number of tokens")
+    }
+
+    /// The first of the members that is of a kind. Under a figure's own name, which is the first, nothing else is taken;
+    /// other systems may mean other things by theirs.
+    fn first<T>(&self, keys: &[&str], read: fn(&Value) -> Option<T>, kind: &str) -> Result<Option<T>, ReadError> {
+        let found = keys.iter().find_map(|key| self.all(key).find_map(read));
+        match keys.first().and_then(|own| Some((own, self.find(&[own])?))) {
+            Some((own, value)) if found.is_none() => Err(ReadError(format!("{own} {value} is no {kind}"))),
+            _ => Ok(found),
+        }
+    }
+}
+
+/// A number, also where it is text, as decimals are that shall keep all their digits.
+fn number(value: &Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    number.filter(|number| number.is_finite())
+}
+
+fn count(value: &Value) -> Option<u64> {
+    let whole = |number: f64| (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64);
+    value.as_u64().or_else(|| value.as_str()?.trim().parse().ok()).or_else(|| value.as_f64().and_then(whole))
+}
+
+/// Tokens as APIs of models report them.
+struct Usage<'v>(Option<&'v Map<String, Value>>);
+
+impl Usage<'_> {
+    fn first(&self, keys: &[&str]) -> Option<u64> {
+        let map = self.0?;
+        keys.iter().find_map(|key| count(map.get(*key)?))
+    }
+
+    fn detail(&self, of: &[&str], key: &str) -> Option<u64> {
+        let map = self.0?;
+        of.iter().find_map(|of| count(map.get(*of)?.get(key)?))
+    }
+
+    /// All that was read. Who reports what a cache gave, or took, beside the rest leaves it out of the rest.
+    fn input(&self) -> Option<u64> {
+        let input = self.first(&["input_tokens", "prompt_tokens", "inputTokens", "promptTokens", "input", "prompt"])?;
+        let beside = [self.first(&["cache_read_input_tokens"]), self.first(&["cache_creation_input_tokens"])];
+        Some(beside.into_iter().flatten().fold(input, u64::saturating_add))
+    }
+
+    fn output(&self) -> Option<u64> {
+        self.first(&["output_tokens", "completion_tokens", "outputTokens", "completionTokens", "output", "completion"])
+    }
+
+    fn cache_read(&self) -> Option<u64> {
+        self.first(&["cache_read_input_tokens", "cache_read_tokens"])
+            .or_else(|| self.detail(&["prompt_tokens_details", "input_tokens_details"], "cached_tokens"))
+    }
+
+    fn cache_write(&self) -> Option<u64> {
+        self.first(&["cache_creation_input_tokens", "cache_write_tokens"])
+    }
+
+    fn reasoning(&self) -> Option<u64> {
+        self.first(&["reasoning_tokens"])
+            .or_else(|| self.detail(&["completion_tokens_details", "output_tokens_details"], "reasoning_tokens"))
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Filter {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     text: Option<String>,
+    /// What else must fit, whatever is asked for.
+    within: Option<Box<Filter>>,
 }
 
 /// Why a filter is none.
@@ -110,6 +112,16 @@ impl Filter {
         Ok(())
     }
 
+    /// Only what these limits take as well.
+    #[must_use]
+    pub fn within(mut self, limits: Filter) -> Filter {
+        self.within = Some(Box::new(match self.within {
+            Some(within) => within.within(limits),
+            None => limits,
+        }));
+        self
+    }
+
     /// Whether it takes every event.
     pub fn is_empty(&self) -> bool {
         *self == Filter::default()
@@ -130,7 +142,9 @@ impl Filter {
             && text(&self.tools, &event.dimensions.tool)
             && text(&self.tasks, &event.identity.task_id)
             && (self.executions.is_empty()
-                || event.execution_id().is_some_and(|execution| self.executions.contains(&execution)))
+                || event
+                    .execution_id()
+                    .is_some_and(|execution| self.executions.iter().any(|wanted| *wanted == execution)))
             && text(&self.conversations, &event.identity.conversation_id)
             && text(&self.users, &event.identity.user_id)
             && (self.tags.is_empty() || event.tags.iter().any(|tag| self.tags.iter().any(|wanted| **wanted == **tag)))
@@ -138,6 +152,7 @@ impl Filter {
             && self.since.is_none_or(|since| event.timestamp >= since)
             && self.until.is_none_or(|until| event.timestamp < until)
             && self.text.as_deref().is_none_or(|text| mentions(event, text))
+            && self.within.as_ref().is_none_or(|within| within.matches(event))
     }
 }
 

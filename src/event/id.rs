@@ -101,6 +101,11 @@ impl EventId {
         EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
     }
 
+    /// The id of an event that another system knows by a text which is no UUID, however often it comes.
+    pub(crate) fn of_foreign(id: &str) -> EventId {
+        EventId(Uuid::new_v8(xxhash_rust::xxh3::xxh3_128(id.as_bytes()).to_be_bytes()))
+    }
+
     /// The id of an event that is no fact of a span, seen now.
     pub fn new_random() -> EventId {
         EventId(Uuid::now_v7())

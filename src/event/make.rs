@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ComponentId, Decision, Event, EventName, NO_REASON, Resolution, SourceKind, Timestamp, Urgency};
+use super::{
+    ComponentId, Decision, Event, EventName, EventType, NO_REASON, Resolution, SourceKind, Status, Timestamp, Urgency,
+};
 
 /// Tasks, and people who are asked about them.
 ///
@@ -125,7 +127,11 @@ impl Event {
 
     /// Work was tried out. Details, such as `browser_launched` or `screenshots`, go into `result`.
     pub fn validation_completed(passed: bool) -> Event {
-        Event::now("validation.completed").with("passed", passed)
+        let mut event = Event::now("validation.completed").with("passed", passed);
+        if !passed {
+            (event.event_type, event.status) = (EventType::Failed, Status::Failed);
+        }
+        if passed { event } else { event.because("the validation failed") }
     }
 }
 
@@ -235,6 +241,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::from_str;
 
     use super::super::{Scope, catalogue, read_events};
@@ -290,7 +297,7 @@ mod tests {
             (Event::hypothesis_formed(name, name).confidence(0.5), "hypothesis.formed", &["hypothesis", "confidence"]),
             (Event::review_decided(name, Decision::Revise), "review.decided", &["decision"]),
             (Event::quality_checked(0.75, true).agent(name), "quality.checked", &["score", "passed"]),
-            (Event::validation_completed(false), "validation.completed", &["passed"]),
+            (Event::validation_completed(true), "validation.completed", &["passed"]),
             (
                 Event::hitl_escalated("t-1", 3, name, Urgency::Medium),
                 "hitl.escalated",
@@ -405,5 +412,73 @@ mod tests {
             r#"{"budget":"d","current_spend":30.0,"limit":25.0,"remaining":0.0}"#
         );
         assert_eq!(data(Event::budget_warning("d", f64::NAN, 25.0)), r#"{"budget":"d","limit":25.0}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_added_an_event_is_the_same_when_it_is_read_again(
+            which in 0..catalogue::CATALOGUE.len(),
+            name in "[a-z:]{0,8}|system:.{0,3}|.{0,4}",
+            members in proptest::collection::vec((proptest::sample::select(MEMBERS), value()), 0..6),
+            all_fields: bool,
+            tags in proptest::collection::vec(".{0,3}", 0..3),
+        ) {
+            let wanted = catalogue::CATALOGUE[which].name;
+            let mut event = all(&name).into_iter().find(|(_, name, _)| *name == wanted).unwrap().0;
+            if all_fields {
+                event = with_all(event);
+            }
+            let event = members.into_iter().fold(event, |event, (key, value)| event.with(key, value));
+            let event = tags.into_iter().fold(event, |event, tag| event.tag(tag));
+            prop_assert_eq!(read_again(&event), event);
+        }
+    }
+
+    /// Names that mean something, where they are read from elsewhere.
+    const MEMBERS: &[&str] = &[
+        "agent",
+        "agent_id",
+        "confidence",
+        "cost",
+        "cost_usd",
+        "decision",
+        "description",
+        "error",
+        "event_id",
+        "event_type",
+        "function",
+        "latency_ms",
+        "message",
+        "name",
+        "offset",
+        "passed",
+        "payload",
+        "priority",
+        "result",
+        "source",
+        "status",
+        "step",
+        "success",
+        "tags",
+        "task_id",
+        "timestamp",
+        "tokens",
+        "trace_id",
+        "type",
+        "usage",
+        "user",
+        "Some Key",
+    ];
+
+    fn value() -> impl Strategy<Value = Value> {
+        let words = ["approved", "rejected", "failed", "agent.started", "event", "x", "", "2.5", "high"];
+        prop_oneof![
+            proptest::sample::select(words.to_vec()).prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            (0u32..9).prop_map(Value::from),
+            (0.0..1.0f64).prop_map(Value::from),
+            Just(serde_json::json!({"id": "x", "type": "event", "event_type": "agent.started", "input_tokens": 3})),
+            Just(serde_json::json!(["a", 1])),
+        ]
     }
 }

@@ -6,19 +6,26 @@ pub mod catalogue;
 pub mod figures;
 
 mod aliases;
+mod bare;
 mod component;
 mod cut;
 mod data;
+mod entry;
+mod envelope;
+mod fields;
 mod filter;
 mod id;
 mod json;
 mod kind;
 mod life;
 mod make;
+mod needs;
+mod outcome;
 mod read;
 mod time;
 mod verdict;
 mod with;
+mod wrapped;
 mod write;
 
 use std::borrow::Cow;
@@ -27,6 +34,7 @@ use std::sync::Arc;
 pub use component::ComponentId;
 pub use cut::cut;
 pub use data::Data;
+pub use entry::read_stream_entry;
 pub use filter::{Filter, FilterError};
 pub use id::{EventId, SpanId, TraceId};
 pub use json::{JsonObject, push_f64, push_str};
@@ -209,9 +217,9 @@ impl Event {
     }
 
     /// The execution it belongs to: the one named, else the trace.
-    pub fn execution_id(&self) -> Option<String> {
-        let named = self.identity.execution_id.as_deref().map(str::to_owned);
-        named.or_else(|| self.trace_id.map(|id| id.to_string()))
+    pub fn execution_id(&self) -> Option<Cow<'_, str>> {
+        let named = self.identity.execution_id.as_deref().map(Cow::Borrowed);
+        named.or_else(|| self.trace_id.map(|id| id.to_string().into()))
     }
 }
 

@@ -4,15 +4,11 @@
 //! holds an event or an error for each, in order.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::aliases::{canonical, plain};
-use super::{
-    ComponentId, Data, Decision, Dimensions, Event, EventId, EventName, EventType, Identity, NO_REASON, Priority,
-    Scope, Source, SpanId, Status, Timestamp, TraceId, catalogue, message,
-};
+use super::envelope::Envelope;
+use super::{Event, Source, Timestamp};
 
 /// Why one event of a body was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +48,18 @@ pub fn read_events(body: &[u8], source: &Source, now: Timestamp) -> Vec<Result<V
 }
 
 /// Reads one event of a name from the rest of its members, in any of the forms that [`read_events`] takes. Some say two
-/// things at once, which makes two events.
+/// things at once, which makes two events. `within` tells that it happens in work that is known, which will say whose
+/// and what work it is, as far as the event does not.
 ///
 /// # Errors
-/// The rest is no object, or one of its members cannot be what the name says.
-pub fn read_event(name: &str, rest: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
+/// The rest is no object, or lacks a member that an event of the name needs, or has one that cannot be what it says.
+pub fn read_event(
+    name: &str,
+    rest: Value,
+    within: bool,
+    source: &Source,
+    now: Timestamp,
+) -> Result<Vec<Event>, ReadError> {
     let Value::Object(mut object) = rest else {
         return Err(ReadError(format!("the payload of `{name}` is an object, not {}", kind_of(&rest))));
     };
@@ -66,7 +69,7 @@ pub fn read_event(name: &str, rest: Value, source: &Source, now: Timestamp) -> R
     } else {
         object.insert("name".to_owned(), name);
     }
-    Envelope::of(object).read(source, now)
+    Envelope::of(object).read(within, source, now)
 }
 
 fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -78,14 +81,14 @@ fn read_line(line: &[u8], source: &Source, now: Timestamp) -> Result<Vec<Event>,
     read_value(value, source, now)
 }
 
-fn read_value(value: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
+pub(super) fn read_value(value: Value, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
     match value {
-        Value::Object(object) => Envelope::of(object).read(source, now),
+        Value::Object(object) => Envelope::of(object).read(false, source, now),
         other => Err(ReadError(format!("an event is an object, not {}", kind_of(&other)))),
     }
 }
 
-fn kind_of(value: &Value) -> &'static str {
+pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a truth value",
@@ -96,353 +99,11 @@ fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// An event's members, whatever the envelope: those around the payload, the payload, and the figures. Keys are
-/// in snake_case.
-pub(super) struct Envelope {
-    around: Map<String, Value>,
-    payload: Map<String, Value>,
-    figures: Map<String, Value>,
-}
-
-impl Envelope {
-    fn of(object: Map<String, Value>) -> Envelope {
-        let mut around: Map<String, Value> = object.into_iter().map(|(key, value)| (plain(&key), value)).collect();
-        let mut take = |keys: &[&str]| {
-            keys.iter().find_map(|key| match around.get(*key) {
-                Some(Value::Object(_)) => match around.remove(*key) {
-                    Some(Value::Object(map)) => Some(map),
-                    _ => None,
-                },
-                _ => None,
-            })
-        };
-        let payload = take(&["payload", "data"]).unwrap_or_default();
-        let figures = take(&["performance", "performance_metrics"]).unwrap_or_default();
-        Envelope { around, payload, figures }
-    }
-
-    fn read(mut self, source: &Source, now: Timestamp) -> Result<Vec<Event>, ReadError> {
-        let name = self.name()?;
-        let timestamp = self.time(&["timestamp", "time", "created_at"])?.unwrap_or(now);
-        let mut event = Event::named(name, timestamp);
-        event.observed_at = self.time(&["observed_at"])?.unwrap_or(now);
-        self.read_kind(&mut event)?;
-        self.read_ids(&mut event)?;
-        (event.identity, event.dimensions) = (self.identity(), self.dimensions());
-        event.performance = self.performance()?;
-        event.source = self.source(source);
-        self.read_rest(&mut event)?;
-        let decision = self.agent_status(&mut event);
-        event.component_id = self.component(&event);
-        self.message(&mut event);
-        // A priority in words, as escalations have it, is not the event's own number and stays in the payload.
-        let in_words = |key: &str, value: &Value| key == "priority" && value.is_string();
-        self.around.retain(|key, value| in_words(key, value) || !ENVELOPE_KEYS.contains(&key.as_str()));
-        for (key, value) in std::mem::take(&mut self.around) {
-            self.payload.entry(key).or_insert(value);
-        }
-        event.data = Data::from_map(&self.payload);
-        let review = decision.map(|decision| review_of(&event, decision));
-        Ok(std::iter::once(event).chain(review).collect())
-    }
-
-    /// `name`, else another system's `event_type` or `type`, else scope and type together.
-    fn name(&self) -> Result<EventName, ReadError> {
-        let text = |key| self.around.get(key).and_then(Value::as_str);
-        if let (None, Some(scope), Some(event_type)) =
-            (text("name"), text("scope").and_then(scope_of), text("event_type").or(text("type")).and_then(type_of))
-        {
-            return Ok(catalogue::lifecycle(scope, event_type));
-        }
-        let Some(name) = text("name").or(text("event_type")).or(text("type")) else {
-            return Err(ReadError("an event needs a `name`, such as `agent.started`".into()));
-        };
-        if let Some(name) = EventName::parse(name) {
-            return Ok(name);
-        }
-        let canonical = canonical(name).map(str::to_owned).unwrap_or_else(|| format!("custom.{}", plain(name)));
-        EventName::parse(&canonical).ok_or_else(|| {
-            ReadError(format!("`{name}` is no event name; use lower case with a dot, such as `order.shipped`"))
-        })
-    }
-
-    fn read_kind(&self, event: &mut Event) -> Result<(), ReadError> {
-        let text = |key| self.around.get(key).and_then(Value::as_str);
-        if let Some(scope) = text("scope") {
-            event.scope = scope_of(scope).ok_or_else(|| unknown("scope", scope, Scope::ALL))?;
-        }
-        if text("name").is_some()
-            && let Some(event_type) = text("type")
-        {
-            event.event_type = type_of(event_type).ok_or_else(|| unknown("type", event_type, EventType::ALL))?;
-            event.status = catalogue::status_after(event.event_type);
-        }
-        if let Some(status) = text("status").and_then(|status| Status::parse(&plain(status))) {
-            event.status = status;
-        }
-        Ok(())
-    }
-
-    fn read_ids(&self, event: &mut Event) -> Result<(), ReadError> {
-        let text = |key| self.around.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-        if let Some(id) = text("event_id") {
-            event.event_id = EventId::parse(id).ok_or_else(|| ReadError(format!("event_id `{id}` is no UUID")))?;
-        }
-        if let Some(id) = text("trace_id") {
-            let parsed = TraceId::from_hex(id);
-            event.trace_id = Some(parsed.ok_or_else(|| not_hex("trace_id", id, 32))?);
-        }
-        for (key, slot) in [("span_id", &mut event.span_id), ("parent_span_id", &mut event.parent_span_id)] {
-            if let Some(id) = text(key) {
-                *slot = Some(SpanId::from_hex(id).ok_or_else(|| not_hex(key, id, 16))?);
-            }
-        }
-        Ok(())
-    }
-
-    fn identity(&self) -> Identity {
-        Identity {
-            workflow_id: self.text(&["workflow_id"]),
-            parent_workflow_id: self.text(&["parent_workflow_id"]),
-            execution_id: self.text(&["execution_id"]),
-            conversation_id: self.text(&["conversation_id"]),
-            session_id: self.text(&["session_id"]),
-            user_id: self.text(&["user_id"]),
-            correlation_id: self.text(&["correlation_id"]),
-            task_id: self.text(&["task_id"]),
-        }
-    }
-
-    fn dimensions(&self) -> Dimensions {
-        Dimensions {
-            feature: self.text(&["feature"]),
-            agent: self.text(&["agent", "agent_name", "source_agent", "agent_id", "primary_agent"]),
-            model: self.text(&["model"]),
-            provider: self.text(&["provider"]),
-            tool: self.text(&["tool", "tool_name"]),
-        }
-    }
-
-    fn source(&self, source: &Source) -> Source {
-        let member = |key: &str| {
-            let text = self.around.get("source").and_then(|source| source.get(key)).and_then(Value::as_str);
-            text.map(Arc::from)
-        };
-        let named = self.around.get("source").and_then(Value::as_str).map(Arc::from);
-        Source {
-            kind: source.kind,
-            dialect: member("dialect").map(|name: Arc<str>| name.to_string().into()).or_else(|| source.dialect.clone()),
-            instance: member("instance").or_else(|| source.instance.clone()),
-            service: member("service").or(named).or_else(|| source.service.clone()),
-        }
-    }
-
-    fn read_rest(&self, event: &mut Event) -> Result<(), ReadError> {
-        if let Some(value) = self.around.get("priority").filter(|value| value.is_number()) {
-            let priority = value.as_u64().and_then(|number| Priority::new(number.min(255) as u8));
-            event.priority =
-                priority.ok_or_else(|| ReadError(format!("priority {value} is not 1 (most urgent) to 10")))?;
-        }
-        event.ttl_s = ["ttl_s", "ttl"].iter().find_map(|key| self.around.get(*key)?.as_u64());
-        if let Some(Value::Array(tags)) = self.around.get("tags") {
-            event.tags = tags.iter().filter_map(Value::as_str).map(Arc::from).collect();
-        }
-        Ok(())
-    }
-
-    /// An `agent.completed` of other systems says in its payload how it really ended.
-    fn agent_status(&self, event: &mut Event) -> Option<Decision> {
-        if event.name != *"agent.completed" {
-            return None;
-        }
-        let status = self.payload.get("status").or_else(|| self.around.get("status")).and_then(Value::as_str)?;
-        let failed = event.performance.success == Some(false);
-        match plain(status).as_str() {
-            "approved" => return Some(Decision::Approved),
-            "rejected" => return Some(Decision::Rejected),
-            "failed" | "failure" | "error" => event.fail(),
-            "canceled" | "cancelled" => {
-                event.name = catalogue::lifecycle(Scope::Agent, EventType::Canceled);
-                (event.event_type, event.status) = (EventType::Canceled, Status::Canceled);
-            }
-            _ if failed => event.fail(),
-            _ => event.status = Status::Completed,
-        }
-        None
-    }
-
-    fn component(&self, event: &Event) -> ComponentId {
-        if let Some(id) = self.text(&["component_id"]) {
-            return ComponentId::parse(event.scope, &id);
-        }
-        let dimensions = &event.dimensions;
-        let named = |name: &Option<Arc<str>>, make: fn(Arc<str>) -> ComponentId| name.clone().map(make);
-        let component = match event.scope {
-            Scope::Agent => named(&dimensions.agent, ComponentId::Agent),
-            Scope::Tool => named(&dimensions.tool, |name| ComponentId::Tool { name, number: None }),
-            Scope::LlmRequest => named(&dimensions.agent, |agent| ComponentId::Llm { agent, number: 0 }),
-            Scope::Workflow => named(&self.text(&["workflow", "workflow_name", "workflow_id"]), ComponentId::Workflow),
-            Scope::WorkflowStep => {
-                named(&self.text(&["step_name", "department"]), |workflow| ComponentId::Step { workflow, number: 0 })
-            }
-            Scope::System => None,
-        };
-        // A name that holds a separator means what its text means, here as when the event is read again.
-        let component = component.map(|made| ComponentId::parse(event.scope, &made.to_string()));
-        component.unwrap_or_else(|| event.component_id.clone())
-    }
-
-    fn message(&self, event: &mut Event) {
-        event.message = self.told();
-        if event.message.is_none() && event.status == Status::Failed {
-            event.message = Some(NO_REASON.into());
-        }
-    }
-
-    fn told(&self) -> Option<Arc<str>> {
-        self.text(&["message", "error", "last_error", "error_message"]).map(|text| message(&text))
-    }
-
-    /// The first of the members of these names, wherever it stands.
-    pub(super) fn find(&self, keys: &[&str]) -> Option<&Value> {
-        keys.iter().find_map(|key| {
-            let members = [&self.around, &self.figures, &self.payload];
-            members.into_iter().find_map(|map| map.get(*key)).filter(|value| !value.is_null())
-        })
-    }
-
-    fn text(&self, keys: &[&str]) -> Option<Arc<str>> {
-        keys.iter().find_map(|key| match self.find(&[key])? {
-            Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
-            Value::Number(number) => Some(number.to_string().into()),
-            _ => None,
-        })
-    }
-
-    fn time(&self, keys: &[&str]) -> Result<Option<Timestamp>, ReadError> {
-        let Some((key, value)) = keys.iter().find_map(|key| Some((key, self.around.get(*key)?))) else {
-            return Ok(None);
-        };
-        let time = match value {
-            Value::String(text) => Timestamp::parse(text),
-            Value::Number(number) => number.as_f64().map(seconds_or_millis),
-            _ => None,
-        };
-        let bad = || ReadError(format!("{key} {value} is no time; write RFC 3339 or seconds since 1970"));
-        time.filter(|time| time.is_writable()).map(Some).ok_or_else(bad)
-    }
-}
-
-/// Members that are read into fields of their own and are not repeated in the payload.
-const ENVELOPE_KEYS: &[&str] = &[
-    "event_id",
-    "name",
-    "event_type",
-    "type",
-    "scope",
-    "status",
-    "component_id",
-    "timestamp",
-    "time",
-    "created_at",
-    "observed_at",
-    "message",
-    "trace_id",
-    "span_id",
-    "parent_span_id",
-    "workflow_id",
-    "parent_workflow_id",
-    "execution_id",
-    "conversation_id",
-    "session_id",
-    "user_id",
-    "correlation_id",
-    "task_id",
-    "feature",
-    "agent",
-    "agent_name",
-    "source_agent",
-    "model",
-    "provider",
-    "tool",
-    "priority",
-    "ttl_s",
-    "ttl",
-    "tags",
-    "source",
-];
-
-/// Numbers too large for seconds are milliseconds, as JavaScript's clock counts.
-fn seconds_or_millis(number: f64) -> Timestamp {
-    Timestamp::from_unix_seconds(if number > 1e11 { number / 1000.0 } else { number })
-}
-
-fn review_of(event: &Event, decision: Decision) -> Event {
-    let mut review = Event::named(EventName::of("review.decided"), event.timestamp);
-    review.event_id = EventId::of_implied(event.event_id, review.name.as_str());
-    review.observed_at = event.observed_at;
-    review.component_id = event.component_id.clone();
-    review.identity = event.identity.clone();
-    review.dimensions = event.dimensions.clone();
-    review.source = event.source.clone();
-    review.data = Data::build(|object| {
-        object.str("decision", decision.as_str());
-        object.opt_str("reviewer", event.dimensions.agent.as_deref());
-        object.opt_str("target", event.identity.task_id.as_deref());
-    });
-    review
-}
-
-fn scope_of(text: &str) -> Option<Scope> {
-    let word = plain(text);
-    Scope::parse(match word.as_str() {
-        "step" => "workflow_step",
-        "llm" => "llm_request",
-        word => word,
-    })
-}
-
-fn type_of(text: &str) -> Option<EventType> {
-    let word = plain(text);
-    EventType::parse(if word == "cancelled" { "canceled" } else { &word })
-}
-
-fn unknown<T: fmt::Display>(what: &str, value: &str, all: &[T]) -> ReadError {
-    let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-    ReadError(format!("`{value}` is no {what}; it is one of {}", all.join(", ")))
-}
-
-fn not_hex(key: &str, value: &str, digits: usize) -> ReadError {
-    ReadError(format!("{key} `{value}` is not {digits} hexadecimal digits, not all zero"))
-}
-
-impl Event {
-    /// Turns a completed event into a failed one of the same component.
-    pub(crate) fn fail(&mut self) {
-        self.name = catalogue::lifecycle(self.scope, EventType::Failed);
-        (self.event_type, self.status) = (EventType::Failed, Status::Failed);
-    }
-
-    /// Gives the fields that a member of the payload names and that have no value yet, so that an event made by hand
-    /// means what it means when it is read. Whether the member can be at all.
-    pub(super) fn take_own(&mut self, key: &str, value: &Value) -> bool {
-        if value.is_object() || value.is_array() {
-            return true;
-        }
-        let payload = Map::from_iter([(key.to_owned(), value.clone())]);
-        let member = Envelope { around: Map::new(), payload, figures: Map::new() };
-        let Ok(figures) = member.performance() else { return false };
-        self.identity.fill(member.identity());
-        self.dimensions.fill(member.dimensions());
-        self.performance.fill(figures);
-        self.message = self.message.take().or_else(|| member.told());
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::SourceKind;
+    use proptest::prelude::*;
+
+    use super::super::{SourceKind, Status};
     use super::*;
 
     fn read(body: &str) -> Vec<Result<Vec<Event>, ReadError>> {
@@ -507,7 +168,7 @@ mod tests {
     #[test]
     fn whatever_work_is_called_its_event_is_the_same_when_it_is_read_again() {
         for name in ["agent.started", "tool.started", "llm.started", "workflow.started", "step.started"] {
-            for called in ["x", "", "a:llm:", "a:llm:3", "b:step:1", "mcp:2", "system:x", "system:", "\\u0000"] {
+            for called in ["x", "a:llm:", "a:llm:3", "b:step:1", "mcp:2", "system:x", "system:", "\\u0000"] {
                 let keys = ["agent", "tool", "workflow", "step_name"].map(|key| format!(r#""{key}":"{called}""#));
                 let event = one(&format!(r#"{{"name":"{name}",{}}}"#, keys.join(",")));
                 assert_eq!(one(&event.to_json()), event, "{name} {called}");
@@ -525,5 +186,136 @@ mod tests {
         assert!(error(r#"{"name":"a.b","timestamp":"yesterday"}"#).contains("RFC 3339"));
         assert!(error(r#"{"name":"a.b","timestamp":1e300}"#).contains("RFC 3339"));
         assert!(error(r#"{"name":"a.b","scope":"robot"}"#).contains("workflow_step"));
+    }
+
+    #[test]
+    fn what_an_event_says_nothing_without_is_asked_for() {
+        let error = |body: &str| read(body).remove(0).unwrap_err().to_string();
+        for (body, said) in [
+            (r#"{"name":"task.queued"}"#, "`task.queued` needs `task_id`; it has nothing but a name"),
+            (r#"{"name":"tool.started","data":{"tool_nmae":"x"}}"#, "did you mean `tool_name` by `tool_nmae`?"),
+            (r#"{"name":"step.started","data":{"step_name":""}}"#, "`step_name` is there, but empty"),
+            (
+                r#"{"event_type":"agent_started","payload":{"model":"m"}}"#,
+                "`agent.started` needs `agent`; it has `model`",
+            ),
+            (r#"{"name":"agent.handed_off","from":"a"}"#, "needs `to`, an agent"),
+            (r#"{"name":"agent.failed","agent":"a"}"#, "needs `message`, why it failed"),
+            (r#"{"scope":"Tool","event_type":"Failed","component_id":"x"}"#, "needs `message`"),
+            (r#"{"event_type":"budget_exceeded","payload":{"current_spend":3}}"#, "needs `limit`"),
+            (r#"{"event_type":"validation_complete","payload":{"task_id":"t"}}"#, "needs `passed`"),
+            (r#"{"name":"hitl.resolved","decision":"perhaps"}"#, "approved, rejected, timed_out, not `perhaps`"),
+            (r#"{"name":"review.decided","decision":"pending"}"#, "approved, rejected, revise, not `pending`"),
+            (r#"{"name":"agent.completed","agent":"a","cost_usd":"cheap"}"#, "cost_usd \"cheap\" is no number"),
+            (r#"{"name":"a.b","tags":7}"#, "tags are a list of texts"),
+            (r#"{"name":"a.b","ttl":"soon"}"#, "ttl \"soon\" is no number of seconds"),
+            (r#"{"name":"a.b","scope":"workfow"}"#, "did you mean workflow?"),
+        ] {
+            let error = error(body);
+            assert!(error.contains(said), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn work_around_an_event_knows_whose_it_is() {
+        let source = Source { kind: SourceKind::Layer, dialect: None, instance: None, service: None };
+        let escalation = || serde_json::json!({"attempts": 2});
+        let read =
+            |within| read_event("hitl.escalated", escalation(), within, &source, Timestamp::from_unix_seconds(1e9));
+        assert!(read(true).is_ok() && read(false).is_err());
+        assert!(one(r#"{"name":"tool.completed","span_id":"0001020304050607"}"#).span_id.is_some());
+    }
+
+    #[test]
+    fn times_of_all_clocks_are_read() {
+        for time in ["1706092200", "1706092200.0", "1706092200000", "1706092200000000", "1706092200000000000"] {
+            assert_eq!(one(&format!(r#"{{"name":"a.b","timestamp":{time}}}"#)).timestamp.as_seconds(), 1_706_092_200);
+        }
+        for time in [
+            "2024-01-24T10:30:00Z",
+            "2024-01-24T10:30:00",
+            "2024-01-24 10:30:00.000",
+            "1706092200",
+            "2024-01-24T11:30:00+01:00",
+        ] {
+            assert_eq!(one(&format!(r#"{{"name":"a.b","timestamp":"{time}"}}"#)).timestamp.as_seconds(), 1_706_092_200);
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_as_apis_report_them() {
+        let read = |usage: &str| one(&format!(r#"{{"name":"llm.completed","data":{{"usage":{usage}}}}}"#)).performance;
+        let beside = read(
+            r#"{"input_tokens":10,"cache_read_input_tokens":90,"cache_creation_input_tokens":5,"output_tokens":3}"#,
+        );
+        assert_eq!(
+            (beside.input_tokens, beside.cache_read_tokens, beside.cache_write_tokens),
+            (Some(105), Some(90), Some(5))
+        );
+        let within = read(
+            r#"{"prompt_tokens":100,"completion_tokens":20,"prompt_tokens_details":{"cached_tokens":64},
+            "completion_tokens_details":{"reasoning_tokens":8}}"#,
+        );
+        assert_eq!(
+            (within.input_tokens, within.cache_read_tokens, within.reasoning_tokens),
+            (Some(100), Some(64), Some(8))
+        );
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let words =
+            ["agent_completed", "agent.failed", "review-status", "Tool", "Failed", "approved", "event", "", "1e9", "x"];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            proptest::sample::select(words.to_vec()).prop_map(Value::from),
+            ".{0,6}".prop_map(Value::from),
+        ];
+        let keys = [
+            "name",
+            "event_type",
+            "type",
+            "scope",
+            "status",
+            "data",
+            "payload",
+            "event",
+            "performance",
+            "usage",
+            "agent",
+            "error",
+            "source",
+            "timestamp",
+            "event_id",
+            "observed_at",
+            "tags",
+            "ttl",
+            "priority",
+            "decision",
+            "component_id",
+            "executionTime",
+            "result",
+            "cost_usd",
+            "trace_id",
+        ];
+        let key = prop_oneof![4 => proptest::sample::select(keys.to_vec()).prop_map(str::to_owned), 1 => ".{0,4}".prop_map(String::from)];
+        leaf.prop_recursive(4, 48, 8, move |inner| {
+            prop_oneof![
+                1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                4 => proptest::collection::hash_map(key.clone(), inner, 0..8).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn whatever_is_sent_is_refused_or_the_same_when_it_is_read_again(body in any_json()) {
+            for event in read(&body.to_string()).into_iter().flatten().flatten() {
+                prop_assert_eq!(&one(&event.to_json()), &event);
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::export::pump::Settings;
 use crate::export::queue::Portion;
 use crate::export::{Exporter, Inlet, Pump, local};
 use crate::health::Health;
+use crate::merge::Merge;
 use crate::otlp::{Limit, Signal};
 use crate::process::placeholders::Placeholders;
 use crate::process::{Kind, Processor, attributes, batch, filter, redaction};
@@ -37,9 +38,11 @@ pub fn build(
     plan: &Plan,
     options: &Options,
     agent: Option<&Arc<Connector>>,
+    live: &Arc<Merge>,
     health: &Health,
 ) -> Result<Built, StartError> {
-    let mut builder = Builder { plan, options, health, inlets: Vec::new(), built: Built::empty(), scraped: Vec::new() };
+    let mut builder =
+        Builder { plan, options, live, health, inlets: Vec::new(), built: Built::empty(), scraped: Vec::new() };
     for pipeline in &plan.pipelines {
         let route = builder.route(pipeline, agent)?;
         builder.built.routes.push((pipeline.clone(), Arc::new(route)));
@@ -50,6 +53,8 @@ pub fn build(
 struct Builder<'p> {
     plan: &'p Plan,
     options: &'p Options,
+    /// Where events go for whoever listens.
+    live: &'p Arc<Merge>,
     health: &'p Health,
     /// Pumps by exporter and by what they carry.
     inlets: Vec<(ComponentId, &'static str, Inlet)>,
@@ -113,6 +118,9 @@ impl Builder<'_> {
         batching: Option<batch::Config>,
     ) -> Result<Option<Exit>, StartError> {
         let Some(component) = self.plan.component(Section::Exporters, id) else { return Ok(None) };
+        if let Component::WebSocket(_) = component {
+            return Ok(Some(Exit::Live(self.live.clone())));
+        }
         if let Component::Prometheus(config) = component {
             let known = self.scraped.iter().find(|(known, _)| known == id).map(|(_, prometheus)| prometheus.clone());
             let prometheus = known.unwrap_or_else(|| {

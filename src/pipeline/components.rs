@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::prices::PricesConfig;
+use crate::auth::Auth;
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
@@ -42,6 +43,8 @@ pub enum Component {
     OtlpHttp(otlp_export::HttpConfig),
     /// Exporter `prometheus`.
     Prometheus(prometheus::Config),
+    /// Exporter `websocket`.
+    WebSocket(web::SocketLimits),
     /// Extension `web`.
     Web(web::Config),
 }
@@ -141,6 +144,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "otlp" | "otlp_grpc") => read(node, &path, problems).map(Component::Otlp),
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
+        (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
@@ -194,6 +198,8 @@ impl Component {
                 config.resolve()?;
                 config.urls().map(drop)
             }
+            Component::WebSocket(config) => config.validate(),
+            Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
             _ => Ok(()),
         }
     }
@@ -217,6 +223,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlp", "OTLP over gRPC"),
             ("otlphttp", "OTLP over HTTP"),
             ("prometheus", "metrics at /metrics of the web extension"),
+            ("websocket", "events as they happen, at /ws of the web extension"),
         ],
         Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
     }

@@ -20,7 +20,7 @@ use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::recent::Recent;
-use crate::web::{Demo, PostEvents, State};
+use crate::web::{Demo, PostEvents, SocketLimits, State};
 
 /// Puts together what the endpoint serves from.
 pub fn state(
@@ -43,8 +43,17 @@ pub fn state(
         connector,
         hub,
         recent,
+        auth: None,
+        sockets: SocketLimits::default(),
+        denied: health.counter(DENIED, &[("component", "web")]),
     }
 }
+
+const DENIED: About = About {
+    name: "spanlight.web.denied",
+    unit: "{request}",
+    help: "Requests and WebSockets without a token that is believed, or for what it may not see.",
+};
 
 /// Our own health, what was derived, and what was received.
 fn scrape(

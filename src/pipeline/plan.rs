@@ -53,6 +53,14 @@ impl Plan {
         })
     }
 
+    /// What WebSockets may do, if a pipeline says which events they get; else they get all.
+    pub fn sockets(&self) -> Option<&web::SocketLimits> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::WebSocket(config) => Some(config),
+            _ => None,
+        })
+    }
+
     /// The web extension's configuration.
     pub fn web(&self) -> Option<&web::Config> {
         self.components.iter().find_map(|(_, _, component)| match component {
@@ -83,6 +91,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
         check(pipeline, source.place, &components, &mut problems);
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
+    check_sockets(config, &components, &mut problems);
     tell_of_content(config, &pipelines, &components, &mut warnings);
     let prices = prices(config, &components, &mut problems, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
@@ -171,6 +180,14 @@ fn check(
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
     }
+    for id in &pipeline.exporters {
+        let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events) {
+            problem(format!(
+                "`{id}` takes the events of the connector `agent`: `receivers: [agent]` in a pipeline of logs"
+            ));
+        }
+    }
     for id in &pipeline.processors {
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
         if let (Some(Component::Attributes(_)), true) = (find(Section::Processors, id), of_events) {
@@ -198,6 +215,23 @@ fn tell_of_content(
         );
         let place = config.component(Section::Exporters, id).map(|node| node.place).unwrap_or_default();
         warnings.push(Problem { place, path: section.name().into(), message });
+    }
+}
+
+/// WebSockets are served by the web extension, all of them from one place.
+fn check_sockets(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+    let is_of = |wanted: fn(&Component) -> bool| components.iter().filter(move |(_, _, component)| wanted(component));
+    let sockets: Vec<_> = is_of(|component| matches!(component, Component::WebSocket(_))).collect();
+    let has_web = is_of(|component| matches!(component, Component::Web(_))).next().is_some();
+    let mut problem = |id: &ComponentId, message: String| {
+        let place = config.component(Section::Exporters, id).map(|node| node.place).unwrap_or_default();
+        problems.push(Problem { place, path: format!("exporters.{id}"), message });
+    };
+    if let [_, (_, second, _), ..] = sockets.as_slice() {
+        problem(second, format!("`{second}` is a second `websocket`; one serves all pipelines"));
+    }
+    if let ([(_, id, _), ..], false) = (sockets.as_slice(), has_web) {
+        problem(id, format!("`{id}` needs the extension `web`, which serves it at /ws"));
     }
 }
 

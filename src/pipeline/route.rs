@@ -10,6 +10,7 @@ use crate::event::{Event, Timestamp};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Load};
 use crate::flow::{Acknowledged, Intake, SharedRecord};
+use crate::merge::Merge;
 use crate::otlp::{Batch, Signal};
 use crate::process::Processor;
 use crate::process::placeholders::Placeholders;
@@ -36,6 +37,8 @@ pub enum Exit {
     Pump(Inlet),
     /// Metrics for scraping.
     Prometheus(Arc<Prometheus>),
+    /// Events for whoever listens.
+    Live(Arc<Merge>),
 }
 
 /// What one receiver feeds.
@@ -64,6 +67,8 @@ impl Route {
                 Exit::Agent(agent) => agent.batch(&batch),
                 Exit::Pump(pump) => pump.send(Load::Batches(vec![without.as_ref().unwrap_or(&batch).clone()])),
                 Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
+                // It takes events only, which come another way.
+                Exit::Live(_) => {}
             }
         }
     }
@@ -78,8 +83,10 @@ impl Route {
             return;
         }
         for exit in &self.exits {
-            if let Exit::Pump(pump) = exit {
-                pump.send(Load::Events(records.clone()));
+            match exit {
+                Exit::Pump(pump) => pump.send(Load::Events(records.clone())),
+                Exit::Live(live) => live.publish(&records),
+                Exit::Agent(_) | Exit::Prometheus(_) => {}
             }
         }
     }
@@ -101,7 +108,7 @@ impl Route {
     pub fn pumps(&self) -> impl Iterator<Item = &Inlet> {
         self.exits.iter().filter_map(|exit| match exit {
             Exit::Pump(pump) => Some(pump),
-            Exit::Agent(_) | Exit::Prometheus(_) => None,
+            Exit::Agent(_) | Exit::Prometheus(_) | Exit::Live(_) => None,
         })
     }
 

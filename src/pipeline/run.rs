@@ -16,6 +16,7 @@ use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
 use crate::listen::Serving;
+use crate::merge::Merge;
 
 /// A running collector.
 pub struct Running {
@@ -26,6 +27,7 @@ pub struct Running {
     pub(super) serving: Vec<Serving>,
     pub(super) pumps: Vec<Pump>,
     pub(super) routes: Vec<(Pipeline, Arc<Route>)>,
+    pub(super) live: Arc<Merge>,
     pub(super) tasks: JoinSet<()>,
     pub(super) stop_web: CancellationToken,
     pub(super) started: Instant,
@@ -115,6 +117,7 @@ impl Running {
         futures_util::future::join_all(sources).await;
         if let Some(agent) = &self.agent {
             agent.finish();
+            self.live.finish();
             send_metrics(agent, &metric_routes(&self.routes));
         }
         let status = self.status();

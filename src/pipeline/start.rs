@@ -16,6 +16,7 @@ use super::plan::{Pipeline, Plan};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
+use crate::auth::Auth;
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
 use crate::connector::{Connector, EventSink};
@@ -23,11 +24,12 @@ use crate::flow::Gate;
 use crate::health::Health;
 use crate::hub::Hub;
 use crate::listen::{Limits, Listener, Serving};
+use crate::merge::Merge;
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::receive::otlp::{self, Service};
 use crate::recent::Recent;
-use crate::web;
+use crate::web::{self, State};
 
 /// Why nothing runs.
 #[derive(Debug)]
@@ -59,20 +61,28 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let gate = Arc::new(Gate::new());
     let receivers = bind_receivers(&plan, options).await?;
     let web = match plan.web() {
-        Some(config) => Some((config.clone(), bind(&config.endpoint, options).await?)),
+        Some(config) => {
+            // Whoever asks who is there may be asked by others.
+            let options = Options { insecure_bind: options.insecure_bind || config.auth.is_some(), ..options.clone() };
+            Some((config.clone(), bind(&config.endpoint, &options).await?))
+        }
         None => None,
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let agent = agent(&plan, recent_events);
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
-    let built = build(&plan, options, agent.as_ref(), &health)?;
     let hub = Arc::new(Hub::new(recent_events));
+    let sockets = plan.sockets().cloned().unwrap_or_default();
+    let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
+    let built = build(&plan, options, agent.as_ref(), &live, &health)?;
     if let Some(agent) = &agent {
-        agent.send_events_to(event_sinks(&built.routes, recent_events, &hub));
+        let takes_all = recent_events > 0 && plan.sockets().is_none();
+        agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
         agent.keep_spans_in(recent.clone());
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
+    tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
@@ -82,20 +92,34 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         serving.push(receiver.serve(router, gate.clone(), &health));
     }
     let stop_web = CancellationToken::new();
-    if let Some((_, listener)) = web {
+    if let Some((config, listener)) = web {
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(router(&built.routes, None, agent.as_ref()));
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
+        let auth = config.auth.as_ref().map(Auth::new).transpose();
+        let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
         let receivers = addresses.receivers.clone();
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events);
-        let state = web::State { receivers, demo, ..state };
+        let state = State { auth, sockets, receivers, demo, ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
     endpoint::show_process(&health, &gate);
     let Built { pumps, routes, .. } = built;
-    Ok(Running { addresses, agent, health, gate, serving, pumps, routes, tasks, stop_web, started: Instant::now() })
+    Ok(Running {
+        addresses,
+        agent,
+        health,
+        gate,
+        serving,
+        pumps,
+        routes,
+        live,
+        tasks,
+        stop_web,
+        started: Instant::now(),
+    })
 }
 
 /// A receiver's bound port.
@@ -165,11 +189,10 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
 }
 
-fn event_sinks(routes: &[(Pipeline, Arc<Route>)], recent_events: usize, hub: &Arc<Hub>) -> Vec<EventSink> {
+fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> Vec<EventSink> {
     let mut sinks: Vec<EventSink> = Vec::new();
-    if recent_events > 0 {
-        let hub = hub.clone();
-        sinks.push(Box::new(move |records| hub.publish(records)));
+    if let Some(live) = live.cloned() {
+        sinks.push(Box::new(move |records| live.publish(records)));
     }
     for (_, route) in routes.iter().filter(|(pipeline, _)| pipeline.from_agent && pipeline.signal == Signal::Logs) {
         let route = route.clone();
@@ -200,8 +223,8 @@ impl fmt::Display for StartError {
             StartError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             StartError::Exposed { address } => write!(
                 f,
-                "{address} would be open to other machines without authentication; if that is meant, add \
-                 --insecure-bind"
+                "{address} would be open to other machines without authentication; the extension `web` takes \
+                 `auth`, and if it is meant, add --insecure-bind"
             ),
             StartError::Component { id, message } => write!(f, "{id}: {message}"),
         }

@@ -123,16 +123,25 @@ impl Telemetry {
     /// # telemetry.flush(std::time::Duration::from_secs(5)).unwrap();
     /// # assert_eq!(telemetry.get_events(0).events.len(), 1);
     /// ```
-    pub fn emit(&self, mut event: Event) {
-        event.performance = event.performance.possible();
-        event.source.kind = SourceKind::Layer;
-        event.source.service.get_or_insert_with(|| self.0.service.clone());
-        event.source.instance.get_or_insert_with(|| self.0.instance.clone());
+    pub fn emit(&self, event: Event) {
+        self.emit_within(event, self.here());
+    }
+
+    /// The span of an agent's work around the caller.
+    fn here(&self) -> Option<u64> {
         let span = Span::current().with_subscriber(|(id, dispatch)| {
             let layer = AgentLayer::of(dispatch).filter(|layer| Arc::ptr_eq(layer.source(), &self.0.source))?;
             layer.nearest(dispatch, id)
         });
-        self.0.source.lanes().emit(Box::new(event), span.flatten().unwrap_or(0));
+        span.flatten()
+    }
+
+    fn emit_within(&self, mut event: Event, span: Option<u64>) {
+        event.performance = event.performance.possible();
+        event.source.kind = SourceKind::Layer;
+        event.source.service.get_or_insert_with(|| self.0.service.clone());
+        event.source.instance.get_or_insert_with(|| self.0.instance.clone());
+        self.0.source.lanes().emit(Box::new(event), span.unwrap_or(0));
     }
 
     /// The same for an event in JSON: `payload` has its fields, the catalogue's and those of the event itself. Any
@@ -147,10 +156,13 @@ impl Telemetry {
     /// ```
     ///
     /// # Errors
-    /// The payload is no object, or has a field that is not what the catalogue says.
+    /// The payload is no object, lacks a field that an event of the name needs and that the span around it does not give,
+    /// or has one that is not what the catalogue says. The error names the field.
     pub fn emit_event(&self, name: &str, payload: Value) -> Result<(), ReadError> {
         let source = Source { kind: SourceKind::Layer, dialect: None, instance: None, service: None };
-        event::read_event(name, payload, &source, Timestamp::now())?.into_iter().for_each(|event| self.emit(event));
+        let here = self.here();
+        let events = event::read_event(name, payload, here.is_some(), &source, Timestamp::now())?;
+        events.into_iter().for_each(|event| self.emit_within(event, here));
         Ok(())
     }
 

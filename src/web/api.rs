@@ -2,16 +2,21 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use super::{Shared, json};
+use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
 use crate::measure::Dimension;
 use crate::nearest::nearest;
+
+/// Who asks.
+pub type Who = Extension<Principal>;
 
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> &'static str {
@@ -90,7 +95,7 @@ pub async fn summary(state: Shared, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `GET /api/v1/runs`
-pub async fn runs(state: Shared, RawQuery(query): RawQuery) -> Response {
+pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let limit = match query.take_number("limit", 50, 1000) {
         Ok(limit) => limit,
@@ -101,7 +106,8 @@ pub async fn runs(state: Shared, RawQuery(query): RawQuery) -> Response {
         Ok(filter) => filter,
         Err(message) => return bad(&message),
     };
-    let mut found = state.connector.read(|core| core.deriver.summaries(|run| filter.accepts(run)));
+    let is_wanted = |run: &RunSummary| filter.accepts(run) && may_see(&who, run);
+    let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
     if let Some(cursor) = cursor {
         // By time and id, so that a run which has left memory since is still a place in the list.
         let place = cursor.split_once('-').and_then(|(time, id)| Some((time.parse().ok()?, id)));
@@ -116,41 +122,51 @@ pub async fn runs(state: Shared, RawQuery(query): RawQuery) -> Response {
 }
 
 /// `GET /api/v1/runs/{id}`
-pub async fn run(state: Shared, Path(id): Path<String>) -> Response {
-    match state.connector.read(|core| core.deriver.tree(&id)) {
+pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
+    match state.connector.read(|core| core.deriver.tree(&id)).filter(|tree| may_see(&who, &tree.summary)) {
         Some(tree) => ok(json::run(&tree)),
         None => no_run(&id),
     }
 }
 
 /// `GET /api/v1/now`
-pub async fn now(state: Shared) -> Response {
+pub async fn now(state: Shared, who: Who) -> Response {
     const MOST: usize = 100;
-    let (running, more) = state.connector.read(|core| core.deriver.now(MOST));
+    let (running, more) = state.connector.read(|core| core.deriver.now(MOST, |run| may_see(&who, run)));
     ok(json::now(&running, more, Timestamp::now()))
 }
 
 /// `GET /api/v1/runs/{id}/ledger`
-pub async fn run_ledger(state: Shared, Path(id): Path<String>) -> Response {
-    match state.connector.read(|core| core.deriver.calls(&id)) {
+pub async fn run_ledger(state: Shared, who: Who, Path(id): Path<String>) -> Response {
+    let calls = state.connector.read(|core| {
+        let tree = if who.sees_all() { None } else { Some(core.deriver.tree(&id)?) };
+        let visible = tree.is_none_or(|tree| may_see(&who, &tree.summary));
+        if visible { core.deriver.calls(&id) } else { None }
+    });
+    match calls {
         Some(calls) => ok(json::run_ledger(&id, &calls)),
         None => no_run(&id),
     }
 }
 
 /// `GET /api/v1/runs/{id}/events`
-pub async fn run_events(state: Shared, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
+pub async fn run_events(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     query.0.push(("execution".into(), id));
-    page(&state, query)
+    page(&state, &who, query)
 }
 
 /// `GET /api/v1/events`
-pub async fn events(state: Shared, RawQuery(query): RawQuery) -> Response {
-    page(&state, Query::parse(query.as_deref()))
+pub async fn events(state: Shared, who: Who, RawQuery(query): RawQuery) -> Response {
+    page(&state, &who, Query::parse(query.as_deref()))
 }
 
-fn page(state: &Shared, mut query: Query) -> Response {
+/// Whether somebody may see a run.
+pub fn may_see(who: &Principal, run: &RunSummary) -> bool {
+    who.may_see_run(run.user_id.as_deref(), run.agents.iter().map(|agent| &**agent))
+}
+
+fn page(state: &Shared, who: &Principal, mut query: Query) -> Response {
     let numbers =
         query.take_number("from", 0, usize::MAX).and_then(|from| Ok((from, query.take_number("limit", 100, 1000)?)));
     let (from, limit) = match numbers {
@@ -158,7 +174,10 @@ fn page(state: &Shared, mut query: Query) -> Response {
         Err(message) => return bad(&message),
     };
     match Filter::from_pairs(query.pairs(), Timestamp::now()) {
-        Ok(filter) => ok(json::events(state.hub.epoch(), &state.hub.read(from as u64, limit, &filter))),
+        Ok(filter) => {
+            let found = state.hub.read(from as u64, limit, &who.limit(filter));
+            ok(json::events(state.hub.epoch(), &found))
+        }
         Err(error) => bad(&error.to_string()),
     }
 }
@@ -258,6 +277,11 @@ impl Query {
         let Some(text) = self.take(key) else { return Ok(default) };
         let number = text.parse().ok().filter(|number| *number <= most);
         number.ok_or_else(|| format!("`{key}={text}` is no number up to {most}"))
+    }
+
+    /// Whether nothing was asked.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What is left.

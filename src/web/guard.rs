@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::api::refuse;
+use super::{Shared, State};
+use crate::auth::Principal;
 use crate::listen::is_for_this_machine;
 
 /// Refuses names that were rebound to this machine, and sets the headers that every answer has.
@@ -22,6 +25,64 @@ pub async fn guard(loopback: bool, request: Request, next: Next) -> Response {
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Lets pass who is believed, and says to whoever answers who that is.
+pub async fn somebody(state: Shared, mut request: Request, next: Next) -> Response {
+    match principal(&state, request.headers()) {
+        Ok(Some(principal)) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Ok(None) => unauthorized(&state, "this needs a token: `Authorization: Bearer …`"),
+        Err(answer) => *answer,
+    }
+}
+
+/// Lets pass who may see everything.
+pub async fn sees_all(state: Shared, request: Request, next: Next) -> Response {
+    match principal(&state, request.headers()) {
+        Ok(Some(principal)) if principal.sees_all() => next.run(request).await,
+        Ok(Some(_)) => {
+            state.denied.add(1);
+            refuse(StatusCode::FORBIDDEN, "this is of everybody's work, which this token may not see")
+        }
+        Ok(None) => unauthorized(&state, "this needs a token: `Authorization: Bearer …`"),
+        Err(answer) => *answer,
+    }
+}
+
+/// Who asks: everybody may see all where nobody is asked who they are; `None` has said nothing yet.
+pub fn principal(state: &State, headers: &HeaderMap) -> Result<Option<Principal>, Box<Response>> {
+    if state.auth.is_none() {
+        return Ok(Some(Principal::default()));
+    }
+    let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = given.to_str().ok().and_then(|given| given.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    believe(state, token).map(Some).map_err(|denied| Box::new(unauthorized(state, &denied)))
+}
+
+/// Who has a token, or why that is nobody.
+pub fn believe(state: &State, token: Option<&str>) -> Result<Principal, String> {
+    match (&state.auth, token) {
+        (None, _) => Ok(Principal::default()),
+        (Some(auth), Some(token)) => auth.principal(token).map_err(|denied| denied.to_string()),
+        (Some(_), None) => Err("there is no bearer token".into()),
+    }
+}
+
+fn unauthorized(state: &State, message: &str) -> Response {
+    state.denied.add(1);
+    let mut answer = refuse(StatusCode::UNAUTHORIZED, message);
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+}
+
+/// Whether the request comes from a page of one of these origins.
+pub fn is_of_origins(headers: &HeaderMap, origins: &[String]) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.is_some_and(|origin| origins.iter().any(|listed| listed.trim_end_matches('/') == origin))
 }
 
 /// Whether the request comes from no web page, or from one of our own. A body of plain text is sent without

@@ -40,18 +40,21 @@ pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains
 
 /// The summary, in total and broken down.
 pub fn summary(window: &str, summary: &Summary, rows: &[SummaryRow]) -> Vec<u8> {
-    object(|object| {
-        object.str("window", window);
-        let mut total = JsonObject::begin(object.key("summary"));
-        summary.write(&mut total);
-        total.end();
-        list(object.key("rows"), rows, |out, row| {
-            let mut entry = JsonObject::begin(out);
-            entry.str("key", &row.key);
-            row.summary.write(&mut entry);
-            entry.end();
-        });
-    })
+    object(|object| write_summary_of(object, window, summary, rows))
+}
+
+/// The members of a summary.
+pub fn write_summary_of(object: &mut JsonObject<'_>, window: &str, summary: &Summary, rows: &[SummaryRow]) {
+    object.str("window", window);
+    let mut total = JsonObject::begin(object.key("summary"));
+    summary.write(&mut total);
+    total.end();
+    list(object.key("rows"), rows, |out, row| {
+        let mut entry = JsonObject::begin(out);
+        entry.str("key", &row.key);
+        row.summary.write(&mut entry);
+        entry.end();
+    });
 }
 
 /// A list of runs, and where the next one begins.

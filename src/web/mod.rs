@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::{HeaderMap, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -25,13 +26,16 @@ use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::{self, Auth};
 use crate::config::types::Listen;
 use crate::connector::Connector;
+use crate::health::Count;
 use crate::hub::Hub;
 use crate::listen::Listener;
 use crate::measure::Family;
 use crate::recent::Recent;
 pub use demo::Demo;
+pub use socket::Limits as SocketLimits;
 use socket::Sockets;
 
 /// The extension `web`.
@@ -44,12 +48,15 @@ pub struct Config {
     pub recent_events: usize,
     /// How many MiB of spans are kept in memory as they came, so that one can be seen whole.
     pub recent_spans_mib: usize,
+    /// Who may read; without it, everybody who can connect.
+    pub auth: Option<auth::Config>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
-        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000, recent_spans_mib: 32 }
+        let endpoint = Listen { text: address.to_string(), address };
+        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None }
     }
 }
 
@@ -73,6 +80,12 @@ pub struct State {
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
+    /// Who may read; without it, everybody who can connect.
+    pub auth: Option<Auth>,
+    /// What WebSockets may do.
+    pub sockets: SocketLimits,
+    /// Requests of those who are not believed, or ask for what they may not see.
+    pub denied: Count,
 }
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
@@ -93,32 +106,10 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// Serves until told to stop.
 pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
     let loopback = listener.is_loopback();
-    let sockets = Sockets::new(stop.clone());
-    let opening = sockets.clone();
-    let router = Router::new()
-        .route("/", get(page::root))
-        .route("/runs", get(page::page))
-        .route("/runs/{id}", get(page::page))
-        .route("/cost", get(page::page))
-        .route("/health", get(page::page))
-        .route("/assets/{*path}", get(page::asset))
-        .route("/healthz", get(api::healthz))
-        .route("/readyz", get(api::readyz))
-        .route("/metrics", get(api::metrics_text))
-        .route("/v1/events", post(api::post_events))
-        .route("/api/v1/demo", post(demo::demo))
-        .route("/api/v1/health", get(health::health))
-        .route("/api/v1/now", get(api::now))
-        .route("/api/v1/ledger", get(api::ledger))
-        .route("/api/v1/metrics", get(api::summary))
-        .route("/api/v1/runs", get(api::runs))
-        .route("/api/v1/runs/{id}", get(api::run))
-        .route("/api/v1/runs/{id}/events", get(api::run_events))
-        .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
-        .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
-        .route("/api/v1/events", get(api::events))
-        .route("/api/v1/stream", get(stream::stream))
-        .route("/ws", get(move |state, headers, upgrade| socket::open(opening.clone(), state, headers, upgrade)))
+    let sockets = Sockets::new(state.clone(), stop.clone());
+    let router = routes(sockets.clone())
+        .merge(of_runs().layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
+        .merge(of_everything().layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
@@ -127,4 +118,50 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     // A stream has no end of its own.
     serving.stop(GOODBYE).await;
     sockets.ended().await;
+}
+
+/// What tells nothing of anybody's work, and what asks by itself who is there.
+fn routes(sockets: Sockets) -> Router<Arc<State>> {
+    let opening = sockets.clone();
+    let at_root = move |state, headers: HeaderMap, uri, query, upgrade| async move {
+        match headers.contains_key(header::UPGRADE) {
+            true => socket::open(opening, state, headers, uri, query, upgrade).await,
+            false => page::root(headers).await,
+        }
+    };
+    let open = move |state, headers, uri, query, upgrade| socket::open(sockets, state, headers, uri, query, upgrade);
+    Router::new()
+        .route("/", get(at_root))
+        .route("/runs", get(page::page))
+        .route("/runs/{id}", get(page::page))
+        .route("/cost", get(page::page))
+        .route("/health", get(page::page))
+        .route("/assets/{*path}", get(page::asset))
+        .route("/ws", get(open))
+        .route("/healthz", get(api::healthz))
+        .route("/readyz", get(api::readyz))
+}
+
+/// What shows everybody their own.
+fn of_runs() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/now", get(api::now))
+        .route("/api/v1/runs", get(api::runs))
+        .route("/api/v1/runs/{id}", get(api::run))
+        .route("/api/v1/runs/{id}/events", get(api::run_events))
+        .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
+        .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
+        .route("/api/v1/events", get(api::events))
+        .route("/api/v1/stream", get(stream::stream))
+}
+
+/// What is added up over everybody, or changes it.
+fn of_everything() -> Router<Arc<State>> {
+    Router::new()
+        .route("/metrics", get(api::metrics_text))
+        .route("/v1/events", post(api::post_events))
+        .route("/api/v1/demo", post(demo::demo))
+        .route("/api/v1/health", get(health::health))
+        .route("/api/v1/ledger", get(api::ledger))
+        .route("/api/v1/metrics", get(api::summary))
 }

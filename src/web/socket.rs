@@ -1,16 +1,23 @@
 //! Events as they happen over a WebSocket: one task for each client, which reads the hub at that client's pace.
 
+mod frames;
+mod limits;
 mod message;
+mod opening;
+mod request;
 mod subscription;
+mod summaries;
+mod wants;
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::RawQuery;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::ws::{CloseCode, CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::SinkExt;
@@ -22,31 +29,34 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::api::refuse;
-use super::{Shared, guard};
+use super::{Shared, State, guard};
+use crate::auth::Principal;
+use crate::event::Timestamp;
+use crate::health::Count;
 use crate::hub::Hub;
+use frames::Frames;
+pub use limits::Limits;
+use opening::Opening;
+use request::{Complaint, Envelope, Hello, Request};
 use subscription::Subscription;
+use summaries::Summaries;
 
-/// Clients at a time.
-const MOST_CONNECTIONS: usize = 1000;
-/// Bytes of a message of a client.
-const MOST_BYTES: usize = 1 << 20;
-/// Messages of a client within a minute.
-const MOST_MESSAGES: usize = 100;
-/// Events that are given at once to whoever asks for recent ones.
-const MOST_RECENT: usize = 1000;
 /// How long a client has to say what it wants before it gets everything.
 const OPENING: Duration = Duration::from_millis(250);
-/// How often a client is asked whether it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long a client may say nothing, or take nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long it has to say who it is, where that is asked.
+const AUTHENTICATION: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_millis(250);
+/// "Try again later", which has no name in the list of codes that are in use.
+const TRY_AGAIN_LATER: CloseCode = close_code::AGAIN;
 
 /// All clients of the endpoint.
 #[derive(Clone)]
 pub struct Sockets {
+    state: Arc<State>,
     room: Arc<Semaphore>,
+    frames: Arc<Frames>,
+    summaries: Summaries,
     /// Upgraded connections are none of the listener's any more, so their end is awaited here.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -54,8 +64,11 @@ pub struct Sockets {
 
 impl Sockets {
     /// Until told to stop.
-    pub fn new(stop: CancellationToken) -> Sockets {
-        Sockets { room: Arc::new(Semaphore::new(MOST_CONNECTIONS)), tasks: TaskTracker::new(), stop }
+    pub fn new(state: Arc<State>, stop: CancellationToken) -> Sockets {
+        let (tasks, limits) = (TaskTracker::new(), &state.sockets);
+        let room = Arc::new(Semaphore::new(limits.max_connections));
+        let summaries = Summaries::start(&state.connector, limits.summary_interval.0, &tasks, &stop);
+        Sockets { room, frames: Arc::default(), summaries, tasks, stop, state }
     }
 
     /// Waits for the end of all, once they were told to stop.
@@ -65,35 +78,51 @@ impl Sockets {
     }
 }
 
-/// `GET /ws`
+/// `GET /ws`, and `/` for those who want nothing but events.
 pub async fn open(
     sockets: Sockets,
     state: Shared,
     headers: HeaderMap,
+    uri: Uri,
+    RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
+    let limits = &state.sockets;
     // Browsers let any page open a WebSocket to anywhere, and read it.
-    if !guard::is_of_this_origin(&headers) {
-        return refuse(StatusCode::FORBIDDEN, "pages of other origins may not read events");
+    if !guard::is_of_this_origin(&headers) && !guard::is_of_origins(&headers, &limits.allowed_origins) {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "pages of other origins may not read events; `allowed_origins` lets them",
+        );
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
         Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
     };
-    let Ok(permit) = sockets.room.clone().try_acquire_owned() else {
-        let message = format!("there are {MOST_CONNECTIONS} WebSockets already; close some, or try again later");
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, &message);
+    let opening = match Opening::parse(uri.path(), query.as_deref()) {
+        Ok(opening) => opening,
+        Err(message) => return refuse(StatusCode::BAD_REQUEST, &message),
     };
-    let (hub, stop, running) = (state.hub.clone(), sockets.stop.clone(), sockets.tasks.token());
+    let principal = match guard::principal(&state, &headers) {
+        Ok(principal) => principal,
+        Err(answer) => return *answer,
+    };
     // From here on, so that nothing that happens during the handshake is missed.
-    let begin = hub.head();
-    upgrade.max_message_size(MOST_BYTES).max_frame_size(MOST_BYTES).on_upgrade(move |mut socket| async move {
-        let mut client = Client::new(hub, begin);
-        let stopping = End::Close(close_code::AWAY, "the collector stops");
-        let end = stop.run_until_cancelled(client.serve(&mut socket)).await.unwrap_or(stopping);
+    let begin = state.hub.head();
+    let (most, running) = (limits.max_message_size, sockets.tasks.token());
+    upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |mut socket| async move {
+        let end = match sockets.room.clone().try_acquire_owned() {
+            // A browser is not told of a refusal before the upgrade.
+            Err(_) => End::Close(TRY_AGAIN_LATER, "there is no room for more WebSockets; try again later"),
+            Ok(_permit) => {
+                let mut client = Client::new(&sockets, principal, opening, begin);
+                let stopping = End::Close(close_code::AWAY, "the collector stops");
+                sockets.stop.run_until_cancelled(client.serve(&mut socket)).await.unwrap_or(stopping)
+            }
+        };
         // A client that is gone need not be told.
         timeout(GOODBYE, say_goodbye(socket, end)).await.unwrap_or_default();
-        drop((permit, running));
+        drop(running);
     })
 }
 
@@ -128,37 +157,104 @@ async fn say_goodbye(mut socket: WebSocket, end: End) {
 
 /// One client.
 struct Client {
-    subscription: Subscription,
+    state: Arc<State>,
     hub: Arc<Hub>,
+    subscription: Subscription,
+    summaries: Summaries,
+    /// Whether it is told where it is before it is sent events.
+    is_greeted: bool,
+    /// Who it is, once that is known.
+    principal: Option<Principal>,
     /// When its last messages came.
     messages: VecDeque<Instant>,
     heard: Instant,
+    denied: Count,
 }
 
 impl Client {
-    fn new(hub: Arc<Hub>, begin: u64) -> Client {
-        let subscription = Subscription::new(hub.clone(), begin);
-        Client { subscription, hub, messages: VecDeque::new(), heard: Instant::now() }
+    fn new(sockets: &Sockets, principal: Option<Principal>, opening: Opening, begin: u64) -> Client {
+        let (state, hub) = (sockets.state.clone(), sockets.state.hub.clone());
+        let seen = principal.clone().unwrap_or_default();
+        let mut subscription = Subscription::new(hub.clone(), sockets.frames.clone(), seen, begin);
+        if let Some(hello) = opening.hello {
+            // It was read when it was parsed, so there is nothing to complain of.
+            subscription.answer(Ok(Request::Hello(hello)));
+        }
+        Client {
+            hub,
+            subscription,
+            summaries: sockets.summaries.clone(),
+            is_greeted: opening.is_greeted,
+            principal,
+            messages: VecDeque::new(),
+            heard: Instant::now(),
+            denied: state.denied.clone(),
+            state,
+        }
     }
 
     async fn serve(&mut self, socket: &mut WebSocket) -> End {
-        match self.converse(socket).await {
-            Ok(end) => end,
+        let met = match self.principal.is_some() {
+            true => Ok(None),
+            false => self.meet(socket).await,
+        };
+        match met {
+            Ok(Some(end)) => end,
+            Ok(None) => self.converse(socket).await.unwrap_or(End::Gone),
             Err(Unsent) => End::Gone,
         }
     }
 
+    /// Lets a client say who it is, which it has to do first.
+    async fn meet(&mut self, socket: &mut WebSocket) -> Result<Option<End>, Unsent> {
+        let Ok(received) = timeout(AUTHENTICATION, socket.recv()).await else {
+            return Ok(Some(End::Close(close_code::POLICY, "no `hello` with a `token` came")));
+        };
+        let text = match received {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(_))) => return Ok(Some(End::Bye)),
+            Some(Err(error)) => return Ok(Some(end_of(error))),
+            None => return Ok(Some(End::Gone)),
+            Some(Ok(_)) => Utf8Bytes::default(),
+        };
+        let token = match request::parse(&text) {
+            Ok(Request::Hello(Hello { token, .. })) => token,
+            _ => None,
+        };
+        let denied = match guard::believe(&self.state, token.as_deref()) {
+            Ok(principal) => {
+                self.subscription.is_for(principal.clone());
+                self.principal = Some(principal);
+                self.hear(socket, &text).await?;
+                return Ok(None);
+            }
+            Err(denied) => denied,
+        };
+        self.denied.add(1);
+        say(socket, message::error(&Complaint { code: "unauthorized", message: denied })).await?;
+        Ok(Some(End::Close(close_code::POLICY, "the token is missing or not valid")))
+    }
+
     async fn converse(&mut self, socket: &mut WebSocket) -> Result<End, Unsent> {
-        let connection = Uuid::now_v7().to_string();
-        let last = self.subscription.next().checked_sub(1);
-        say(socket, message::established(&connection, self.hub.epoch(), last)).await?;
+        if self.is_greeted {
+            let connection = Uuid::now_v7().to_string();
+            let last = self.subscription.next().checked_sub(1);
+            let (wants, limits) = (self.subscription.wants(), &self.state.sockets);
+            say(socket, message::established(&connection, self.hub.epoch(), last, wants, limits)).await?;
+        }
+        let (heartbeat, silence) = {
+            let limits = &self.state.sockets;
+            (limits.heartbeat_interval.0, limits.client_timeout.0)
+        };
         let mut watch = self.hub.watch();
         let opening = Instant::now() + OPENING;
-        let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+        let until = self.principal.as_ref().and_then(Principal::until).map(instant);
+        let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
+            let wants_summaries = self.subscription.wants().summaries();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
                 biased;
@@ -167,16 +263,22 @@ impl Client {
                         return Ok(end);
                     }
                 }
+                () = sleep_until(until.unwrap_or(opening)), if until.is_some() => {
+                    return Ok(End::Close(close_code::POLICY, "the token has expired"));
+                }
                 _ = heartbeat.tick() => {
-                    if self.heard.elapsed() >= SILENCE {
+                    if self.heard.elapsed() >= silence {
                         return Ok(End::Close(close_code::AWAY, "nothing was heard for too long"));
                     }
                     send(socket, Message::Ping(Bytes::new())).await?;
                 }
                 () = sleep_until(opening), if self.subscription.is_opening() => self.subscription.take_all(),
+                summary = self.summaries.next(), if wants_summaries => {
+                    send(socket, Message::Text(summary)).await?;
+                }
                 () = std::future::ready(()), if has_more => {
                     for text in self.subscription.take() {
-                        feed(socket, Message::Text(text.into())).await?;
+                        feed(socket, Message::Text(text)).await?;
                     }
                     within_patience(socket.flush()).await?;
                 }
@@ -201,20 +303,48 @@ impl Client {
         };
         self.heard = Instant::now();
         if self.is_one_too_many() {
-            return Ok(Some(End::Close(close_code::POLICY, "more than 100 messages within a minute")));
+            return Ok(Some(End::Close(close_code::POLICY, "too many messages within a minute")));
         }
         match message {
-            Message::Text(text) => {
-                if let Some(answer) = self.subscription.answer(&text) {
-                    say(socket, answer).await?;
-                }
+            Message::Text(text) => self.hear(socket, &text).await?,
+            Message::Binary(_) => {
+                say(socket, message::error(&Complaint::invalid("messages are JSON, as text"))).await?;
             }
-            Message::Binary(_) => say(socket, subscription::no_text()).await?,
             // The library answers pings by itself.
             Message::Ping(_) | Message::Pong(_) => {}
             Message::Close(_) => return Ok(Some(End::Bye)),
         }
         Ok(None)
+    }
+
+    /// Does what a text says, and answers it.
+    async fn hear(&mut self, socket: &mut WebSocket, text: &str) -> Result<(), Unsent> {
+        let said = request::parse(text);
+        let may_not = self.subscription.envelope() == Envelope::Bare && !self.is_greeted;
+        if let Some(answer) = self.forbid(&said) {
+            return say(socket, answer).await;
+        }
+        match self.subscription.answer(said) {
+            // Whoever knows nothing but events is told nothing else.
+            Some(answer) if !may_not => say(socket, answer).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Summaries are of everybody's work.
+    fn forbid(&self, said: &Result<Request, (Option<&'static str>, Complaint)>) -> Option<String> {
+        let asks = match said {
+            Ok(Request::Subscribe(subscribe)) => {
+                subscribe.subscription.as_deref() == Some(wants::AGENT_PERFORMANCE.name)
+            }
+            Ok(Request::Hello(Hello { subscriptions: Some(names), .. })) => {
+                names.iter().any(|name| name == wants::AGENT_PERFORMANCE.name)
+            }
+            _ => false,
+        };
+        let sees_all = self.principal.as_ref().is_some_and(Principal::sees_all);
+        let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
+        (asks && !sees_all).then(|| message::error(&Complaint { code: "forbidden", message }))
     }
 
     fn is_one_too_many(&mut self) -> bool {
@@ -223,14 +353,19 @@ impl Client {
         while self.messages.front().is_some_and(|first| first.elapsed() >= MINUTE) {
             self.messages.pop_front();
         }
-        self.messages.len() > MOST_MESSAGES
+        self.messages.len() > self.state.sockets.messages_per_minute
     }
+}
+
+/// The time of a clock as this process counts.
+fn instant(at: Timestamp) -> Instant {
+    Instant::now() + Duration::from_micros(at.micros_since(Timestamp::now()))
 }
 
 /// What becomes of a connection on which something came that is no message.
 fn end_of(error: axum::Error) -> End {
     match error.source().and_then(|error| error.downcast_ref()) {
-        Some(tungstenite::Error::Capacity(_)) => End::Close(close_code::SIZE, "messages have at most 1 MiB"),
+        Some(tungstenite::Error::Capacity(_)) => End::Close(close_code::SIZE, "the message is too long"),
         Some(tungstenite::Error::Utf8(_)) => End::Close(close_code::INVALID, "text is UTF-8"),
         Some(tungstenite::Error::Protocol(_)) => End::Close(close_code::PROTOCOL, "this is no WebSocket frame"),
         _ => End::Gone,
@@ -252,8 +387,11 @@ async fn feed(socket: &mut WebSocket, message: Message) -> Result<(), Unsent> {
     within_patience(socket.feed(message)).await
 }
 
+/// How long a client may take nothing.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 async fn within_patience(sent: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Unsent> {
-    match timeout(SILENCE, sent).await {
+    match timeout(PATIENCE, sent).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(Unsent),
     }

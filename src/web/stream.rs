@@ -10,13 +10,13 @@ use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 
-use super::api::{Query, refuse};
+use super::api::{Query, Who, refuse};
 use super::{Shared, json};
 use crate::event::{Filter, Timestamp};
 use crate::hub::Hub;
 
 /// `GET /api/v1/stream`: from `Last-Event-ID` or `from` on, else from now on.
-pub async fn stream(state: Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub async fn stream(state: Shared, who: Who, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let mut query = Query::parse(query.as_deref());
     let hub = state.hub.clone();
     let from = match start(&hub, &headers, query.take("from").as_deref()) {
@@ -26,7 +26,7 @@ pub async fn stream(state: Shared, RawQuery(query): RawQuery, headers: HeaderMap
     match Filter::from_pairs(query.pairs(), Timestamp::now()) {
         Ok(filter) => {
             let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-            Sse::new(messages(hub, from, filter)).keep_alive(keep_alive).into_response()
+            Sse::new(messages(hub, from, who.limit(filter))).keep_alive(keep_alive).into_response()
         }
         Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }

@@ -116,6 +116,16 @@ async fn the_page_comes_back_with_the_collector() {
 }
 
 #[tokio::test]
+async fn the_page_asks_who_is_there() {
+    let config = "connectors: {agent: {}}\n\
+         receivers: {otlp: {protocols: {http: {endpoint: \"127.0.0.1:0\"}}}}\n\
+         extensions: {web: {endpoint: \"127.0.0.1:0\", auth: {token: open sesame}}}\n\
+         service: {extensions: [web], pipelines: {traces: {receivers: [otlp], exporters: [agent]}}}\n";
+    let collector = Collector::with(config).await;
+    Script::start("door", &collector).await.ends_well().await;
+}
+
+#[tokio::test]
 async fn the_keyboard_is_enough() {
     let collector = Collector::start().await;
     feed(&collector).await;

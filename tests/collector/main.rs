@@ -1,6 +1,7 @@
 //! The built binary, from the outside: what goes in, what comes out, and what it says when something is wrong.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod auth;
 mod commands;
 mod configuration;
 mod content;

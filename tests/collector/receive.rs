@@ -6,6 +6,7 @@ mod forms;
 mod grpc;
 mod overload;
 mod partial;
+mod references;
 mod refusals;
 mod web_pages;
 

@@ -105,7 +105,8 @@ async fn a_terminal_that_nobody_reads_holds_nothing_up() {
     let mut collector = Collector::start().await;
     let url = collector.url(Port::Web).await;
     let unread = collector.unread().await;
-    let event = json!({"name": "agent.failed", "message": "there is much to say ".repeat(25)}).to_string();
+    let event =
+        json!({"name": "agent.failed", "agent": "a", "message": "there is much to say ".repeat(25)}).to_string();
     let dropped = async || {
         let dropped = r#"spanlight_dropped_total{component="console",reason="unread"}"#;
         let metrics = client::get(&format!("{url}/metrics")).await.text();

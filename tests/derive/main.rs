@@ -15,6 +15,7 @@ mod instrumentations;
 mod joining;
 mod lateness;
 mod outcomes;
+mod references;
 mod rust;
 mod scene;
 mod tasks;

@@ -5,5 +5,6 @@ mod lives;
 mod otel;
 mod outcomes;
 mod overload;
+mod references;
 mod said;
 mod support;

@@ -1,12 +1,12 @@
 // The page: what is always there, and the screen that its address names.
 import { html, render, useEffect, useErrorBoundary, useState } from "./lib/html.js";
-import { connect } from "./lib/live.js";
-import { connection, paused, togglePause, waiting } from "./lib/live.js";
+import { connect, connection, paused, togglePause, waiting } from "./lib/live.js";
 import { integer } from "./lib/format.js";
 import { go, listenToLinks, usePlace } from "./lib/router.js";
 import { listenToKeys, useKeys } from "./lib/keys.js";
 import { useStore } from "./lib/store.js";
 import { nextTheme, theme } from "./lib/theme.js";
+import { denied } from "./lib/token.js";
 import { Failure } from "./components/states.js";
 import { Help } from "./components/help.js";
 import { Icon } from "./components/icon.js";
@@ -15,6 +15,7 @@ import { Health } from "./screens/health.js";
 import { Now } from "./screens/now.js";
 import { Run } from "./screens/run.js";
 import { Runs } from "./screens/runs.js";
+import { Token } from "./screens/token.js";
 
 const SCREENS = [
   { path: "/", name: "Now", key: "n", icon: "pulse" },
@@ -26,6 +27,7 @@ const SCREENS = [
 function App() {
   const { parts } = usePlace();
   const [isHelping, setHelping] = useState(false);
+  const isDenied = useStore(denied) !== "";
   const jumps = SCREENS.map(({ path, key }) => [`g ${key}`, () => go(path)]);
   useKeys({ ...Object.fromEntries(jumps), "?": () => setHelping(true), p: togglePause, t: nextTheme });
   const first = `/${parts[0] ?? ""}`;
@@ -46,7 +48,7 @@ function App() {
         <${Icon} name="help" />
       </button>
     </header>
-    <main id="main" tabindex="-1"><${Screen} key=${parts.join("/")} parts=${parts} /></main>
+    <main id="main" tabindex="-1">${isDenied ? html`<${Token} />` : html`<${Screen} key=${parts.join("/")} parts=${parts} />`}</main>
     ${isHelping && html`<${Help} close=${() => setHelping(false)} />`}
   `;
 }

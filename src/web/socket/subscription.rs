@@ -1,26 +1,35 @@
-//! Which events a client of a WebSocket gets, and where in the hub it is.
+//! Where in the hub a client is, and what it is sent of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::Limits;
+use super::frames::Frames;
+use super::message;
+use super::request::{self, Complaint, Envelope, Hello, Narrow, Request, Subscribe};
+use super::wants::{Key, Wants};
+use crate::auth::Principal;
+use crate::event::{Event, Filter};
+use crate::flow::SharedRecord;
+use crate::hub::{Hub, Page};
+
+use axum::extract::ws::Utf8Bytes;
 use serde_json::{Map, Value};
 
-use super::MOST_RECENT;
-use super::message::{self, Complaint, Envelope, Request};
-use crate::event::Filter;
-use crate::flow::SharedRecord;
-use crate::hub::Hub;
-
-/// Events that are read from the hub at a time.
+/// Events that are looked at at a time.
 const AT_ONCE: usize = 100;
 /// Events that are sent before the client is listened to again.
 const AT_A_STRETCH: usize = 10;
+/// Events of a run or conversation that come first if nobody says how many.
+const REPLAYED: usize = 100;
 
 /// What a client asked for, and how much of it it has.
 pub struct Subscription {
     hub: Arc<Hub>,
-    /// None if it gets no events.
-    filter: Option<Filter>,
+    frames: Arc<Frames>,
+    /// What it may see.
+    principal: Principal,
+    wants: Wants,
     envelope: Envelope,
     /// Whether it may still say what it wants before it gets everything.
     opening: bool,
@@ -32,16 +41,11 @@ pub struct Subscription {
     ready: VecDeque<(u64, SharedRecord)>,
 }
 
-/// What is said of a message that is no text.
-pub fn no_text() -> String {
-    message::error(&Complaint { code: "invalid_message", message: "messages are JSON, as text".into() })
-}
-
 impl Subscription {
     /// Of a client that has not said yet what it wants.
-    pub fn new(hub: Arc<Hub>, next: u64) -> Subscription {
-        let ready = VecDeque::new();
-        Subscription { hub, filter: None, envelope: Envelope::Event, opening: true, next, gap: None, ready }
+    pub fn new(hub: Arc<Hub>, frames: Arc<Frames>, principal: Principal, next: u64) -> Subscription {
+        let (wants, envelope, ready) = (Wants::default(), Envelope::Event, VecDeque::new());
+        Subscription { hub, frames, principal, wants, envelope, opening: true, next, gap: None, ready }
     }
 
     /// Whether it may still say what it wants before it gets everything.
@@ -54,43 +58,68 @@ impl Subscription {
         self.ready.front().map_or(self.next, |(offset, _)| *offset)
     }
 
+    /// What it wants.
+    pub fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
+    /// How events are wrapped.
+    pub fn envelope(&self) -> Envelope {
+        self.envelope
+    }
+
+    /// Lets somebody else ask.
+    pub fn is_for(&mut self, principal: Principal) {
+        self.principal = principal;
+    }
+
     /// It has not said what it wants, so it gets everything.
     pub fn take_all(&mut self) {
         self.opening = false;
-        self.filter = Some(Filter::default());
+        self.wants = Wants::all();
     }
 
     /// Looks for events; whether there is anything to send.
     pub fn look(&mut self) -> bool {
-        if let (Some(filter), true) = (&self.filter, self.ready.is_empty()) {
-            let page = self.hub.read(self.next, AT_ONCE, filter);
+        if self.wants.is_nothing() {
+            return !self.ready.is_empty();
+        }
+        while self.ready.is_empty() {
+            let Page { events, next, gap } = self.hub.read(self.next, AT_ONCE, &Filter::default());
             // What is missing is said once, as one piece.
-            self.gap = match (self.gap, page.gap) {
+            self.gap = match (self.gap, gap) {
                 (Some((from, _, reason)), Some((_, to))) => Some((from, to, reason)),
                 (None, Some((from, to))) => Some((from, to, "no longer in memory")),
                 (gap, None) => gap,
             };
-            self.next = page.next;
-            self.ready = page.events.into();
+            let looked_at = next - self.next.min(next);
+            self.next = next;
+            let (wants, principal) = (&self.wants, &self.principal);
+            let is_wanted = |(_, record): &(u64, SharedRecord)| takes(wants, principal, record.event());
+            self.ready = events.into_iter().filter(is_wanted).collect();
+            if looked_at == 0 {
+                break;
+            }
         }
-        self.filter.is_some() && (self.gap.is_some() || !self.ready.is_empty())
+        self.gap.is_some() || !self.ready.is_empty()
     }
 
     /// The next messages.
-    pub fn take(&mut self) -> Vec<String> {
-        let gap = self.gap.take().map(|(from, to, reason)| message::gap(from, to, reason));
+    pub fn take(&mut self) -> Vec<Utf8Bytes> {
+        let gap = self.gap.take().map(|(from, to, reason)| message::gap(from, to, reason).into());
         let stretch = self.ready.len().min(AT_A_STRETCH);
-        let events = self.ready.drain(..stretch).map(|(offset, record)| message::event(self.envelope, offset, &record));
+        let (frames, envelope) = (&self.frames, self.envelope);
+        let events = self.ready.drain(..stretch).map(|(offset, record)| frames.get(envelope, offset, &record));
         gap.into_iter().chain(events).collect()
     }
 
     /// Does what a client says, and answers it; of a `hello` the events are the answer, which `None` says.
-    pub fn answer(&mut self, text: &str) -> Option<String> {
-        let answered = match message::parse(text) {
+    pub fn answer(&mut self, said: Result<Request, (Option<&'static str>, Complaint)>) -> Option<String> {
+        let answered = match said {
             Ok(request) => self.obey(request),
             Err((kind, complaint)) => {
                 // Whoever asked for something and was not understood must not be given everything.
-                self.opening &= !matches!(kind, Some("hello" | "subscribe" | "unsubscribe"));
+                self.opening &= !matches!(kind, Some("hello" | "subscribe" | "unsubscribe" | "filter_update"));
                 Err(complaint)
             }
         };
@@ -99,51 +128,131 @@ impl Subscription {
 
     fn obey(&mut self, request: Request) -> Result<Option<String>, Complaint> {
         match request {
-            Request::Hello { resume_from, epoch, envelope, filter } => {
-                let opening = std::mem::take(&mut self.opening);
-                if filter.is_some() || self.filter.is_none() {
-                    self.replace_filter(&filter.unwrap_or_default(), opening)?;
-                }
-                self.envelope = envelope;
-                self.resume(resume_from, epoch.as_deref());
-                Ok(None)
-            }
-            Request::Subscribe { filter, replay } => {
-                let opening = std::mem::take(&mut self.opening);
-                self.replace_filter(&filter, opening)?;
-                // To replay is to go back to the first of them: then they come in order, and none twice.
-                if let Some((first, _)) = self.last(replay).first() {
-                    self.next = self.next.min(*first);
-                }
-                Ok(Some(message::subscribed(&filter, self.next)))
-            }
-            Request::Unsubscribe {} => {
+            Request::Hello(hello) => self.greet(hello).map(|()| None),
+            Request::Subscribe(subscribe) => self.subscribe(&subscribe).map(Some),
+            Request::Unsubscribe(named) => {
+                let key = named.key()?;
                 self.opening = false;
-                self.filter = None;
-                self.gap = None;
-                self.ready.clear();
-                Ok(Some(message::unsubscribed()))
-            }
-            Request::GetRecent { limit } => {
-                let limit = limit.unwrap_or(100);
-                if limit > MOST_RECENT {
-                    let message = format!("`limit` is at most {MOST_RECENT}");
-                    return Err(Complaint { code: "invalid_message", message });
+                match &key {
+                    Some(key) if !self.wants.remove(key) => {
+                        return Err(Complaint::invalid(format!("there is no subscription to {key:?}")));
+                    }
+                    Some(_) => {}
+                    None => self.wants.clear(),
                 }
-                Ok(Some(message::recent(self.hub.epoch(), &self.last(limit))))
+                self.look_again();
+                if self.wants.is_nothing() {
+                    self.gap = None;
+                }
+                Ok(Some(message::unsubscribed(key.as_ref())))
             }
+            Request::FilterUpdate(narrow) => {
+                self.narrow(narrow)?;
+                Ok(Some(message::filter_updated(&self.wants)))
+            }
+            Request::GetRecent { limit, event_types } => self.recent(limit, &event_types).map(Some),
             Request::Ping => Ok(Some(message::pong())),
         }
     }
 
-    /// What was read for the old filter is looked at again with the new one.
-    fn replace_filter(&mut self, fields: &Map<String, Value>, opening: bool) -> Result<(), Complaint> {
-        let filter = message::filter(fields)?;
+    fn greet(&mut self, hello: Hello) -> Result<(), Complaint> {
+        let opening = std::mem::take(&mut self.opening);
+        let wanted_nothing = self.wants.is_nothing();
+        let Hello { subscriptions, filter, agent_filter, performance_threshold, .. } = hello;
+        self.narrow(Narrow { filter, agent_filter, performance_threshold, subscriptions })?;
+        if wanted_nothing && self.wants.is_nothing() {
+            self.wants.add(Key::Topic(super::wants::ALL_EVENTS));
+        }
         // Who had no subscription has missed nothing.
-        self.next = if opening || self.filter.is_some() { self.next() } else { self.hub.head() };
-        self.ready.clear();
-        self.filter = Some(filter);
+        if wanted_nothing && !opening {
+            self.next = self.hub.head();
+        }
+        self.envelope = hello.envelope;
+        self.resume(hello.resume_from, hello.epoch.as_deref());
         Ok(())
+    }
+
+    fn narrow(&mut self, narrow: Narrow) -> Result<(), Complaint> {
+        let filter = narrow.filter.as_ref().map(request::filter).transpose()?;
+        let is_share = |threshold: &f64| (0.0..=1.0).contains(threshold);
+        if narrow.performance_threshold.is_some_and(|threshold| !is_share(&threshold)) {
+            return Err(Complaint::invalid("`performance_threshold` is from 0 to 1"));
+        }
+        if let Some(names) = &narrow.subscriptions {
+            self.wants.set_topics(names)?;
+        }
+        self.wants.narrow(filter, narrow.agent_filter, narrow.performance_threshold);
+        self.look_again();
+        Ok(())
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe) -> Result<String, Complaint> {
+        let key = subscribe.key()?;
+        if subscribe.replay.is_some_and(|replay| replay > Limits::MOST_RECENT) {
+            return Err(Complaint::invalid(format!("`replay` is at most {}", Limits::MOST_RECENT)));
+        }
+        let opening = std::mem::take(&mut self.opening);
+        match key {
+            Some(key) => Ok(self.subscribe_to(key, subscribe.replay)),
+            None => self.subscribe_all(&subscribe.filter.clone().unwrap_or_default(), subscribe.replay, opening),
+        }
+    }
+
+    /// To one thing more. What was there of it and was not sent comes first, and then all goes on: none comes twice.
+    fn subscribe_to(&mut self, key: Key, replay: Option<usize>) -> String {
+        let replay = replay.unwrap_or(if matches!(key, Key::Topic(_)) { 0 } else { REPLAYED });
+        if self.wants.is_nothing() {
+            self.next = self.hub.head();
+        }
+        let before = self.next();
+        let (wants, principal) = (&self.wants, &self.principal);
+        let is_new = |event: &Event| wants.takes_too(&key, event) && principal.may_see(event);
+        let mut missed = self.last(replay, |offset, event| offset < before && is_new(event));
+        let confirmed = message::subscribed(&key, before, missed.len());
+        self.wants.add(key);
+        self.look_again();
+        missed.extend(self.ready.drain(..));
+        self.ready = missed.into();
+        confirmed
+    }
+
+    /// To whatever fits, instead of all that was subscribed to.
+    fn subscribe_all(
+        &mut self,
+        fields: &Map<String, Value>,
+        replay: Option<usize>,
+        opening: bool,
+    ) -> Result<String, Complaint> {
+        let filter = request::filter(fields)?;
+        // Who had no subscription has missed nothing.
+        self.next = if opening || !self.wants.is_nothing() { self.next() } else { self.hub.head() };
+        self.ready.clear();
+        self.wants = Wants::all();
+        self.wants.narrow(Some(filter), None, None);
+        // To replay is to go back to the first of them: then they come in order, and none twice.
+        if let Some((first, _)) = self.last_wanted(replay.unwrap_or(0)).first() {
+            self.next = self.next.min(*first);
+        }
+        Ok(message::subscribed_to(fields, self.next))
+    }
+
+    fn recent(&self, limit: Option<usize>, names: &[String]) -> Result<String, Complaint> {
+        let limit = limit.unwrap_or(100);
+        if limit > Limits::MOST_RECENT {
+            return Err(Complaint::invalid(format!("`limit` is at most {}", Limits::MOST_RECENT)));
+        }
+        let of_names = Filter::from_pairs(names.iter().map(|name| ("name", name.as_str())), Default::default());
+        let of_names = of_names.map_err(Complaint::filter)?;
+        let all = Wants::all();
+        let wants = if self.wants.is_nothing() { &all } else { &self.wants };
+        let is_asked = |_, event: &Event| of_names.matches(event) && takes(wants, &self.principal, event);
+        Ok(message::recent(self.hub.epoch(), &self.last(limit, is_asked)))
+    }
+
+    /// What was read for what was wanted before is looked at again.
+    fn look_again(&mut self) {
+        self.next = self.next();
+        self.ready.clear();
     }
 
     /// Goes back to behind the last event that the client has; with an epoch alone it has none of that one.
@@ -163,13 +272,21 @@ impl Subscription {
         }
     }
 
+    fn last_wanted(&self, limit: usize) -> Vec<(u64, SharedRecord)> {
+        self.last(limit, |_, event| takes(&self.wants, &self.principal, event))
+    }
+
     /// The last events that fit.
-    fn last(&self, limit: usize) -> Vec<(u64, SharedRecord)> {
+    fn last(&self, limit: usize, fits: impl Fn(u64, &Event) -> bool) -> Vec<(u64, SharedRecord)> {
         if limit == 0 {
             return Vec::new();
         }
-        let all = Filter::default();
-        let mut events = self.hub.read(0, usize::MAX, self.filter.as_ref().unwrap_or(&all)).events;
+        let mut events = self.hub.read(0, usize::MAX, &Filter::default()).events;
+        events.retain(|(offset, record)| fits(*offset, record.event()));
         events.split_off(events.len().saturating_sub(limit))
     }
+}
+
+fn takes(wants: &Wants, principal: &Principal, event: &Event) -> bool {
+    wants.takes(event) && principal.may_see(event)
 }

@@ -1,5 +1,6 @@
 // The collector's HTTP API, and what it answers.
 import { noteServerTime } from "./clock.js";
+import { denied, token } from "./token.js";
 
 /**
  * Tokens, calls and cost. What nobody reported is absent.
@@ -62,7 +63,8 @@ export class ApiError extends Error {
 export async function api(path, init) {
   let response;
   try {
-    response = await fetch(path, { headers: { accept: "application/json" }, ...init });
+    const credentials = token.get() ? { authorization: `Bearer ${token.get()}` } : {};
+    response = await fetch(path, { headers: { accept: "application/json", ...credentials }, ...init });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The collector does not answer.");
@@ -71,6 +73,7 @@ export async function api(path, init) {
   if (date) noteServerTime(Date.parse(date));
   const text = await response.text();
   const body = parse(text);
+  if (response.status === 401) denied.set(body?.error ?? "This needs a token.");
   if (!response.ok) throw new ApiError(response.status, body?.error ?? (text.trim() || response.statusText));
   return body;
 }

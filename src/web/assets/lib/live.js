@@ -1,6 +1,7 @@
 // Events as they happen: one WebSocket for the page, which resumes where it broke off. It is no EventSource, because
 // browsers allow six of those at a time, in all tabs together.
 import { store } from "./store.js";
+import { denied, token } from "./token.js";
 
 /**
  * How the page is connected. `missed` counts events that left the collector's memory while it was not.
@@ -46,9 +47,23 @@ export function togglePause() {
 
 /** Connects, and again whenever the connection breaks. */
 export function connect() {
+  if (denied.get()) {
+    const deaf = denied.listen(() => {
+      deaf();
+      connect();
+    });
+    return;
+  }
   const scheme = window.location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${window.location.host}/ws`);
-  socket.onmessage = (message) => receive(socket, JSON.parse(message.data));
+  // Without a greeting nobody is let in who has to say who they are; and it says where to go on.
+  socket.onopen = () => {
+    const from = place.offset >= 0 ? { resume_from: place.offset } : {};
+    const known = place.epoch === "" ? {} : { epoch: place.epoch, ...from };
+    const who = token.get() ? { token: token.get() } : {};
+    socket.send(JSON.stringify({ type: "hello", ...who, ...known }));
+  };
+  socket.onmessage = (message) => receive(JSON.parse(message.data));
   socket.onclose = () => {
     say("offline");
     // Not all pages at the same moment.
@@ -57,16 +72,14 @@ export function connect() {
   };
 }
 
-function receive(socket, message) {
+function receive(message) {
   switch (message.type) {
     case "connection_established": {
-      const resumes = place.epoch !== "";
-      const from = place.offset >= 0 ? { resume_from: place.offset } : {};
-      socket.send(JSON.stringify({ type: "hello", ...(resumes ? { epoch: place.epoch, ...from } : {}) }));
-      if (place.epoch !== message.epoch) place = { epoch: message.epoch, offset: message.offset ?? -1 };
+      const isAgain = place.epoch !== "";
+      if (place.epoch !== message.epoch) place = { epoch: message.epoch, offset: isAgain ? -1 : (message.offset ?? -1) };
       retry = FIRST_RETRY;
       say("live");
-      if (resumes) deliver([]);
+      if (isAgain) deliver([]);
       return;
     }
     case "event":

@@ -21,10 +21,20 @@ const askNow = (signal) => api("/api/v1/now", { signal });
 async function askLatest(signal) {
   const [latest, hour, ledger] = await Promise.all([
     api("/api/v1/runs?limit=12&status=completed&status=failed&status=canceled&status=lost", { signal }),
-    api("/api/v1/metrics?window=1h", { signal }),
-    api("/api/v1/ledger?window=1h&by=model", { signal }),
+    unlessForbidden(api("/api/v1/metrics?window=1h", { signal })),
+    unlessForbidden(api("/api/v1/ledger?window=1h&by=model", { signal })),
   ]);
-  return { latest: latest.runs, hour: hour.summary, figures: ledger.totals };
+  return { latest: latest.runs, hour: hour?.summary ?? {}, figures: ledger?.totals ?? null };
+}
+
+/** What is added up over everybody is not for those who may see only their own. */
+async function unlessForbidden(answer) {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error.status === 403) return null;
+    throw error;
+  }
 }
 
 export function Now() {
@@ -65,10 +75,16 @@ function isFresh({ status, ended_at: ended, started_at: started }) {
 function Hour({ data }) {
   const { running, more, hour, figures } = data;
   const agents = new Set(running.flatMap((run) => run.open.filter((work) => work.scope === "agent").map((work) => work.name)));
-  const failures = (figures.llm_failed ?? 0) + (figures.tool_failed ?? 0) + (figures.agent_failed ?? 0);
   return html`<dl class="facts" aria-label="Now, and the last hour">
     <${Fact} name="Runs at work" class="lead">${integer(running.length + more)}<//>
     <${Fact} name="Agents at work" class="lead">${integer(agents.size)}<//>
+    ${figures && html`<${Spent} figures=${figures} hour=${hour} />`}
+  </dl>`;
+}
+
+function Spent({ figures, hour }) {
+  const failures = (figures.llm_failed ?? 0) + (figures.tool_failed ?? 0) + (figures.agent_failed ?? 0);
+  return html`
     <${Fact} name="Cost, last hour"><${CostOf} figures=${figures} /><//>
     <${Fact} name="Tokens, last hour"><${Tokens} figures=${figures} /><//>
     <${Fact} name="Model calls">${integer((figures.llm_calls ?? 0) + (figures.llm_failed ?? 0))}<//>
@@ -78,8 +94,7 @@ function Hour({ data }) {
     <//>
     ${hour.cost_per_feature !== undefined && html`<${Fact} name="Cost per task">${dollars(hour.cost_per_feature)}<//>`}
     ${hour.critic_rejection_rate !== undefined && html`<${Fact} name="Rejected">${percent(hour.critic_rejection_rate)}<//>`}
-    ${hour.validation_pass_rate !== undefined && html`<${Fact} name="Validated">${percent(hour.validation_pass_rate)}<//>`}
-  </dl>`;
+    ${hour.validation_pass_rate !== undefined && html`<${Fact} name="Validated">${percent(hour.validation_pass_rate)}<//>`}`;
 }
 
 /** What went wrong lately. */
