@@ -16,8 +16,8 @@ await send(
   { ...evil, name: "llm.completed", span_id: span(2), parent_span_id: span(1), data: { response: messages }, performance: { input_tokens: 5, output_tokens: 7 } },
   { ...evil, name: "tool.started", span_id: span(3), parent_span_id: span(1), tool: MARKUP, data: { arguments: MARKUP } },
   { ...evil, name: "tool.failed", span_id: span(3), parent_span_id: span(1), tool: MARKUP, message: MARKUP, data: { result: { [MARKUP]: MARKUP } } },
-  { ...evil, name: "review.decided", span_id: span(1), data: { decision: MARKUP, reviewer: MARKUP, target: MARKUP } },
-  { ...evil, name: "hitl.resolved", span_id: span(1), data: { decision: { [MARKUP]: 1 }, waited_ms: MARKUP } },
+  { ...evil, name: "review.decided", span_id: span(1), data: { decision: "rejected", reviewer: MARKUP, target: MARKUP } },
+  { ...evil, name: "hitl.resolved", span_id: span(1), data: { decision: "rejected", by: { [MARKUP]: 1 } } },
   { ...evil, name: "agent.failed", span_id: span(1), parent_span_id: span(0), message: MARKUP },
   { ...evil, name: "workflow.failed", span_id: span(0), message: MARKUP },
 );
