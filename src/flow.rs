@@ -36,6 +36,11 @@ impl Record {
         &self.event
     }
 
+    /// The event, for whoever alone has the record.
+    pub fn into_event(self) -> Event {
+        self.event
+    }
+
     /// The event as one line of JSON, without a line end.
     pub fn json(&self) -> &str {
         self.json.get_or_init(|| self.event.to_json())

@@ -12,9 +12,10 @@
 //! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
-//! 6. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
+//! 6. [`bus`] is publish and subscribe within a process.
+//! 7. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
 //!    answers stand and withholds them, `connector` puts the core behind a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
-//! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
+//! 8. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
 //!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
 //!    `demo` plays agents to look at.
 //!
@@ -65,6 +66,8 @@ pub mod measure;
 
 pub mod flow;
 pub mod health;
+
+pub mod bus;
 
 #[cfg(feature = "layer")]
 pub mod config;

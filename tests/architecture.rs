@@ -18,6 +18,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
+    ("bus", &["duration", "event", "flow", "health"]),
     ("content", &["event", "flow", "health", "otlp", "semconv"]),
     ("config", &["duration", "nearest", "otlp"]),
     ("console", &["duration", "event"]),
@@ -25,7 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("listen", &["health", "report"]),
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
-    ("hub", &["event", "flow"]),
+    ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["event"]),
@@ -84,6 +85,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "telemetry",
         &[
+            "bus",
             "connector",
             "console",
             "content",

@@ -183,14 +183,6 @@ impl Happened {
     }
 }
 
-impl Labels {
-    /// A label of a span, without another copy of it where it is that of the run.
-    pub fn said_again(&self, said: Option<&str>, pick: fn(&Labels) -> &Option<Name>) -> Option<Name> {
-        let known = pick(self).as_ref().filter(|known| Some(&***known) == said);
-        known.cloned().or_else(|| said.map(Name::from))
-    }
-}
-
 impl Below {
     /// Either.
     pub fn or(self, other: Below) -> Below {

@@ -251,7 +251,7 @@ impl Default for Limits {
         let seconds = std::time::Duration::from_secs;
         Limits {
             spans: 100_000,
-            hold: super::emit::HOLD,
+            hold: super::held::HOLD,
             settled: seconds(5),
             settle: seconds(300),
             quiet: seconds(2),
@@ -270,7 +270,7 @@ impl Limits {
         let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(self.settled));
         let waiting = run.waiting.first().map(|(arrived, _)| arrived.plus(self.settle));
         let over = (!run.closed).then(|| self.over_at(run));
-        let undecided = run.undecided.first().map(|held| held.since.plus(super::emit::UNDECIDED));
+        let undecided = run.undecided.first().map(|held| held.since.plus(super::held::UNDECIDED));
         [held, undecided, unsettled, waiting, over].into_iter().flatten().min()
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
-use super::emit::Held;
+use super::held::Held;
 use super::metrics::emitter_of;
 use super::names::{Name, Names};
-use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
+use super::node::{Call, Happened, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
@@ -189,6 +189,7 @@ impl Emitter {
             marks: self.marks,
             service: self.service.clone(),
             instance: self.instance.clone(),
+            waits_above: false,
         }
     }
 }
@@ -380,21 +381,17 @@ impl Arrival<'_, '_> {
             Scope::Tool => meaning.tool_name,
             Scope::LlmRequest | Scope::System => return meaning.step_name.filter(|_| meaning.hint.is_some()),
         };
+        if attribute.is_some() {
+            return attribute;
+        }
         let span_name = self.span.name.as_str();
         let (first_word, rest) = span_name.split_once(' ').unwrap_or((span_name, ""));
         let after_operation = Some(rest.trim()).filter(|_| first_word == meaning.op.as_str());
         let by_name = after_operation.filter(|rest| !rest.is_empty()).unwrap_or(span_name);
-        attribute.or(Some(by_name).filter(|name| !name.is_empty()))
+        Some(by_name).filter(|name| !name.is_empty())
     }
 
-    fn label(
-        &self,
-        run: &mut Run,
-        at: NodeIx,
-        [conversation, session, user]: [Option<&str>; 3],
-        names: &mut Names,
-        keys: &DimensionKeys,
-    ) {
+    fn label(&self, run: &mut Run, at: NodeIx, belongs_to: [Option<&str>; 3], names: &mut Names, keys: &DimensionKeys) {
         let emitter = self.emitter;
         if run.labels.feature.is_none() && run.labels.task.is_none() {
             run.labels.feature = emitter.feature.clone();
@@ -402,15 +399,10 @@ impl Arrival<'_, '_> {
         }
         let of_emitter = |said: &Option<Name>, of_run: &Option<Name>| said.clone().filter(|_| said != of_run);
         let feature = label_of(self.attributes, &keys.feature).map(|feature| names.share(&feature));
+        let feature = feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature));
         let task = label_of(self.attributes, &keys.task);
-        let said = Labels {
-            conversation: run.labels.said_again(conversation, |labels| &labels.conversation),
-            session: run.labels.said_again(session, |labels| &labels.session),
-            user: run.labels.said_again(user, |labels| &labels.user),
-            feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
-            task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
-        };
-        run.label(at, said);
+        let task = task.or_else(|| of_emitter(&emitter.task, &run.labels.task));
+        run.label(at, belongs_to, task, feature);
     }
 }
 

@@ -9,12 +9,15 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::bridge::Bridge;
+use super::emitter::Emitter;
 use super::environment;
 use super::exporting::{Exporting, Outlet, events_to};
-use super::sink::{self, Handler, Waiting};
+use super::sink::{Handler, Sinks};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
+use crate::bus::Bus;
 use crate::connector::{Connector, EventSink};
 use crate::console::event::Level;
 use crate::content::{Classes, Policy};
@@ -42,6 +45,7 @@ pub struct Builder {
     content: Option<Policy>,
     metrics_interval: Duration,
     sinks: Vec<(usize, Handler)>,
+    bus: Option<Bus>,
     patterns: Vec<Pattern>,
     settings: derive::Settings,
     limits: Limits,
@@ -70,6 +74,7 @@ impl Default for Builder {
             content: None,
             metrics_interval: Duration::from_secs(60),
             sinks: Vec::new(),
+            bus: None,
             patterns: Vec::new(),
             settings,
             limits: Limits::default(),
@@ -190,6 +195,13 @@ impl Builder {
         self
     }
 
+    /// Has derived events published on a bus of the program's own, such as [`bus::global`](crate::bus::global), and what is
+    /// published there go wherever telemetry goes. One bus is connected to one telemetry.
+    pub fn bus(mut self, bus: Bus) -> Builder {
+        self.bus = Some(bus);
+        self
+    }
+
     /// Spans whose name, or `target::name`, fits a glob (`*` is anything) are pieces of work, even if they do not say
     /// so: the first that fits counts.
     pub fn span_pattern(mut self, glob: impl Into<String>, scope: Scope) -> Builder {
@@ -260,16 +272,19 @@ impl Builder {
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
-        let (of_program, waiting) = self.start_sinks(&health);
-        sinks.extend(of_program);
+        let of_program = self.start_sinks(&health);
+        sinks.extend(of_program.entrance());
+        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
+        let emitter = Emitter { source: source.clone(), service: service.clone(), instance: instance.clone() };
+        let bridge = Bridge::new(self.bus.take(), emitter.clone(), health.clone());
+        sinks.push(bridge.entrance());
         connector.send_events_to(sinks);
         connector.show(&health);
         super::show(&source, &health);
         let tracer_provider = spans.as_ref().map(|(spans, _)| self.provider(spans.clone()));
-        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
         let work = Work {
             follower: Follower::new(source.clone(), &service, &instance),
-            source: source.clone(),
+            source,
             limits: self.limits,
             connector: connector.clone(),
             outlet: Outlet {
@@ -288,16 +303,15 @@ impl Builder {
         let worker = Worker::start(work);
         self.problems.iter().for_each(|problem| crate::report::error(problem));
         Telemetry(Arc::new(Inner {
-            source,
+            emitter,
             connector,
             hub,
             health,
             worker,
             exporting,
             tracer_provider,
-            service,
-            instance,
-            sinks: waiting,
+            sinks: of_program,
+            bridge,
             report: Mutex::new(None),
         }))
     }
@@ -338,18 +352,14 @@ impl Builder {
         self.resource.iter().cloned().chain(says_so).collect()
     }
 
-    fn start_sinks(&mut self, health: &Health) -> (Vec<EventSink>, Vec<Waiting>) {
-        let mut started = (Vec::new(), Vec::new());
+    fn start_sinks(&mut self, health: &Health) -> Sinks {
+        let sinks = Sinks::new(health);
         for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
-            match sink::spawn(number, capacity, handler, health) {
-                Ok((sink, waiting)) => {
-                    started.0.push(sink);
-                    started.1.push(waiting);
-                }
-                Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
+            if let Err(error) = sinks.add(number, capacity, handler, health) {
+                self.problems.push(format!("a sink gets nothing: {error}"));
             }
         }
-        started
+        sinks
     }
 
     fn attribute(&self, key: &str) -> Arc<str> {
