@@ -74,7 +74,7 @@ impl Run {
             scope: node.scope().unwrap_or(Scope::System),
             operation: node.op.map(Op::as_str).unwrap_or_default(),
             name: node.name.clone(),
-            agent: self.agent_name(at, &surroundings),
+            agent: self.agent_name(at, &surroundings).cloned(),
             agent_span_id: surroundings.agent.map(|agent| self.node(agent).id),
             model: node.model.clone(),
             started_at: node.start,

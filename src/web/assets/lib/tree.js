@@ -28,8 +28,8 @@ export function rowsOf(roots) {
     const index = rows.length;
     const stop = node.ended_at === undefined ? null : Date.parse(node.ended_at);
     const start = node.duration_ms === undefined || stop === null ? Date.parse(node.started_at) : stop - node.duration_ms;
-    const place = { place: level.next, siblings: level.nodes.length };
-    rows.push({ node, depth: waiting.length - 1, parent: level.parent, end: index + 1, index, ...place, start, stop });
+    const [place, siblings] = [level.next, level.nodes.length];
+    rows.push({ node, depth: waiting.length - 1, parent: level.parent, end: index + 1, index, place, siblings, start, stop });
     if (node.children?.length) waiting.push({ nodes: node.children, next: 0, parent: index });
   }
   return rows;

@@ -62,7 +62,7 @@ export function Timeline({ run, rows, selected }) {
   };
   useKeys({ ...keys, ArrowDown: keys.j, ArrowUp: keys.k });
   if (rows.length === 0) return html`<${Empty} title="No work of this run is known." icon="list" />`;
-  return html`<div class="timeline" style=${{ "--deepest": Math.min(12, Math.max(...rows.slice(0, 500).map((row) => row.depth))) }}>
+  return html`<div class="timeline">
     <${Axis} length=${span.to - span.from} />
     <${Rows} class="treegrid" role="treegrid" aria-label="Work of the run" aria-rowcount=${seen.length} tabindex="0"
       aria-activedescendant=${at >= 0 ? `row-${selected}` : null} count=${seen.length} height=${rowHeight()} reveal=${at >= 0 ? at : null} top=${STICKY}
