@@ -1,7 +1,7 @@
 // Cost: by feature, agent, model, day, tool or run, with how each was made; and budgets, if there are any.
 import { html } from "../lib/html.js";
 import { api, withQuery } from "../lib/api.js";
-import { compact, counted, dollars, integer, percent } from "../lib/format.js";
+import { clock, compact, counted, dollars, fullTime, integer, percent } from "../lib/format.js";
 import { choose, runUrl, usePlace } from "../lib/router.js";
 import { useQuery } from "../lib/query.js";
 import { CostOf, Fact, Tokens, WithFailed } from "../components/figures.js";
@@ -103,34 +103,49 @@ function Aside({ totals }) {
     <${Explanation} row=${{ deviation: totals.deviation, explanation: { left_out: leftOut, unpriced } }} /></section>`;
 }
 
-const VERDICTS = { allow: ["completed", "allow"], warn: ["pending", "warn"], stop: ["failed", "stop"] };
+const VERDICTS = {
+  allow: { status: "completed", icon: "check", word: "allow" },
+  warn: { status: "pending", icon: "warning", word: "warn" },
+  stop: { status: "failed", icon: "ban", word: "stop" },
+};
+/** Of a budget that each user or run has for itself, the first so many are shown: those with the most spent. */
+const MOST_WINDOWS = 6;
 
 /** Budgets, where the collector has any. */
 function Budgets() {
   const { data } = useQuery("budgets", askBudgets, { follow: isCost, every: 5000, gap: 1000 });
   if (!data?.length) return null;
   return html`<section class="budgets" aria-labelledby="budgets"><h2 id="budgets">Budgets <span class="count">${counted(data.length, "budget")}</span></h2>
-    <div class="cards">${data.map((budget) => html`<${Budget} key=${budget.name} budget=${budget} />`)}</div></section>`;
+    <div class="cards">${data.flatMap((budget) => windowsOf(budget).map((window) => html`<${Budget} key=${`${budget.name} ${window.value ?? ""}`} budget=${budget} window=${window} />`))}</div></section>`;
 }
 
-function Budget({ budget }) {
-  const { name, limit, spent, remaining, verdict, per } = budget;
+/** What is spent of a budget at the moment; a budget of which nothing was spent has no window yet. */
+function windowsOf(budget) {
+  const untouched = { verdict: "allow", spent: 0, limit: budget.limit_usd, remaining: budget.limit_usd };
+  return budget.windows?.length ? budget.windows.slice(0, MOST_WINDOWS) : [untouched];
+}
+
+function Budget({ budget, window }) {
+  const { spent = 0, limit = budget.limit_usd, remaining, in_flight_estimate: underWay, resets_at: resets } = window;
   const share = limit > 0 ? Math.min(1, spent / limit) : 1;
-  const [status, word] = VERDICTS[verdict] ?? ["pending", verdict];
-  return html`<article class="card budget">
-    <header><h3>${name}</h3>${per && html`<span class="soft">per ${per}</span>`}<span class=${`status ${status}`}><${Icon} name=${status === "completed" ? "check" : status === "failed" ? "ban" : "warning"} />${word}</span></header>
-    <div class=${`meter ${verdict}`} role="meter" aria-label=${`${name}: spent`} aria-valuemin="0" aria-valuemax=${limit} aria-valuenow=${spent}><span style=${{ width: `${share * 100}%` }}></span></div>
-    <p><b>${dollars(spent)}</b> of ${dollars(limit)} <span class="soft">· ${dollars(remaining)} left</span></p>
+  const { status, icon, word } = VERDICTS[window.verdict] ?? { status: "lost", icon: "question", word: window.verdict };
+  return html`<article class="card budget" title=${window.reason}>
+    <header><h3>${budget.name}${window.value ? html` <span class="soft">${window.value}</span>` : ""}</h3>
+      ${budget.per && html`<span class="soft">per ${budget.per}</span>`}
+      <span class=${`status ${status}`}><${Icon} name=${icon} />${word}</span></header>
+    <div class=${`meter ${window.verdict}`} role="meter" aria-label=${`${budget.name}: spent`} aria-valuemin="0" aria-valuemax=${limit} aria-valuenow=${Math.min(spent, limit)}><span style=${{ width: `${share * 100}%` }}></span></div>
+    <p><b>${dollars(spent)}</b> of ${dollars(limit)}${remaining === undefined ? "" : html` <span class="soft">· ${dollars(remaining)} left</span>`}
+      ${underWay > 0 && html` <span class="soft">· about ${dollars(underWay)} under way</span>`}
+      ${resets && html` <span class="soft" title=${fullTime(resets)}>· until ${clock(resets).slice(0, 5)}</span>`}</p>
   </article>`;
 }
 
-/** A collector that knows no budgets says that there is no such thing. */
+/** A collector that knows no budgets says that there is no such thing; and whoever sees only their own sees none. */
 async function askBudgets(signal) {
   try {
-    const answer = await api("/api/v1/budgets", { signal });
-    return Array.isArray(answer) ? answer : (answer.budgets ?? []);
+    return (await api("/api/v1/budgets", { signal })).budgets ?? [];
   } catch (error) {
-    if (error.status === 404) return [];
+    if (error.status === 404 || error.status === 403) return [];
     throw error;
   }
 }
