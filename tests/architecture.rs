@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
     ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("budget", &["derive", "event", "nearest"]),
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
@@ -28,9 +29,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
+    ("journal", &["event", "health"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["event"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "recent", "semconv"]),
+    ("state", &[]),
+    (
+        "connector",
+        &["budget", "derive", "event", "flow", "health", "measure", "otlp", "recent", "report", "semconv", "state"],
+    ),
     (
         "export",
         &[
@@ -42,6 +48,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "web",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "derive",
@@ -62,6 +69,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "console",
@@ -71,6 +79,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "flow",
             "health",
             "hub",
+            "journal",
             "listen",
             "measure",
             "merge",
@@ -79,6 +88,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "process",
             "receive",
             "recent",
+            "report",
             "web",
         ],
     ),
@@ -86,6 +96,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "telemetry",
         &[
             "bus",
+            "budget",
             "connector",
             "console",
             "content",
@@ -110,7 +121,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
-const PURE: &[&str] = &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "flow"];
+const PURE: &[&str] =
+    &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "budget", "flow"];
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_MEDIAN: usize = 150;

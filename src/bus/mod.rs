@@ -60,8 +60,6 @@ pub use publisher::Publisher;
 pub use queue::Overflow;
 pub use refused::{Published, Reason, Refused};
 pub use ring::Page;
-#[cfg(feature = "layer")]
-pub(crate) use ring::Ring;
 pub(crate) use ring::Weighed;
 pub use stats::{RefusedStats, Stats};
 pub use stream::Stream;

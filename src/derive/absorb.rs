@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
 use super::names::Name;
-use super::node::{Call, NodeIx, Outcome, State};
+use super::node::{Call, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::{Deriver, Output};
 use crate::dialect::{Op, Usage};
@@ -153,7 +153,13 @@ impl Run {
         }
         let (identity, dimensions) = (&event.identity, &event.dimensions);
         let to_whom = [&identity.conversation_id, &identity.session_id, &identity.user_id].map(Option::as_deref);
-        self.label(at, to_whom, identity.task_id.clone(), dimensions.feature.clone());
+        let own = Labels {
+            task: identity.task_id.clone(),
+            feature: dimensions.feature.clone(),
+            tags: (!event.tags.is_empty()).then(|| event.tags.as_slice().into()),
+            ..Labels::default()
+        };
+        self.label(at, to_whom, own);
         self.has_meaning = true;
         let node = self.node_mut(at);
         node.op = node.op.or(Some(default_op(event.scope)));

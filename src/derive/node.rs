@@ -1,5 +1,7 @@
 //! One span or piece of work within a run.
 
+use std::sync::Arc;
+
 use super::cost::Price;
 use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, USER, Usage};
@@ -123,6 +125,7 @@ pub struct Labels {
     pub user: Option<Name>,
     pub task: Option<Name>,
     pub feature: Option<Name>,
+    pub tags: Option<Arc<[Name]>>,
 }
 
 /// What hangs below a node, at any depth.

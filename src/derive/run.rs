@@ -262,9 +262,8 @@ impl Run {
 
     /// Writes down to whom a piece of work belongs (the conversation, the session and the user), and to what. What most of
     /// a run belongs to is kept with the run, the rest with the node; what it is for and the task differ within runs, and
-    /// are always the node's.
-    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], task: Option<Name>, feature: Option<Name>) {
-        let mut own = Labels { task, feature, ..Labels::default() };
+    /// are always the node's, which `own` has.
+    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], mut own: Labels) {
         let of_run = [&mut self.labels.conversation, &mut self.labels.session, &mut self.labels.user];
         let of_node = [&mut own.conversation, &mut own.session, &mut own.user];
         for ((said, of_run), of_node) in to_whom.into_iter().zip(of_run).zip(of_node) {
@@ -281,6 +280,7 @@ impl Run {
             self.task_work.push(at);
         }
         let known = self.node_mut(at).labels.get_or_insert_default();
+        known.tags = own.tags.or(known.tags.take());
         for (known, own) in [
             (&mut known.conversation, own.conversation),
             (&mut known.session, own.session),

@@ -8,7 +8,7 @@ use super::cost::{Call as PricedCall, Price, Prices};
 use super::held::Held;
 use super::metrics::emitter_of;
 use super::names::{Name, Names};
-use super::node::{Call, Happened, NodeIx, Outcome, State};
+use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
@@ -35,6 +35,7 @@ pub(super) struct Emitter {
 pub struct DimensionKeys {
     pub feature: Vec<Key>,
     pub task: Vec<Key>,
+    pub tags: Vec<Key>,
 }
 
 impl Deriver {
@@ -402,7 +403,8 @@ impl Arrival<'_, '_> {
         let feature = feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature));
         let task = label_of(self.attributes, &keys.task);
         let task = task.or_else(|| of_emitter(&emitter.task, &run.labels.task));
-        run.label(at, belongs_to, task, feature);
+        let tags = tags_of(self.attributes, &keys.tags, names);
+        run.label(at, belongs_to, Labels { task, feature, tags, ..Labels::default() });
     }
 }
 
@@ -423,6 +425,21 @@ pub(super) fn call_id(meaning: &Meaning<'_>) -> Option<u64> {
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
     keys.iter().find_map(|key| as_label(attributes.get(*key)?))
+}
+
+/// The tags under the first of the keys that is there: a list of texts, also as JSON, or one text with commas.
+fn tags_of(attributes: &Attributes<'_>, keys: &[Key], names: &mut Names) -> Option<Arc<[Name]>> {
+    let value = keys.iter().find_map(|key| attributes.get(*key))?;
+    let mut share = |tag: &str| names.share(tag.trim());
+    let tags: Arc<[Name]> = match value {
+        AnyValue::Array(values) => values.values().filter_map(AnyValue::text).map(|tag| share(tag.as_str())).collect(),
+        AnyValue::String(text) => match serde_json::from_str::<Vec<String>>(text.as_str()) {
+            Ok(tags) => tags.iter().map(|tag| share(tag)).collect(),
+            Err(_) => text.as_str().split(',').map(share).collect(),
+        },
+        _ => return None,
+    };
+    (!tags.is_empty()).then_some(tags)
 }
 
 fn as_label(value: AnyValue<'_>) -> Option<Arc<str>> {

@@ -10,6 +10,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::bridge::Bridge;
+use super::budgets::RemoteBudgets;
 use super::emitter::Emitter;
 use super::environment;
 use super::exporting::{Exporting, Outlet, events_to};
@@ -17,8 +18,9 @@ use super::sink::{Handler, Sinks};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
+use crate::budget::Budget;
 use crate::bus::Bus;
-use crate::connector::{Connector, EventSink};
+use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::console::event::Level;
 use crate::content::{Classes, Policy};
 use crate::derive;
@@ -48,6 +50,9 @@ pub struct Builder {
     bus: Option<Bus>,
     patterns: Vec<Pattern>,
     settings: derive::Settings,
+    budgets: Vec<Budget>,
+    budget_file: Option<PathBuf>,
+    budgets_from: Option<String>,
     limits: Limits,
     ring: usize,
     problems: Vec<String>,
@@ -77,6 +82,9 @@ impl Default for Builder {
             bus: None,
             patterns: Vec::new(),
             settings,
+            budgets: Vec::new(),
+            budget_file: None,
+            budgets_from: None,
             limits: Limits::default(),
             ring: 10_000,
             problems: Vec::new(),
@@ -87,7 +95,8 @@ impl Default for Builder {
 impl Builder {
     /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
-    /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`). What comes after this wins over it.
+    /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`), and `SPANLIGHT_BUDGETS_URL`, which is
+    /// [`Builder::budgets_from`]. What comes after this wins over it.
     pub fn from_env(self) -> Builder {
         self.from_lookup(&environment::of_process)
     }
@@ -106,6 +115,7 @@ impl Builder {
                 Some(Level::Info)
             }
         };
+        self.budgets_from = said.budgets_url.or(self.budgets_from);
         self.file = Some(said.log_path.unwrap_or_else(|| Path::new("spanlight-data").join("agent-events.jsonl")));
         if !env::is_disabled(lookup) {
             for (place, signal) in self.otlp.iter_mut().zip([Signal::Traces, Signal::Metrics, Signal::Logs]) {
@@ -236,6 +246,28 @@ impl Builder {
         self
     }
 
+    /// What may be spent. `budget.warning` and `budget.exceeded` tell of it, and [`Telemetry::budget`] can be asked.
+    /// Of several of one name the last counts.
+    pub fn budget(mut self, budget: Budget) -> Builder {
+        self.budgets.retain(|known| known.name() != budget.name());
+        self.budgets.push(budget);
+        self
+    }
+
+    /// The file in which is kept what was spent of [budgets](Builder::budget), so that a restart does not forget it.
+    /// Without one they begin anew with the process. One file is for one process at a time.
+    pub fn budget_file(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.budget_file = Some(path.into());
+        self
+    }
+
+    /// The web endpoint of a collector that keeps budgets, such as `http://127.0.0.1:3010`: [`Telemetry::budget`] asks
+    /// those that are not kept here. They are fetched every two seconds, in the background.
+    pub fn budgets_from(mut self, url: impl Into<String>) -> Builder {
+        self.budgets_from = Some(url.into());
+        self
+    }
+
     /// How many events stay in memory for [`Telemetry::get_events`] and slow subscriptions: 10,000, unless told
     /// otherwise.
     pub fn ring(mut self, events: usize) -> Builder {
@@ -254,7 +286,11 @@ impl Builder {
         self.settle_content();
         let health = Arc::new(Health::default());
         let hub = Arc::new(Hub::new(self.ring));
-        let connector = Arc::new(Connector::new(self.settings.clone()));
+        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
+        let budgets = std::mem::take(&mut self.budgets);
+        let connector = Arc::new(Connector::with_budgets(self.settings.clone(), budgets, &service));
+        let budget_file = self.budget_file.take().and_then(|path| BudgetFile::read(&connector, path)).map(Arc::new);
+        let budgets = self.budgets_from.is_some().then(RemoteBudgets::default);
         let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
         let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
         let metrics_resource = self.metrics_resource();
@@ -263,6 +299,8 @@ impl Builder {
             file: self.file.take(),
             otlp: std::mem::take(&mut self.otlp),
             health: health.clone(),
+            budget_file: budget_file.clone(),
+            budgets: budgets.clone().zip(self.budgets_from.take()),
         };
         let (exporting, plugged) = Exporting::run(|| plan.start()).unwrap_or_else(|error| {
             self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
@@ -274,7 +312,6 @@ impl Builder {
         sinks.push(Box::new(move |records| of_hub.publish(records)));
         let of_program = self.start_sinks(&health);
         sinks.extend(of_program.entrance());
-        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
         let emitter = Emitter { source: source.clone(), service: service.clone(), instance: instance.clone() };
         let bridge = Bridge::new(self.bus.take(), emitter.clone(), health.clone());
         sinks.push(bridge.entrance());
@@ -305,6 +342,8 @@ impl Builder {
         Telemetry(Arc::new(Inner {
             emitter,
             connector,
+            budgets,
+            budget_file,
             hub,
             health,
             worker,
@@ -380,6 +419,8 @@ struct Plan {
     file: Option<PathBuf>,
     otlp: [Option<Remote>; 3],
     health: Arc<Health>,
+    budget_file: Option<Arc<BudgetFile>>,
+    budgets: Option<(RemoteBudgets, String)>,
 }
 
 /// How to send to the exporters that run.
@@ -406,7 +447,16 @@ impl Plan {
                 None
             }
         };
-        let Plan { console, file, otlp: [traces, metrics, logs], health } = self;
+        let Plan { console, file, otlp: [traces, metrics, logs], health, budget_file, budgets } = self;
+        if let Some(file) = budget_file {
+            tokio::spawn(file.keep_written());
+        }
+        if let Some((remote, url)) = budgets {
+            match remote.poll(&url) {
+                Ok(polling) => drop(tokio::spawn(polling)),
+                Err(problem) => plugged.problems.push(format!("budgets: {problem}")),
+            }
+        }
         let mut otlp = |carries: &str, remote: Option<Remote>, problems: &mut Vec<String>| {
             plug(otlp::start(&format!("otlp/{carries}"), carries, &remote?, &health), problems)
         };

@@ -3,6 +3,7 @@
 //! collector.
 
 mod bridge;
+mod budgets;
 mod builder;
 mod emitter;
 mod environment;
@@ -25,11 +26,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use crate::console::event::Level as Console;
 use bridge::Bridge;
+pub use budgets::BudgetQuery;
+use budgets::RemoteBudgets;
 pub use builder::Builder;
 use emitter::Emitter;
 use exporting::Exporting;
 pub use global::{
-    emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+    budget, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe,
+    telemetry,
 };
 pub use guard::{Guard, Report, Unflushed};
 use sink::Sinks;
@@ -37,7 +41,7 @@ pub use subscription::Subscription;
 use worker::Worker;
 
 use crate::bus::Bus;
-use crate::connector::Connector;
+use crate::connector::{BudgetFile, Connector};
 use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::export::Left;
 use crate::health::{DROPPED, Health, QUEUE_BYTES, WITHHELD};
@@ -67,6 +71,9 @@ pub struct Telemetry(Arc<Inner>);
 pub(crate) struct Inner {
     emitter: Emitter,
     connector: Arc<Connector>,
+    /// The budgets that a collector keeps.
+    budgets: Option<RemoteBudgets>,
+    budget_file: Option<Arc<BudgetFile>>,
     hub: Arc<Hub>,
     health: Arc<Health>,
     worker: Worker,
@@ -156,6 +163,23 @@ impl Telemetry {
     /// A critic approved or rejected what an agent made. [`Event::review_decided`] says more.
     pub fn record_critic_decision(&self, rejected: bool) {
         self.emit(Event::review_decided("critic", if rejected { Decision::Rejected } else { Decision::Approved }));
+    }
+
+    /// A budget to ask before money is spent: one that [`Builder::budget`] defined, else one of the collector that
+    /// [`Builder::budgets_from`] names.
+    ///
+    /// ```
+    /// use spanlight::{Budget, Telemetry};
+    ///
+    /// let telemetry = Telemetry::builder().budget(Budget::daily("daily", 25.0)).build();
+    /// let verdict = telemetry.budget("daily").estimate(0.50).verdict();
+    /// if verdict.may_go_on() {
+    ///     // Call the model.
+    /// }
+    /// assert_eq!((verdict.spent, verdict.remaining), (Some(0.0), Some(25.0)));
+    /// ```
+    pub fn budget(&self, name: &str) -> BudgetQuery {
+        BudgetQuery::new(Some(self.clone()), name)
     }
 
     /// The summary of the last hour: the six ratios, and the sums behind them.
@@ -268,6 +292,7 @@ impl Inner {
         // What is not out by half the time goes together with the rest.
         self.flush_once(Instant::now() + timeout / 2).ok();
         let has_stopped = self.worker.stop(deadline);
+        self.budget_file.iter().for_each(|file| file.end());
         let mut left = self.exporting.drain(deadline);
         left.extend(self.sinks.wait(deadline));
         left.extend(self.bridge.wait(deadline));

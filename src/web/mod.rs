@@ -1,6 +1,7 @@
 //! The web endpoint: the page, the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
+mod budgets;
 mod demo;
 mod explain;
 mod guard;
@@ -162,6 +163,8 @@ fn of_everything() -> Router<Arc<State>> {
         .route("/v1/events", post(api::post_events))
         .route("/api/v1/demo", post(demo::demo))
         .route("/api/v1/health", get(health::health))
+        .route("/api/v1/budgets", get(budgets::budgets))
+        .route("/api/v1/budgets/{name}/verdict", get(budgets::verdict))
         .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/metrics", get(api::summary))
 }

@@ -17,6 +17,7 @@ const WELCOME: &str = "Spanlight is running; open this address in a browser.\n\n
      /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
      /api/v1/now             what goes on this moment\n\
      /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
+     /api/v1/budgets         how budgets stand; /api/v1/budgets/NAME/verdict says whether work should go on\n\
      /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
      /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
      /ws                     events as they happen, over a WebSocket\n\

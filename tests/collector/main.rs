@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod auth;
+mod budgets;
 mod commands;
 mod configuration;
 mod content;
@@ -10,6 +11,7 @@ mod deliver;
 mod demo;
 mod files;
 mod forward;
+mod journal;
 mod library;
 mod process;
 mod prometheus;
