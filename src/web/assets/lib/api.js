@@ -96,19 +96,17 @@ export function withQuery(path, parameters) {
 /**
  * All events of a run that are in memory, page by page.
  * @param {string} run
- * @param {number} from
+ * @param {number | null} from an offset; null is the oldest in memory, beyond which a journal is long to look through
  * @param {AbortSignal} signal
- * @returns {Promise<{events: {offset: number, event: DomainEvent}[], next: number, gap: boolean}>}
+ * @returns {Promise<{events: {offset: number, event: DomainEvent}[], next: number}>}
  */
 export async function eventsOfRun(run, from, signal) {
-  const found = { events: [], next: from, gap: false };
+  const found = { events: [], next: from };
   for (;;) {
     const path = withQuery(`/api/v1/runs/${encodeURIComponent(run)}/events`, { from: found.next, limit: 1000 });
     const page = await api(path, { signal });
     found.events.push(...page.events);
     found.next = page.next;
-    // Somebody who asks from the very beginning is told of what left memory, which may have been of other runs.
-    found.gap ||= Boolean(page.gap);
     if (page.events.length < 1000) return found;
   }
 }

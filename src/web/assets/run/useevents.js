@@ -23,7 +23,7 @@ export function useEvents(id, isWanted) {
   useEffect(() => {
     if (!isAsked) return undefined;
     const abort = new AbortController();
-    let next = 0;
+    let next = null;
     let timer = 0;
     let isBusy = false;
     let isWanted = false;
@@ -33,7 +33,6 @@ export function useEvents(id, isWanted) {
       isWanted = false;
       try {
         const found = await eventsOfRun(id, next, abort.signal);
-        // Offsets begin anew when the collector does.
         next = found.next;
         setEvents((before) => ({
           list: found.events.length ? [...before.list, ...found.events] : before.list,
