@@ -114,6 +114,8 @@ pub mod merge;
 pub mod process;
 #[cfg(feature = "collector")]
 pub mod receive;
+#[cfg(feature = "layer")]
+pub mod recent;
 
 #[cfg(feature = "collector")]
 pub mod pipeline;

@@ -30,11 +30,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("receive", &["config", "event", "flow", "health", "listen", "otlp", "redis", "report", "tls"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["bus", "event", "flow"]),
+    ("recent", &["event", "otlp"]),
     ("journal", &["event", "health"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["event"]),
     ("state", &[]),
-    ("connector", &["budget", "derive", "event", "flow", "health", "measure", "otlp", "report", "semconv", "state"]),
+    (
+        "connector",
+        &["budget", "derive", "event", "flow", "health", "measure", "otlp", "recent", "report", "semconv", "state"],
+    ),
     (
         "export",
         &[
@@ -59,6 +63,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "listen",
             "measure",
             "nearest",
+            "otlp",
+            "recent",
         ],
     ),
     (
@@ -83,6 +89,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "process",
             "receive",
+            "recent",
             "report",
             "web",
         ],

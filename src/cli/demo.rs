@@ -51,7 +51,7 @@ pub struct DemoArgs {
 /// Where a collector listens that nobody has told anything.
 const TO: &str = "http://127.0.0.1:4318";
 /// How long what is on its way may take at the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Plays it.
 pub async fn demo(args: DemoArgs) -> Result<(), Failure> {
@@ -98,7 +98,7 @@ async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
         set.push("extensions.web.endpoint=127.0.0.1:0".to_owned());
     }
     let args = RunArgs { config: None, set, data_dir: args.data_dir.clone(), insecure_bind: false };
-    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: false };
+    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: false, demo: None };
     start(load_for_run(&args)?, &options).await.map_err(Failure::new)
 }
 
@@ -112,7 +112,7 @@ fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String
     let url = if web == "http://127.0.0.1:3010" { String::new() } else { format!(" --url {web}") };
     let command = |text: &str| Style::Cyan.paint(&format!("spanlight {text}{url}"), colours);
     format!(
-        "{} {begun}\nLook at it meanwhile: {}, {}, {web}/api/v1/runs\n",
+        "{} {begun}\nLook at it meanwhile: {web}, {}, {}\n",
         Style::Bold.paint("Spanlight demo.", colours),
         command("runs"),
         command("tail"),
@@ -128,8 +128,7 @@ async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
     let telemetry = guard.telemetry().clone();
     let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), args.json));
     let began = Instant::now();
-    // Every time it is played, the tasks are others.
-    let name = format!("demo-{:x}", std::process::id() ^ (began_at() << 16));
+    let name = task_name();
     let told = tokio::select! {
         () = program.play(&name) => Told::ToTheEnd,
         () = signals.next() => Told::UntilInterrupted,
@@ -141,9 +140,10 @@ async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
     if all_sent { Ok(told) } else { Err(Failure::new("not everything was delivered")) }
 }
 
-/// Seconds since 1970, as far as they matter.
-fn began_at() -> u32 {
-    crate::event::Timestamp::now().as_micros().div_euclid(1_000_000) as u32
+/// How the names of its tasks begin: every time it is played, they are others.
+pub fn task_name() -> String {
+    let seconds = crate::event::Timestamp::now().as_micros().div_euclid(1_000_000) as u32;
+    format!("demo-{:x}", std::process::id() ^ (seconds << 16))
 }
 
 /// Ends telemetry, which waits for what is on its way; whether nothing was lost.

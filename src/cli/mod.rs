@@ -4,6 +4,7 @@ mod budgets;
 mod client;
 mod configuration;
 mod demo;
+mod demo_button;
 mod explain;
 mod report;
 mod run;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::configuration::load_for_run;
+use super::demo_button::play_to;
 use super::signals::Signals;
 use super::{Failure, RunArgs};
 use crate::console::{self, Style, counted, event::usd};
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Runs until told to stop.
 pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let plan = load_for_run(&args)?;
-    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: args.insecure_bind };
+    let options = Options { data_dir: args.data_dir.clone(), insecure_bind: args.insecure_bind, demo: Some(play_to) };
     for warning in &plan.warnings {
         crate::report::warn(&warning.to_string());
     }
@@ -52,6 +53,7 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
         line(&format!("OTLP/{transport}"), &url(*address));
     }
     if let Some(web) = addresses.web {
+        line("page", &url(web));
         line("API", &format!("{}/api/v1/runs", url(web)));
         line("metrics", &format!("{}/metrics", url(web)));
     }

@@ -22,6 +22,7 @@ use crate::measure::{Alert, Counted, LeftOut, Measure, SharedBuckets};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit};
+use crate::recent::Recent;
 use crate::semconv::resource;
 
 /// Something that wants events, in order. It must not wait.
@@ -34,6 +35,7 @@ pub type ChangeSink = Box<dyn Fn(usize) + Send + Sync>;
 pub struct Connector {
     core: Mutex<Core>,
     sinks: OnceLock<Vec<EventSink>>,
+    recent: OnceLock<Arc<Recent>>,
     budgets: Option<Kept>,
     change_sinks: OnceLock<Vec<ChangeSink>>,
     /// When time last passed, for whoever asks whether it still does.
@@ -78,6 +80,7 @@ impl Connector {
                 out: Output::default(),
             }),
             sinks: OnceLock::new(),
+            recent: OnceLock::new(),
             budgets: Kept::of(budgets, of, kind, now),
             change_sinks: OnceLock::new(),
             last_tick: AtomicI64::new(now.as_micros()),
@@ -111,8 +114,16 @@ impl Connector {
         self.change_sinks.get_or_init(|| sinks);
     }
 
+    /// Says who keeps spans as they come. Only the first call counts.
+    pub fn keep_spans_in(&self, recent: Arc<Recent>) {
+        self.recent.get_or_init(|| recent);
+    }
+
     /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
     pub fn batch(&self, batch: &Batch) {
+        if let Some(recent) = self.recent.get() {
+            recent.keep(batch);
+        }
         match Connector::takes_long(batch) {
             true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
             false => self.portion(batch),

@@ -135,8 +135,7 @@ pub struct CallRecord {
 impl Deriver {
     /// The runs in memory, the latest first.
     pub fn summaries(&self, accept: impl Fn(&RunSummary) -> bool) -> Vec<RunSummary> {
-        let runs = self.counted_runs().filter(|run| run.has_meaning && !run.is_own_request());
-        let mut summaries: Vec<RunSummary> = runs.map(Run::summary).filter(accept).collect();
+        let mut summaries: Vec<RunSummary> = self.shown_runs().map(Run::summary).filter(accept).collect();
         summaries.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         summaries
     }
@@ -144,6 +143,13 @@ impl Deriver {
     /// One run as a tree.
     pub fn tree(&self, id: &str) -> Option<RunTree> {
         self.run_called(id).map(Run::tree)
+    }
+
+    /// The traces of a run.
+    pub fn traces_of(&self, id: &str) -> Option<Vec<TraceId>> {
+        let run = self.run_called(id)?;
+        let keys = run.aliases.iter().chain([&run.key]).filter_map(RunKey::trace_id);
+        Some(keys.chain(run.other_traces.values().copied()).collect())
     }
 
     /// How the cost of a run was made, call by call.
@@ -165,6 +171,11 @@ impl Deriver {
         agents.into_iter().collect()
     }
 
+    /// The runs in memory that people care for.
+    pub fn shown_runs(&self) -> impl Iterator<Item = &Run> {
+        self.counted_runs().filter(|run| run.has_meaning && !run.is_own_request())
+    }
+
     fn run_called(&self, id: &str) -> Option<&Run> {
         let by_trace = TraceId::from_hex(id).and_then(|trace| self.runs.find(&RunKey::Trace(trace)));
         let ix = by_trace.or_else(|| self.runs.find(&RunKey::Named(id.into())))?;
@@ -173,7 +184,8 @@ impl Deriver {
 }
 
 impl Run {
-    fn summary(&self) -> RunSummary {
+    /// The run as in a list.
+    pub fn summary(&self) -> RunSummary {
         let with_meaning = || self.nodes.iter().filter(|node| node.op.is_some() && node.state != State::Expected);
         let mut agents: Vec<&Node> = with_meaning().filter(|node| node.is_agent_run()).collect();
         agents.sort_by_key(|node| node.start);

@@ -1,10 +1,12 @@
 //! The web endpoint's view of the pipelines.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 
+use super::Options;
 use super::build::Built;
 use super::plan::Pipeline;
 use crate::connector::Connector;
@@ -17,17 +19,30 @@ use crate::hub::Hub;
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
-use crate::web::{PostEvents, SocketLimits, State};
+use crate::recent::Recent;
+use crate::web::{Demo, PostEvents, SocketLimits, State};
 
 /// Puts together what the endpoint serves from.
-pub fn state(agent: Option<&Arc<Connector>>, hub: Arc<Hub>, health: &Health, built: &Built, events: Events) -> State {
+pub fn state(
+    agent: Option<&Arc<Connector>>,
+    hub: Arc<Hub>,
+    recent: Arc<Recent>,
+    health: &Health,
+    built: &Built,
+    events: Events,
+) -> State {
     let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
+    let counters = health.clone();
     State {
+        counters: Box::new(move || counters.families()),
+        receivers: Vec::new(),
+        demo: None,
         scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
         unready: Box::new(unready(connector.clone(), built)),
         post_events: post_events(events),
         connector,
         hub,
+        recent,
         auth: None,
         sockets: SocketLimits::default(),
         denied: health.counter(DENIED, &[("component", "web")]),
@@ -103,6 +118,14 @@ fn unready(connector: Arc<Connector>, built: &Built) -> impl Fn() -> Option<Stri
         }
         dead.iter().find_map(|liveness| liveness.died())
     }
+}
+
+/// The demonstration, where this machine's page can ask for it and there is a port to play it to.
+pub fn demo(options: &Options, web: SocketAddr, receivers: &[(&'static str, SocketAddr)]) -> Option<Demo> {
+    let play = options.demo.filter(|_| web.ip().is_loopback())?;
+    let (_, http) = receivers.iter().find(|(transport, _)| *transport == "http")?;
+    let url = format!("http://{http}");
+    Some(Demo::new(move || play(url.clone())))
 }
 
 fn post_events(events: Events) -> PostEvents {

@@ -16,6 +16,8 @@ mod start;
 
 use std::path::PathBuf;
 
+use futures_util::future::BoxFuture;
+
 pub use components::components;
 pub use environment::additions;
 pub use plan::{Plan, plan};
@@ -29,4 +31,9 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// Listening beyond this machine without authentication is meant.
     pub insecure_bind: bool,
+    /// What plays the demonstration, if the page may ask for it.
+    pub demo: Option<Demo>,
 }
+
+/// Plays the demonstration to the URL of a receiver of OTLP over HTTP, to its end.
+pub type Demo = fn(String) -> BoxFuture<'static, ()>;

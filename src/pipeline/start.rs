@@ -30,6 +30,7 @@ use crate::merge::Merge;
 use crate::otlp::Signal;
 use crate::receive::otlp::{self, Service};
 use crate::receive::{Events, redis};
+use crate::recent::Recent;
 use crate::web::{self, State};
 
 /// Why nothing runs.
@@ -77,6 +78,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let journal = plan.journal().map(|config| open_journal(config, options, &health)).transpose()?;
     let hub =
         journal.as_ref().map_or_else(|| Arc::new(Hub::new(recent_events)), |journal| past::hub(recent_events, journal));
+    let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
     let mut built = build(&plan, options, agent.as_ref(), &live, &health)?;
@@ -84,6 +86,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         agent.send_changes_to(std::mem::take(&mut built.change_sinks));
         let takes_all = wants_hub && plan.sockets().is_none();
         agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
+        agent.keep_spans_in(recent.clone());
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
@@ -107,8 +110,10 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let auth = config.auth.as_ref().map(Auth::new).transpose();
         let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
-        let state = endpoint::state(agent.as_ref(), hub, &health, &built, events);
-        let state = State { auth, sockets, ..state };
+        let receivers = addresses.receivers.clone();
+        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
+        let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events);
+        let state = State { auth, sockets, receivers, demo, ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }

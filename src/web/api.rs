@@ -19,20 +19,6 @@ use crate::nearest::nearest;
 /// Who asks.
 pub type Who = Extension<Principal>;
 
-/// `GET /`
-pub async fn welcome() -> &'static str {
-    "Spanlight is running.\n\n\
-     /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
-     /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
-     /api/v1/budgets         how budgets stand; /api/v1/budgets/NAME/verdict says whether work should go on
-     /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
-     /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
-     /ws                     events as they happen, over a WebSocket\n\
-     /metrics                for Prometheus\n\
-     /healthz /readyz        whether the process lives, and whether its pipelines move\n\
-     POST /v1/events         events as JSON\n"
-}
-
 /// `GET /healthz`: the process answers.
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -147,6 +133,13 @@ pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
     }
 }
 
+/// `GET /api/v1/now`
+pub async fn now(state: Shared, who: Who) -> Response {
+    const MOST: usize = 100;
+    let (running, more) = state.connector.read(|core| core.deriver.now(MOST, |run| may_see(&who, run)));
+    ok(json::now(&running, more, Timestamp::now()))
+}
+
 /// `GET /api/v1/runs/{id}/ledger`
 pub async fn run_ledger(state: Shared, who: Who, Path(id): Path<String>) -> Response {
     let calls = state.connector.read(|core| {
@@ -173,7 +166,7 @@ pub async fn events(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respo
 }
 
 /// Whether somebody may see a run.
-fn may_see(who: &Principal, run: &RunSummary) -> bool {
+pub fn may_see(who: &Principal, run: &RunSummary) -> bool {
     who.may_see_run(run.user_id.as_deref(), run.agents.iter().map(|agent| &**agent))
 }
 
@@ -356,7 +349,8 @@ fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn no_run(id: &str) -> Response {
+/// The answer to a question about a run that is not there.
+pub fn no_run(id: &str) -> Response {
     refuse(
         StatusCode::NOT_FOUND,
         &format!("there is no run `{id}` in memory; `spanlight runs` and GET /api/v1/runs list them"),
@@ -372,6 +366,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, json::error(message))
 }
 
+/// An answer in JSON.
 pub fn ok(body: Vec<u8>) -> Response {
     answer(StatusCode::OK, body)
 }

@@ -2,7 +2,7 @@
 
 use super::explain::{write_call, write_making};
 use crate::derive::cost::{By, Figures, Making, Report};
-use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
+use crate::derive::{CallRecord, OpenWork, RunSummary, RunTree, RunningRun, TreeNode};
 use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
 use crate::flow::SharedRecord;
@@ -74,6 +74,21 @@ pub fn run(tree: &RunTree) -> Vec<u8> {
     object(|object| {
         write_summary(object, &tree.summary);
         list(object.key("tree"), &tree.roots, write_node);
+    })
+}
+
+/// The runs that are not over, and how many there are beyond these.
+pub fn now(running: &[RunningRun], more: usize, at: Timestamp) -> Vec<u8> {
+    object(|object| {
+        object.display("at", at);
+        list(object.key("running"), running, |out, run| {
+            let mut entry = JsonObject::begin(out);
+            write_summary(&mut entry, &run.summary);
+            entry.display("last_seen_at", run.last_seen);
+            list(entry.key("open"), &run.open, write_open);
+            entry.end();
+        });
+        object.u64("more", more as u64);
     })
 }
 
@@ -167,6 +182,21 @@ fn write_node(out: &mut Vec<u8>, node: &TreeNode) {
     if !node.children.is_empty() {
         list(entry.key("children"), &node.children, write_node);
     }
+    entry.end();
+}
+
+fn write_open(out: &mut Vec<u8>, work: &OpenWork) {
+    let mut entry = JsonObject::begin(out);
+    entry.display("span_id", work.span_id);
+    entry.str("scope", work.scope.as_str());
+    entry.str("operation", work.operation);
+    entry.opt_str("name", work.name.as_deref());
+    entry.opt_str("agent", work.agent.as_deref());
+    if let Some(agent) = work.agent_span_id {
+        entry.display("agent_span_id", agent);
+    }
+    entry.opt_str("model", work.model.as_deref());
+    entry.display("started_at", work.started_at);
     entry.end();
 }
 

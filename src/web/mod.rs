@@ -1,11 +1,15 @@
-//! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
+//! The web endpoint: the page, the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
 mod budgets;
+mod demo;
 mod explain;
 mod guard;
+mod health;
 mod json;
+mod page;
 mod socket;
+mod span;
 mod stream;
 
 use std::net::SocketAddr;
@@ -16,7 +20,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use hyper_util::service::TowerToHyperService;
@@ -29,6 +33,9 @@ use crate::connector::Connector;
 use crate::health::Count;
 use crate::hub::Hub;
 use crate::listen::Listener;
+use crate::measure::Family;
+use crate::recent::Recent;
+pub use demo::Demo;
 pub use socket::Limits as SocketLimits;
 use socket::Sockets;
 
@@ -40,6 +47,8 @@ pub struct Config {
     pub endpoint: Listen,
     /// How many events are kept in memory for whoever comes late; 0 keeps none, and then none are built for it.
     pub recent_events: usize,
+    /// How many MiB of spans are kept in memory as they came, so that one can be seen whole.
+    pub recent_spans_mib: usize,
     /// Who may read; without it, everybody who can connect.
     pub auth: Option<auth::Config>,
 }
@@ -47,7 +56,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
-        Config { endpoint: Listen { text: address.to_string(), address }, recent_events: 10_000, auth: None }
+        let endpoint = Listen { text: address.to_string(), address };
+        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None }
     }
 }
 
@@ -57,8 +67,16 @@ pub struct State {
     pub connector: Arc<Connector>,
     /// Recent events.
     pub hub: Arc<Hub>,
+    /// Recent spans as they came.
+    pub recent: Arc<Recent>,
     /// Writes all metrics as a scraper with this `Accept` header wants them: the content type and the text.
     pub scrape: Scrape,
+    /// Our own counters as they stand.
+    pub counters: Counters,
+    /// Where telemetry is taken: transport and address.
+    pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// What the page plays if nothing has come yet; not for other machines.
+    pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
     pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
     /// Answers a `POST` of events.
@@ -73,6 +91,9 @@ pub struct State {
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
 pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+
+/// Our own counters as they stand.
+pub type Counters = Box<dyn Fn() -> Vec<Family> + Send + Sync>;
 
 /// Answers a `POST` of events.
 pub type PostEvents = Box<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
@@ -106,12 +127,17 @@ fn routes(sockets: Sockets) -> Router<Arc<State>> {
     let at_root = move |state, headers: HeaderMap, uri, query, upgrade| async move {
         match headers.contains_key(header::UPGRADE) {
             true => socket::open(opening, state, headers, uri, query, upgrade).await,
-            false => api::welcome().await.into_response(),
+            false => page::root(headers).await,
         }
     };
     let open = move |state, headers, uri, query, upgrade| socket::open(sockets, state, headers, uri, query, upgrade);
     Router::new()
         .route("/", get(at_root))
+        .route("/runs", get(page::page))
+        .route("/runs/{id}", get(page::page))
+        .route("/cost", get(page::page))
+        .route("/health", get(page::page))
+        .route("/assets/{*path}", get(page::asset))
         .route("/ws", get(open))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
@@ -120,9 +146,11 @@ fn routes(sockets: Sockets) -> Router<Arc<State>> {
 /// What shows everybody their own.
 fn of_runs() -> Router<Arc<State>> {
     Router::new()
+        .route("/api/v1/now", get(api::now))
         .route("/api/v1/runs", get(api::runs))
         .route("/api/v1/runs/{id}", get(api::run))
         .route("/api/v1/runs/{id}/events", get(api::run_events))
+        .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
         .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/stream", get(stream::stream))
@@ -133,6 +161,8 @@ fn of_everything() -> Router<Arc<State>> {
     Router::new()
         .route("/metrics", get(api::metrics_text))
         .route("/v1/events", post(api::post_events))
+        .route("/api/v1/demo", post(demo::demo))
+        .route("/api/v1/health", get(health::health))
         .route("/api/v1/budgets", get(budgets::budgets))
         .route("/api/v1/budgets/{name}/verdict", get(budgets::verdict))
         .route("/api/v1/ledger", get(api::ledger))

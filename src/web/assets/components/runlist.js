@@ -1,0 +1,57 @@
+// Runs, one in each row; every row leads to its run.
+import { html } from "../lib/html.js";
+import { compact, duration, integer } from "../lib/format.js";
+import { runUrl } from "../lib/router.js";
+import { CostOf } from "./figures.js";
+import { StatusMark } from "./status.js";
+import { Ago, Clock } from "./time.js";
+
+/**
+ * @param {{runs: import("../lib/api.js").Run[], selected?: string | null, label: string}} props
+ */
+export function RunList({ runs, selected = null, label }) {
+  return html`<div class="table runlist" role="table" aria-label=${label} aria-rowcount=${runs.length + 1}>
+    <div class="row head" role="row">
+      <span role="columnheader">Status</span>
+      <span role="columnheader">Run</span>
+      <span role="columnheader">Agents</span>
+      <span role="columnheader" class="number">Calls</span>
+      <span role="columnheader" class="number">Tools</span>
+      <span role="columnheader" class="number">Tokens</span>
+      <span role="columnheader" class="number">Cost</span>
+      <span role="columnheader" class="number">Took</span>
+      <span role="columnheader" class="number">Began</span>
+    </div>
+    ${runs.map((run) => html`<${RunRow} key=${run.id} run=${run} isSelected=${run.id === selected} />`)}
+  </div>`;
+}
+
+function RunRow({ run, isSelected }) {
+  const { figures } = run;
+  const failed = (count) => count > 0 && html` <span class="bad" title=${`${integer(count)} failed`}>✗${compact(count)}</span>`;
+  const calls = (figures.llm_calls ?? 0) + (figures.llm_failed ?? 0);
+  const tokens = (figures.input_tokens ?? 0) + (figures.output_tokens ?? 0);
+  return html`<div class=${`row ${run.status} ${isSelected ? "selected" : ""}`} role="row" data-run=${run.id}>
+    <span role="cell" class="of-status"><${StatusMark} status=${run.status} /></span>
+    <span role="cell" class="of-name">
+      <a class="cover" href=${runUrl(run.id)} title=${run.name}>${run.name}</a>
+      <span class="under" title=${run.error ?? null}>
+        ${run.error ? html`<span class="bad">${run.error}</span>` : subject(run)}
+      </span>
+    </span>
+    <span role="cell" class="of-agents" title=${run.agents.join(", ")}>${run.agents.join(", ") || "–"}</span>
+    <span role="cell" class="number of-calls">${compact(calls)}${failed(figures.llm_failed)}</span>
+    <span role="cell" class="number of-tools">${compact(figures.tool_calls ?? 0)}${failed(figures.tool_failed)}</span>
+    <span role="cell" class="number of-tokens">${tokens ? compact(tokens) : "–"}</span>
+    <span role="cell" class="number of-cost"><${CostOf} figures=${figures} /></span>
+    <span role="cell" class="number of-time">
+      ${run.status === "running" ? html`<${Clock} since=${run.started_at} />` : duration(run.duration_ms)}
+    </span>
+    <span role="cell" class="number of-began"><${Ago} at=${run.started_at} /></span>
+  </div>`;
+}
+
+/** What the run was for, as far as anybody said. */
+function subject(run) {
+  return [run.feature, run.task_id, run.service].filter(Boolean).join(" · ");
+}
