@@ -104,6 +104,8 @@ mod state;
 pub mod connector;
 #[cfg(feature = "layer")]
 pub mod export;
+#[cfg(feature = "collector")]
+pub mod history;
 #[cfg(feature = "layer")]
 pub mod hub;
 #[cfg(feature = "collector")]

@@ -130,6 +130,40 @@ impl Filter {
         *self == Filter::default()
     }
 
+    /// The fields in which an event must have one of some values, for whoever has an index of them. All of these must fit,
+    /// and what else there is to a filter narrows it down further.
+    pub fn exact(&self) -> Vec<(&'static str, Vec<String>)> {
+        fn words<T: ToString>(wanted: &[T]) -> Vec<String> {
+            wanted.iter().map(ToString::to_string).collect()
+        }
+        let has_patterns = self.names.iter().any(|name| name.ends_with('*'));
+        let mut fields = vec![
+            ("scope", words(&self.scopes)),
+            ("type", words(&self.types)),
+            ("status", words(&self.statuses)),
+            ("name", if has_patterns { Vec::new() } else { words(&self.names) }),
+            ("agent", words(&self.agents)),
+            ("feature", words(&self.features)),
+            ("model", words(&self.models)),
+            ("tool", words(&self.tools)),
+            ("task", words(&self.tasks)),
+            ("execution", words(&self.executions)),
+            ("conversation", words(&self.conversations)),
+            ("correlation", words(&self.correlations)),
+            ("user", words(&self.users)),
+        ];
+        fields.retain(|(_, wanted)| !wanted.is_empty());
+        fields.extend(self.within.iter().flat_map(|within| within.exact()));
+        fields
+    }
+
+    /// When what is taken happened: since, and until but not at.
+    pub fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let (since, until) = self.within.as_ref().map_or((None, None), |within| within.times());
+        let earlier = [self.until, until].into_iter().flatten().min();
+        (self.since.max(since), earlier)
+    }
+
     /// Whether it takes this one.
     pub fn matches(&self, event: &Event) -> bool {
         let text = |wanted: &[String], value: &Option<std::sync::Arc<str>>| {

@@ -132,6 +132,10 @@ impl Builder<'_> {
         agent: Option<&Arc<Connector>>,
     ) -> Result<Option<Exit>, StartError> {
         let Some(component) = self.plan.component(Section::Exporters, id) else { return Ok(None) };
+        if let Component::History(_) = component {
+            // It reads the journal, which everything goes into that is shown.
+            return Ok(None);
+        }
         if let Component::WebSocket(_) = component {
             return Ok(Some(Exit::Live(self.live.clone())));
         }

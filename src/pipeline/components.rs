@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::alerts::AlertConfig;
-use super::past::JournalConfig;
+use super::past::{HistoryConfig, JournalConfig};
 use super::prices::PricesConfig;
 use crate::auth::Auth;
 use crate::budget::{self, Budget};
@@ -55,6 +55,8 @@ pub enum Component {
     Redis(Box<redis::Config>),
     /// Exporter `websocket`.
     WebSocket(web::SocketLimits),
+    /// Exporter `history`.
+    History(HistoryConfig),
     /// Extension `web`.
     Web(web::Config),
     /// Extension `journal`.
@@ -191,6 +193,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Exporters, "redis") => read(node, &path, problems).map(Component::Redis),
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
+        (Section::Exporters, "history") => read(node, &path, problems).map(Component::History),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
@@ -252,6 +255,7 @@ impl Component {
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
             Component::Journal(config) => config.validate(),
+            Component::History(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -280,6 +284,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
             ("prometheus", "metrics at /metrics of the web extension"),
             ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
+            ("history", "an index of all events on disk, by what they say"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],
         Section::Extensions => &[

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::config::types::Span;
-use crate::event::{Event, Filter, Source, SourceKind, Timestamp, read_events};
+use crate::event::Filter;
 use crate::flow::{Record, SharedRecord};
 use crate::health::Health;
+use crate::history::{self, EVENT, History, event_of};
 use crate::hub::{Hub, Page, Past};
 use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
 
@@ -44,6 +45,65 @@ impl Default for JournalConfig {
     }
 }
 
+/// The exporter `history`: what the journal holds, in files in which it can be found.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryConfig {
+    /// The directory; a relative path is below the data directory.
+    pub directory: PathBuf,
+    /// For how long.
+    pub retention: HistoryRetention,
+}
+
+/// What is deleted of history, in whole days.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryRetention {
+    /// What is older than this many days; 0 is never.
+    pub days: u32,
+    /// The oldest, when there is more than this many GiB.
+    pub max_gib: f64,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> HistoryConfig {
+        HistoryConfig { directory: "history".into(), retention: HistoryRetention::default() }
+    }
+}
+
+impl Default for HistoryRetention {
+    fn default() -> HistoryRetention {
+        HistoryRetention { days: 30, max_gib: 5.0 }
+    }
+}
+
+impl HistoryConfig {
+    /// Checks what the types alone do not.
+    pub fn validate(&self) -> Result<(), String> {
+        check_gib(self.retention.max_gib)
+    }
+
+    /// Opens the index of a journal's events. What was found wrong is said; it opens all the same.
+    pub fn open(&self, data_dir: &Path, journal: &Arc<Journal>, health: &Health) -> Result<Arc<History>, String> {
+        let settings = history::Settings {
+            directory: data_dir.join(&self.directory),
+            days: self.retention.days,
+            max_bytes: (self.retention.max_gib * f64::from(1 << 30)) as u64,
+        };
+        let failed = |error| format!("{}: {error}", data_dir.join(&self.directory).display());
+        let history = History::open(settings, journal.clone()).map_err(failed)?;
+        history.show(health);
+        Ok(Arc::new(history))
+    }
+}
+
+fn check_gib(gib: f64) -> Result<(), String> {
+    if gib.is_finite() && (0.001..=1e6).contains(&gib) {
+        return Ok(());
+    }
+    Err(format!("`retention.max_gib` is between 0.001 and 1000000, not {gib}"))
+}
+
 impl Default for Retention {
     fn default() -> Retention {
         Retention { days: 7, max_gib: 1.0 }
@@ -53,11 +113,7 @@ impl Default for Retention {
 impl JournalConfig {
     /// Checks what the types alone do not.
     pub fn validate(&self) -> Result<(), String> {
-        let gib = self.retention.max_gib;
-        if gib.is_finite() && (0.001..=1e6).contains(&gib) {
-            return Ok(());
-        }
-        Err(format!("`retention.max_gib` is between 0.001 and 1000000, not {gib}"))
+        check_gib(self.retention.max_gib)
     }
 
     /// Opens the journal. What was found wrong is said; it opens all the same.
@@ -79,20 +135,18 @@ impl JournalConfig {
     }
 }
 
-/// The records of events, as their JSON.
-pub const EVENT: u8 = 1;
-
 /// A hub whose events are in a journal as well, and which nobody else appends to.
-pub fn hub(capacity: usize, journal: &Arc<Journal>) -> Arc<Hub> {
-    let hub = Arc::new(Hub::with_past(capacity, Box::new(Events { journal: journal.clone() })));
+pub fn hub(capacity: usize, journal: &Arc<Journal>, history: Option<Arc<History>>) -> Arc<Hub> {
+    let hub = Arc::new(Hub::with_past(capacity, Box::new(Events { journal: journal.clone(), history })));
     let of_writer = Arc::downgrade(&hub);
     journal.watch(Box::new(move |head| of_writer.upgrade().iter().for_each(|hub| hub.settled(head))));
     hub
 }
 
-/// The events of a journal.
+/// The events of a journal, which history finds without reading all of them.
 struct Events {
     journal: Arc<Journal>,
+    history: Option<Arc<History>>,
 }
 
 /// An event's JSON, which is made when it is written, unless somebody needed it before.
@@ -130,7 +184,26 @@ impl Past for Events {
     }
 
     fn read(&self, offsets: Range<u64>, limit: usize, filter: &Filter) -> Page {
-        in_peace(|| read(&self.journal, offsets, limit, filter))
+        in_peace(|| {
+            let of_journal = offsets.start >= self.journal.first();
+            match self.history.as_ref().filter(|history| offsets.start < history.position()) {
+                // A page of everything is at hand in the journal, and only there if it is of now.
+                Some(history) if !filter.is_empty() || !of_journal => found(history, offsets, limit, filter),
+                _ => read(&self.journal, offsets, limit, filter),
+            }
+        })
+    }
+}
+
+/// What history has of a range, as far as it has come.
+fn found(history: &History, offsets: Range<u64>, limit: usize, filter: &Filter) -> Page {
+    let end = offsets.end.min(history.position());
+    match history.read(offsets.start..end, limit, filter) {
+        Ok(found) => Page { events: found.events, next: found.next, ..Page::default() },
+        Err(message) => {
+            crate::report::error(&message);
+            Page { next: offsets.end, gap: Some((offsets.start, offsets.end)), ..Page::default() }
+        }
     }
 }
 
@@ -159,13 +232,6 @@ fn read(journal: &Journal, offsets: Range<u64>, limit: usize, filter: &Filter) -
     }
     page.next = read.next.min(offsets.end);
     page
-}
-
-/// The event that a payload is.
-pub fn event_of(payload: &[u8]) -> Option<Event> {
-    let unknown = Source { kind: SourceKind::Bus, dialect: None, instance: None, service: None };
-    let events = read_events(payload, &unknown, Timestamp::now());
-    events.into_iter().next()?.ok()?.into_iter().next()
 }
 
 /// Lets other tasks of this thread be done by another while it waits for the disk.

@@ -1,7 +1,7 @@
 //! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
 
 use super::components::{AgentConfig, Component, component};
-use super::past::JournalConfig;
+use super::past::{HistoryConfig, JournalConfig};
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
@@ -62,10 +62,19 @@ impl Plan {
         })
     }
 
-    /// The journal extension's configuration.
-    pub fn journal(&self) -> Option<&JournalConfig> {
+    /// The journal extension's configuration: the usual one if nothing but history needs it.
+    pub fn journal(&self) -> Option<JournalConfig> {
+        let configured = self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Journal(config) => Some(config.clone()),
+            _ => None,
+        });
+        configured.or_else(|| self.history().map(|_| JournalConfig::default()))
+    }
+
+    /// The history exporter's configuration.
+    pub fn history(&self) -> Option<&HistoryConfig> {
         self.components.iter().find_map(|(_, _, component)| match component {
-            Component::Journal(config) => Some(config),
+            Component::History(config) => Some(config),
             _ => None,
         })
     }
@@ -195,7 +204,9 @@ fn check(
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::Webhook(_) | Component::Redis(_)), false) = (find(Section::Exporters, id), of_events) {
+        if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
+            (find(Section::Exporters, id), of_events)
+        {
             problem(format!(
                 "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
             ));

@@ -15,6 +15,7 @@ use crate::connector::{BudgetFile, Connector};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
+use crate::history::History;
 use crate::journal::Journal;
 use crate::listen::Serving;
 use crate::merge::Merge;
@@ -33,6 +34,7 @@ pub struct Running {
     pub(super) tasks: JoinSet<()>,
     pub(super) stop_web: CancellationToken,
     pub(super) journal: Option<Arc<Journal>>,
+    pub(super) history: Option<Arc<History>>,
     pub(super) started: Instant,
 }
 
@@ -133,7 +135,7 @@ impl Running {
         self.stop_web.cancel();
         self.tasks.shutdown().await;
         if let Some(journal) = self.journal.take() {
-            close(journal).await;
+            close(journal, self.history.take()).await;
         }
         Report {
             status,
@@ -143,9 +145,13 @@ impl Running {
     }
 }
 
-/// Closes the journal on a thread that may wait for the disk.
-async fn close(journal: Arc<Journal>) {
-    if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+/// Closes the journal, and before it history, whose place it remembers, on a thread that may wait for the disk.
+async fn close(journal: Arc<Journal>, history: Option<Arc<History>>) {
+    let close = move || {
+        history.iter().for_each(|history| history.close());
+        journal.close();
+    };
+    if tokio::task::spawn_blocking(close).await.is_err() {
         crate::report::error("the journal was not closed");
     }
 }

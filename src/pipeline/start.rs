@@ -23,6 +23,7 @@ use crate::config::{ComponentId, Section};
 use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
+use crate::history::History;
 use crate::hub::Hub;
 use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Listener, Serving};
@@ -75,9 +76,12 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let agent = agent(&plan, wants_hub);
     let path = options.data_dir.join(BudgetFile::NAME);
     let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
-    let journal = plan.journal().map(|config| open_journal(config, options, &health)).transpose()?;
-    let hub =
-        journal.as_ref().map_or_else(|| Arc::new(Hub::new(recent_events)), |journal| past::hub(recent_events, journal));
+    let journal = plan.journal().map(|config| open_journal(&config, options, &health)).transpose()?;
+    let history = open_history(&plan, journal.as_ref(), options, &health)?;
+    let hub = match &journal {
+        Some(journal) => past::hub(recent_events, journal, history.clone()),
+        None => Arc::new(Hub::new(recent_events)),
+    };
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
@@ -113,7 +117,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let receivers = addresses.receivers.clone();
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events);
-        let state = State { auth, sockets, receivers, demo, ..state };
+        let state = State { auth, sockets, receivers, demo, history: history.clone(), ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
@@ -130,6 +134,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         routes,
         live,
         journal,
+        history,
         tasks,
         stop_web,
         started: Instant::now(),
@@ -142,6 +147,17 @@ fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> R
         message: format!("{error}; without `journal` in service.extensions events are kept in memory only"),
     };
     config.open(&options.data_dir, health).map_err(failed)
+}
+
+fn open_history(
+    plan: &Plan,
+    journal: Option<&Arc<Journal>>,
+    options: &Options,
+    health: &Health,
+) -> Result<Option<Arc<History>>, StartError> {
+    let (Some(config), Some(journal)) = (plan.history(), journal) else { return Ok(None) };
+    let failed = |message| StartError::Component { id: "history".into(), message };
+    config.open(&options.data_dir, journal, health).map(Some).map_err(failed)
 }
 
 /// The receivers that have no port, because they read what is elsewhere.

@@ -7,11 +7,12 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, json};
+use super::{Shared, json, stored};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
+use crate::history::StoredRun;
 use crate::hub::{Hub, Page};
 use crate::measure::{Dimension, Measure};
 use crate::nearest::nearest;
@@ -111,25 +112,28 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         Err(message) => return bad(&message),
     };
     let is_wanted = |run: &RunSummary| filter.accepts(run) && may_see(&who, run);
+    // By time and id, so that a run which has left memory since is still a place in the list.
+    let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
+        None => (Timestamp::from_micros(i64::MAX), String::new()),
+        Some((_, Some((time, id)))) if time.parse::<i64>().is_ok() => {
+            (Timestamp::from_micros(time.parse().unwrap_or(i64::MAX)), id.to_owned())
+        }
+        Some((cursor, _)) => return bad(&format!("`cursor={cursor}` is none that was given out")),
+    };
     let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
-    if let Some(cursor) = cursor {
-        // By time and id, so that a run which has left memory since is still a place in the list.
-        let place = cursor.split_once('-').and_then(|(time, id)| Some((time.parse().ok()?, id)));
-        let Some((time, id)) = place else { return bad(&format!("`cursor={cursor}` is none that was given out")) };
-        let time = Timestamp::from_micros(time);
-        found.retain(|run| (run.started_at, &*run.id) < (time, id));
+    found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
+    let is_wanted = |run: &StoredRun| filter.accepts_stored(run) && stored::may_see(&who, run);
+    match stored::runs_besides(&state, found, (before.0, &before.1), limit, is_wanted) {
+        Ok(listed) => ok(listed.into_json()),
+        Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     }
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|run| format!("{}-{}", run.started_at.as_micros(), run.id));
-    ok(json::runs(&found, next))
 }
 
 /// `GET /api/v1/runs/{id}`
 pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
     match state.connector.read(|core| core.deriver.tree(&id)).filter(|tree| may_see(&who, &tree.summary)) {
         Some(tree) => ok(json::run(&tree)),
-        None => no_run(&id),
+        None => stored::run(&state, &who, &id).unwrap_or_else(|| no_run(&id)),
     }
 }
 
@@ -156,6 +160,10 @@ pub async fn run_ledger(state: Shared, who: Who, Path(id): Path<String>) -> Resp
 /// `GET /api/v1/runs/{id}/events`
 pub async fn run_events(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
+    let is_in_memory = state.connector.read(|core| core.deriver.traces_of(&id)).is_some();
+    if state.history.is_some() && !is_in_memory && !query.0.iter().any(|(key, _)| key == "from") {
+        query.0.push(("from".into(), "0".into()));
+    }
     query.0.push(("execution".into(), id));
     page(&state, &who, query)
 }
@@ -171,7 +179,9 @@ pub fn may_see(who: &Principal, run: &RunSummary) -> bool {
 }
 
 fn page(state: &Shared, who: &Principal, mut query: Query) -> Response {
-    let in_memory = usize::try_from(state.hub.first()).unwrap_or(usize::MAX);
+    // Who asks since when wants to know, wherever it is.
+    let is_of_history = state.history.is_some() && query.0.iter().any(|(key, _)| key == "since" || key == "until");
+    let in_memory = if is_of_history { 0 } else { usize::try_from(state.hub.first()).unwrap_or(usize::MAX) };
     let numbers = query
         .take_number("from", in_memory, usize::MAX)
         .and_then(|from| Ok((from, query.take_number("limit", 100, 1000)?)));
@@ -250,6 +260,22 @@ impl RunFilter {
             }
         }
         Ok(filter)
+    }
+
+    fn accepts_stored(&self, run: &StoredRun) -> bool {
+        let one = |wanted: &[String], value: &Option<String>| {
+            wanted.is_empty() || value.as_ref().is_some_and(|value| wanted.contains(value))
+        };
+        let mut names = run.agents.iter().chain(&run.name).chain([&run.id]);
+        one(&self.statuses, &Some(stored::status(run).to_owned()))
+            && (self.agents.is_empty() || run.agents.iter().any(|agent| self.agents.contains(agent)))
+            && one(&self.features, &run.feature)
+            && one(&self.tasks, &run.task_id)
+            && one(&self.conversations, &run.conversation_id)
+            && one(&self.users, &run.user_id)
+            && self.since.is_none_or(|since| run.started_at >= since)
+            && self.until.is_none_or(|until| run.started_at < until)
+            && self.text.as_deref().is_none_or(|text| names.any(|name| name.to_lowercase().contains(text)))
     }
 
     fn accepts(&self, run: &RunSummary) -> bool {

@@ -57,18 +57,6 @@ pub fn write_summary_of(object: &mut JsonObject<'_>, window: &str, summary: &Sum
     });
 }
 
-/// A list of runs, and where the next one begins.
-pub fn runs(runs: &[RunSummary], next: Option<String>) -> Vec<u8> {
-    object(|object| {
-        list(object.key("runs"), runs, |out, run| {
-            let mut entry = JsonObject::begin(out);
-            write_summary(&mut entry, run);
-            entry.end();
-        });
-        object.opt_str("next", next.as_deref());
-    })
-}
-
 /// One run as a tree.
 pub fn run(tree: &RunTree) -> Vec<u8> {
     object(|object| {
@@ -129,7 +117,8 @@ pub fn gap(from: u64, to: u64, reason: &str) -> String {
     String::from_utf8(json).unwrap_or_default()
 }
 
-fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
+/// A run as in a list.
+pub fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
     object.str("id", &run.id);
     object.str("name", &run.name);
     object.str("status", run.status.as_str());
@@ -212,7 +201,8 @@ pub fn write_usage(object: &mut JsonObject<'_>, usage: &Usage) {
     }
 }
 
-fn millis(from: Timestamp, to: Timestamp) -> f64 {
+/// The milliseconds between two times.
+pub fn millis(from: Timestamp, to: Timestamp) -> f64 {
     to.micros_since(from) as f64 / 1000.0
 }
 

@@ -10,6 +10,7 @@ mod json;
 mod page;
 mod socket;
 mod span;
+mod stored;
 mod stream;
 
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::auth::{self, Auth};
 use crate::config::types::Listen;
 use crate::connector::Connector;
 use crate::health::Count;
+use crate::history::History;
 use crate::hub::Hub;
 use crate::listen::Listener;
 use crate::measure::Family;
@@ -67,6 +69,8 @@ pub struct State {
     pub connector: Arc<Connector>,
     /// Recent events.
     pub hub: Arc<Hub>,
+    /// Events and runs on disk.
+    pub history: Option<Arc<History>>,
     /// Recent spans as they came.
     pub recent: Arc<Recent>,
     /// Writes all metrics as a scraper with this `Accept` header wants them: the content type and the text.

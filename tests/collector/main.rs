@@ -11,6 +11,7 @@ mod deliver;
 mod demo;
 mod files;
 mod forward;
+mod history;
 mod journal;
 mod library;
 mod measure;
