@@ -246,6 +246,7 @@ async fn the_components_are_listed() {
         "exporters/otlp",
         "exporters/otlphttp",
         "exporters/prometheus",
+        "exporters/history",
         "extensions/web",
     ] {
         assert!(found.contains(&known.to_owned()), "{known} is missing in {found:?}");
