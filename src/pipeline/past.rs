@@ -135,8 +135,9 @@ impl JournalConfig {
     }
 }
 
-/// A hub whose events are in a journal as well, and which nobody else appends to.
-pub fn hub(capacity: usize, journal: &Arc<Journal>, history: Option<Arc<History>>) -> Arc<Hub> {
+/// A hub whose events are in a journal as well, if there is one, and which nobody else appends to.
+pub fn hub(capacity: usize, journal: Option<&Arc<Journal>>, history: Option<Arc<History>>) -> Arc<Hub> {
+    let Some(journal) = journal else { return Arc::new(Hub::new(capacity)) };
     let hub = Arc::new(Hub::with_past(capacity, Box::new(Events { journal: journal.clone(), history })));
     let of_writer = Arc::downgrade(&hub);
     journal.watch(Box::new(move |head| of_writer.upgrade().iter().for_each(|hub| hub.settled(head))));

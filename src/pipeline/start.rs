@@ -24,7 +24,6 @@ use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::history::History;
-use crate::hub::Hub;
 use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Listener, Serving};
 use crate::merge::Merge;
@@ -78,10 +77,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
     let journal = plan.journal().map(|config| open_journal(&config, options, &health)).transpose()?;
     let history = open_history(&plan, journal.as_ref(), options, &health)?;
-    let hub = match &journal {
-        Some(journal) => past::hub(recent_events, journal, history.clone()),
-        None => Arc::new(Hub::new(recent_events)),
-    };
+    let hub = past::hub(recent_events, journal.as_ref(), history.clone());
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
