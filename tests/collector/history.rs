@@ -11,7 +11,7 @@ async fn tell(collector: &Collector, numbers: std::ops::Range<u64>) {
     let web = collector.url(Port::Web).await;
     let event = |number: u64| {
         json!({
-            "name": if number % 5 == 0 { "agent.decided" } else { "agent.progress" },
+            "name": if number % 5 == 0 { "agent.activated" } else { "agent.progress" },
             "execution_id": format!("run-{}", number % 3),
             "agent": format!("agent-{}", number % 2),
             "user_id": format!("user-{}", number % 3),
@@ -45,7 +45,7 @@ const TOLD: u64 = 1500;
 async fn runs_and_events_are_found_after_kill_and_when_a_file_is_gone() {
     let mut collector = Collector::start().await;
     tell(&collector, 0..TOLD).await;
-    let queries = ["", "&agent=agent-1", "&name=agent.decided&user=user-2", "&since=1h", "&q=number 29", "&tool=sed"];
+    let queries = ["", "&agent=agent-1", "&name=agent.activated&user=user-2", "&since=1h", "&q=number 29", "&tool=sed"];
     let mut before = Vec::new();
     for query in queries {
         before.push(found(&collector, &query.replace(' ', "%20")).await);
