@@ -28,7 +28,8 @@ pub async fn welcome() -> &'static str {
      /ws                     events as they happen, over a WebSocket\n\
      /metrics                for Prometheus\n\
      /healthz /readyz        whether the process lives, and whether its pipelines move\n\
-     POST /v1/events         events as JSON\n"
+     POST /v1/events         events as JSON\n\
+     /api/openapi.json       all of this for programs; /api/asyncapi.json is what is said over WebSockets\n"
 }
 
 /// `GET /healthz`: the process answers.

@@ -1,6 +1,7 @@
 //! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
+mod documents;
 mod explain;
 mod guard;
 mod json;
@@ -114,6 +115,8 @@ fn routes(sockets: Sockets) -> Router<Arc<State>> {
         .route("/ws", get(open))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
+        .route("/api/openapi.json", get(documents::openapi))
+        .route("/api/asyncapi.json", get(documents::asyncapi))
 }
 
 /// What shows everybody their own.

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod auth;
+mod clients;
 mod commands;
 mod configuration;
 mod content;
 mod corpus;
 mod deliver;
+mod documents;
 mod demo;
 mod files;
 mod forward;
