@@ -164,7 +164,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::event::{Event, read_event};
+    use crate::event::Event;
 
     const SECRET: &str = "a secret that has thirty-two bytes";
 
@@ -188,9 +188,7 @@ mod tests {
     }
 
     fn event(agent: &str, user: &str) -> Event {
-        let payload = json!({"agent": agent, "user_id": user});
-        let source = Event::agent_started("x").source;
-        read_event("agent.started", payload, &source, Timestamp::now()).unwrap().remove(0)
+        Event::agent_started(agent).user(user)
     }
 
     #[test]
