@@ -172,7 +172,7 @@ async fn conversation(web: String) -> Vec<Value> {
         json!({"type": "subscribe", "filter": {"scope": ["agent"], "min_priority": 3}, "replay": 5}),
         json!({"type": "ping"}),
         json!({"type": "unsubscribe"}),
-        json!({"type": "subscribe", "subscription": "all_events"}),
+        json!({"type": "subscribe", "subscription": "agent_performance"}),
     ];
     let mut said = asked.to_vec();
     socket.send(Message::text(asked[0].to_string())).await.unwrap();
