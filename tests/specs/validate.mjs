@@ -23,6 +23,19 @@ const asyncapiSchema = packages('@asyncapi/specs/schemas/3.0.0-without-$id.json'
 const isAsyncapi = formats(new Ajv({ strict: false, allErrors: true })).compile(asyncapiSchema)
 if (!isAsyncapi(asyncapi)) wrong.push(`asyncapi.json: ${JSON.stringify(isAsyncapi.errors?.slice(0, 20), null, 1)}`)
 
+for (const [name, document] of Object.entries({ openapi, asyncapi })) {
+  for (const ref of refs(document)) {
+    const parts = ref.slice(2).split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    if (parts.reduce((at, part) => at?.[part], document) === undefined) wrong.push(`${name}.json: there is no ${ref}`)
+  }
+}
+
+function* refs(value) {
+  if (value === null || typeof value !== 'object') return
+  if (typeof value.$ref === 'string') yield value.$ref
+  for (const each of Object.values(value)) yield* refs(each)
+}
+
 for (const [name, schema] of Object.entries(asyncapi.components.schemas)) {
   const same = openapi.components.schemas[name]
   if (same && JSON.stringify(same) !== JSON.stringify(schema)) wrong.push(`${name} is another in each document`)

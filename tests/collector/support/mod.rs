@@ -7,6 +7,7 @@ pub mod plain;
 pub mod sink;
 pub mod telemetry;
 pub mod tools;
+pub mod wire;
 
 use std::time::Duration;
 
