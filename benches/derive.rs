@@ -15,6 +15,7 @@ use bytes::Bytes;
 use compare::{Contender, compare};
 use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value;
 use prost::Message;
 use spanlight::derive::{Deriver, Output, Settings};
 use spanlight::event::Timestamp;
@@ -46,6 +47,7 @@ impl Rig {
         })
     }
 
+    #[inline(never)]
     fn take(&mut self, batch: &Batch, write: bool) {
         self.now = self.now.plus(Duration::from_micros(2500));
         self.deriver.spans(batch, self.now, &mut self.out);
@@ -64,8 +66,42 @@ impl Rig {
 }
 
 fn main() {
-    whole_requests();
-    long_runs();
+    match std::env::args().skip_while(|argument| argument != "--only").nth(1).as_deref() {
+        Some("agents") => many_agents(),
+        Some("prost") => over_and_over(|request, _| {
+            black_box(ExportTraceServiceRequest::decode(&request.bytes()[..]).expect("valid"));
+        }),
+        Some("runs") => over_and_over(|request, rig| rig.take(request, false)),
+        Some("events") => over_and_over(|request, rig| rig.take(request, true)),
+        _ => {
+            whole_requests();
+            long_runs();
+            many_agents();
+        }
+    }
+}
+
+/// One contender alone, for profilers, for counting instructions, and where others work on the machine as well: `-- --only
+/// prost`, `runs` or `events`, and how many times.
+fn over_and_over(take: impl Fn(&Batch, &mut Rig)) {
+    const REQUESTS: u64 = 150;
+    let wants_events = std::env::args().any(|argument| argument == "events");
+    let rig = Rig::new(wants_events);
+    let requests: Vec<Batch> = (0..REQUESTS)
+        .map(|seed| Batch::read(Signal::Traces, agents::request(1000, seed, 0).into()).expect("valid").batch)
+        .collect();
+    // On Linux the nanoseconds that this process has run.
+    let ran = || -> Option<f64> {
+        std::fs::read_to_string("/proc/self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
+    };
+    let rounds: u64 = std::env::args().next_back().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
+    for round in 0..=rounds {
+        let before = ran();
+        requests.iter().for_each(|request| take(request, &mut rig.borrow_mut()));
+        if let (Some(before), Some(after), 1..) = (before, ran(), round) {
+            println!("{:.1} ns/span", (after - before) / (REQUESTS * 1000) as f64);
+        }
+    }
 }
 
 /// Requests that hold 100 runs each.
@@ -115,22 +151,61 @@ fn long_runs() {
         (1..=REQUESTS).map(|seed| Batch::read(Signal::Traces, request(seed)).expect("valid").batch).collect()
     };
     let (short, long) = (requests(false), requests(true));
-    let contender = |name: &'static str, requests: &[Batch]| {
-        let rig = Rig::new(true);
-        requests.iter().for_each(|request| rig.borrow_mut().take(request, true));
-        let next = RefCell::new(0);
-        let requests = requests.to_vec();
-        Contender::new(name, SPANS, move || {
-            let mut next = next.borrow_mut();
-            *next = (*next + 1) % requests.len();
-            rig.borrow_mut().take(&requests[*next], true);
-        })
-    };
     compare(
         "deriving from requests of 10 spans, with events as JSON",
         "span",
-        vec![contender("a run of its own each", &short), contender("all of one long run", &long)],
+        vec![in_turn("a run of its own each", SPANS, short), in_turn("all of one long run", SPANS, long)],
     );
+}
+
+/// Requests of ten spans with two agents, one of which hands the work on: runs of their own, and a run of 5,000 agents.
+fn many_agents() {
+    const SPANS: usize = 10;
+    const REQUESTS: u64 = 2500;
+    let all = |name: &'static str, in_one_trace: bool| {
+        let request = |seed| {
+            let bytes = passing_on(&agents::request(SPANS, seed, 0), seed);
+            Bytes::from(if in_one_trace { part_of_one_trace(&bytes, seed) } else { bytes })
+        };
+        let read = |seed| Batch::read(Signal::Traces, request(seed)).expect("valid").batch;
+        let requests: Vec<Batch> = (1..=REQUESTS).map(read).collect();
+        Contender::new(name, SPANS * REQUESTS as usize, move || {
+            let rig = Rig::new(true);
+            requests.iter().for_each(|request| rig.borrow_mut().take(request, true));
+        })
+    };
+    compare(
+        "deriving from agents that pass work on, with events as JSON",
+        "span",
+        vec![all("two to a run", false), all("5,000 to a run", true)],
+    );
+}
+
+/// Takes requests in turn, for the first time beforehand.
+fn in_turn(name: &'static str, spans: usize, requests: Vec<Batch>) -> Contender<'static> {
+    let rig = Rig::new(true);
+    requests.iter().for_each(|request| rig.borrow_mut().take(request, true));
+    let mut next = 0;
+    Contender::new(name, spans, move || {
+        next = (next + 1) % requests.len();
+        rig.borrow_mut().take(&requests[next], true);
+    })
+}
+
+/// The same spans with agents of names of their own, which hand the work on by tools.
+fn passing_on(request: &[u8], number: u64) -> Vec<u8> {
+    let mut request = ExportTraceServiceRequest::decode(request).expect("valid");
+    let scopes = request.resource_spans.iter_mut().flat_map(|resource| &mut resource.scope_spans);
+    let attributes = scopes.flat_map(|scope| &mut scope.spans).flat_map(|span| &mut span.attributes);
+    for value in attributes.filter_map(|attribute| attribute.value.as_mut()) {
+        let Some(any_value::Value::StringValue(text)) = &mut value.value else { continue };
+        match text.as_str() {
+            "planner" | "researcher" => *text = format!("{text} {number}"),
+            "search_orders" => *text = format!("transfer_to_planner_{}", number + 1),
+            _ => {}
+        }
+    }
+    request.encode_to_vec()
 }
 
 /// The same spans under another trace id, below a root that never ends.

@@ -31,9 +31,20 @@ impl Record {
         Record { event, json: OnceLock::new() }
     }
 
+    /// Of an event that was read from its JSON.
+    pub fn of_json(event: Event, json: &[u8]) -> Record {
+        let json = String::from_utf8_lossy(json).into_owned();
+        Record { event, json: OnceLock::from(json) }
+    }
+
     /// The event.
     pub fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// The event, for whoever alone has the record.
+    pub fn into_event(self) -> Event {
+        self.event
     }
 
     /// The event as one line of JSON, without a line end.

@@ -1,42 +1,52 @@
-//! Recent events in memory, each with its offset, for whoever reads them: the API, the stream, subscribers in process.
+//! Recent events, each with its offset, for whoever reads them: the API, the stream, subscribers in process.
+//!
+//! The last ones are in memory; what came before may be in a [`Past`], and then offsets outlive the process.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use uuid::Uuid;
 
+pub use crate::bus::Page;
 use crate::event::Filter;
 use crate::flow::SharedRecord;
 
-/// The last events. Offsets grow by one within an epoch; a restart begins another.
-#[derive(Debug)]
+/// The last events. Offsets grow within an epoch; without a past, a restart begins another.
 pub struct Hub {
     epoch: String,
     capacity: usize,
     ring: Mutex<Ring>,
     head: watch::Sender<u64>,
     closed: AtomicBool,
+    past: Option<Box<dyn Past>>,
+}
+
+/// What remembers events when they have left memory, and gives them their offsets.
+pub trait Past: Send + Sync {
+    /// Tells these offsets from others of the same numbers.
+    fn epoch(&self) -> String;
+
+    /// Takes events in, and says their offsets. It must not wait; they may be shown once [`Hub::settled`] was called.
+    fn take(&self, records: &[SharedRecord]) -> Range<u64>;
+
+    /// The offset behind the last one that was handed out.
+    fn head(&self) -> u64;
+
+    /// Some events that fit from an offset on, and before another. It may look at a part of what is there, and says how
+    /// far it has come.
+    fn read(&self, offsets: Range<u64>, limit: usize, filter: &Filter) -> Page;
 }
 
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<SharedRecord>,
-    /// The offset of the first.
+    events: VecDeque<(u64, SharedRecord)>,
+    /// The offset behind the last that is not here any more.
     first: u64,
     bytes: usize,
-}
-
-/// Some events, and where to go on.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// Events with their offsets, oldest first.
-    pub events: Vec<(u64, SharedRecord)>,
-    /// The offset behind the last one that was looked at.
-    pub next: u64,
-    /// Offsets that were asked for and are gone: from, and up to but not including.
-    pub gap: Option<(u64, u64)>,
 }
 
 impl Hub {
@@ -46,10 +56,45 @@ impl Hub {
     /// Keeps this many events.
     pub fn new(capacity: usize) -> Hub {
         let epoch = Uuid::now_v7().simple().to_string();
-        Hub { epoch, capacity, ring: Mutex::default(), head: watch::Sender::new(0), closed: AtomicBool::new(false) }
+        Hub::begin(epoch, 0, capacity, None)
     }
 
-    /// Tells the offsets of one run of the program from those of another.
+    /// Keeps this many events in memory, of those that the past has.
+    pub fn with_past(capacity: usize, past: Box<dyn Past>) -> Hub {
+        let hub = Hub::begin(past.epoch(), past.head(), capacity, Some(past));
+        hub.recall();
+        hub
+    }
+
+    /// The last events of the past are in memory from the beginning, so that they are at hand as if nothing had happened.
+    fn recall(&self) {
+        const AT_MOST: u64 = 1000;
+        let Some(past) = &self.past else { return };
+        let head = self.head();
+        let mut next = head.saturating_sub(AT_MOST.min(self.capacity as u64));
+        let mut ring = self.lock();
+        ring.first = next;
+        while next < head {
+            let page = past.read(next..head, self.capacity, &Filter::default());
+            if let Some((_, gap)) = page.gap {
+                ring.first = gap;
+                ring.events.clear();
+            }
+            ring.events.extend(page.events);
+            if page.next == next {
+                break;
+            }
+            next = page.next;
+        }
+        ring.bytes = ring.events.iter().map(|(_, record)| size(record)).sum();
+    }
+
+    fn begin(epoch: String, head: u64, capacity: usize, past: Option<Box<dyn Past>>) -> Hub {
+        let ring = Mutex::new(Ring { first: head, ..Ring::default() });
+        Hub { epoch, capacity, ring, head: watch::Sender::new(head), closed: AtomicBool::new(false), past }
+    }
+
+    /// Tells these offsets from others of the same numbers.
     pub fn epoch(&self) -> &str {
         &self.epoch
     }
@@ -57,17 +102,28 @@ impl Hub {
     /// Takes events in.
     pub fn publish(&self, records: &[SharedRecord]) {
         let mut ring = self.lock();
-        for record in records {
+        // Under the lock, so that they are here in the order of their offsets.
+        let offsets = match &self.past {
+            Some(past) => past.take(records),
+            None => *self.head.borrow()..*self.head.borrow() + records.len() as u64,
+        };
+        let head = offsets.end;
+        for (offset, record) in offsets.zip(records) {
             ring.bytes += size(record);
-            ring.events.push_back(record.clone());
+            ring.events.push_back((offset, record.clone()));
         }
         while ring.events.len() > self.capacity || ring.bytes > Hub::MOST_BYTES {
-            let Some(oldest) = ring.events.pop_front() else { break };
+            let Some((offset, oldest)) = ring.events.pop_front() else { break };
             ring.bytes -= size(&oldest);
-            ring.first += 1;
+            ring.first = offset + 1;
         }
-        let head = ring.first + ring.events.len() as u64;
-        drop(ring);
+        if self.past.is_none() {
+            self.head.send_replace(head);
+        }
+    }
+
+    /// The past has got all events below an offset, or cannot: they may be shown.
+    pub fn settled(&self, head: u64) {
         self.head.send_replace(head);
     }
 
@@ -87,9 +143,14 @@ impl Hub {
         *self.head.borrow()
     }
 
-    /// The offset of the oldest event in memory.
+    /// The offset of the oldest event in memory; there may be older ones in the past.
     pub fn first(&self) -> u64 {
         self.lock().first
+    }
+
+    /// Why there are offsets that cannot be had, in a few words.
+    pub fn why_gone(&self) -> &'static str {
+        if self.past.is_some() { "no longer kept" } else { "no longer in memory" }
     }
 
     /// Tells of new events.
@@ -97,14 +158,20 @@ impl Hub {
         self.head.subscribe()
     }
 
-    /// At most `limit` events that fit, from an offset on.
+    /// At most `limit` events that fit, from an offset on. Of the past only a part is looked at: there is more as long as
+    /// `next` is not the head.
     pub fn read(&self, from: u64, limit: usize, filter: &Filter) -> Page {
+        let head = self.head();
         let (first, events) = self.since(from);
+        match &self.past {
+            Some(past) if from < first.min(head) => return past.read(from..first.min(head), limit, filter),
+            _ => {}
+        }
         let start = from.max(first);
         let mut page = Page { next: start, gap: (from < first).then_some((from, first)), ..Page::default() };
-        for (offset, record) in (start..).zip(events) {
+        for (offset, record) in events.into_iter().take_while(|(offset, _)| *offset < head) {
             if page.events.len() == limit {
-                break;
+                return page;
             }
             page.next = offset + 1;
             if filter.matches(record.event()) {
@@ -116,14 +183,20 @@ impl Hub {
 
     /// The offset of the oldest event in memory, and all events from an offset on. Looking at them is done outside
     /// the lock, which every new event waits for.
-    fn since(&self, from: u64) -> (u64, Vec<SharedRecord>) {
+    fn since(&self, from: u64) -> (u64, Vec<(u64, SharedRecord)>) {
         let ring = self.lock();
-        let skip = usize::try_from(from.saturating_sub(ring.first)).unwrap_or(usize::MAX);
+        let skip = ring.events.partition_point(|(offset, _)| *offset < from);
         (ring.first, ring.events.iter().skip(skip).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("epoch", &self.epoch).field("head", &self.head()).finish_non_exhaustive()
     }
 }
 

@@ -9,13 +9,15 @@
 //! 2. [`otlp`] is the wire: export requests, checked once and read where their bytes lie. [`semconv`] has the names
 //!    of attributes.
 //! 3. [`dialect`] says what a foreign span means.
-//! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts.
+//! 4. [`derive`](mod@derive) makes runs, events, cost and facts of spans and events; [`measure`] counts the facts, and
+//!    [`budget`](mod@budget) says whether there is money left.
 //! 5. [`flow`] and [`health`] are what stages hand on to one another, and our own counters; [`duration`] reads and
 //!    writes durations.
-//! 6. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
+//! 6. [`bus`] is publish and subscribe within a process.
+//! 7. With the feature `layer`, what a program needs that derives in its own process: `content` knows where prompts and
 //!    answers stand and withholds them, `connector` puts the core behind a lock, `export` sends on, `hub` keeps recent events, `console` and `report` speak to people, `telemetry` wires it.
-//! 7. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
-//!    `process` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
+//! 8. With the feature `collector`, which is on by default and implies `layer`: `config` reads YAML, `receive`,
+//!    `process`, `journal` and `web` are the other stages, `pipeline` makes a running collector of all, `cli` is the command, and
 //!    `demo` plays agents to look at.
 //!
 //! Without either the core is what is left, and time is always passed in:
@@ -63,8 +65,12 @@ pub mod dialect;
 pub mod derive;
 pub mod measure;
 
+pub mod budget;
+
 pub mod flow;
 pub mod health;
+
+pub mod bus;
 
 #[cfg(feature = "layer")]
 pub mod config;
@@ -86,11 +92,16 @@ pub mod content;
 #[cfg(feature = "collector")]
 pub mod auth;
 #[cfg(feature = "layer")]
+mod state;
+
+#[cfg(feature = "layer")]
 pub mod connector;
 #[cfg(feature = "layer")]
 pub mod export;
 #[cfg(feature = "layer")]
 pub mod hub;
+#[cfg(feature = "collector")]
+pub mod journal;
 #[cfg(feature = "collector")]
 pub mod merge;
 #[cfg(feature = "collector")]
@@ -114,14 +125,15 @@ pub mod cli;
 
 pub use nearest::nearest;
 
+pub use budget::Budget;
 #[cfg(feature = "layer")]
 pub use content::Policy as ContentPolicy;
 #[cfg(feature = "layer")]
 pub use layer::{AgentLayer, FutureExt, Progress, SpanExt, Usage};
 #[cfg(feature = "layer")]
 pub use telemetry::{
-    Builder, Console, Guard, Report, Subscription, Telemetry, Unflushed, emit, emit_event, flush, get_events, init,
-    layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+    BudgetQuery, Builder, Console, Guard, Report, Subscription, Telemetry, Unflushed, budget, emit, emit_event, flush,
+    get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
 };
 
 /// What the macros need, wherever they are used.

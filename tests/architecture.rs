@@ -15,9 +15,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
     ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("budget", &["derive", "event", "nearest"]),
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),
     ("health", &["measure"]),
+    ("bus", &["duration", "event", "flow", "health"]),
     ("content", &["event", "flow", "health", "otlp", "semconv"]),
     ("config", &["duration", "nearest", "otlp"]),
     ("console", &["duration", "event"]),
@@ -25,10 +27,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("listen", &["health", "report"]),
     ("receive", &["config", "event", "flow", "health", "listen", "otlp"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
-    ("hub", &["event", "flow"]),
+    ("hub", &["bus", "event", "flow"]),
+    ("journal", &["event", "health"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["event"]),
-    ("connector", &["derive", "event", "flow", "health", "measure", "otlp", "semconv"]),
+    ("state", &[]),
+    ("connector", &["budget", "derive", "event", "flow", "health", "measure", "otlp", "report", "semconv", "state"]),
     (
         "export",
         &[
@@ -40,6 +44,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "web",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "derive",
@@ -58,6 +63,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "auth",
+            "budget",
             "config",
             "connector",
             "console",
@@ -67,6 +73,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "flow",
             "health",
             "hub",
+            "journal",
             "listen",
             "measure",
             "merge",
@@ -74,12 +81,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "process",
             "receive",
+            "report",
             "web",
         ],
     ),
     (
         "telemetry",
         &[
+            "bus",
+            "budget",
             "connector",
             "console",
             "content",
@@ -104,7 +114,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
-const PURE: &[&str] = &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "flow"];
+const PURE: &[&str] =
+    &["duration", "nearest", "semconv", "event", "otlp", "dialect", "derive", "measure", "budget", "flow"];
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_MEDIAN: usize = 150;

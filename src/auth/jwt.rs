@@ -35,7 +35,7 @@ pub struct Jwt {
 /// What a token says that matters here.
 #[derive(Debug, Deserialize)]
 struct Claims {
-    exp: f64,
+    exp: Option<f64>,
     /// The user, whose events are seen.
     sub: Option<String>,
     /// `all` lets see those of everybody.
@@ -101,12 +101,13 @@ impl Jwt {
     /// Whose token it is.
     pub fn principal(&self, token: &str) -> Result<Principal, Denied> {
         let claims = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| reason(&error))?.claims;
+        let Some(exp) = claims.exp else { return Err(Denied("the token has no `exp`".into())) };
         let user = claims.sub.filter(|sub| !sub.is_empty());
         let sees_all = claims.permissions.iter().any(|permission| permission == "all");
         if user.is_none() && !sees_all {
             return Err(Denied("the token names no user (`sub`) and has no permission `all`".into()));
         }
-        let until = Timestamp::from_unix_seconds(claims.exp + Jwt::LEEWAY_SECONDS as f64);
+        let until = Timestamp::from_unix_seconds(exp + Jwt::LEEWAY_SECONDS as f64);
         let agents = claims.agents.iter().map(str::to_owned).collect();
         Principal::limited(user.filter(|_| !sees_all), agents, until)
     }

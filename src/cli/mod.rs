@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `spanlight`, and what it answers.
 
+mod budgets;
 mod client;
 mod configuration;
 mod demo;

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::budgets;
 use super::client::{get, query};
 use super::explain::explain;
 use super::runs::cost;
@@ -33,8 +34,10 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
     let ledger = get(&args.target, &format!("/api/v1/ledger{asked}")).await?;
     let summary_window = if args.since == "all" { Some("24h") } else { window };
     let metrics = get(&args.target, &format!("/api/v1/metrics{}", query(&[("window", summary_window)]))).await?;
+    let budgets = get(&args.target, "/api/v1/budgets").await?;
     if args.target.json {
-        console::output(&json!({"ledger": ledger, "metrics": metrics}).to_string());
+        let budgets = &budgets["budgets"];
+        console::output(&json!({"ledger": ledger, "metrics": metrics, "budgets": budgets}).to_string());
         return Ok(());
     }
     let colours = console::colours();
@@ -42,6 +45,10 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
     console::output(&outcome(&title, &metrics["summary"], colours));
     console::output("");
     console::output(&costs(&ledger, &args.by, colours));
+    if let Some(budgets) = budgets::budgets(&budgets, colours) {
+        console::output("");
+        console::output(&budgets);
+    }
     if args.explain {
         console::output("");
         console::output(&explain(&ledger, colours));

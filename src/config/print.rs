@@ -22,7 +22,7 @@ fn write_node(out: &mut String, node: &Node, level: usize, secret: bool) {
                 out.push_str(&scalar(&key.text, false));
                 out.push(':');
                 let hidden = secret || SECRETS.contains(&key.text.to_lowercase().as_str());
-                write_value(out, value, level + 1, hidden);
+                write_value(out, &without_path(&key.text, value), level + 1, hidden);
             }
         }
         Value::List(items) => {
@@ -51,6 +51,22 @@ fn write_value(out: &mut String, node: &Node, level: usize, secret: bool) {
             out.push('\n');
             write_node(out, node, level, secret);
         }
+    }
+}
+
+/// The URL of a webhook without its path, which is all that some receivers ask for.
+fn without_path<'n>(key: &str, node: &'n Node) -> Cow<'n, Node> {
+    let hidden = |text: &str| {
+        let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| scheme.starts_with("http"))?;
+        let (host, _) = rest.split_once('/').filter(|(_, path)| key == "url" && !path.is_empty())?;
+        Some(format!("{scheme}://{host}/[hidden]"))
+    };
+    match &node.value {
+        Value::Scalar { text, .. } => match hidden(text) {
+            Some(text) => Cow::Owned(Node { value: Value::Scalar { text, quoted: true }, ..node.clone() }),
+            None => Cow::Borrowed(node),
+        },
+        _ => Cow::Borrowed(node),
     }
 }
 

@@ -17,8 +17,7 @@ use crate::event::{Event, EventId, EventType, Scope, SourceKind, SpanId, Timesta
 impl Deriver {
     /// Takes an event from outside in and passes it on, unless it is a duplicate or came too late.
     pub fn event(&mut self, event: Event, now: Timestamp, out: &mut Output) {
-        let expired = event.ttl_s.is_some_and(|ttl| now.micros_since(event.timestamp) > ttl.saturating_mul(1_000_000));
-        if expired {
+        if event.is_expired(now) {
             self.counts.expired_events += 1;
             return;
         }
@@ -153,16 +152,14 @@ impl Run {
             self.service = event.source.service.as_deref().map(&mut *share);
         }
         let (identity, dimensions) = (&event.identity, &event.dimensions);
-        self.label(
-            at,
-            Labels {
-                conversation: identity.conversation_id.clone(),
-                session: identity.session_id.clone(),
-                user: identity.user_id.clone(),
-                task: identity.task_id.clone(),
-                feature: dimensions.feature.clone(),
-            },
-        );
+        let to_whom = [&identity.conversation_id, &identity.session_id, &identity.user_id].map(Option::as_deref);
+        let own = Labels {
+            task: identity.task_id.clone(),
+            feature: dimensions.feature.clone(),
+            tags: (!event.tags.is_empty()).then(|| event.tags.as_slice().into()),
+            ..Labels::default()
+        };
+        self.label(at, to_whom, own);
         self.has_meaning = true;
         let node = self.node_mut(at);
         node.op = node.op.or(Some(default_op(event.scope)));

@@ -5,15 +5,15 @@ use serde::Deserialize;
 
 use super::emit::Teller;
 use super::names::Name;
-use super::node::{Happened, Node, NodeIx, Outcome};
+use super::node::{Happened, NodeIx, Outcome};
 use super::run::Run;
 use crate::dialect::{Matter, Op, USER};
 use crate::event::{ComponentId, Data, Event, EventId, EventType, Scope};
 use crate::otlp::view::AnyValue;
 
 impl Teller<'_> {
-    /// The events of it, after that of the end.
-    pub fn besides(&self) -> Vec<Event> {
+    /// The events of it, after that of the end. Most work has none, and events are large: none is moved on the way.
+    pub fn besides(&self, out: &mut Vec<Event>) {
         let node = self.node();
         let told = match node.aside.as_deref() {
             Some(Happened::HandedOff { from, to }) => self.handed_off(from.clone(), to, false),
@@ -27,8 +27,11 @@ impl Teller<'_> {
             }
             Some(Happened::PassedOn) | None => None,
         };
-        let told = told.into_iter().chain(self.answered()).chain(self.inferred_handoff());
-        told.chain(self.looked_up()).chain(self.late_ways()).collect()
+        out.extend(told);
+        out.extend(self.answered());
+        out.extend(self.inferred_handoff());
+        out.extend(self.looked_up());
+        self.late_ways(out);
     }
 
     /// What came of asking a person, where the span is the time that it took.
@@ -42,36 +45,36 @@ impl Teller<'_> {
     }
 
     /// The ways that the work took from agent to agent, when all of it is through: nobody reports them.
-    pub fn ways_within(&self) -> Vec<Event> {
-        let mut ways: Vec<Event> = self.ways_through(self.at(), |_| true);
-        ways.extend(self.run.passed_on(self.at()).into_iter().filter_map(|(from, to)| self.taken_over(from, to)));
-        ways
+    pub fn ways_within(&self, out: &mut Vec<Event>) {
+        self.ways_through(self.run.agents_of_graph(self.at(), usize::MAX), |_| true, out);
+        out.extend(
+            self.run.passed_on(self.at(), usize::MAX).into_iter().filter_map(|(from, to)| self.taken_over(from, to)),
+        );
     }
 
     /// Those that have become known after the work around them was told of.
-    fn late_ways(&self) -> Vec<Event> {
+    fn late_ways(&self, out: &mut Vec<Event>) {
         let node = self.node();
         let passes_on = matches!(node.aside.as_deref(), Some(Happened::PassedOn));
         let agent = if passes_on { node.parent } else { Some(self.at()).filter(|_| node.is_agent_run()) };
         let is_told = |above: &NodeIx| self.run.node(*above).told.end;
         let above = agent.and_then(|agent| self.run.node(agent).parent).filter(is_told);
-        let taken_over = above.map(|above| self.run.passed_on(above)).unwrap_or_default();
+        let taken_over = above.map(|above| self.run.passed_on(above, MOST_LATE)).unwrap_or_default();
         let taken_over = taken_over.into_iter().filter(|(from, to)| [Some(*from), Some(*to)].contains(&agent));
-        let mut ways: Vec<Event> = taken_over.filter_map(|(from, to)| self.taken_over(from, to)).collect();
-        ways.extend(self.late_ways_through_graphs());
-        ways
+        out.extend(taken_over.filter_map(|(from, to)| self.taken_over(from, to)));
+        self.late_ways_through_graphs(out);
     }
 
     /// The same of graphs, where an agent came late, or a step that joins it to the graph.
-    fn late_ways_through_graphs(&self) -> Vec<Event> {
+    fn late_ways_through_graphs(&self, out: &mut Vec<Event>) {
         let (run, at) = (self.run, self.at());
         let is_told = |above: &NodeIx| run.node(*above).told.end;
         let mut graphs = run.above(at).take(STEPS_TO_AGENT).filter(is_told).peekable();
         if graphs.peek().is_none() || run.agent_within(at, STEPS_TO_AGENT).is_none() {
-            return Vec::new();
+            return;
         }
         let is_here = |step: NodeIx| step == at || run.above(at).any(|above| above == step);
-        graphs.flat_map(|graph| self.ways_through(graph, is_here)).collect()
+        graphs.for_each(|graph| self.ways_through(run.agents_of_graph(graph, MOST_LATE), is_here, out));
     }
 
     fn taken_over(&self, from: NodeIx, to: NodeIx) -> Option<Event> {
@@ -79,22 +82,28 @@ impl Teller<'_> {
         self.way(to, name(from)?, name(to)?)
     }
 
-    /// The ways through a graph that begin or end with such nodes of it.
-    fn ways_through(&self, graph: NodeIx, is_asked_for: impl Fn(NodeIx) -> bool) -> Vec<Event> {
-        let mut nodes = self.run.agents_of_graph(graph);
+    /// The ways through a graph, of which these are the nodes, that begin or end with such of them.
+    fn ways_through(
+        &self,
+        mut nodes: Vec<(NodeIx, Name)>,
+        is_asked_for: impl Fn(NodeIx) -> bool,
+        out: &mut Vec<Event>,
+    ) {
         if nodes.len() < 2 {
-            return Vec::new();
+            return;
         }
         nodes.sort_by_key(|(at, _)| (self.run.node(*at).start, self.run.node(*at).id));
-        let mut ways = Vec::new();
+        let mut by_end: Vec<usize> = (0..nodes.len()).collect();
+        by_end.sort_by_key(|place| self.run.node(nodes[*place].0).end);
         for (place, (at, to)) in nodes.iter().enumerate() {
             let start = self.run.node(*at).start;
-            let before = nodes[..place].iter().filter(|(before, _)| self.run.node(*before).end <= start);
-            let Some((last, from)) = before.max_by_key(|(before, _)| self.run.node(*before).end) else { continue };
+            // What ends before this one begins began before it too, but for what takes no time.
+            let ended = by_end.partition_point(|before| self.run.node(nodes[*before].0).end <= start);
+            let Some(last) = by_end[..ended].iter().rev().find(|before| **before < place) else { continue };
+            let (last, from) = &nodes[*last];
             let is_way = from != to && (is_asked_for(*at) || is_asked_for(*last));
-            ways.extend(is_way.then(|| self.way(*at, from, to)).flatten());
+            out.extend(is_way.then(|| self.way(*at, from, to)).flatten());
         }
-        ways
     }
 
     fn way(&self, at: NodeIx, from: &Name, to: &Name) -> Option<Event> {
@@ -180,6 +189,9 @@ const NAMED: &[&str] = &["transfer_to_", "handoff_to_", "hand_off_to_", "transfe
 const GENERAL: &[&str] =
     &["transfer_to_agent", "handoff_to_agent", "handoff", "hand_off", "delegate_to_agent", "transfer"];
 
+/// Of how many nodes beside it work is looked at that comes after the work around it was told of. Each looks at all.
+const MOST_LATE: usize = 1000;
+
 /// How many steps there may be from a node of a graph to the agent in it, which a function may call.
 const STEPS_TO_AGENT: usize = 4;
 
@@ -210,16 +222,17 @@ impl Run {
     }
 
     /// Whether it is a tool that passes the work on.
-    fn hands_off(&self, at: NodeIx) -> bool {
+    pub fn hands_off(&self, at: NodeIx) -> bool {
         let hands_off = |name: &str| GENERAL.contains(&name) || NAMED.iter().any(|begin| name.starts_with(begin));
         let node = self.node(at);
         node.scope() == Some(Scope::Tool) && node.name.as_deref().is_some_and(hands_off)
     }
 
-    /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent.
-    fn agents_of_graph(&self, graph: NodeIx) -> Vec<(NodeIx, Name)> {
+    /// The nodes of a graph, right below the span of the graph, in which an agent is at work, with the agent. Of `most`
+    /// of the latest.
+    fn agents_of_graph(&self, graph: NodeIx, most: usize) -> Vec<(NodeIx, Name)> {
         let agent_in = |at: NodeIx| self.agent_within(at, STEPS_TO_AGENT).and_then(|at| self.node(at).name.clone());
-        let nodes = self.children(graph).filter(|at| self.node(*at).is_of_a_graph());
+        let nodes = self.children(graph).take(most).filter(|at| self.node(*at).is_of_a_graph());
         nodes.filter_map(|at| Some((at, agent_in(at)?))).collect()
     }
 
@@ -233,29 +246,24 @@ impl Run {
     }
 
     /// The agents that took over right below a node, and from whom: those that began when the one before had ended with
-    /// passing the work on.
-    fn passed_on(&self, top: NodeIx) -> Vec<(NodeIx, NodeIx)> {
-        let agents = || self.children(top).filter(|at| self.node(*at).is_agent_run());
-        let passes_on = |agent: NodeIx| {
+    /// passing the work on. Of `most` of the latest.
+    fn passed_on(&self, top: NodeIx, most: usize) -> Vec<(NodeIx, NodeIx)> {
+        let agents = || self.children(top).take(most).filter(|at| self.node(*at).is_agent_run());
+        let passes_on = |agent: &NodeIx| {
             let is_passed_on = |at: NodeIx| matches!(self.node(at).aside.as_deref(), Some(Happened::PassedOn));
-            self.children(agent).any(is_passed_on)
+            self.children(*agent).any(is_passed_on)
         };
+        let from: Vec<NodeIx> = agents().filter(passes_on).collect();
+        if from.is_empty() {
+            return Vec::new();
+        }
+        let mut by_start: Vec<NodeIx> = agents().collect();
+        by_start.sort_by_key(|at| self.node(*at).start);
         let next = |agent: NodeIx| {
             let end = self.node(agent).end;
-            agents().filter(|at| self.node(*at).start >= end).min_by_key(|at| self.node(*at).start)
+            by_start.get(by_start.partition_point(|at| self.node(*at).start < end)).copied()
         };
-        agents().filter(|agent| passes_on(*agent)).filter_map(|from| Some((from, next(from)?))).collect()
-    }
-
-    /// The agent of this run whose name says the same, however it is written: tools are named after agents in small
-    /// letters and with underscores.
-    fn agent_called(&self, name: &str) -> Option<Name> {
-        fn letters(name: &str) -> impl Iterator<Item = char> + '_ {
-            name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase)
-        }
-        let says_the_same = |other: &str| letters(other).eq(letters(name));
-        let is_it = |node: &&Node| node.is_agent_run() && node.name.as_deref().is_some_and(says_the_same);
-        self.nodes.iter().find(is_it).and_then(|node| node.name.clone())
+        from.into_iter().filter_map(|from| Some((from, next(from)?))).collect()
     }
 }
 

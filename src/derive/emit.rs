@@ -7,43 +7,21 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use foldhash::fast::RandomState;
 
 use super::cost::Figures;
+use super::held::Held;
 use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
-use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot};
+use crate::dialect::{Attributes, Content, Lexicon, Op, Spot};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
     Priority, Scope, Source, Status, Timestamp,
 };
 use crate::otlp::view::Span;
-
-/// How long a span's events wait for the spans above it. SDKs export children before their parents, mostly in
-/// the same request or the next.
-pub const HOLD: Duration = Duration::from_millis(500);
-
-/// How long those of work wait of which it is open what it is: as long as its figures.
-pub const UNDECIDED: Duration = Duration::from_secs(5);
-
-/// A span whose events are not out yet.
-#[derive(Clone, Debug)]
-pub struct Held {
-    pub at: NodeIx,
-    pub since: Timestamp,
-    /// The encoded span, a slice of the batch it came in.
-    pub record: Bytes,
-    /// The name of its instrumentation scope.
-    pub instrumentation: Name,
-    /// What its scope and resource are signs of.
-    pub marks: Marks,
-    pub service: Option<Name>,
-    pub instance: Option<Name>,
-}
 
 /// A beginning or an end to tell. They are put in order before they become events, which are large. At the same
 /// moment what is outside begins first and ends last.
@@ -62,21 +40,6 @@ struct Totals {
     tool_calls: u64,
     tokens: Option<u64>,
     cost_usd: Option<f64>,
-}
-
-impl Held {
-    /// Something to tell of work of which there is no span.
-    pub fn of_run(run: &Run, at: NodeIx, since: Timestamp) -> Held {
-        Held {
-            at,
-            since,
-            record: Bytes::new(),
-            instrumentation: "".into(),
-            marks: Marks::default(),
-            service: run.service.clone(),
-            instance: run.instance.clone(),
-        }
-    }
 }
 
 impl Run {
@@ -98,11 +61,15 @@ impl Run {
         // Agents that were made up on the way, to be told of with the work that gave them away.
         ready.extend(self.held.drain(waiting..));
         self.number(&ready);
+        if ready.iter().any(|held| self.hands_off(held.at)) {
+            self.index_agents();
+        }
         let totals = self.totals(&ready);
         let execution = self.key.id();
         let mut attributes = Attributes::new();
         let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
         let mut moments: Vec<Moment> = Vec::with_capacity(ready.len() * 2);
+        let mut workflows = WorkflowIds::default();
         for held in &ready {
             let surroundings = self.surroundings(held.at);
             let (node, depth) = (self.node(held.at), i64::from(surroundings.depth));
@@ -116,15 +83,16 @@ impl Run {
             let span = Span::read_with(&held.record, |attribute| attributes.take(lexicon, attribute));
             let spot = Spot::new(&held.instrumentation, held.marks, &span, &attributes, lexicon);
             let content = node.op.map(|op| Content::read(&spot, op)).unwrap_or_default();
-            tellers.push(Teller { run: self, held, surroundings, execution: &execution, content, now });
+            let workflows = workflows.of(self, &surroundings);
+            tellers.push(Teller { run: self, held, surroundings, workflows, execution: &execution, content, now });
         }
         moments.sort_unstable();
         for moment in &moments {
             let teller = &tellers[moment.teller];
             if moment.is_end {
-                out.extend(teller.ways_within());
+                teller.ways_within(out);
                 out.push(teller.end(totals.get(&teller.held.at)));
-                out.extend(teller.besides());
+                teller.besides(out);
             } else {
                 out.push(teller.start());
             }
@@ -146,49 +114,9 @@ impl Run {
         let held = Held::of_run(self, at, now);
         let content = Content::default();
         let (surroundings, execution) = (self.surroundings(at), &self.key.id());
-        let teller = Teller { run: self, held: &held, surroundings, execution, content, now };
+        let workflows = WorkflowIds::default().of(self, &surroundings);
+        let teller = Teller { run: self, held: &held, surroundings, workflows, execution, content, now };
         Some(teller.event(event_type, time))
-    }
-
-    /// Forgets what an earlier look at the same span held: a later one knows more.
-    pub fn forget_held(&mut self, at: NodeIx) {
-        let waits = matches!(self.node(at).state, State::Open { .. }) || self.node(at).was_seen_open;
-        if waits && self.held.iter().any(|held| held.at == at) {
-            self.held.retain(|held| held.at != at);
-            self.looked_at = 0;
-        }
-    }
-
-    /// Takes out the held spans that have waited for `patience`, or whose surroundings are known. Those that were
-    /// looked at in vain are looked at again only if something has arrived above any of them.
-    fn take_ready(&mut self, now: Timestamp, patience: Duration) -> Vec<Held> {
-        let mut held = std::mem::take(&mut self.held);
-        let expired = held.partition_point(|held| held.since <= now.minus(patience));
-        let mut ready: Vec<Held> = held.drain(..expired).collect();
-        let new = if std::mem::take(&mut self.gap_closed) { 0 } else { self.looked_at.saturating_sub(expired) };
-        // Whoever has told of the beginning tells of the end too, and of what was in between before it.
-        let is_ready = |held: &mut Held| self.surroundings(held.at).complete && !self.node(held.at).has_teller;
-        ready.extend(held.extract_if(new.., is_ready));
-        self.looked_at = held.len();
-        self.held = held;
-        self.keep_undecided(&mut ready, now, patience);
-        ready
-    }
-
-    /// Keeps back that of which it is open what it is, for as long as calls may still come that tell; and gives out what
-    /// has become clear.
-    fn keep_undecided(&mut self, ready: &mut Vec<Held>, now: Timestamp, patience: Duration) {
-        if !patience.is_zero() {
-            let undecided: Vec<Held> = ready.extract_if(.., |held| self.is_undecided(held.at)).collect();
-            self.undecided.extend(undecided);
-        }
-        if self.undecided.is_empty() {
-            return;
-        }
-        let mut waiting = std::mem::take(&mut self.undecided);
-        let waits_until = if patience.is_zero() { now } else { now.minus(UNDECIDED) };
-        ready.extend(waiting.extract_if(.., |held| held.since <= waits_until || !self.is_undecided(held.at)));
-        self.undecided = waiting;
     }
 
     /// Numbers calls within their agent and steps within their workflow, in the order in which they began.
@@ -274,11 +202,32 @@ fn span_start(node: &Node) -> Timestamp {
     node.start.min(node.end)
 }
 
+/// The ids of workflows as events have them, written once for all of the work in a row that is of the same.
+#[derive(Default)]
+struct WorkflowIds([Option<(NodeIx, Name)>; 2]);
+
+impl WorkflowIds {
+    fn of(&mut self, run: &Run, surroundings: &Surroundings<'_>) -> [Option<Name>; 2] {
+        let mut ids = [None, None];
+        let wanted = [surroundings.workflow, surroundings.outer_workflow];
+        for ((id, known), wanted) in ids.iter_mut().zip(&mut self.0).zip(wanted) {
+            let Some(wanted) = wanted else { continue };
+            if known.as_ref().is_none_or(|(at, _)| *at != wanted) {
+                *known = Some((wanted, run.node(wanted).id.to_string().into()));
+            }
+            *id = known.as_ref().map(|(_, id)| id.clone());
+        }
+        ids
+    }
+}
+
 /// Builds the events of one node.
 pub struct Teller<'r> {
     pub run: &'r Run,
     held: &'r Held,
     pub surroundings: Surroundings<'r>,
+    /// The ids of the nearest workflow and of the one around that.
+    workflows: [Option<Name>; 2],
     execution: &'r Name,
     pub content: Content<'r>,
     now: Timestamp,
@@ -367,7 +316,7 @@ impl Teller<'_> {
         let mut event = self.event(event_type, self.node().end);
         event.name = EventName::parse(name)?;
         (event.scope, event.status) = (scope, status_after(event_type));
-        event.component_id = match self.run.agent_name(self.held.at, &self.surroundings) {
+        event.component_id = match self.run.agent_name(self.held.at, &self.surroundings).cloned() {
             Some(agent) if scope == Scope::Agent => ComponentId::Agent(agent),
             _ => self.component(scope),
         };
@@ -470,7 +419,7 @@ impl Teller<'_> {
             }
             Scope::Agent => ComponentId::Agent(own().unwrap_or_else(|| "agent".into())),
             Scope::LlmRequest => {
-                let agent = self.run.agent_name(self.held.at, &self.surroundings);
+                let agent = self.run.agent_name(self.held.at, &self.surroundings).cloned();
                 ComponentId::Llm { agent: agent.or_else(service).unwrap_or_else(|| "unknown".into()), number }
             }
             Scope::Tool => ComponentId::Tool { name: own().unwrap_or_else(|| "tool".into()), number: None },
@@ -479,14 +428,14 @@ impl Teller<'_> {
     }
 
     fn identity(&self) -> Identity {
-        let id = |at: NodeIx| -> Name { self.run.node(at).id.to_string().into() };
+        let [workflow_id, parent_workflow_id] = self.workflows.clone();
         let labels = self.node().labels.as_deref();
         let label = |pick: fn(&super::node::Labels) -> &Option<Name>| {
             labels.and_then(|labels| pick(labels).clone()).or_else(|| pick(&self.run.labels).clone())
         };
         Identity {
-            workflow_id: self.surroundings.workflow.map(id),
-            parent_workflow_id: self.surroundings.outer_workflow.map(id),
+            workflow_id,
+            parent_workflow_id,
             execution_id: Some(self.execution.clone()),
             conversation_id: label(|labels| &labels.conversation),
             session_id: label(|labels| &labels.session),
@@ -500,7 +449,7 @@ impl Teller<'_> {
         let node = self.node();
         Dimensions {
             feature: self.surroundings.feature.cloned(),
-            agent: self.run.agent_name(self.held.at, &self.surroundings),
+            agent: self.run.agent_name(self.held.at, &self.surroundings).cloned(),
             model: node.model.clone(),
             provider: node.provider.clone(),
             tool: node.name.clone().filter(|_| scope == Scope::Tool),

@@ -4,7 +4,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::apart::may_be_told_elsewhere;
-use super::emit::Held;
+use super::held::Held;
 use super::names::Name;
 use super::node::{NodeIx, Outcome, State};
 use super::run::Run;
@@ -20,6 +20,7 @@ impl Run {
             Some(Hint::AgentIfItCalls) if node.below.own_call => {
                 (node.hint, node.inferred, node.op) = (None, true, Some(Op::InvokeAgent));
                 node.name = node.agent.clone().or_else(|| node.name.clone());
+                self.note_agent(at);
             }
             Some(Hint::StepIfTold) if node.below.tokens => (node.hint, node.op) = (None, Some(Op::Step)),
             _ => {}
@@ -84,6 +85,7 @@ impl Run {
         if let Some(name) = named {
             let node = self.node_mut(at);
             (node.name, node.agent) = (Some(name.clone()), Some(name));
+            self.note_agent(at);
         }
     }
 

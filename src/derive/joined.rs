@@ -38,10 +38,10 @@ impl Run {
         self.waiting.sort_unstable();
         self.task_work.extend(other.task_work.into_iter().map(place));
         self.overcounted.extend(other.overcounted.into_iter().map(place));
-        self.held.extend(other.held.into_iter().map(|held| super::emit::Held { at: place(held.at), ..held }));
+        self.held.extend(other.held.into_iter().map(|held| super::held::Held { at: place(held.at), ..held }));
         self.held.sort_by_key(|held| held.since);
         self.looked_at = 0;
-        self.undecided.extend(other.undecided.into_iter().map(|held| super::emit::Held { at: place(held.at), ..held }));
+        self.undecided.extend(other.undecided.into_iter().map(|held| super::held::Held { at: place(held.at), ..held }));
         self.undecided.sort_by_key(|held| held.since);
         self.first_seen = self.first_seen.min(other.first_seen);
         self.last_seen = self.last_seen.max(other.last_seen);

@@ -169,8 +169,8 @@ impl Run {
     }
 
     /// The agent at work in a node: the one that the span names, else the nearest above.
-    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<Name> {
-        let named = self.node(at).agent.clone();
-        named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.clone()))
+    pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<&Name> {
+        let named = self.node(at).agent.as_ref();
+        named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.as_ref()))
     }
 }

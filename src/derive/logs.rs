@@ -3,7 +3,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::emit::Held;
+use super::held::Held;
 use super::names::Name;
 use super::node::NodeIx;
 use super::partial::partial_span;

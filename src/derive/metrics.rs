@@ -131,7 +131,7 @@ impl Meters {
     }
 
     /// The figures of all sessions that nothing but metrics tell of, and what each is called.
-    pub fn postings(&self) -> impl Iterator<Item = (&Name, Posting)> {
+    pub fn postings(&self) -> impl Iterator<Item = (&Name, Posting<'_>)> {
         let untold = self.meters.iter().filter(|(of, _)| !self.knows_of(of));
         untold.flat_map(|(of, meter)| meter.rows.iter().map(move |row| (of, row.posting())))
     }
@@ -315,11 +315,11 @@ impl Row {
         *count = Some(count.unwrap_or(0).saturating_add(more as u64));
     }
 
-    fn posting(&self) -> Posting {
+    fn posting(&self) -> Posting<'_> {
         Posting {
             at: self.at,
-            model: self.model.clone(),
-            agent: Some(self.agent.clone()),
+            model: self.model.as_ref(),
+            agent: Some(&self.agent),
             tool: None,
             feature: None,
             figures: self.figures.clone(),

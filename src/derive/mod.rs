@@ -7,8 +7,10 @@ mod absorb;
 mod apart;
 mod besides;
 mod billing;
+mod called;
 pub mod cost;
 mod emit;
+mod held;
 mod infer;
 mod joined;
 mod lineage;
@@ -26,6 +28,7 @@ mod series;
 mod sessions;
 mod settle;
 mod spans;
+mod spend;
 mod turn;
 mod twins;
 mod within;
@@ -48,11 +51,14 @@ use seen::Seen;
 use sessions::Sessions;
 pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
+use spend::Spending;
+pub use spend::{Cost, Statement, Whose};
 pub use within::{Note, NoteKind};
 
 use crate::dialect::Lexicon;
 use crate::event::{Event, SourceKind, Timestamp};
 use crate::otlp::{Batch, Signal};
+use crate::semconv::spanlight;
 
 /// How to derive.
 #[derive(Clone, Debug)]
@@ -61,12 +67,16 @@ pub struct Settings {
     pub feature: Vec<String>,
     /// Attributes that name the task, in order of preference.
     pub task: Vec<String>,
+    /// Attributes that hold tags, which are only looked for if spending is stated.
+    pub tags: Vec<String>,
     /// Which prices.
     pub prices: PriceSettings,
     /// How long and how much.
     pub limits: Limits,
     /// Whether anyone wants the derived events; if not, none are built.
     pub wants_events: bool,
+    /// Whether what runs cost is to be stated whenever it changes, for whoever keeps budgets.
+    pub states_spending: bool,
     /// Through what the spans come.
     pub source: SourceKind,
 }
@@ -123,29 +133,36 @@ pub struct Deriver {
     ledger: Ledger,
     counts: Counts,
     apart: Apart,
+    spending: Option<Spending>,
 }
 
 impl Deriver {
     /// A deriver that has seen nothing.
     pub fn new(settings: Settings) -> Deriver {
-        let keys = settings.feature.iter().chain(&settings.task).map(String::as_str);
+        let tags: &[String] = if settings.states_spending { &settings.tags } else { &[] };
+        let keys = settings.feature.iter().chain(&settings.task).chain(tags).map(String::as_str);
         let lexicon = Lexicon::with(keys);
         let find = |names: &[String]| names.iter().filter_map(|name| lexicon.find(name.as_bytes())).collect();
         Deriver {
-            dimension_keys: DimensionKeys { feature: find(&settings.feature), task: find(&settings.task) },
+            dimension_keys: DimensionKeys {
+                feature: find(&settings.feature),
+                task: find(&settings.task),
+                tags: find(tags),
+            },
             lexicon,
             limits: settings.limits,
             wants_events: settings.wants_events,
             source: settings.source,
             names: Names::default(),
             prices: Prices::new(settings.prices),
-            runs: Runs::default(),
+            runs: if settings.states_spending { Runs::with_changes_noted() } else { Runs::default() },
             seen: Seen::default(),
             sessions: Sessions::default(),
             meters: Meters::default(),
             ledger: Ledger::default(),
             apart: Apart::default(),
             counts: Counts::default(),
+            spending: settings.states_spending.then(Spending::default),
         }
     }
 
@@ -285,7 +302,7 @@ impl Deriver {
     fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
         let mut leaving: Vec<Box<Run>> = Vec::new();
         while self.runs.are_more_than(self.limits.spans) {
-            let Some(mut run) = self.runs.take_oldest() else { break };
+            let Some((ix, mut run)) = self.runs.take_oldest() else { break };
             match run.closed {
                 true => self.counts.runs_evicted += 1,
                 false => self.counts.runs_cut_short += 1,
@@ -295,6 +312,9 @@ impl Deriver {
             }
             self.meters.forget_told_by_spans(&mut run);
             run.settle_all(now, &mut out.facts);
+            if let Some(spending) = &mut self.spending {
+                spending.leave(ix, &run, &self.meters);
+            }
             leaving.push(run);
         }
         if !leaving.is_empty() {
@@ -311,9 +331,11 @@ impl Default for Settings {
         Settings {
             feature: names(&["spanlight.feature", "feature", "app.feature"]),
             task: names(&["spanlight.task.id", "task_id"]),
+            tags: names(&[spanlight::TAGS, "langfuse.trace.tags", "tag.tags", "langsmith.span.tags", "tags"]),
             prices: PriceSettings::default(),
             limits: Limits::default(),
             wants_events: true,
+            states_spending: false,
             source: SourceKind::Otlp,
         }
     }

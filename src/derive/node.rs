@@ -1,5 +1,7 @@
 //! One span or piece of work within a run.
 
+use std::sync::Arc;
+
 use super::cost::Price;
 use super::names::Name;
 use crate::dialect::{Aside, Hint, Op, USER, Usage};
@@ -123,6 +125,7 @@ pub struct Labels {
     pub user: Option<Name>,
     pub task: Option<Name>,
     pub feature: Option<Name>,
+    pub tags: Option<Arc<[Name]>>,
 }
 
 /// What hangs below a node, at any depth.
@@ -180,14 +183,6 @@ impl Happened {
                 Happened::Decided { reviewer, decision: *decision, target: target.as_deref().map(share) }
             }
         }
-    }
-}
-
-impl Labels {
-    /// A label of a span, without another copy of it where it is that of the run.
-    pub fn said_again(&self, said: Option<&str>, pick: fn(&Labels) -> &Option<Name>) -> Option<Name> {
-        let known = pick(self).as_ref().filter(|known| Some(&***known) == said);
-        known.cloned().or_else(|| said.map(Name::from))
     }
 }
 

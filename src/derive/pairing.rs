@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::emit::Held;
+use super::held::Held;
 use super::node::{Node, NodeIx, Outcome};
 use super::run::Run;
 use crate::event::{Scope, Timestamp};

@@ -293,7 +293,7 @@ impl Run {
         Some(CallRecord {
             span_id: node.id,
             operation: node.op.map(Op::as_str).unwrap_or_default(),
-            agent: self.agent_name(at, &self.surroundings(at)),
+            agent: self.agent_name(at, &self.surroundings(at)).cloned(),
             provider: node.provider.clone(),
             model: node.model.clone(),
             usage: call.usage,
@@ -342,7 +342,7 @@ impl TreeBuilder<'_> {
             started_at: node.start,
             ended_at: (!is_open).then_some(node.end),
             inferred: node.inferred,
-            agent: self.run.agent_name(at, &self.run.surroundings(at)),
+            agent: self.run.agent_name(at, &self.run.surroundings(at)).cloned(),
             model: node.model.clone(),
             usage: node.call.as_deref().filter(|_| node.is_call()).map(|call| call.usage),
             cost_usd: costs.fold(None, |sum: Option<f64>, usd| Some(sum.unwrap_or(0.0) + usd)),

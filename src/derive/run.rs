@@ -63,10 +63,12 @@ pub struct Run {
     pub other_traces: HashMap<NodeIx, TraceId, RandomState>,
     /// What else the run is called by.
     pub aliases: Vec<RunKey>,
+    /// Its agents by name, once they are many and somebody has looked for one.
+    pub called: Option<Box<super::called::Called>>,
     /// Spans of which it is open what they are, and whose events wait for that, by time of arrival.
-    pub undecided: Vec<super::emit::Held>,
+    pub undecided: Vec<super::held::Held>,
     /// Spans whose events wait for their surroundings to arrive, by time of arrival.
-    pub held: Vec<super::emit::Held>,
+    pub held: Vec<super::held::Held>,
     /// How many of these were looked at, in vain.
     pub looked_at: usize,
     /// Whether a node has arrived since with which the surroundings of others may be complete.
@@ -127,6 +129,7 @@ impl Run {
             unless_spans_of: None,
             other_traces: HashMap::default(),
             aliases: Vec::new(),
+            called: None,
             undecided: Vec::new(),
             held: Vec::new(),
             looked_at: 0,
@@ -210,6 +213,7 @@ impl Run {
         if before != State::Expected {
             return;
         }
+        self.note_agent(at);
         // Of several the earliest, whichever arrived first.
         let began = |at: NodeIx| (self.node(at).start, self.node(at).id);
         if self.is_root(at) && self.root().is_none_or(|root| began(at) < began(root)) {
@@ -256,18 +260,16 @@ impl Run {
         !self.open.is_empty()
     }
 
-    /// Writes down to whom and to what a piece of work belongs. What most of a run belongs to is kept with the run,
-    /// the rest with the node; what it is for and the task differ within runs, and are always the node's.
-    pub fn label(&mut self, at: NodeIx, said: Labels) {
-        let mut own = Labels { task: said.task, feature: said.feature, ..Labels::default() };
-        for (said, of_run, of_node) in [
-            (said.conversation, &mut self.labels.conversation, &mut own.conversation),
-            (said.session, &mut self.labels.session, &mut own.session),
-            (said.user, &mut self.labels.user, &mut own.user),
-        ] {
+    /// Writes down to whom a piece of work belongs (the conversation, the session and the user), and to what. What most of
+    /// a run belongs to is kept with the run, the rest with the node; what it is for and the task differ within runs, and
+    /// are always the node's, which `own` has.
+    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], mut own: Labels) {
+        let of_run = [&mut self.labels.conversation, &mut self.labels.session, &mut self.labels.user];
+        let of_node = [&mut own.conversation, &mut own.session, &mut own.user];
+        for ((said, of_run), of_node) in to_whom.into_iter().zip(of_run).zip(of_node) {
             match (said, &of_run) {
-                (Some(said), None) => *of_run = Some(said),
-                (Some(said), Some(common)) if *common != said => *of_node = Some(said),
+                (Some(said), None) => *of_run = Some(said.into()),
+                (Some(said), Some(common)) if **common != *said => *of_node = Some(said.into()),
                 _ => {}
             }
         }
@@ -278,6 +280,7 @@ impl Run {
             self.task_work.push(at);
         }
         let known = self.node_mut(at).labels.get_or_insert_default();
+        known.tags = own.tags.or(known.tags.take());
         for (known, own) in [
             (&mut known.conversation, own.conversation),
             (&mut known.session, own.session),

@@ -16,6 +16,13 @@ pub struct RunIx {
     generation: u32,
 }
 
+impl RunIx {
+    /// A number of it alone, below 2^63 for as long as memory lasts.
+    pub fn number(self) -> u64 {
+        u64::from(self.slot) << 32 | u64::from(self.generation)
+    }
+}
+
 /// The runs in memory.
 #[derive(Debug, Default)]
 pub struct Runs {
@@ -29,6 +36,8 @@ pub struct Runs {
     /// The room of runs that left memory, for the next ones.
     spare: Vec<Room>,
     nodes: usize,
+    /// Runs that were changed, if somebody wants to know.
+    changed: Option<Vec<RunIx>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +48,24 @@ struct Slot {
 
 impl Runs {
     const MOST_SPARE: usize = 256;
+
+    /// None in memory; notes which of those to come are changed.
+    pub fn with_changes_noted() -> Runs {
+        Runs { changed: Some(Vec::new()), ..Runs::default() }
+    }
+
+    /// The runs that were changed, some of them several times, since this was asked last.
+    pub fn take_changed(&mut self) -> Vec<RunIx> {
+        self.changed.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note_change(&mut self, ix: RunIx) {
+        if let Some(changed) = &mut self.changed
+            && changed.last() != Some(&ix)
+        {
+            changed.push(ix);
+        }
+    }
 
     /// The run of a key, new from now on if it is not in memory.
     pub fn find_or_begin(&mut self, key: RunKey, now: Timestamp) -> RunIx {
@@ -111,6 +138,7 @@ impl Runs {
         let before = run.nodes.len();
         let result = change(run);
         self.nodes += run.nodes.len() - before;
+        self.note_change(ix);
         Some(result)
     }
 
@@ -162,15 +190,15 @@ impl Runs {
     }
 
     /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first.
-    pub fn take_oldest(&mut self) -> Option<Box<Run>> {
+    pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
             if self.is_current(entry) {
-                return self.take(entry.1);
+                return self.take(entry.1).map(|run| (entry.1, run));
             }
         }
         while let Some(Reverse((_, ix))) = self.due.pop() {
             if let Some(run) = self.take(ix) {
-                return Some(run);
+                return Some((ix, run));
             }
         }
         None
@@ -180,6 +208,7 @@ impl Runs {
         let slot = self.slots.get_mut(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
         let run = slot.run.take()?;
         slot.generation += 1;
+        self.note_change(ix);
         self.free.push(ix.slot);
         self.by_key.remove(&run.key);
         for alias in &run.aliases {
@@ -251,7 +280,7 @@ impl Default for Limits {
         let seconds = std::time::Duration::from_secs;
         Limits {
             spans: 100_000,
-            hold: super::emit::HOLD,
+            hold: super::held::HOLD,
             settled: seconds(5),
             settle: seconds(300),
             quiet: seconds(2),
@@ -270,7 +299,7 @@ impl Limits {
         let unsettled = run.unsettled.first().map(|(arrived, _)| arrived.plus(self.settled));
         let waiting = run.waiting.first().map(|(arrived, _)| arrived.plus(self.settle));
         let over = (!run.closed).then(|| self.over_at(run));
-        let undecided = run.undecided.first().map(|held| held.since.plus(super::emit::UNDECIDED));
+        let undecided = run.undecided.first().map(|held| held.since.plus(super::held::UNDECIDED));
         [held, undecided, unsettled, waiting, over].into_iter().flatten().min()
     }
 

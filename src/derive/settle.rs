@@ -235,7 +235,7 @@ impl Run {
             start: node.start.plus(std::time::Duration::from_micros(node.waited_micros)).min(node.end),
             end: node.end,
             name: node.name.clone(),
-            agent: self.agent_name(at, &surroundings),
+            agent: self.agent_name(at, &surroundings).cloned(),
             tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
             feature: surroundings.feature.cloned(),
             task: surroundings.task.cloned(),
@@ -256,7 +256,7 @@ impl Run {
     }
 
     /// The figures of all work that counts.
-    pub fn postings(&self) -> impl Iterator<Item = Posting> {
+    pub fn postings(&self) -> impl Iterator<Item = Posting<'_>> {
         (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at))
     }
 
@@ -268,7 +268,7 @@ impl Run {
     }
 
     /// The figures of one node, if it counts, and whose they are.
-    pub fn posting(&self, at: NodeIx) -> Option<Posting> {
+    pub fn posting(&self, at: NodeIx) -> Option<Posting<'_>> {
         let (node, figures, left_out) = (self.node(at), self.figures(at), self.left_out(at));
         if figures.is_none() && left_out.is_none() {
             return None;
@@ -277,16 +277,16 @@ impl Run {
         let call = node.call.as_deref().filter(|_| figures.is_some() && node.is_call());
         Some(Posting {
             at: node.end,
-            model: node.model.clone(),
+            model: node.model.as_ref(),
             agent: self.agent_name(at, &surroundings),
-            tool: surroundings.tool.and_then(|tool| self.node(tool).name.clone()),
-            feature: surroundings.feature.cloned(),
+            tool: surroundings.tool.and_then(|tool| self.node(tool).name.as_ref()),
+            feature: surroundings.feature,
             figures: figures.unwrap_or_default(),
             call: call.map(|call| CallCost {
-                usage: call.usage,
-                price: call.price.clone(),
-                provider: node.provider.clone(),
-                model: node.model.clone(),
+                usage: &call.usage,
+                price: &call.price,
+                provider: node.provider.as_ref(),
+                model: node.model.as_ref(),
             }),
             left_out,
         })

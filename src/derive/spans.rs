@@ -5,7 +5,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
-use super::emit::Held;
+use super::held::Held;
 use super::metrics::emitter_of;
 use super::names::{Name, Names};
 use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
@@ -35,6 +35,7 @@ pub(super) struct Emitter {
 pub struct DimensionKeys {
     pub feature: Vec<Key>,
     pub task: Vec<Key>,
+    pub tags: Vec<Key>,
 }
 
 impl Deriver {
@@ -189,6 +190,7 @@ impl Emitter {
             marks: self.marks,
             service: self.service.clone(),
             instance: self.instance.clone(),
+            waits_above: false,
         }
     }
 }
@@ -380,21 +382,17 @@ impl Arrival<'_, '_> {
             Scope::Tool => meaning.tool_name,
             Scope::LlmRequest | Scope::System => return meaning.step_name.filter(|_| meaning.hint.is_some()),
         };
+        if attribute.is_some() {
+            return attribute;
+        }
         let span_name = self.span.name.as_str();
         let (first_word, rest) = span_name.split_once(' ').unwrap_or((span_name, ""));
         let after_operation = Some(rest.trim()).filter(|_| first_word == meaning.op.as_str());
         let by_name = after_operation.filter(|rest| !rest.is_empty()).unwrap_or(span_name);
-        attribute.or(Some(by_name).filter(|name| !name.is_empty()))
+        Some(by_name).filter(|name| !name.is_empty())
     }
 
-    fn label(
-        &self,
-        run: &mut Run,
-        at: NodeIx,
-        [conversation, session, user]: [Option<&str>; 3],
-        names: &mut Names,
-        keys: &DimensionKeys,
-    ) {
+    fn label(&self, run: &mut Run, at: NodeIx, belongs_to: [Option<&str>; 3], names: &mut Names, keys: &DimensionKeys) {
         let emitter = self.emitter;
         if run.labels.feature.is_none() && run.labels.task.is_none() {
             run.labels.feature = emitter.feature.clone();
@@ -402,15 +400,11 @@ impl Arrival<'_, '_> {
         }
         let of_emitter = |said: &Option<Name>, of_run: &Option<Name>| said.clone().filter(|_| said != of_run);
         let feature = label_of(self.attributes, &keys.feature).map(|feature| names.share(&feature));
+        let feature = feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature));
         let task = label_of(self.attributes, &keys.task);
-        let said = Labels {
-            conversation: run.labels.said_again(conversation, |labels| &labels.conversation),
-            session: run.labels.said_again(session, |labels| &labels.session),
-            user: run.labels.said_again(user, |labels| &labels.user),
-            feature: feature.or_else(|| of_emitter(&emitter.feature, &run.labels.feature)),
-            task: task.or_else(|| of_emitter(&emitter.task, &run.labels.task)),
-        };
-        run.label(at, said);
+        let task = task.or_else(|| of_emitter(&emitter.task, &run.labels.task));
+        let tags = tags_of(self.attributes, &keys.tags, names);
+        run.label(at, belongs_to, Labels { task, feature, tags, ..Labels::default() });
     }
 }
 
@@ -431,6 +425,21 @@ pub(super) fn call_id(meaning: &Meaning<'_>) -> Option<u64> {
 
 fn label_of(attributes: &Attributes<'_>, keys: &[Key]) -> Option<Arc<str>> {
     keys.iter().find_map(|key| as_label(attributes.get(*key)?))
+}
+
+/// The tags under the first of the keys that is there: a list of texts, also as JSON, or one text with commas.
+fn tags_of(attributes: &Attributes<'_>, keys: &[Key], names: &mut Names) -> Option<Arc<[Name]>> {
+    let value = keys.iter().find_map(|key| attributes.get(*key))?;
+    let mut share = |tag: &str| names.share(tag.trim());
+    let tags: Arc<[Name]> = match value {
+        AnyValue::Array(values) => values.values().filter_map(AnyValue::text).map(|tag| share(tag.as_str())).collect(),
+        AnyValue::String(text) => match serde_json::from_str::<Vec<String>>(text.as_str()) {
+            Ok(tags) => tags.iter().map(|tag| share(tag)).collect(),
+            Err(_) => text.as_str().split(',').map(share).collect(),
+        },
+        _ => return None,
+    };
+    (!tags.is_empty()).then_some(tags)
 }
 
 fn as_label(value: AnyValue<'_>) -> Option<Arc<str>> {

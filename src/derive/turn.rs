@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::emit::Held;
+use super::held::Held;
 use super::names::Name;
 use super::node::{Happened, NodeIx, Outcome, State};
 use super::pairing::Halves;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::fields::Fillable;
 use super::lexicon::{Lexicon, Marks};
 use crate::otlp::view::{AnyValue, KeyValue, Span};
 use crate::semconv::Key;
@@ -15,6 +16,7 @@ pub struct Attributes<'a> {
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
     marks: Marks,
+    fillable: Fillable,
     gen_ai: bool,
     numbered: bool,
 }
@@ -34,6 +36,7 @@ impl<'a> Attributes<'a> {
             values: Vec::with_capacity(32),
             places: [0; Attributes::KEYS],
             marks: Marks::default(),
+            fillable: Fillable::default(),
             gen_ai: false,
             numbered: false,
         }
@@ -45,7 +48,8 @@ impl<'a> Attributes<'a> {
         for (key, _) in self.values.drain(..) {
             self.places[key.index()] = 0;
         }
-        (self.marks, self.gen_ai, self.numbered) = (Marks::default(), false, false);
+        (self.marks, self.fillable) = (Marks::default(), Fillable::default());
+        (self.gen_ai, self.numbered) = (false, false);
     }
 
     /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
@@ -53,15 +57,16 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub fn take(&mut self, lexicon: &Lexicon, attribute: KeyValue<'a>) {
         let name = attribute.key.as_bytes();
-        self.gen_ai |= name.starts_with(b"gen_ai.");
-        let (key, marks) = lexicon.look_up(name);
+        self.gen_ai |= name.first_chunk() == Some(b"gen_ai.");
+        let (key, known) = lexicon.look_up(name);
         // What is empty says nothing, not even whose it is.
-        if attribute.value == AnyValue::Empty {
+        if matches!(attribute.value, AnyValue::Empty) {
             return;
         }
-        self.marks = self.marks.and(marks);
+        self.marks = self.marks.and(known.marks);
         self.numbered |= key.is_none() && NUMBERED.iter().any(|beginning| name.starts_with(beginning));
         if let Some(key) = key {
+            self.fillable = self.fillable.and(known.fillable);
             self.put(key, attribute.value);
         }
     }
@@ -80,6 +85,7 @@ impl<'a> Attributes<'a> {
     /// These attributes, and of those keys what events of the span say last.
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut all = self.clone();
+        all.fillable = Fillable::ALL;
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -110,6 +116,12 @@ impl<'a> Attributes<'a> {
         self.marks
     }
 
+    /// What they may say: of all else they say nothing.
+    #[inline]
+    pub(super) fn fillable(&self) -> Fillable {
+        self.fillable
+    }
+
     /// Whether the attribute is there.
     #[inline]
     pub fn has(&self, key: Key) -> bool {
@@ -131,7 +143,11 @@ impl<'a> Attributes<'a> {
     /// The first text that is not empty, of keys in order of preference.
     pub fn text(&self, keys: &[Key]) -> Option<&'a str> {
         keys.iter().find_map(|key| {
-            let text = unquoted(self.get(*key)?.text()?.as_str().trim());
+            let text = self.get(*key)?.text()?.as_str();
+            if is_plain(text) {
+                return Some(text);
+            }
+            let text = unquoted(text.trim());
             (!text.is_empty() && !is_redacted(text)).then_some(text)
         })
     }
@@ -192,6 +208,13 @@ impl Default for Attributes<'_> {
     fn default() -> Self {
         Attributes::new()
     }
+}
+
+/// Whether a text is just what it says, as nearly all are: without blanks or quotes around it, and not withheld.
+#[inline]
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    text.as_bytes().first().is_some_and(is_plain) && text.as_bytes().last().is_some_and(is_plain)
 }
 
 /// A text without the quotes that some emitters write around every one, because all their values are JSON.

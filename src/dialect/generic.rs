@@ -63,6 +63,17 @@ pub static FIELDS: FieldKeys = FieldKeys {
     output: &[Key::GEN_AI_TOOL_CALL_RESULT, Key::GEN_AI_TOOL_OUTPUT],
 };
 
+/// What [`says_failed`] reads.
+pub const FAILURE_WORDS: &[Key] = &[
+    Key::SUCCESS,
+    Key::GEN_AI_TOOL_STATUS,
+    Key::GEN_AI_TOOL_CALL_OUTCOME,
+    Key::GEN_AI_TASK_STATUS,
+    Key::LANGFUSE_OBSERVATION_LEVEL,
+    Key::HTTP_RESPONSE_STATUS_CODE,
+    Key::HTTP_STATUS_CODE,
+];
+
 /// Whether the emitter says in words that it failed.
 pub fn says_failed(attributes: &Attributes<'_>) -> bool {
     let is = |key: Key, word: &str| attributes.get(key).and_then(AnyValue::text).is_some_and(|text| text == *word);

@@ -3,6 +3,7 @@
 //! Each dialect has a bit. While the attributes of a span are read, the bits of those that speak for a dialect are
 //! collected, so that telling the dialect of a span is finding the first bit, however many dialects there are.
 
+use super::fields::Fillable;
 use super::{DIALECTS, Spot};
 use crate::semconv::{Key, KeyTable};
 
@@ -31,10 +32,19 @@ pub struct Marks(u64);
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     names: KeyTable,
-    /// By key. Those that a configuration adds are no signs.
-    marks: Vec<Marks>,
+    /// By key. Those that a configuration adds are no signs and fill no fields.
+    known: Vec<Known>,
     families: ByFirst,
     span_names: ByFirst,
+}
+
+/// What is known of the name of an attribute.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// What it is a sign of.
+    pub marks: Marks,
+    /// What its value may be.
+    pub fillable: Fillable,
 }
 
 /// Beginnings of words, found by their first letter.
@@ -91,15 +101,16 @@ impl Lexicon {
             let by_name = families.marks(key.name().as_bytes());
             speaks_for.fold(by_name, |marks, (place, _)| marks.and(Marks::of(place)))
         };
-        Lexicon { marks: Key::all().map(mark).collect(), names: KeyTable::with(more), families, span_names }
+        let known = Key::all().map(|key| Known { marks: mark(key), fillable: Fillable::by(key) }).collect();
+        Lexicon { known, names: KeyTable::with(more), families, span_names }
     }
 
-    /// The key of an attribute's name if anyone reads it, and what its name is a sign of.
+    /// The key of an attribute's name if anyone reads it, and what is known of the name.
     #[inline]
-    pub fn look_up(&self, name: &[u8]) -> (Option<Key>, Marks) {
+    pub fn look_up(&self, name: &[u8]) -> (Option<Key>, Known) {
         match self.find(name) {
-            Some(key) => (Some(key), self.marks.get(key.index()).copied().unwrap_or_default()),
-            None => (None, self.families.marks(name)),
+            Some(key) => (Some(key), self.known.get(key.index()).copied().unwrap_or_default()),
+            None => (None, Known { marks: self.families.marks(name), ..Known::default() }),
         }
     }
 
@@ -111,8 +122,8 @@ impl Lexicon {
 
     /// What the name of a span is a sign of.
     #[inline]
-    pub fn marks_of_name(&self, name: &str) -> Marks {
-        self.span_names.marks(name.as_bytes())
+    pub fn marks_of_name(&self, name: &[u8]) -> Marks {
+        self.span_names.marks(name)
     }
 
     /// What an instrumentation scope is a sign of. Once for all of its records.
@@ -177,8 +188,9 @@ mod tests {
     #[test]
     fn a_key_is_a_sign_by_itself_and_by_its_beginning() {
         let lexicon = Lexicon::with(["app.feature"]);
-        let of =
-            |name: &str| lexicon.look_up(name.as_bytes()).1.places().map(|at| DIALECTS[at].name).collect::<Vec<_>>();
+        let of = |name: &str| {
+            lexicon.look_up(name.as_bytes()).1.marks.places().map(|at| DIALECTS[at].name).collect::<Vec<_>>()
+        };
         assert!(of("gen_ai.usage.input_tokens").contains(&"otel_genai"));
         assert!(of("gen_ai.what_nobody_knows").contains(&"otel_genai"));
         assert!(of("mcp.method.name").contains(&"mcp"));

@@ -14,8 +14,11 @@ pub(super) static DIALECT: Dialect = Dialect {
 };
 
 /// Whether a span is a log. The one that says at the end of a stream what it cost is the only one that knows.
+#[inline]
 pub(super) fn is_mere_log(attributes: &Attributes<'_>) -> bool {
-    attributes.text(&[Key::LOGFIRE_SPAN_TYPE]) == Some("log") && !attributes.has_any(GEN_AI.input)
+    attributes.has(Key::LOGFIRE_SPAN_TYPE)
+        && attributes.text(&[Key::LOGFIRE_SPAN_TYPE]) == Some("log")
+        && !attributes.has_any(GEN_AI.input)
 }
 
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {

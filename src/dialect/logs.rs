@@ -84,6 +84,11 @@ pub struct Report<'a> {
 static LOG_DIALECTS: &[&LogDialect] =
     &[&claude_code::LOGS, &codex::LOGS, &gemini_cli::LOGS, &qwen_code::LOGS, &otel_genai::LOGS];
 
+/// How each of them reads the attributes of a record.
+pub(super) fn readings() -> impl Iterator<Item = &'static Dialect> + Clone {
+    LOG_DIALECTS.iter().map(|dialect| &dialect.reading)
+}
+
 impl LogDialect {
     /// The dialect of the events of an instrumentation scope, if it is known by that.
     pub fn of_scope(scope: &str) -> Option<&'static LogDialect> {

@@ -17,6 +17,7 @@ mod copilot;
 mod crewai;
 mod details;
 mod detect;
+mod fields;
 mod gemini_cli;
 mod genai;
 mod generic;
@@ -63,6 +64,8 @@ use std::borrow::Cow;
 pub use attributes::{Attributes, is_redacted};
 pub use content::Content;
 pub use detect::DIALECTS;
+use fields::Field;
+pub use fields::{FieldKeys, UsageKeys};
 pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
@@ -72,7 +75,7 @@ pub use metrics::{Measured, MetricDialect, Point, TokenKind};
 pub use op::Op;
 pub use outcome::Failure;
 pub use pending::{Pending, pending};
-pub use usage::{Convention, Usage, UsageKeys};
+pub use usage::{Convention, Usage};
 
 use crate::event::{Decision, Scope};
 use crate::otlp::view::Span;
@@ -117,61 +120,6 @@ pub struct Dialect {
     pub texts_are_json: bool,
     /// What no key says by itself.
     pub amend: for<'a> fn(&Spot<'a, '_>, &mut Meaning<'a>),
-}
-
-/// The source keys of each field, in order of preference.
-#[derive(Debug)]
-pub struct FieldKeys {
-    /// Whose model it is.
-    pub provider: &'static [Key],
-    /// The model asked for.
-    pub request_model: &'static [Key],
-    /// The model that answered.
-    pub response_model: &'static [Key],
-    /// The answer's id at its provider.
-    pub response_id: &'static [Key],
-    /// The conversation.
-    pub conversation_id: &'static [Key],
-    /// The session.
-    pub session_id: &'static [Key],
-    /// The user.
-    pub user_id: &'static [Key],
-    /// The user's prompt that it was done for.
-    pub prompt_id: &'static [Key],
-    /// The agent.
-    pub agent_name: &'static [Key],
-    /// What tells it from others of its name.
-    pub agent_id: &'static [Key],
-    /// The workflow.
-    pub workflow_name: &'static [Key],
-    /// The step; the span's name where there is none.
-    pub step_name: &'static [Key],
-    /// The tool.
-    pub tool_name: &'static [Key],
-    /// The id that the model gave its call of the tool.
-    pub tool_call_id: &'static [Key],
-    /// Why the model stopped.
-    pub finish_reason: &'static [Key],
-    /// Whether the answer was streamed.
-    pub stream: &'static [Key],
-    /// Seconds until the first piece of the answer.
-    pub ttft_s: &'static [Key],
-    /// Milliseconds until then.
-    pub ttft_ms: &'static [Key],
-    /// At which tier the provider served the call.
-    pub service_tier: &'static [Key],
-    /// What the call cost, in US dollars.
-    pub cost: &'static [Key],
-    /// The kind of error.
-    pub error_type: &'static [Key],
-    /// What went wrong.
-    pub error_message: &'static [Key],
-    /// What went wrong, said by nobody who did not fail.
-    pub failure: &'static [Key],
-    /// What went in where no messages are said in one of the known ways: whatever it is, or a tool's arguments.
-    pub input: &'static [Key],
-    /// What came out where no messages are said in one of the known ways: whatever it is, or a tool's result.
-    pub output: &'static [Key],
 }
 
 /// What a span means, borrowed from it.
@@ -300,13 +248,17 @@ pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
     let told = dialect.told(spot);
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
     let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
-    let mut meaning = dialect.mean(spot, op);
-    (dialect.amend)(spot, &mut meaning);
-    // That tokens which nobody counted cost nothing is what emitters write who know no cost.
-    let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
-    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
-    Some(meaning)
+    // Filled in where the caller wants it: it is large, and moving it would cost what reading a field does.
+    let mut read = Some(dialect.mean(spot, op));
+    if let Some(meaning) = &mut read {
+        (dialect.amend)(spot, meaning);
+        // That tokens which nobody counted cost nothing is what emitters write who know no cost.
+        let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
+        meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
+    }
+    read
 }
+
 impl Dialect {
     /// What a dialect is where it says nothing else: the GenAI conventions.
     const BASE: Dialect = Dialect {
@@ -344,45 +296,39 @@ impl Dialect {
     fn mean<'a>(&self, spot: &Spot<'a, '_>, op: Op) -> Meaning<'a> {
         let attributes = spot.attributes;
         let others = Others::of(spot, self);
-        let text = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            let known = attributes.text(pick(&self.fields)).or_else(|| attributes.text(pick(&generic::FIELDS)));
-            known.or_else(|| others.first(|other| attributes.text(pick(other))))
-        };
-        let label = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            let known = attributes.label(pick(&self.fields)).or_else(|| attributes.label(pick(&generic::FIELDS)));
-            known.or_else(|| others.first(|other| attributes.label(pick(other))))
-        };
-        let amount = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            let known = attributes.amount(pick(&self.fields)).or_else(|| attributes.amount(pick(&generic::FIELDS)));
-            known.or_else(|| others.first(|other| attributes.amount(pick(other))))
-        };
-        let request_model = text(|fields| fields.request_model);
-        let response_model = text(|fields| fields.response_model);
+        // What cannot be there is not looked for: of most fields most spans say nothing.
+        let may_have = |field: Field| attributes.fillable().has(field);
+        let text = |field| may_have(field).then(|| others.first(self, field, |keys| attributes.text(keys))).flatten();
+        let label = |field| may_have(field).then(|| others.first(self, field, |keys| attributes.label(keys))).flatten();
+        let amount =
+            |field| may_have(field).then(|| others.first(self, field, |keys| attributes.amount(keys))).flatten();
+        let request_model = text(Field::request_model);
+        let response_model = text(Field::response_model);
         let (failure, canceled) = outcome::read(spot, &self.fields);
         Meaning {
             dialect: self.name,
             op,
-            provider: provider::normalise(text(|fields| fields.provider), response_model.or(request_model))
+            provider: provider::normalise(text(Field::provider), response_model.or(request_model))
                 .or_else(|| provider::of_address(attributes.text(&[Key::SERVER_ADDRESS])?).map(Cow::Borrowed)),
             request_model,
             response_model,
-            conversation_id: label(|fields| fields.conversation_id),
-            session_id: label(|fields| fields.session_id),
-            user_id: label(|fields| fields.user_id),
+            conversation_id: label(Field::conversation_id),
+            session_id: label(Field::session_id),
+            user_id: label(Field::user_id),
             prompt_id: attributes.label(self.fields.prompt_id),
-            agent_name: text(|fields| fields.agent_name),
-            agent_id: text(|fields| fields.agent_id),
-            workflow_name: text(|fields| fields.workflow_name),
-            step_name: text(|fields| fields.step_name),
+            agent_name: text(Field::agent_name),
+            agent_id: text(Field::agent_id),
+            workflow_name: text(Field::workflow_name),
+            step_name: text(Field::step_name),
             // Without it the client's and the server's span would be two calls of the tool, and not of this name.
-            tool_name: text(|fields| fields.tool_name)
+            tool_name: text(Field::tool_name)
                 .or_else(|| if op.scope() == Scope::Tool { mcp::target(spot) } else { None }),
-            tool_call_id: text(|fields| fields.tool_call_id),
-            response_id: text(|fields| fields.response_id),
+            tool_call_id: text(Field::tool_call_id),
+            response_id: text(Field::response_id),
             usage: Usage::read(attributes, self.usage, self.convention),
-            ttft_s: attributes.amount(self.fields.ttft_ms).map(|ms| ms / 1000.0).or_else(|| amount(|f| f.ttft_s)),
-            service_tier: text(|fields| fields.service_tier),
-            reported_usd: amount(|fields| fields.cost),
+            ttft_s: attributes.amount(self.fields.ttft_ms).map(|ms| ms / 1000.0).or_else(|| amount(Field::ttft_s)),
+            service_tier: text(Field::service_tier),
+            reported_usd: amount(Field::cost),
             failure,
             canceled,
             is_silent: false,
@@ -407,9 +353,12 @@ impl Others {
         others
     }
 
-    /// What the first of them says that says anything.
-    fn first<T>(&self, say: impl Fn(&'static FieldKeys) -> Option<T>) -> Option<T> {
-        self.0.iter().map_while(|fields| *fields).find_map(say)
+    /// What the dialect's own keys of a field say, else the generic ones, else those of the first of the others that says
+    /// anything.
+    #[inline(never)]
+    fn first<T>(&self, own: &Dialect, field: Field, say: impl Fn(&'static [Key]) -> Option<T>) -> Option<T> {
+        let known = say(own.fields.of(field)).or_else(|| say(generic::FIELDS.of(field)));
+        known.or_else(|| self.0.iter().map_while(|fields| *fields).find_map(|fields| say(fields.of(field))))
     }
 }
 
@@ -422,7 +371,7 @@ impl<'a, 'b> Spot<'a, 'b> {
         attributes: &'b Attributes<'a>,
         lexicon: &Lexicon,
     ) -> Spot<'a, 'b> {
-        let marks = of_emitter.and(attributes.marks()).and(lexicon.marks_of_name(span.name.as_str()));
+        let marks = of_emitter.and(attributes.marks()).and(lexicon.marks_of_name(span.name.as_bytes()));
         Spot { instrumentation, span, attributes, marks }
     }
 
@@ -449,37 +398,6 @@ impl<'a, 'b> Spot<'a, 'b> {
     fn is_open(&self) -> bool {
         self.span.end_time_unix_nano == 0
     }
-}
-
-impl FieldKeys {
-    /// No keys of its own: the generic ones serve. A dialect names those in which it differs.
-    pub const NONE: FieldKeys = FieldKeys {
-        provider: &[],
-        request_model: &[],
-        response_model: &[],
-        response_id: &[],
-        conversation_id: &[],
-        session_id: &[],
-        user_id: &[],
-        prompt_id: &[],
-        agent_name: &[],
-        agent_id: &[],
-        workflow_name: &[],
-        step_name: &[],
-        tool_name: &[],
-        tool_call_id: &[],
-        finish_reason: &[],
-        stream: &[],
-        ttft_s: &[],
-        ttft_ms: &[],
-        service_tier: &[],
-        cost: &[],
-        error_type: &[],
-        error_message: &[],
-        failure: &[],
-        input: &[],
-        output: &[],
-    };
 }
 
 impl<'a> Meaning<'a> {

@@ -16,6 +16,10 @@ pub struct Failure<'a> {
 /// How it failed, and whether it was called off. What the author of the span says of its outcome goes before
 /// everything that was recorded on the way.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, own: &FieldKeys) -> (Option<Failure<'a>>, bool) {
+    let is_told = spot.span.status_code == StatusCode::Error || spot.span.has_events;
+    if !is_told && !spot.attributes.fillable().has_outcome() {
+        return (None, false);
+    }
     if let Some(said) = spot.word(Key::SPANLIGHT_OUTCOME) {
         let is = |word: &str| said.eq_ignore_ascii_case(word);
         if is("canceled") || is("cancelled") {

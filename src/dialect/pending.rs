@@ -18,7 +18,7 @@ pub struct Pending {
 /// What a span stands for, if it is only a placeholder.
 #[inline]
 pub fn pending(span: &Span<'_>, attributes: &Attributes<'_>) -> Option<Pending> {
-    if attributes.text(&[Key::LOGFIRE_SPAN_TYPE])? != PENDING_SPAN {
+    if !attributes.has(Key::LOGFIRE_SPAN_TYPE) || attributes.text(&[Key::LOGFIRE_SPAN_TYPE])? != PENDING_SPAN {
         return None;
     }
     let parent = attributes.text(&[Key::LOGFIRE_PENDING_PARENT_ID]).and_then(SpanId::from_hex);

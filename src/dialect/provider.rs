@@ -39,6 +39,9 @@ fn without_interface(name: Cow<'_, str>) -> Cow<'_, str> {
 
 fn well_known(name: &str) -> Option<&'static str> {
     Some(match name {
+        // Nearly all are spelled as they should be, and need not be looked at any further.
+        "openai" => "openai",
+        "anthropic" => "anthropic",
         "az.ai.openai" | "azure-openai" | "azure_openai" => "azure.ai.openai",
         "az.ai.inference" | "azure" => "azure.ai.inference",
         "vertex_ai" | "vertexai" | "google-vertex" => "gcp.vertex_ai",

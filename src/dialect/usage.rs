@@ -3,7 +3,9 @@
 //! Afterwards `input` includes what was read from and written to caches, and `output` includes reasoning
 //! (OTel's definition). What was not reported stays absent: absent is not 0.
 
+use super::UsageKeys;
 use super::attributes::Attributes;
+use super::fields::Count;
 use crate::semconv::Key;
 
 /// Tokens of one call, or of several.
@@ -63,47 +65,6 @@ impl Convention {
     }
 }
 
-/// The keys of each count, in order of preference.
-#[derive(Debug)]
-pub struct UsageKeys {
-    /// Of the input.
-    pub input: &'static [Key],
-    /// Of the output.
-    pub output: &'static [Key],
-    /// Of what was read from a cache.
-    pub cache_read: &'static [Key],
-    /// Of what was written to a cache.
-    pub cache_write: &'static [Key],
-    /// Of what was written for five minutes.
-    pub cache_write_5m: &'static [Key],
-    /// Of what was written for an hour.
-    pub cache_write_1h: &'static [Key],
-    /// Of reasoning.
-    pub reasoning: &'static [Key],
-    /// Of audio input.
-    pub input_audio: &'static [Key],
-    /// Of audio output.
-    pub output_audio: &'static [Key],
-    /// Of everything, by which the emitter's own sum tells what its counts leave out.
-    pub total: &'static [Key],
-}
-
-impl UsageKeys {
-    /// No keys of its own: those of the conventions serve.
-    pub const NONE: UsageKeys = UsageKeys {
-        input: &[],
-        output: &[],
-        cache_read: &[],
-        cache_write: &[],
-        cache_write_5m: &[],
-        cache_write_1h: &[],
-        reasoning: &[],
-        input_audio: &[],
-        output_audio: &[],
-        total: &[],
-    };
-}
-
 /// The keys of the OTel GenAI conventions, newest first, and of those who write in their name space.
 pub static GEN_AI: UsageKeys = UsageKeys {
     input: &[Key::GEN_AI_USAGE_INPUT_TOKENS, Key::GEN_AI_USAGE_PROMPT_TOKENS, Key::GEN_AI_RESPONSE_PROMPT_TOKENS],
@@ -146,6 +107,9 @@ impl Usage {
     /// Reads the counts, each under the emitter's own keys or else those of the conventions, and brings them
     /// under OTel's definition.
     pub fn read(attributes: &Attributes<'_>, own: Option<&UsageKeys>, convention: Convention) -> Usage {
+        if !attributes.fillable().has_counts() {
+            return Usage { convention, ..Usage::default() };
+        }
         let usage = Usage::told_by(attributes, own);
         let total = own.and_then(|own| attributes.count(own.total)).or_else(|| attributes.count(GEN_AI.total));
         usage.normalised(total.map_or(convention, |total| convention.or_told_by(total, &usage)))
@@ -160,16 +124,18 @@ impl Usage {
 
     #[inline]
     fn told(attributes: &Attributes<'_>, keys: &UsageKeys) -> Usage {
+        let fillable = attributes.fillable();
+        let told = |count: Count| if fillable.counts(count) { attributes.count(keys.of(count)) } else { None };
         Usage {
-            input: attributes.count(keys.input),
-            output: attributes.count(keys.output),
-            cache_read: attributes.count(keys.cache_read),
-            cache_write: attributes.count(keys.cache_write),
-            cache_write_5m: attributes.count(keys.cache_write_5m),
-            cache_write_1h: attributes.count(keys.cache_write_1h),
-            reasoning: attributes.count(keys.reasoning),
-            input_audio: attributes.count(keys.input_audio),
-            output_audio: attributes.count(keys.output_audio),
+            input: told(Count::input),
+            output: told(Count::output),
+            cache_read: told(Count::cache_read),
+            cache_write: told(Count::cache_write),
+            cache_write_5m: told(Count::cache_write_5m),
+            cache_write_1h: told(Count::cache_write_1h),
+            reasoning: told(Count::reasoning),
+            input_audio: told(Count::input_audio),
+            output_audio: told(Count::output_audio),
             repaired: false,
             convention: Convention::default(),
         }

@@ -26,7 +26,8 @@ pub struct Data(Box<str>);
 impl Data {
     /// The object that `write` writes.
     pub fn build(write: impl FnOnce(&mut JsonObject<'_>)) -> Data {
-        let mut out = Vec::new();
+        // Enough for most, so that it need not grow piece by piece.
+        let mut out = Vec::with_capacity(256);
         let mut object = JsonObject::begin(&mut out);
         write(&mut object);
         if object.is_empty() {

@@ -28,6 +28,7 @@ pub struct Filter {
     tasks: Vec<String>,
     executions: Vec<String>,
     conversations: Vec<String>,
+    correlations: Vec<String>,
     users: Vec<String>,
     tags: Vec<String>,
     min_priority: Option<Priority>,
@@ -64,6 +65,7 @@ impl Filter {
         "task",
         "execution",
         "conversation",
+        "correlation",
         "user",
         "tag",
         "min_priority",
@@ -97,6 +99,7 @@ impl Filter {
             "task" => self.tasks.push(value.to_owned()),
             "execution" => self.executions.push(value.to_owned()),
             "conversation" => self.conversations.push(value.to_owned()),
+            "correlation" => self.correlations.push(value.to_owned()),
             "user" => self.users.push(value.to_owned()),
             "tag" => self.tags.push(value.to_owned()),
             "min_priority" => self.min_priority = Some(priority(value)?),
@@ -146,6 +149,7 @@ impl Filter {
                     .execution_id()
                     .is_some_and(|execution| self.executions.iter().any(|wanted| *wanted == execution)))
             && text(&self.conversations, &event.identity.conversation_id)
+            && text(&self.correlations, &event.identity.correlation_id)
             && text(&self.users, &event.identity.user_id)
             && (self.tags.is_empty() || event.tags.iter().any(|tag| self.tags.iter().any(|wanted| **wanted == **tag)))
             && self.min_priority.is_none_or(|least| event.priority <= least)

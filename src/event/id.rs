@@ -106,6 +106,17 @@ impl EventId {
         EventId(Uuid::new_v8(xxhash_rust::xxh3::xxh3_128(id.as_bytes()).to_be_bytes()))
     }
 
+    /// The id of an event of which these words say which it is: UUIDv8 of XXH3-128 over the words, each with a zero
+    /// behind it.
+    pub fn of_words(words: &[&str]) -> EventId {
+        let mut hash = Xxh3::new();
+        for word in words {
+            hash.update(word.as_bytes());
+            hash.update(&[0]);
+        }
+        EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
+    }
+
     /// The id of an event that is no fact of a span, seen now.
     pub fn new_random() -> EventId {
         EventId(Uuid::now_v7())

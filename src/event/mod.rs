@@ -216,6 +216,11 @@ impl Event {
         matches!(self.event_type, EventType::Completed | EventType::Failed | EventType::Canceled)
     }
 
+    /// Whether its [`Event::ttl_s`] is over, so that it is not worth delivering any more.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.ttl_s.is_some_and(|ttl| now.micros_since(self.timestamp) > ttl.saturating_mul(1_000_000))
+    }
+
     /// The execution it belongs to: the one named, else the trace.
     pub fn execution_id(&self) -> Option<Cow<'_, str>> {
         let named = self.identity.execution_id.as_deref().map(Cow::Borrowed);

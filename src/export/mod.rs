@@ -9,6 +9,7 @@ pub mod prometheus;
 pub mod pump;
 pub mod queue;
 pub mod retry;
+pub mod webhook;
 
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub enum Exporter {
     OtlpGrpc(otlp::GrpcExporter),
     /// OTLP over HTTP.
     OtlpHttp(otlp::HttpExporter),
+    /// Events to a URL.
+    Webhook(webhook::WebhookExporter),
 }
 
 /// What came of an attempt.
@@ -59,6 +62,7 @@ impl Exporter {
             Exporter::Debug(exporter) => exporter.export(load),
             Exporter::OtlpGrpc(exporter) => exporter.export(load).await,
             Exporter::OtlpHttp(exporter) => exporter.export(load).await,
+            Exporter::Webhook(exporter) => exporter.export(load).await,
         }
     }
 
@@ -66,7 +70,7 @@ impl Exporter {
     pub async fn close(&mut self) {
         match self {
             Exporter::File(exporter) => exporter.close().await,
-            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) => {}
+            Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) | Exporter::Webhook(_) => {}
         }
     }
 }

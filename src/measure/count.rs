@@ -108,9 +108,11 @@ impl Measure {
                 self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
             }
         }
-        let mut unpriced = 0;
+        let (mut unpriced, mut cost_usd) = (0, 0.0);
         match (call.price.source(), call.price.usd()) {
-            (Ok(source), Some(usd)) => self.cost(fact, usd, (&call.model, &call.provider), source.as_str(), now),
+            (Ok(source), Some(usd)) => {
+                cost_usd = self.count_cost(fact, usd, (&call.model, &call.provider), source.as_str(), now);
+            }
             // A call that failed before any token costs nothing that anyone could know.
             (Err(_), _) if failed && !call.usage.is_known() => {}
             (Ok(_), None) => {}
@@ -121,6 +123,7 @@ impl Measure {
         }
         let of_model = call.op != Op::Embeddings;
         self.windows.add(fact.end, &rows_of(fact, call.model.as_ref()), now, |sums| {
+            sums.cost_usd += cost_usd;
             sums.unpriced_calls += unpriced;
             if of_model {
                 sums.input_tokens = sums.input_tokens.saturating_add(call.usage.input.unwrap_or(0));
@@ -136,15 +139,12 @@ impl Measure {
         }
     }
 
-    /// Enters a cost into the counter, the windows and the task it belongs to.
-    fn cost(&mut self, fact: &Fact, usd: f64, by: Supplier<'_>, source: &'static str, now: Timestamp) {
+    /// Enters a cost into the counter; what of it is for the windows.
+    fn count_cost(&mut self, fact: &Fact, usd: f64, by: Supplier<'_>, source: &'static str, now: Timestamp) -> f64 {
         let (model, provider) = by;
         let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
         self.instruments.cost.add([agent, feature, model.into(), provider.into(), source.into()], usd, now);
-        if !is_amount(usd) {
-            return;
-        }
-        self.windows.add(fact.end, &rows_of(fact, model.as_ref()), now, |sums| sums.cost_usd += usd);
+        if is_amount(usd) { usd } else { 0.0 }
     }
 
     fn tool_call(&mut self, fact: &Fact, now: Timestamp) {
@@ -177,7 +177,8 @@ impl Measure {
             sums.errors += failed;
         });
         if let Some(usd) = reported_usd {
-            self.cost(fact, usd, (&None, &None), "reported", now);
+            let usd = self.count_cost(fact, usd, (&None, &None), "reported", now);
+            self.windows.add(fact.end, &rows_of(fact, None), now, |sums| sums.cost_usd += usd);
         }
         if let Some(task) = &fact.task
             && let Some(late) = self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start)

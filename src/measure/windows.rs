@@ -1,9 +1,10 @@
 //! Sums by the minute, from which ratios over any window of the last day are computed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use hashbrown::{Equivalent, HashMap};
 
 use crate::derive::Name;
 use crate::event::Timestamp;
@@ -146,9 +147,28 @@ impl Windows {
 
 impl Minute {
     fn row(&mut self, dimension: Dimension, name: &Name) -> &mut Sums {
-        let key = (dimension, name.clone());
-        let full = self.rows.len() >= Windows::MOST_ROWS && !self.rows.contains_key(&key);
-        self.rows.entry(if full { (dimension, Windows::OTHERS.into()) } else { key }).or_default()
+        let full = self.rows.len() >= Windows::MOST_ROWS;
+        let row = RowKey(dimension, name);
+        if full && !self.rows.contains_key(&row) {
+            return self.rows.entry((dimension, Windows::OTHERS.into())).or_default();
+        }
+        self.rows.entry_ref(&row).or_default()
+    }
+}
+
+/// The key of a row, borrowed, so that finding one takes no share in its name.
+#[derive(Hash)]
+struct RowKey<'n>(Dimension, &'n Name);
+
+impl Equivalent<(Dimension, Name)> for RowKey<'_> {
+    fn equivalent(&self, (dimension, name): &(Dimension, Name)) -> bool {
+        self.0 == *dimension && self.1 == name
+    }
+}
+
+impl From<&RowKey<'_>> for (Dimension, Name) {
+    fn from(key: &RowKey<'_>) -> (Dimension, Name) {
+        (key.0, key.1.clone())
     }
 }
 

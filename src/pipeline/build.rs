@@ -14,6 +14,7 @@ use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
 use crate::export::pump::Settings;
 use crate::export::queue::Portion;
+use crate::export::webhook::WebhookExporter;
 use crate::export::{Exporter, Inlet, Pump, local};
 use crate::health::Health;
 use crate::merge::Merge;
@@ -137,11 +138,19 @@ impl Builder<'_> {
             _ if pipeline.from_agent && pipeline.signal == Signal::Logs => "events",
             _ => pipeline.signal.name(),
         };
+        let failed = |message| StartError::Component { id: id.to_string(), message };
+        let filter = match component {
+            Component::Webhook(config) => Some(Arc::new(config.filter().map_err(failed)?)),
+            _ => None,
+        };
+        let exit = |inlet| match &filter {
+            Some(filter) => Exit::Filtered(inlet, filter.clone()),
+            None => Exit::Pump(inlet),
+        };
         let known = self.inlets.iter().find(|(known, of, _)| known == id && *of == carries);
         if let Some((_, _, inlet)) = known {
-            return Ok(Some(Exit::Pump(inlet.clone())));
+            return Ok(Some(exit(inlet.clone())));
         }
-        let failed = |message| StartError::Component { id: id.to_string(), message };
         let (settings, exporters) = exporter(component, &self.options.data_dir, batching).map_err(failed)?;
         if let Some(Exporter::File(file)) = exporters.first() {
             self.built.files.push(file.path().to_owned());
@@ -150,7 +159,7 @@ impl Builder<'_> {
         let inlet = pump.inlet();
         self.built.pumps.push(pump);
         self.inlets.push((id.clone(), carries, inlet.clone()));
-        Ok(Some(Exit::Pump(inlet)))
+        Ok(Some(exit(inlet)))
     }
 }
 
@@ -164,6 +173,11 @@ fn exporter(
         Component::File(config) => {
             let (settings, exporter) = local::file(config, data_dir);
             Ok((settings, vec![Exporter::File(exporter)]))
+        }
+        Component::Webhook(config) => {
+            let one = || WebhookExporter::new(config).map(Exporter::Webhook);
+            let exporters = (0..config.sending_queue.num_consumers).map(|_| one()).collect::<Result<_, _>>()?;
+            Ok((config.settings(), exporters))
         }
         Component::Debug(config) => {
             let exporter = DebugExporter::new(config)?;

@@ -2,14 +2,16 @@
 
 use serde::Deserialize;
 
+use super::past::JournalConfig;
 use super::prices::PricesConfig;
 use crate::auth::Auth;
+use crate::budget::{self, Budget};
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
-use crate::export::{debug, file, otlp as otlp_export, prometheus};
+use crate::export::{debug, file, otlp as otlp_export, prometheus, webhook};
 use crate::health::Health;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
@@ -41,12 +43,16 @@ pub enum Component {
     Otlp(otlp_export::GrpcConfig),
     /// Exporter `otlphttp`.
     OtlpHttp(otlp_export::HttpConfig),
+    /// Exporter `webhook`.
+    Webhook(Box<webhook::Config>),
     /// Exporter `prometheus`.
     Prometheus(prometheus::Config),
     /// Exporter `websocket`.
     WebSocket(web::SocketLimits),
     /// Extension `web`.
     Web(web::Config),
+    /// Extension `journal`.
+    Journal(JournalConfig),
 }
 
 /// The connector `agent`.
@@ -57,6 +63,8 @@ pub struct AgentConfig {
     pub dimensions: Dimensions,
     /// What calls cost.
     pub prices: PricesConfig,
+    /// What may be spent.
+    pub budgets: Vec<Budget>,
     /// How often derived metrics go to exporters that are not scraped.
     pub metrics_interval: Interval,
     /// Spans kept in memory, of open and closed runs together.
@@ -81,6 +89,8 @@ pub struct Dimensions {
     pub feature: Vec<String>,
     /// The task worked on.
     pub task: Vec<String>,
+    /// Tags, for budgets.
+    pub tags: Vec<String>,
 }
 
 /// An interval that is ten seconds unless said otherwise.
@@ -96,8 +106,8 @@ impl Default for Interval {
 
 impl Default for Dimensions {
     fn default() -> Dimensions {
-        let Settings { feature, task, .. } = Settings::default();
-        Dimensions { feature, task }
+        let Settings { feature, task, tags, .. } = Settings::default();
+        Dimensions { feature, task, tags }
     }
 }
 
@@ -108,6 +118,7 @@ impl AgentConfig {
         Settings {
             feature: self.dimensions.feature.clone(),
             task: self.dimensions.task.clone(),
+            tags: self.dimensions.tags.clone(),
             prices,
             limits: derive::Limits {
                 spans: self.max_spans.unwrap_or(defaults.spans),
@@ -143,9 +154,11 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "debug") => read(node, &path, problems).map(Component::Debug),
         (Section::Exporters, "otlp" | "otlp_grpc") => read(node, &path, problems).map(Component::Otlp),
         (Section::Exporters, "otlphttp" | "otlp_http") => read(node, &path, problems).map(Component::OtlpHttp),
+        (Section::Exporters, "webhook") => read(node, &path, problems).map(Box::new).map(Component::Webhook),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
+        (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
             let hint = match nearest(kind, known.iter().copied()) {
@@ -181,12 +194,14 @@ impl Component {
             Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
                 Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
             }
+            Component::Agent(config) => budget::problem(&config.budgets).map_or(Ok(()), Err),
             Component::MemoryLimiter(config) => config.soft_limit().map(drop),
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),
             Component::Attributes(config) => attributes::Attributes::new(config).map(drop),
             Component::Redaction(config) => redaction::Redaction::new(config, "", &Health::default()).map(drop),
             Component::Debug(config) => debug::DebugExporter::new(config).map(drop),
+            Component::Webhook(config) => config.validate(),
             Component::Otlp(config) => {
                 config.sending_queue.validate()?;
                 config.retry_on_failure.validate()?;
@@ -200,6 +215,7 @@ impl Component {
             }
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
+            Component::Journal(config) => config.validate(),
             _ => Ok(()),
         }
     }
@@ -222,9 +238,13 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("debug", "the console"),
             ("otlp", "OTLP over gRPC"),
             ("otlphttp", "OTLP over HTTP"),
+            ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
             ("prometheus", "metrics at /metrics of the web extension"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],
-        Section::Extensions => &[("web", "the HTTP API, the stream of events, /metrics and health")],
+        Section::Extensions => &[
+            ("web", "the HTTP API, the stream of events, /metrics and health"),
+            ("journal", "events on disk, so that they and their offsets outlive the process"),
+        ],
     }
 }

@@ -5,6 +5,7 @@ mod background;
 mod build;
 mod components;
 mod endpoint;
+mod past;
 mod plan;
 mod prices;
 mod route;

@@ -1,6 +1,7 @@
 //! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
 
 use super::components::{AgentConfig, Component, component};
+use super::past::JournalConfig;
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
@@ -57,6 +58,14 @@ impl Plan {
     pub fn sockets(&self) -> Option<&web::SocketLimits> {
         self.components.iter().find_map(|(_, _, component)| match component {
             Component::WebSocket(config) => Some(config),
+            _ => None,
+        })
+    }
+
+    /// The journal extension's configuration.
+    pub fn journal(&self) -> Option<&JournalConfig> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Journal(config) => Some(config),
             _ => None,
         })
     }
@@ -178,6 +187,12 @@ fn check(
             (find(Section::Exporters, id), pipeline.signal)
         {
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
+        }
+        let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
+        if let (Some(Component::Webhook(_)), false) = (find(Section::Exporters, id), of_events) {
+            problem(format!(
+                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
+            ));
         }
     }
     for id in &pipeline.exporters {

@@ -6,7 +6,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use crate::connector::Connector;
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Filter, Timestamp};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Load};
 use crate::flow::{Acknowledged, Intake, SharedRecord};
@@ -35,6 +35,8 @@ pub enum Exit {
     Agent(Arc<Connector>),
     /// An exporter.
     Pump(Inlet),
+    /// An exporter of the events that fit.
+    Filtered(Inlet, Arc<Filter>),
     /// Metrics for scraping.
     Prometheus(Arc<Prometheus>),
     /// Events for whoever listens.
@@ -66,6 +68,8 @@ impl Route {
                 Exit::Agent(agent) if Connector::takes_long(&batch) => off_worker(|| agent.batch(&batch)),
                 Exit::Agent(agent) => agent.batch(&batch),
                 Exit::Pump(pump) => pump.send(Load::Batches(vec![without.as_ref().unwrap_or(&batch).clone()])),
+                // A plan has it only where there are events.
+                Exit::Filtered(..) => {}
                 Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
                 // It takes events only, which come another way.
                 Exit::Live(_) => {}
@@ -86,6 +90,13 @@ impl Route {
             match exit {
                 Exit::Pump(pump) => pump.send(Load::Events(records.clone())),
                 Exit::Live(live) => live.publish(&records),
+                Exit::Filtered(pump, filter) => {
+                    let fit = records.iter().filter(|record| filter.matches(record.event())).cloned();
+                    let fit: Vec<SharedRecord> = fit.collect();
+                    if !fit.is_empty() {
+                        pump.send(Load::Events(fit));
+                    }
+                }
                 Exit::Agent(_) | Exit::Prometheus(_) => {}
             }
         }
@@ -107,7 +118,7 @@ impl Route {
     /// The exporters it ends in.
     pub fn pumps(&self) -> impl Iterator<Item = &Inlet> {
         self.exits.iter().filter_map(|exit| match exit {
-            Exit::Pump(pump) => Some(pump),
+            Exit::Pump(pump) | Exit::Filtered(pump, _) => Some(pump),
             Exit::Agent(_) | Exit::Prometheus(_) | Exit::Live(_) => None,
         })
     }

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::route::Route;
-use crate::connector::Connector;
+use crate::connector::{BudgetFile, Connector};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
+use crate::journal::Journal;
 use crate::listen::Serving;
 use crate::merge::Merge;
 
@@ -22,6 +23,7 @@ use crate::merge::Merge;
 pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
+    pub(super) budgets: Option<Arc<BudgetFile>>,
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
@@ -30,6 +32,7 @@ pub struct Running {
     pub(super) live: Arc<Merge>,
     pub(super) tasks: JoinSet<()>,
     pub(super) stop_web: CancellationToken,
+    pub(super) journal: Option<Arc<Journal>>,
     pub(super) started: Instant,
 }
 
@@ -124,12 +127,25 @@ impl Running {
         let deadline = tokio::time::Instant::now() + patience;
         let drains = self.pumps.drain(..).map(|pump| pump.drain(deadline));
         let left = futures_util::future::join_all(drains).await;
+        if let Some(budgets) = self.budgets.take() {
+            budgets.end_by(deadline).await;
+        }
         self.stop_web.cancel();
         self.tasks.shutdown().await;
+        if let Some(journal) = self.journal.take() {
+            close(journal).await;
+        }
         Report {
             status,
             left: left.into_iter().filter(|left| left.items > 0).collect(),
             ran_for: self.started.elapsed(),
         }
+    }
+}
+
+/// Closes the journal on a thread that may wait for the disk.
+async fn close(journal: Arc<Journal>) {
+    if tokio::task::spawn_blocking(move || journal.close()).await.is_err() {
+        crate::report::error("the journal was not closed");
     }
 }

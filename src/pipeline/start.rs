@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, build};
 use super::components::{AgentConfig, Component};
+use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
@@ -19,10 +20,11 @@ use super::{Options, background, endpoint};
 use crate::auth::Auth;
 use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
-use crate::connector::{Connector, EventSink};
+use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::flow::Gate;
 use crate::health::Health;
 use crate::hub::Hub;
+use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Listener, Serving};
 use crate::merge::Merge;
 use crate::otlp::Signal;
@@ -68,19 +70,27 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         None => None,
     };
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
-    let agent = agent(&plan, recent_events);
-    let hub = Arc::new(Hub::new(recent_events));
+    let wants_hub = recent_events > 0 || plan.journal().is_some();
+    let agent = agent(&plan, wants_hub);
+    let path = options.data_dir.join(BudgetFile::NAME);
+    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
+    let journal = plan.journal().map(|config| open_journal(config, options, &health)).transpose()?;
+    let hub =
+        journal.as_ref().map_or_else(|| Arc::new(Hub::new(recent_events)), |journal| past::hub(recent_events, journal));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
     let built = build(&plan, options, agent.as_ref(), &live, &health)?;
     if let Some(agent) = &agent {
-        let takes_all = recent_events > 0 && plan.sockets().is_none();
+        let takes_all = wants_hub && plan.sockets().is_none();
         agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
         agent.show(&health);
     }
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
+    if let Some(budgets) = &budgets {
+        tasks.spawn(budgets.clone().keep_written());
+    }
     let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
@@ -105,16 +115,26 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     Ok(Running {
         addresses,
         agent,
+        budgets,
         health,
         gate,
         serving,
         pumps,
         routes,
         live,
+        journal,
         tasks,
         stop_web,
         started: Instant::now(),
     })
+}
+
+fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> Result<Arc<Journal>, StartError> {
+    let failed = |error: OpenError| StartError::Component {
+        id: "journal".into(),
+        message: format!("{error}; without `journal` in service.extensions events are kept in memory only"),
+    };
+    config.open(&options.data_dir, health).map_err(failed)
 }
 
 /// A receiver's bound port.
@@ -172,7 +192,7 @@ async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, Start
 
 /// The agent connector, if any pipeline or the web endpoint needs it. Events are built only if somebody wants
 /// them.
-fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
+fn agent(plan: &Plan, wants_hub: bool) -> Option<Arc<Connector>> {
     let has_web = plan.web().is_some();
     if !has_web && !plan.pipelines.iter().any(|pipeline| pipeline.to_agent) {
         return None;
@@ -180,8 +200,9 @@ fn agent(plan: &Plan, recent_events: usize) -> Option<Arc<Connector>> {
     let default = AgentConfig::default();
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
-    let wants_events = recent_events > 0 || plan.pipelines.iter().any(read);
-    Some(Arc::new(Connector::new(config.settings(plan.prices.clone(), wants_events))))
+    let wants_events = wants_hub || plan.pipelines.iter().any(read);
+    let settings = config.settings(plan.prices.clone(), wants_events);
+    Some(Arc::new(Connector::with_budgets(settings, config.budgets.clone(), "")))
 }
 
 fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> Vec<EventSink> {

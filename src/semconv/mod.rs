@@ -92,32 +92,39 @@ impl KeyTable {
     }
 }
 
-/// Whether two names are one, by words of eight bytes: names are too short for a call of `memcmp` to pay.
+/// Whether two names are one, by words of eight bytes: names are too short for a call of `memcmp` to pay. The last word
+/// overlaps the one before.
 #[inline]
 fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let words =
-        a.iter().zip(b).fold(0, |difference, (a, b)| difference | u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b));
-    words == 0 && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
+    let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
+    let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    words.fold(differ(a_last, b_last), |difference, (a, b)| difference | differ(a, b)) == 0
 }
 
-/// Multiply and fold over words of eight bytes. The table is fixed, so nobody gains by finding collisions.
+/// Multiply and fold over words of eight bytes, of which the last overlaps the one before. The table is fixed, so nobody
+/// gains by finding collisions.
 #[inline]
 fn hash(name: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = name.as_chunks::<8>();
     let mut state = name.len() as u64;
-    for word in words {
-        state = (state ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+    let mut take = |word: u64| {
+        state = (state ^ word).wrapping_mul(FACTOR);
         state ^= state >> 32;
+    };
+    match name.last_chunk::<8>() {
+        Some(last) => {
+            name.as_chunks::<8>().0.iter().for_each(|word| take(u64::from_le_bytes(*word)));
+            take(u64::from_le_bytes(*last));
+        }
+        None => take(name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
     }
-    let mut tail = [0; 8];
-    tail[..rest.len()].copy_from_slice(rest);
-    state = (state ^ u64::from_le_bytes(tail)).wrapping_mul(FACTOR);
-    state ^ state >> 32
+    state
 }
 
 /// What `logfire.span_type` is on spans that stand for others which go on.

@@ -9,13 +9,18 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::bridge::Bridge;
+use super::budgets::RemoteBudgets;
+use super::emitter::Emitter;
 use super::environment;
 use super::exporting::{Exporting, Outlet, events_to};
-use super::sink::{self, Handler, Waiting};
+use super::sink::{Handler, Sinks};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
-use crate::connector::{Connector, EventSink};
+use crate::budget::Budget;
+use crate::bus::Bus;
+use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::console::event::Level;
 use crate::content::{Classes, Policy};
 use crate::derive;
@@ -42,8 +47,12 @@ pub struct Builder {
     content: Option<Policy>,
     metrics_interval: Duration,
     sinks: Vec<(usize, Handler)>,
+    bus: Option<Bus>,
     patterns: Vec<Pattern>,
     settings: derive::Settings,
+    budgets: Vec<Budget>,
+    budget_file: Option<PathBuf>,
+    budgets_from: Option<String>,
     limits: Limits,
     ring: usize,
     problems: Vec<String>,
@@ -70,8 +79,12 @@ impl Default for Builder {
             content: None,
             metrics_interval: Duration::from_secs(60),
             sinks: Vec::new(),
+            bus: None,
             patterns: Vec::new(),
             settings,
+            budgets: Vec::new(),
+            budget_file: None,
+            budgets_from: None,
             limits: Limits::default(),
             ring: 10_000,
             problems: Vec::new(),
@@ -82,7 +95,8 @@ impl Default for Builder {
 impl Builder {
     /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
-    /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`). What comes after this wins over it.
+    /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`), and `SPANLIGHT_BUDGETS_URL`, which is
+    /// [`Builder::budgets_from`]. What comes after this wins over it.
     pub fn from_env(self) -> Builder {
         self.from_lookup(&environment::of_process)
     }
@@ -101,6 +115,7 @@ impl Builder {
                 Some(Level::Info)
             }
         };
+        self.budgets_from = said.budgets_url.or(self.budgets_from);
         self.file = Some(said.log_path.unwrap_or_else(|| Path::new("spanlight-data").join("agent-events.jsonl")));
         if !env::is_disabled(lookup) {
             for (place, signal) in self.otlp.iter_mut().zip([Signal::Traces, Signal::Metrics, Signal::Logs]) {
@@ -190,6 +205,13 @@ impl Builder {
         self
     }
 
+    /// Has derived events published on a bus of the program's own, such as [`bus::global`](crate::bus::global), and what is
+    /// published there go wherever telemetry goes. One bus is connected to one telemetry.
+    pub fn bus(mut self, bus: Bus) -> Builder {
+        self.bus = Some(bus);
+        self
+    }
+
     /// Spans whose name, or `target::name`, fits a glob (`*` is anything) are pieces of work, even if they do not say
     /// so: the first that fits counts.
     pub fn span_pattern(mut self, glob: impl Into<String>, scope: Scope) -> Builder {
@@ -224,6 +246,28 @@ impl Builder {
         self
     }
 
+    /// What may be spent. `budget.warning` and `budget.exceeded` tell of it, and [`Telemetry::budget`] can be asked.
+    /// Of several of one name the last counts.
+    pub fn budget(mut self, budget: Budget) -> Builder {
+        self.budgets.retain(|known| known.name() != budget.name());
+        self.budgets.push(budget);
+        self
+    }
+
+    /// The file in which is kept what was spent of [budgets](Builder::budget), so that a restart does not forget it.
+    /// Without one they begin anew with the process. One file is for one process at a time.
+    pub fn budget_file(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.budget_file = Some(path.into());
+        self
+    }
+
+    /// The web endpoint of a collector that keeps budgets, such as `http://127.0.0.1:3010`: [`Telemetry::budget`] asks
+    /// those that are not kept here. They are fetched every two seconds, in the background.
+    pub fn budgets_from(mut self, url: impl Into<String>) -> Builder {
+        self.budgets_from = Some(url.into());
+        self
+    }
+
     /// How many events stay in memory for [`Telemetry::get_events`] and slow subscriptions: 10,000, unless told
     /// otherwise.
     pub fn ring(mut self, events: usize) -> Builder {
@@ -242,7 +286,11 @@ impl Builder {
         self.settle_content();
         let health = Arc::new(Health::default());
         let hub = Arc::new(Hub::new(self.ring));
-        let connector = Arc::new(Connector::new(self.settings.clone()));
+        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
+        let budgets = std::mem::take(&mut self.budgets);
+        let connector = Arc::new(Connector::with_budgets(self.settings.clone(), budgets, &service));
+        let budget_file = self.budget_file.take().and_then(|path| BudgetFile::read(&connector, path)).map(Arc::new);
+        let budgets = self.budgets_from.is_some().then(RemoteBudgets::default);
         let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
         let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
         let metrics_resource = self.metrics_resource();
@@ -251,6 +299,8 @@ impl Builder {
             file: self.file.take(),
             otlp: std::mem::take(&mut self.otlp),
             health: health.clone(),
+            budget_file: budget_file.clone(),
+            budgets: budgets.clone().zip(self.budgets_from.take()),
         };
         let (exporting, plugged) = Exporting::run(|| plan.start()).unwrap_or_else(|error| {
             self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
@@ -260,16 +310,18 @@ impl Builder {
         self.problems.extend(problems);
         let of_hub = hub.clone();
         sinks.push(Box::new(move |records| of_hub.publish(records)));
-        let (of_program, waiting) = self.start_sinks(&health);
-        sinks.extend(of_program);
+        let of_program = self.start_sinks(&health);
+        sinks.extend(of_program.entrance());
+        let emitter = Emitter { source: source.clone(), service: service.clone(), instance: instance.clone() };
+        let bridge = Bridge::new(self.bus.take(), emitter.clone(), health.clone());
+        sinks.push(bridge.entrance());
         connector.send_events_to(sinks);
         connector.show(&health);
         super::show(&source, &health);
         let tracer_provider = spans.as_ref().map(|(spans, _)| self.provider(spans.clone()));
-        let (service, instance) = (self.attribute(SERVICE_NAME), self.attribute(SERVICE_INSTANCE_ID));
         let work = Work {
             follower: Follower::new(source.clone(), &service, &instance),
-            source: source.clone(),
+            source,
             limits: self.limits,
             connector: connector.clone(),
             outlet: Outlet {
@@ -288,16 +340,17 @@ impl Builder {
         let worker = Worker::start(work);
         self.problems.iter().for_each(|problem| crate::report::error(problem));
         Telemetry(Arc::new(Inner {
-            source,
+            emitter,
             connector,
+            budgets,
+            budget_file,
             hub,
             health,
             worker,
             exporting,
             tracer_provider,
-            service,
-            instance,
-            sinks: waiting,
+            sinks: of_program,
+            bridge,
             report: Mutex::new(None),
         }))
     }
@@ -338,18 +391,14 @@ impl Builder {
         self.resource.iter().cloned().chain(says_so).collect()
     }
 
-    fn start_sinks(&mut self, health: &Health) -> (Vec<EventSink>, Vec<Waiting>) {
-        let mut started = (Vec::new(), Vec::new());
+    fn start_sinks(&mut self, health: &Health) -> Sinks {
+        let sinks = Sinks::new(health);
         for (number, (capacity, handler)) in self.sinks.drain(..).enumerate() {
-            match sink::spawn(number, capacity, handler, health) {
-                Ok((sink, waiting)) => {
-                    started.0.push(sink);
-                    started.1.push(waiting);
-                }
-                Err(error) => self.problems.push(format!("there is no thread for a sink, which gets nothing: {error}")),
+            if let Err(error) = sinks.add(number, capacity, handler, health) {
+                self.problems.push(format!("a sink gets nothing: {error}"));
             }
         }
-        started
+        sinks
     }
 
     fn attribute(&self, key: &str) -> Arc<str> {
@@ -370,6 +419,8 @@ struct Plan {
     file: Option<PathBuf>,
     otlp: [Option<Remote>; 3],
     health: Arc<Health>,
+    budget_file: Option<Arc<BudgetFile>>,
+    budgets: Option<(RemoteBudgets, String)>,
 }
 
 /// How to send to the exporters that run.
@@ -396,7 +447,16 @@ impl Plan {
                 None
             }
         };
-        let Plan { console, file, otlp: [traces, metrics, logs], health } = self;
+        let Plan { console, file, otlp: [traces, metrics, logs], health, budget_file, budgets } = self;
+        if let Some(file) = budget_file {
+            tokio::spawn(file.keep_written());
+        }
+        if let Some((remote, url)) = budgets {
+            match remote.poll(&url) {
+                Ok(polling) => drop(tokio::spawn(polling)),
+                Err(problem) => plugged.problems.push(format!("budgets: {problem}")),
+            }
+        }
         let mut otlp = |carries: &str, remote: Option<Remote>, problems: &mut Vec<String>| {
             plug(otlp::start(&format!("otlp/{carries}"), carries, &remote?, &health), problems)
         };

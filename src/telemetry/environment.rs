@@ -18,6 +18,8 @@ pub struct Environment {
     pub console_level: Option<String>,
     /// `OBSERVABILITY_LOG_PATH`.
     pub log_path: Option<PathBuf>,
+    /// `SPANLIGHT_BUDGETS_URL`.
+    pub budgets_url: Option<String>,
 }
 
 /// Reads it.
@@ -26,6 +28,7 @@ pub fn read(lookup: Lookup<'_>) -> Environment {
     Environment {
         console_level: get("OBSERVABILITY_CONSOLE_LEVEL"),
         log_path: get("OBSERVABILITY_LOG_PATH").map(PathBuf::from),
+        budgets_url: get("SPANLIGHT_BUDGETS_URL"),
     }
 }
 

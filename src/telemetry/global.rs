@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tracing::dispatcher;
 
-use super::{Guard, Report, Subscription, Telemetry, Unflushed};
+use super::{BudgetQuery, Guard, Report, Subscription, Telemetry, Unflushed};
 use crate::event::{Event, Filter, ReadError};
 use crate::hub::Page;
 use crate::layer::AgentLayer;
@@ -63,6 +63,17 @@ pub fn record_critic_decision(rejected: bool) {
     if let Some(telemetry) = telemetry() {
         telemetry.record_critic_decision(rejected);
     }
+}
+
+/// [`Telemetry::budget`] of the current subscriber; without telemetry every verdict is to go on.
+///
+/// ```
+/// if spanlight::budget("daily").feature("checkout").verdict().may_go_on() {
+///     // Call the model.
+/// }
+/// ```
+pub fn budget(name: &str) -> BudgetQuery {
+    BudgetQuery::new(telemetry(), name)
 }
 
 /// [`Telemetry::metrics`] of the current subscriber; all empty without telemetry.

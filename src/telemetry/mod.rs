@@ -2,7 +2,10 @@
 //! them, go where it wants them. The only place that knows every stage of the library, as `pipeline` does of the
 //! collector.
 
+mod bridge;
+mod budgets;
 mod builder;
+mod emitter;
 mod environment;
 mod exporting;
 mod global;
@@ -17,22 +20,28 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::Value;
-use tracing::{Dispatch, Span, Subscriber};
+use tracing::{Dispatch, Subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 pub use crate::console::event::Level as Console;
+use bridge::Bridge;
+pub use budgets::BudgetQuery;
+use budgets::RemoteBudgets;
 pub use builder::Builder;
+use emitter::Emitter;
 use exporting::Exporting;
 pub use global::{
-    emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe, telemetry,
+    budget, emit, emit_event, flush, get_events, init, layer, metrics, record_critic_decision, shutdown, subscribe,
+    telemetry,
 };
 pub use guard::{Guard, Report, Unflushed};
-use sink::Waiting;
+use sink::Sinks;
 pub use subscription::Subscription;
 use worker::Worker;
 
-use crate::connector::Connector;
+use crate::bus::Bus;
+use crate::connector::{BudgetFile, Connector};
 use crate::event::{self, Decision, Event, Filter, ReadError, Source, SourceKind, Timestamp};
 use crate::export::Left;
 use crate::health::{DROPPED, Health, QUEUE_BYTES, WITHHELD};
@@ -60,16 +69,18 @@ pub struct Telemetry(Arc<Inner>);
 
 /// What the last handle takes with it.
 pub(crate) struct Inner {
-    source: Arc<layer::Source>,
+    emitter: Emitter,
     connector: Arc<Connector>,
+    /// The budgets that a collector keeps.
+    budgets: Option<RemoteBudgets>,
+    budget_file: Option<Arc<BudgetFile>>,
     hub: Arc<Hub>,
     health: Arc<Health>,
     worker: Worker,
     exporting: Exporting,
     tracer_provider: Option<SdkTracerProvider>,
-    service: Arc<str>,
-    instance: Arc<str>,
-    sinks: Vec<Waiting>,
+    sinks: Sinks,
+    bridge: Bridge,
     /// What was lost, once it has ended.
     report: Mutex<Option<Report>>,
 }
@@ -95,7 +106,7 @@ impl Telemetry {
     /// # drop(subscriber);
     /// ```
     pub fn layer(&self) -> AgentLayer {
-        AgentLayer::new(self.0.source.clone(), self.0.clone())
+        AgentLayer::new(self.0.emitter.source.clone(), self.0.clone())
     }
 
     /// A subscriber with this layer, and with that of OpenTelemetry if spans are sent somewhere.
@@ -106,7 +117,7 @@ impl Telemetry {
             layer.with_location(false).with_threads(false).with_tracked_inactivity(false)
         });
         tracing_subscriber::registry()
-            .with(environment::selection(self.0.source.clone()))
+            .with(environment::selection(self.0.emitter.source.clone()))
             .with(self.layer())
             .with(opentelemetry)
     }
@@ -124,24 +135,7 @@ impl Telemetry {
     /// # assert_eq!(telemetry.get_events(0).events.len(), 1);
     /// ```
     pub fn emit(&self, event: Event) {
-        self.emit_within(event, self.here());
-    }
-
-    /// The span of an agent's work around the caller.
-    fn here(&self) -> Option<u64> {
-        let span = Span::current().with_subscriber(|(id, dispatch)| {
-            let layer = AgentLayer::of(dispatch).filter(|layer| Arc::ptr_eq(layer.source(), &self.0.source))?;
-            layer.nearest(dispatch, id)
-        });
-        span.flatten()
-    }
-
-    fn emit_within(&self, mut event: Event, span: Option<u64>) {
-        event.performance = event.performance.possible();
-        event.source.kind = SourceKind::Layer;
-        event.source.service.get_or_insert_with(|| self.0.service.clone());
-        event.source.instance.get_or_insert_with(|| self.0.instance.clone());
-        self.0.source.lanes().emit(Box::new(event), span.unwrap_or(0));
+        self.0.emitter.emit_own(event, self.0.emitter.here());
     }
 
     /// The same for an event in JSON: `payload` has its fields, the catalogue's and those of the event itself. Any
@@ -160,15 +154,32 @@ impl Telemetry {
     /// or has one that is not what the catalogue says. The error names the field.
     pub fn emit_event(&self, name: &str, payload: Value) -> Result<(), ReadError> {
         let source = Source { kind: SourceKind::Layer, dialect: None, instance: None, service: None };
-        let here = self.here();
+        let here = self.0.emitter.here();
         let events = event::read_event(name, payload, here.is_some(), &source, Timestamp::now())?;
-        events.into_iter().for_each(|event| self.emit_within(event, here));
+        events.into_iter().for_each(|event| self.0.emitter.emit_own(event, here));
         Ok(())
     }
 
     /// A critic approved or rejected what an agent made. [`Event::review_decided`] says more.
     pub fn record_critic_decision(&self, rejected: bool) {
         self.emit(Event::review_decided("critic", if rejected { Decision::Rejected } else { Decision::Approved }));
+    }
+
+    /// A budget to ask before money is spent: one that [`Builder::budget`] defined, else one of the collector that
+    /// [`Builder::budgets_from`] names.
+    ///
+    /// ```
+    /// use spanlight::{Budget, Telemetry};
+    ///
+    /// let telemetry = Telemetry::builder().budget(Budget::daily("daily", 25.0)).build();
+    /// let verdict = telemetry.budget("daily").estimate(0.50).verdict();
+    /// if verdict.may_go_on() {
+    ///     // Call the model.
+    /// }
+    /// assert_eq!((verdict.spent, verdict.remaining), (Some(0.0), Some(25.0)));
+    /// ```
+    pub fn budget(&self, name: &str) -> BudgetQuery {
+        BudgetQuery::new(Some(self.clone()), name)
     }
 
     /// The summary of the last hour: the six ratios, and the sums behind them.
@@ -197,6 +208,27 @@ impl Telemetry {
     /// ```
     pub fn subscribe(&self, filter: Filter) -> Subscription {
         Subscription::new(self.0.hub.clone(), filter)
+    }
+
+    /// A bus for the program's own code, which is made when this is called first: whoever subscribes gets what is derived
+    /// from then on, and what is published on it goes wherever telemetry goes, once. Unless [`Builder::bus`] gave one, it
+    /// ends with telemetry.
+    ///
+    /// ```
+    /// use spanlight::event::{Event, Filter, Timestamp};
+    /// use std::time::Duration;
+    ///
+    /// let telemetry = spanlight::Telemetry::builder().build();
+    /// let filter = Filter::from_pairs([("scope", "agent")], Timestamp::now()).unwrap();
+    /// let agents = telemetry.bus().subscribe("agents", filter, |delivery| println!("{}", delivery.event().name)).unwrap();
+    /// telemetry.emit(Event::agent_started("scribe"));
+    /// telemetry.bus().publish(Event::agent_decided("scribe", "rewrite")).unwrap();
+    /// telemetry.flush(Duration::from_secs(5)).unwrap();
+    /// assert_eq!(agents.analytics().delivered, 2);
+    /// assert_eq!(telemetry.get_events(0).events.len(), 2);
+    /// ```
+    pub fn bus(&self) -> &Bus {
+        self.0.bridge.bus()
     }
 
     /// The events from an offset on that are still in memory. [`Page::next`] is where to go on, [`Page::gap`] says
@@ -239,7 +271,8 @@ impl Inner {
         if !self.worker.flush(deadline) {
             return Err(Unflushed::behind());
         }
-        let pending: Vec<Left> = self.sinks.iter().filter_map(|sink| sink.wait(deadline).err()).collect();
+        let mut pending: Vec<Left> = self.sinks.wait(deadline);
+        pending.extend(self.bridge.wait(deadline));
         self.exporting.flush(deadline)?;
         if pending.is_empty() { Ok(()) } else { Err(Unflushed { pending }) }
     }
@@ -259,10 +292,14 @@ impl Inner {
         // What is not out by half the time goes together with the rest.
         self.flush_once(Instant::now() + timeout / 2).ok();
         let has_stopped = self.worker.stop(deadline);
+        self.budget_file.iter().for_each(|file| file.end());
         let mut left = self.exporting.drain(deadline);
-        left.extend(self.sinks.iter().filter_map(|sink| sink.wait(deadline).err()));
+        left.extend(self.sinks.wait(deadline));
+        left.extend(self.bridge.wait(deadline));
+        self.sinks.end();
+        self.bridge.end(deadline);
         self.hub.close();
-        Report::new(left, self.source.lanes().dropped().counts(), &self.health, has_stopped)
+        Report::new(left, self.emitter.source.lanes().dropped().counts(), &self.health, has_stopped)
     }
 }
 
@@ -292,6 +329,6 @@ fn show(source: &Arc<layer::Source>, health: &Health) {
 
 impl std::fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Telemetry").field("service", &self.0.service).finish_non_exhaustive()
+        f.debug_struct("Telemetry").field("service", &self.0.emitter.service).finish_non_exhaustive()
     }
 }

@@ -1,14 +1,11 @@
-//! Functions of the agent's own code as sinks: each on a thread of its own, so that one that panics or hangs is alone.
+//! Functions of the agent's own code as sinks: subscriptions of a bus of their own, so that one that panics or hangs is
+//! alone.
 
-use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Dispatch;
 
+use crate::bus::{Bus, Overflow, SubscribeError, Subscription};
 use crate::connector::EventSink;
 use crate::export::Left;
 use crate::flow::SharedRecord;
@@ -17,69 +14,73 @@ use crate::health::{DROPPED, Health, QUEUE_CAPACITY, SENT};
 /// What handles an event.
 pub type Handler = Box<dyn FnMut(&SharedRecord) + Send>;
 
-/// Events that wait for a sink, and whoever waits for it to have handled them.
+/// The bus of the sinks.
 #[derive(Clone)]
-pub struct Waiting {
-    name: Arc<str>,
-    events: Arc<(Mutex<usize>, Condvar)>,
-}
+pub struct Sinks(Bus);
 
-impl Waiting {
-    /// Waits until all are handled; else what is left of them.
-    pub fn wait(&self, deadline: Instant) -> Result<(), Left> {
-        let (events, handled) = &*self.events;
-        let waiting = events.lock().unwrap_or_else(PoisonError::into_inner);
-        let patience = deadline.saturating_duration_since(Instant::now());
-        let waited = handled.wait_timeout_while(waiting, patience, |waiting| *waiting > 0);
-        match *waited.unwrap_or_else(PoisonError::into_inner).0 {
-            0 => Ok(()),
-            items => Err(Left { exporter: self.name.to_string(), items }),
-        }
+impl Sinks {
+    /// Without any yet. What a sink has no room for is gone, so nothing is remembered.
+    pub fn new(health: &Health) -> Sinks {
+        let bus = Bus::builder().history(0, 0).dead_letters(0, 0).build();
+        bus.show_missed("sinks", health);
+        Sinks(bus)
     }
 
-    fn add(&self, change: impl FnOnce(&mut usize)) {
-        let (events, handled) = &*self.events;
-        let mut waiting = events.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut waiting);
-        if *waiting == 0 {
-            handled.notify_all();
-        }
+    /// Adds one. At most `capacity` events wait for it.
+    pub fn add(
+        &self,
+        number: usize,
+        capacity: usize,
+        mut handle: Handler,
+        health: &Health,
+    ) -> Result<(), SubscribeError> {
+        let name = format!("sink/{number}");
+        let subscribing = self.0.subscription(&name).in_order().capacity(capacity).overflow(Overflow::Newest);
+        let subscription = subscribing.attempts(1, Duration::ZERO).handle(move |delivery| {
+            // What it traces while it handles an event would be another event.
+            tracing::dispatcher::with_default(&Dispatch::none(), || handle(delivery.record()));
+        })?;
+        show(&name, capacity, &subscription, health);
+        Ok(())
+    }
+
+    /// Where events for all of them go, if there are any.
+    pub fn entrance(&self) -> Option<EventSink> {
+        let bus = self.0.clone();
+        let has_any = !bus.analytics().is_empty();
+        has_any.then(|| Box::new(move |records: &[SharedRecord]| bus.pass_on(records.iter())) as EventSink)
+    }
+
+    /// Ends them, whatever they are at.
+    pub fn end(&self) {
+        self.0.shutdown(Duration::ZERO);
+    }
+
+    /// Waits until all is handled; what is left of it at the deadline.
+    pub fn wait(&self, deadline: Instant) -> Vec<Left> {
+        left_of(&self.0, deadline)
     }
 }
 
-/// Starts the thread. At most `capacity` events wait for it.
-pub fn spawn(number: usize, capacity: usize, mut handle: Handler, health: &Health) -> io::Result<(EventSink, Waiting)> {
-    let name = format!("sink/{number}");
-    let labels = |reason| [("component", name.as_str()), ("signal", "events"), ("reason", reason)];
-    let (queue_full, panicked) =
-        (health.counter(DROPPED, &labels("queue_full")), health.counter(DROPPED, &labels("panicked")));
-    let sent = health.counter(SENT, &[("exporter", &name), ("signal", "events")]);
-    health.gauge(QUEUE_CAPACITY, &[("exporter", &name), ("signal", "events")], move || capacity as f64);
-    let (entrance, exit) = sync_channel::<SharedRecord>(capacity.max(1));
-    let waiting = Waiting { name: name.as_str().into(), events: Arc::default() };
-    let left = waiting.clone();
-    thread::Builder::new().name(format!("spanlight-{number}")).spawn(move || {
-        // What it traces while it handles an event would be another event.
-        tracing::dispatcher::with_default(&Dispatch::none(), || {
-            for record in exit {
-                match catch_unwind(AssertUnwindSafe(|| handle(&record))) {
-                    Ok(()) => sent.add(1),
-                    Err(_) => panicked.add(1),
-                }
-                left.add(|waiting| *waiting -= 1);
-            }
-        });
-    })?;
-    let entering = waiting.clone();
-    let sink: EventSink = Box::new(move |records| {
-        for record in records {
-            entering.add(|waiting| *waiting += 1);
-            // The thread ends only with this end, so it is never gone.
-            if entrance.try_send(record.clone()).is_err() {
-                entering.add(|waiting| *waiting -= 1);
-                queue_full.add(1);
-            }
-        }
-    });
-    Ok((sink, waiting))
+/// What the handlers of a bus have left at the deadline.
+pub fn left_of(bus: &Bus, deadline: Instant) -> Vec<Left> {
+    let Err(report) = bus.flush(deadline.saturating_duration_since(Instant::now())) else { return Vec::new() };
+    let pending = (report.pending > 0).then(|| Left { exporter: "bus".to_owned(), items: report.pending });
+    let left = report.left.into_iter().map(|(id, items)| Left { exporter: id.to_string(), items });
+    pending.into_iter().chain(left).collect()
+}
+
+fn show(name: &str, capacity: usize, subscription: &Subscription, health: &Health) {
+    let exporter = [("exporter", name), ("signal", "events")];
+    let of = subscription.clone();
+    health.total(SENT, &exporter, move || of.analytics().delivered as f64);
+    health.gauge(QUEUE_CAPACITY, &exporter, move || capacity as f64);
+    let dropped = |reason, pick: fn(&crate::bus::Analytics) -> u64| {
+        let of = subscription.clone();
+        let labels = [("component", name), ("signal", "events"), ("reason", reason)];
+        health.total(DROPPED, &labels, move || pick(&of.analytics()) as f64);
+    };
+    dropped("queue_full", |analytics| analytics.overflowed);
+    dropped("panicked", |analytics| analytics.panicked);
+    dropped("expired", |analytics| analytics.expired);
 }

@@ -1,6 +1,6 @@
 //! The HTTP API: what a client may ask, checked, and what it is answered.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::{Path, RawQuery, Request};
@@ -12,6 +12,7 @@ use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
+use crate::hub::{Hub, Page};
 use crate::measure::Dimension;
 use crate::nearest::nearest;
 
@@ -23,6 +24,7 @@ pub async fn welcome() -> &'static str {
     "Spanlight is running.\n\n\
      /api/v1/runs            runs, the latest first; /api/v1/runs/ID is one as a tree\n\
      /api/v1/ledger          tokens and cost: ?by=model|agent|tool|feature|run|day&window=1h|24h|all&explain=true\n\
+     /api/v1/budgets         how budgets stand; /api/v1/budgets/NAME/verdict says whether work should go on
      /api/v1/metrics         the summary of a window: ?window=1h&by=agent|feature|model|tool\n\
      /api/v1/events          recent events; /api/v1/stream is the same as they happen\n\
      /ws                     events as they happen, over a WebSocket\n\
@@ -174,19 +176,37 @@ fn may_see(who: &Principal, run: &RunSummary) -> bool {
 }
 
 fn page(state: &Shared, who: &Principal, mut query: Query) -> Response {
-    let numbers =
-        query.take_number("from", 0, usize::MAX).and_then(|from| Ok((from, query.take_number("limit", 100, 1000)?)));
+    let in_memory = usize::try_from(state.hub.first()).unwrap_or(usize::MAX);
+    let numbers = query
+        .take_number("from", in_memory, usize::MAX)
+        .and_then(|from| Ok((from, query.take_number("limit", 100, 1000)?)));
     let (from, limit) = match numbers {
         Ok(numbers) => numbers,
         Err(message) => return bad(&message),
     };
     match Filter::from_pairs(query.pairs(), Timestamp::now()) {
-        Ok(filter) => {
-            let found = state.hub.read(from as u64, limit, &who.limit(filter));
-            ok(json::events(state.hub.epoch(), &found))
-        }
+        Ok(filter) => ok(json::events(&state.hub, &look_for(&state.hub, from as u64, limit, &who.limit(filter)))),
         Err(error) => bad(&error.to_string()),
     }
+}
+
+/// Events that fit, and those on disk are looked through for some time: then `next` says how far that was.
+fn look_for(hub: &Hub, from: u64, limit: usize, filter: &Filter) -> Page {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let begin = Instant::now();
+    let mut page = hub.read(from, limit, filter);
+    while page.events.len() < limit && page.next < hub.head() && begin.elapsed() < PATIENCE {
+        let more = hub.read(page.next, limit - page.events.len(), filter);
+        let is_stuck = more.next == page.next;
+        // A second gap is said to whoever goes on from before it.
+        if is_stuck || (more.gap.is_some() && !page.events.is_empty()) {
+            break;
+        }
+        page.gap = page.gap.map_or(more.gap, |(from, to)| Some((from, more.gap.map_or(to, |(_, to)| to))));
+        page.next = more.next;
+        page.events.extend(more.events);
+    }
+    page
 }
 
 /// Everything else.
@@ -297,7 +317,7 @@ impl Query {
     }
 
     /// The answer to a request with parameters that nobody asked for.
-    fn unknown(&self, known: &[&'static str]) -> Option<Response> {
+    pub fn unknown(&self, known: &[&'static str]) -> Option<Response> {
         self.0.first().map(|(key, _)| bad(&unknown_parameter(key, known)))
     }
 }
@@ -341,7 +361,7 @@ fn no_run(id: &str) -> Response {
     )
 }
 
-fn bad(message: &str) -> Response {
+pub fn bad(message: &str) -> Response {
     refuse(StatusCode::BAD_REQUEST, message)
 }
 
@@ -350,7 +370,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
     answer(status, json::error(message))
 }
 
-fn ok(body: Vec<u8>) -> Response {
+pub fn ok(body: Vec<u8>) -> Response {
     answer(StatusCode::OK, body)
 }
 

@@ -6,7 +6,7 @@ use crate::derive::{CallRecord, RunSummary, RunTree, TreeNode};
 use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
 use crate::flow::SharedRecord;
-use crate::hub::Page;
+use crate::hub::{Hub, Page};
 use crate::measure::{Summary, SummaryRow};
 
 /// `{"error": …}`
@@ -86,15 +86,15 @@ pub fn run_ledger(id: &str, calls: &[CallRecord]) -> Vec<u8> {
 }
 
 /// A page of events.
-pub fn events(epoch: &str, page: &Page) -> Vec<u8> {
+pub fn events(hub: &Hub, page: &Page) -> Vec<u8> {
     object(|object| {
-        object.str("epoch", epoch);
+        object.str("epoch", hub.epoch());
         list(object.key("events"), &page.events, |out, (offset, record)| {
             out.extend_from_slice(offset_event(*offset, record).as_bytes());
         });
         object.u64("next", page.next);
         if let Some((from, to)) = page.gap {
-            object.raw("gap", gap(from, to, "no longer in memory").as_bytes());
+            object.raw("gap", gap(from, to, hub.why_gone()).as_bytes());
         }
     })
 }

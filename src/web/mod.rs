@@ -1,6 +1,7 @@
 //! The web endpoint: the HTTP API, metrics for Prometheus, health, and the stream of events.
 
 mod api;
+mod budgets;
 mod documents;
 mod explain;
 mod guard;
@@ -135,6 +136,8 @@ fn of_everything() -> Router<Arc<State>> {
     Router::new()
         .route("/metrics", get(api::metrics_text))
         .route("/v1/events", post(api::post_events))
+        .route("/api/v1/budgets", get(budgets::budgets))
+        .route("/api/v1/budgets/{name}/verdict", get(budgets::verdict))
         .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/metrics", get(api::summary))
 }

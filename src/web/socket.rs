@@ -259,6 +259,7 @@ impl Client {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
             let wants_summaries = self.subscription.wants().summaries() && self.sees_all();
+            let is_behind = !has_more && self.subscription.is_behind();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
                 biased;
@@ -286,6 +287,8 @@ impl Client {
                     }
                     within_patience(socket.flush()).await?;
                 }
+                () = tokio::task::yield_now(), if is_behind => {}
+                () = tokio::task::yield_now(), if is_behind => {}
                 changed = watch.changed(), if !has_more => {
                     if changed.is_err() {
                         return Ok(End::Close(close_code::AWAY, "no more events come"));

@@ -71,18 +71,20 @@ fn messages(hub: Arc<Hub>, from: Begin, filter: Filter) -> impl Stream<Item = Re
             }
             watch.borrow_and_update();
             let page = hub.read(next, AT_ONCE, &filter);
-            let gap = page
-                .gap
-                .map(|(from, to)| Message::default().event("gap").data(json::gap(from, to, "no longer in memory")));
+            let gap =
+                page.gap.map(|(from, to)| Message::default().event("gap").data(json::gap(from, to, hub.why_gone())));
             let events = page.events.iter().map(|(offset, record)| {
                 let id = format!("{}:{offset}", hub.epoch());
                 Message::default().id(id).data(json::offset_event(*offset, record))
             });
             ready.extend(gap.into_iter().chain(events));
             ready.reverse();
-            let looked_at_all = page.next == next || page.events.len() < AT_ONCE;
+            let looked_at_all = page.next == next || page.next >= hub.head();
             next = page.next;
-            if ready.is_empty() && looked_at_all && watch.changed().await.is_err() {
+            if ready.is_empty() && !looked_at_all {
+                // Others have a turn, however little of what is on disk fits.
+                tokio::task::yield_now().await;
+            } else if ready.is_empty() && watch.changed().await.is_err() {
                 return None;
             }
         }

@@ -93,7 +93,11 @@ async fn what_is_said_is_as_documented() {
 const CONFIG: &str = "
 receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
 extensions: {web: {endpoint: '127.0.0.1:0'}}
-connectors: {agent: {}}
+connectors:
+  agent:
+    budgets:
+      - {name: daily, limit_usd: 0.0001, per: day}
+      - {name: agents, limit_usd: 5, per: hour, each: agent, match: {model: 'claude-*'}}
 exporters: {websocket: {summary_interval: 20ms}}
 service:
   extensions: [web]
@@ -134,6 +138,7 @@ async fn answers(collector: &Collector) -> Vec<Value> {
         "/api/v1/metrics?by=agent&window=24h",
         "/api/v1/metrics?by=nobody",
         "/api/v1/ledger?window=1w",
+        "/api/v1/budgets",
         "/api/openapi.json",
         "/api/asyncapi.json",
     ] {
@@ -143,6 +148,10 @@ async fn answers(collector: &Collector) -> Vec<Value> {
         answers.push(answer(collector, "/api/v1/ledger", &format!("/api/v1/ledger?by={by}&explain=true")).await);
     }
     answers.push(answer(collector, "/api/v1/runs/{id}", "/api/v1/runs/none").await);
+    for asked in ["daily/verdict?est_cost=1", "agents/verdict?agent=a", "agents/verdict", "dayly/verdict"] {
+        let template = "/api/v1/budgets/{name}/verdict";
+        answers.push(answer(collector, template, &format!("/api/v1/budgets/{asked}")).await);
+    }
     let web = collector.url(Port::Web).await;
     for body in ["{\"name\":\"agent.started\",\"agent\":\"a\"}\n{\"name\":\"agent.started\"}", "{}", "", "["] {
         let answer = client::post(&format!("{web}/v1/events"), &[], body.into()).await;

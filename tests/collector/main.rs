@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod auth;
+mod budgets;
 mod clients;
 mod commands;
 mod configuration;
@@ -12,6 +13,7 @@ mod documents;
 mod demo;
 mod files;
 mod forward;
+mod journal;
 mod library;
 mod process;
 mod prometheus;

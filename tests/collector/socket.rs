@@ -12,7 +12,7 @@ use super::support::collector::{Collector, Port};
 use super::support::config::traces_to;
 use super::support::{PATIENCE, until};
 
-struct Client {
+pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     established: Value,
 }
@@ -28,7 +28,7 @@ impl Client {
     }
 
     /// Connects, and says something before it reads anything.
-    async fn saying(collector: &Collector, message: Value) -> Client {
+    pub async fn saying(collector: &Collector, message: Value) -> Client {
         let (mut socket, _) = connect_async(url(collector).await).await.unwrap();
         socket.send(Message::text(message.to_string())).await.unwrap();
         let mut client = Client { socket, established: Value::Null };
@@ -61,7 +61,7 @@ impl Client {
     }
 
     /// The next events: their offsets and what they say.
-    async fn events(&mut self, count: usize) -> Vec<(u64, String)> {
+    pub async fn events(&mut self, count: usize) -> Vec<(u64, String)> {
         let mut events = Vec::new();
         while events.len() < count {
             let message = self.next().await;
@@ -92,7 +92,7 @@ async fn post(collector: &Collector, name: &str, numbers: std::ops::Range<u64>) 
     .await;
 }
 
-fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, String)> {
+pub fn numbered(numbers: impl IntoIterator<Item = u64>) -> Vec<(u64, String)> {
     numbers.into_iter().map(|number| (number, number.to_string())).collect()
 }
 

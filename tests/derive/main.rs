@@ -18,4 +18,5 @@ mod outcomes;
 mod references;
 mod rust;
 mod scene;
+mod spending;
 mod tasks;

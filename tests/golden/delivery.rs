@@ -111,7 +111,7 @@ pub fn deliver(parts: impl Iterator<Item = (Batch, Duration)>) -> (Deriver, Vec<
 }
 
 /// Every record by itself, in another order, a tenth of them twice, within two seconds.
-fn shuffled(scenario: &Path, seed: u64) -> Vec<(Batch, Duration)> {
+pub fn shuffled(scenario: &Path, seed: u64) -> Vec<(Batch, Duration)> {
     let mut chance = Chance(seed);
     let one_by_one = |batch: Batch| batch.split(Limit { items: 1, bytes: usize::MAX });
     let mut records: Vec<Batch> = requests(scenario).flat_map(one_by_one).collect();

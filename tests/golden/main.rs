@@ -10,6 +10,7 @@ mod delivery;
 mod order;
 #[path = "../support/recorded.rs"]
 mod recorded;
+mod spending;
 mod truth;
 
 use std::fmt::Write as _;

@@ -212,6 +212,41 @@ export interface Metrics {
   rows: SummaryRow[]
 }
 
+/** Whether to go on, by a budget. Amounts are US dollars. */
+export interface Verdict {
+  verdict: 'allow' | 'warn' | 'stop'
+  reason: 'enough' | 'not_for_this' | 'warning' | 'spent' | 'in_flight' | 'too_much' | (string & {})
+  budget: string
+  /** Of which value or run it speaks, where each has a budget of its own. */
+  value?: string
+  spent?: number
+  limit?: number
+  remaining?: number
+  /** What the calls that have begun and not ended will probably cost. */
+  in_flight_estimate?: number
+  since?: string
+  resets_at?: string
+  /** How long ago the newest telemetry was taken in. */
+  age_ms?: number
+}
+
+/** How much may be spent, in what time and on what. */
+export interface Budget {
+  name: string
+  per: 'hour' | 'day' | 'month' | 'run' | 'total'
+  limit_usd: number
+  warn_at: number
+  hard: boolean
+  match?: Record<string, string[]>
+  each?: string
+  windows: Verdict[]
+}
+
+export interface Budgets {
+  now?: string
+  budgets: Budget[]
+}
+
 /** What became of events that were sent. */
 export interface Accepted {
   accepted: number

@@ -71,13 +71,20 @@ export class Endpoint {
   }
 }
 
+/** What an answer says is wrong: of a request, of its first bad event, or of OTLP. */
 function said(text: string): string | undefined {
   try {
-    const { error } = JSON.parse(text) as { error?: unknown }
-    return typeof error === 'string' ? error : undefined
+    const { error, rejected, message } = JSON.parse(text) as Partial<Refusal>
+    return error ?? rejected?.[0]?.error ?? message
   } catch {
     return undefined
   }
+}
+
+interface Refusal {
+  error: string
+  rejected: { error: string }[]
+  message: string
 }
 
 /** Why the collector will not let a stream with this filter begin, if it says so. */

@@ -1,5 +1,6 @@
 import type {
   Accepted,
+  Budgets,
   EventPage,
   Ledger,
   LedgerBy,
@@ -9,6 +10,7 @@ import type {
   RunPage,
   RunStatus,
   RunTree,
+  Verdict,
 } from './answers.js'
 import { Endpoint, type EndpointOptions } from './endpoint.js'
 import type { Filter } from './event.js'
@@ -27,6 +29,21 @@ export interface RunFilter {
   until?: string
   /** In their name, id and agents. */
   q?: string
+}
+
+/** What is to be spent, for a verdict. */
+export interface Spending {
+  /** US dollars that the next step will cost. */
+  est_cost?: number
+  feature?: string
+  agent?: string
+  model?: string
+  provider?: string
+  tool?: string
+  user?: string
+  tag?: string | readonly string[]
+  /** The id of a run. */
+  run?: string
 }
 
 /** A collector: its runs, their cost, and its events. */
@@ -76,6 +93,16 @@ export class Spanlight {
   /** The summary of a window. */
   metrics(query: { window?: string; by?: 'agent' | 'feature' | 'model' | 'tool' } = {}): Promise<Metrics> {
     return this.#endpoint.json('api/v1/metrics', query)
+  }
+
+  /** Budgets, and how they stand. */
+  budgets(): Promise<Budgets> {
+    return this.#endpoint.json('api/v1/budgets')
+  }
+
+  /** Whether there is money left. */
+  verdict(budget: string, spending: Spending = {}): Promise<Verdict> {
+    return this.#endpoint.json(`api/v1/budgets/${encodeURIComponent(budget)}/verdict`, spending)
   }
 
   /** Sends events. Some may be taken and others not; if none is, that is an error. */

@@ -112,7 +112,7 @@ describe('a collector', { timeout: 25_000 }, () => {
     numbers.map((number) => ({ name: 'agent.failed', agent: 'a', message: String(number), ...more }))
   const range = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at)
 
-  it('is heard whole over a wire that is cut again and again, and told of when it starts anew', async () => {
+  it('is heard whole over a wire that is cut, and when it is killed; what it has forgotten is a gap', async () => {
     const wire = new Wire(() => collector.port)
     const url = await wire.start()
     const [seen, gaps] = [new Told<SpanlightEvent>(), new Told<StreamGap>()]
@@ -132,13 +132,17 @@ describe('a collector', { timeout: 25_000 }, () => {
     const { epoch } = stream.place as Place
     await collector.kill()
     await collector.start()
-    await stream.opened()
+    await spanlight.send(numbered(range(300, 310)))
+    await seen.count(310)
+    assert.deepEqual([gaps.all, stream.place?.epoch], [[], epoch], 'what was shown is on disk')
+    await collector.kill()
+    await rm(join(dir, 'spanlight-data', 'journal'), { recursive: true })
+    await collector.start()
     await gaps.count(1)
-    await spanlight.send(numbered(range(300, 320)))
+    await spanlight.send(numbered(range(310, 320)))
     const said = (await seen.count(320)).map(({ message }) => Number(message))
     assert.deepEqual(said, range(0, 320))
     assert.equal(gaps.all.length, 1)
-    assert.match((gaps.all[0] as StreamGap).reason, /restarted/)
     assert.notEqual(stream.place?.epoch, epoch)
     stream.close()
     wire.stop()
@@ -201,6 +205,9 @@ describe('a collector', { timeout: 25_000 }, () => {
     assert.equal((await spanlight.metrics({ by: 'agent' })).window, '1h')
     const unknown = spanlight.runs({ status: 'faild' as 'failed' })
     await assert.rejects(unknown, (error) => error instanceof ApiError && error.status === 400 && /`failed`/.test(error.message))
+    assert.deepEqual((await spanlight.budgets()).budgets, [])
+    await assert.rejects(spanlight.verdict('daily', { est_cost: 1 }), (error) => error instanceof ApiError && error.status === 404)
+    await assert.rejects(spanlight.send({ name: 'agent.started' }), /needs/)
     await assert.rejects(spanlight.run('none'), (error) => error instanceof ApiError && error.status === 404)
   })
 

@@ -34,21 +34,21 @@ pub enum By {
 
 /// The figures of one piece of work, and whose they are.
 #[derive(Clone, Debug)]
-pub struct Posting {
+pub struct Posting<'r> {
     /// When it ended.
     pub at: Timestamp,
     /// The model that answered.
-    pub model: Option<Arc<str>>,
+    pub model: Option<&'r Arc<str>>,
     /// The agent at work.
-    pub agent: Option<Arc<str>>,
+    pub agent: Option<&'r Arc<str>>,
     /// The tool that ran or below which it happened.
-    pub tool: Option<Arc<str>>,
+    pub tool: Option<&'r Arc<str>>,
     /// What it was for.
-    pub feature: Option<Arc<str>>,
+    pub feature: Option<&'r Arc<str>>,
     /// The figures.
     pub figures: Figures,
     /// The price, if it is a call of a model that counts.
-    pub call: Option<CallCost>,
+    pub call: Option<CallCost<'r>>,
     /// What it reports and does not count, with the reason.
     pub left_out: Option<LeftOut>,
 }
@@ -85,8 +85,6 @@ pub struct Ledger {
     today: (i64, Arc<str>),
     /// Postings whose account would have been one too many, and went to `(others)`.
     pub overflowed: u64,
-    /// Room for adding up what leaves at once, used again and again.
-    scratch: Vec<(Posting, Sums)>,
 }
 
 /// The row of work without an agent, a model or a feature.
@@ -102,9 +100,9 @@ impl Ledger {
     const MOST_SUMS: usize = 32;
 
     /// Posts what left memory, for good.
-    pub fn post_all(&mut self, postings: impl Iterator<Item = Posting>, now: Timestamp) {
+    pub fn post_all<'r>(&mut self, postings: impl Iterator<Item = Posting<'r>>, now: Timestamp) {
         // Whole runs leave at once and most of their work is alike: added up first, it costs one posting.
-        let mut known = std::mem::take(&mut self.scratch);
+        let mut known: Vec<(Posting<'r>, Sums)> = Vec::with_capacity(8);
         for mut posting in postings {
             // Days and slots that have not come would be kept for as long as it takes until they have.
             posting.at = posting.at.not_ahead_of(now);
@@ -118,12 +116,11 @@ impl Ledger {
                 false => self.post(&posting, &sums, now),
             }
         }
-        known.drain(..).for_each(|(first, sums)| self.post(&first, &sums, now));
-        self.scratch = known;
+        known.iter().for_each(|(first, sums)| self.post(first, sums, now));
     }
 
     /// Posts sums that are all whose a posting is.
-    fn post(&mut self, posting: &Posting, sums: &Sums, now: Timestamp) {
+    fn post(&mut self, posting: &Posting<'_>, sums: &Sums, now: Timestamp) {
         let at = posting.at;
         self.totals.post(at, sums, now);
         let day = posting.at.as_seconds().div_euclid(86_400);
@@ -186,7 +183,7 @@ pub struct ReportBuilder {
 
 impl ReportBuilder {
     /// Adds one posting.
-    pub fn add(&mut self, posting: &Posting, by: By, run: &Arc<str>) {
+    pub fn add(&mut self, posting: &Posting<'_>, by: By, run: &Arc<str>) {
         posting.add_to(&mut self.totals);
         let day = (by == By::Day).then(|| posting.at.date().into());
         let key = match by {
@@ -216,14 +213,14 @@ impl ReportBuilder {
     }
 }
 
-impl Posting {
+impl Posting<'_> {
     /// The row it belongs to; work that is no tool's has no row among the tools.
     fn key(&self, by: By) -> Option<&Arc<str>> {
         match by {
-            By::Model => self.is_of_models().then(|| self.model.as_ref().unwrap_or(&NONE)),
-            By::Agent => Some(self.agent.as_ref().unwrap_or(&NONE)),
-            By::Tool => self.tool.as_ref(),
-            By::Feature => Some(self.feature.as_ref().unwrap_or(&NONE)),
+            By::Model => self.is_of_models().then(|| self.model.unwrap_or(&NONE)),
+            By::Agent => Some(self.agent.unwrap_or(&NONE)),
+            By::Tool => self.tool,
+            By::Feature => Some(self.feature.unwrap_or(&NONE)),
             By::Day | By::Run => None,
         }
     }
@@ -255,30 +252,24 @@ impl Posting {
 
     /// Whether it belongs to the same accounts and slots as another. Names are shared, so that a look at where
     /// they are tells; one that is not shared costs a posting of its own and nothing else.
-    fn goes_with(&self, other: &Posting) -> bool {
-        let same = |a: &Option<Arc<str>>, b: &Option<Arc<str>>| match (a, b) {
+    fn goes_with(&self, other: &Posting<'_>) -> bool {
+        let same = |a: Option<&Arc<str>>, b: Option<&Arc<str>>| match (a, b) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
             (a, b) => a.is_none() && b.is_none(),
         };
-        let slot = |posting: &Posting| posting.at.as_seconds().div_euclid(Account::FINE);
+        let slot = |posting: &Posting<'_>| posting.at.as_seconds().div_euclid(Account::FINE);
         slot(self) == slot(other)
             && self.is_of_models() == other.is_of_models()
-            && same(&self.model, &other.model)
-            && same(&self.agent, &other.agent)
-            && same(&self.tool, &other.tool)
-            && same(&self.feature, &other.feature)
+            && same(self.model, other.model)
+            && same(self.agent, other.agent)
+            && same(self.tool, other.tool)
+            && same(self.feature, other.feature)
     }
 }
 
 impl Default for Ledger {
     fn default() -> Ledger {
-        Ledger {
-            accounts: Default::default(),
-            totals: Account::default(),
-            today: (i64::MIN, "".into()),
-            overflowed: 0,
-            scratch: Vec::new(),
-        }
+        Ledger { accounts: Default::default(), totals: Account::default(), today: (i64::MIN, "".into()), overflowed: 0 }
     }
 }
 
@@ -324,25 +315,22 @@ mod tests {
     use super::*;
     use crate::dialect::Usage;
 
-    fn posting(at: i64, cost: f64) -> Posting {
+    fn posting(at: i64, cost: f64) -> Posting<'static> {
+        static MODEL: LazyLock<Arc<str>> = LazyLock::new(|| "m".into());
+        static FREE: LazyLock<(Usage, Price)> = LazyLock::new(|| (Usage::default(), Price::of_work(None)));
         Posting {
             at: Timestamp::from_micros(at * 1_000_000),
-            model: Some("m".into()),
+            model: Some(&MODEL),
             agent: None,
             tool: None,
             feature: None,
             figures: Figures { llm_calls: 1, cost_usd: Some(cost), ..Figures::default() },
-            call: Some(CallCost {
-                usage: Usage::default(),
-                price: Price::of_work(Some(cost)),
-                provider: None,
-                model: Some("m".into()),
-            }),
+            call: Some(CallCost { usage: &FREE.0, price: &FREE.1, provider: None, model: Some(&MODEL) }),
             left_out: None,
         }
     }
 
-    fn post(ledger: &mut Ledger, posting: &Posting, now: i64) {
+    fn post(ledger: &mut Ledger, posting: &Posting<'_>, now: i64) {
         ledger.post(posting, &posting.sums(), Timestamp::from_micros(now * 1_000_000));
     }
 

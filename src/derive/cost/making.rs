@@ -119,16 +119,16 @@ pub enum Counting {
 }
 
 /// What a posting says of the price of its call.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CallCost {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CallCost<'r> {
     /// The tokens.
-    pub usage: Usage,
+    pub usage: &'r Usage,
     /// The price.
-    pub price: Price,
+    pub price: &'r Price,
     /// Whose model it is.
-    pub provider: Option<Arc<str>>,
+    pub provider: Option<&'r Arc<str>>,
     /// The model.
-    pub model: Option<Arc<str>>,
+    pub model: Option<&'r Arc<str>>,
 }
 
 impl Sums {
@@ -144,24 +144,21 @@ impl Making {
     const MOST_LINES: usize = 64;
 
     /// Adds a call that counts, with the figures that it has in the ledger.
-    pub fn add_call(&mut self, call: &CallCost, figures: &Figures) {
-        if let Some(counting) = Counting::of(&call.usage) {
+    pub fn add_call(&mut self, call: &CallCost<'_>, figures: &Figures) {
+        if let Some(counting) = Counting::of(call.usage) {
             self.counting[counting as usize] += 1;
         }
         if let Some(usd) = call.price.reported_usd.filter(|_| call.price.reported_counts) {
             self.reported.add(Money { calls: 1, usd });
         }
         match &call.price.computed {
-            Ok(computed) => self.add_line(&Line {
-                rates: computed.rates.clone(),
-                counts: !call.price.reported_counts,
-                calls: 1,
-                amounts: Amounts::of(&call.usage),
-            }),
+            Ok(computed) => {
+                self.add_to_line(&computed.rates, !call.price.reported_counts, 1, &Amounts::of(call.usage));
+            }
             Err(reason) if figures.unpriced_calls > 0 => self.add_unpriced(&UnpricedModel {
                 reason: *reason,
-                provider: call.provider.clone(),
-                model: call.model.clone(),
+                provider: call.provider.cloned(),
+                model: call.model.cloned(),
                 calls: 1,
             }),
             Err(_) => {}
@@ -184,7 +181,7 @@ impl Making {
     }
 
     fn add(&mut self, other: &Making) {
-        other.lines.iter().for_each(|line| self.add_line(line));
+        other.lines.iter().for_each(|line| self.add_to_line(&line.rates, line.counts, line.calls, &line.amounts));
         self.others.add(other.others);
         self.reported.add(other.reported);
         self.agents.add(other.agents);
@@ -193,23 +190,24 @@ impl Making {
         self.counting.iter_mut().zip(other.counting).for_each(|(sum, more)| *sum += more);
     }
 
-    fn add_line(&mut self, line: &Line) {
-        let same = |known: &&mut Line| {
-            known.counts == line.counts && (Arc::ptr_eq(&known.rates, &line.rates) || known.rates == line.rates)
-        };
+    fn add_to_line(&mut self, rates: &Arc<Rates>, counts: bool, calls: u64, amounts: &Amounts) {
+        let same =
+            |known: &&mut Line| known.counts == counts && (Arc::ptr_eq(&known.rates, rates) || known.rates == *rates);
         if let Some(known) = self.lines.iter_mut().find(same) {
-            known.calls += line.calls;
-            known.amounts.add(&line.amounts);
+            known.calls += calls;
+            known.amounts.add(amounts);
         } else if self.lines.len() < Making::MOST_LINES {
-            self.lines.push(line.clone());
-        } else if line.counts {
-            self.others.add(Money { calls: line.calls, usd: line.usd() });
+            self.lines.push(Line { rates: rates.clone(), counts, calls, amounts: *amounts });
+        } else if counts {
+            self.others.add(Money { calls, usd: rates.total(amounts) });
         }
     }
 
     fn add_unpriced(&mut self, unpriced: &UnpricedModel) {
-        let key = |known: &UnpricedModel| (known.reason, known.provider.clone(), known.model.clone());
-        if let Some(known) = self.unpriced.iter_mut().find(|known| key(known) == key(unpriced)) {
+        let same = |known: &&mut UnpricedModel| {
+            (known.reason, &known.provider, &known.model) == (unpriced.reason, &unpriced.provider, &unpriced.model)
+        };
+        if let Some(known) = self.unpriced.iter_mut().find(same) {
             known.calls += unpriced.calls;
         } else if self.unpriced.len() < Making::MOST_LINES || unpriced.model.is_none() {
             self.unpriced.push(unpriced.clone());

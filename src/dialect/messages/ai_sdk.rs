@@ -28,8 +28,22 @@ fn prompt(spot: &Spot<'_, '_>) -> Option<Value> {
     Some(prompt)
 }
 
+/// Where the pieces of an answer are.
+const ANSWER: &[Key] = &[
+    Key::AI_RESPONSE_REASONING,
+    Key::AI_RESPONSE_TEXT,
+    Key::AI_RESULT_TEXT,
+    Key::AI_RESPONSE_OBJECT,
+    Key::AI_RESULT_OBJECT,
+    Key::AI_RESPONSE_TOOL_CALLS,
+    Key::AI_RESULT_TOOL_CALLS,
+];
+
 /// What the model answered, as one message.
 fn answer(spot: &Spot<'_, '_>) -> Option<Value> {
+    if !spot.attributes.has_any(ANSWER) {
+        return None;
+    }
     let text = |keys: &[Key]| spot.attributes.text(keys).map(Value::from);
     let members = [
         ("reasoning", text(&[Key::AI_RESPONSE_REASONING])),

@@ -189,7 +189,7 @@ pub(super) fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
 }
 
 /// A URL with scheme and host.
-pub(super) fn url(text: &str) -> Result<Uri, String> {
+pub fn url(text: &str) -> Result<Uri, String> {
     let invalid = || format!("`{text}` is no endpoint; write http://host:port or https://host:port");
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -197,9 +197,7 @@ pub(super) fn url(text: &str) -> Result<Uri, String> {
 }
 
 /// Headers as requests have them.
-pub(super) fn headers(
-    headers: &BTreeMap<String, String>,
-) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
+pub fn headers(headers: &BTreeMap<String, String>) -> Result<Vec<(http::HeaderName, http::HeaderValue)>, String> {
     let header = |(name, value): (&String, &String)| {
         let parsed_name = name.parse().map_err(|_| format!("`{name}` is no header name"))?;
         let mut parsed =

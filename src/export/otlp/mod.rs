@@ -3,7 +3,7 @@
 //! Batches that wait together go out as one request: their bytes one behind the other, without a copy. Events
 //! go out as log records.
 
-mod client;
+pub(crate) mod client;
 pub mod config;
 pub mod env;
 mod grpc;
@@ -17,6 +17,7 @@ use bytes::Bytes;
 pub use config::{Config, GrpcConfig, HttpConfig};
 pub use grpc::GrpcExporter;
 pub use http::HttpExporter;
+pub(super) use http::retry_after;
 pub use remote::{Remote, start};
 
 use super::Load;

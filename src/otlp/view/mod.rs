@@ -16,7 +16,7 @@ pub use metric::{
 pub use trace::{Span, SpanEvent, SpanLink, StatusCode};
 
 use super::batch::{Batch, resources};
-use super::wire::{Fields, Wire, repeated, short_pair};
+use super::wire::{Fields, Wire, repeated, short_bytes, short_pair};
 
 /// UTF-8 that was checked at the door, not looked at again until someone needs a `&str`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -95,7 +95,8 @@ impl Batch {
 impl<'a> Group<'a> {
     /// The groups of one resource, of its encoded `ResourceSpans`, `ResourceMetrics` or `ResourceLogs`.
     pub fn of_resource(raw: &'a [u8]) -> impl Iterator<Item = Group<'a>> {
-        let resource = Resource(repeated(raw, 1).last().unwrap_or_default());
+        // The first is the only one. It is in front, and looking for another would read the tags of all records.
+        let resource = Resource(repeated(raw, 1).next().unwrap_or_default());
         repeated(raw, 2).map(move |raw| Group { resource, scope: Scope::of_group(raw), raw })
     }
 
@@ -144,7 +145,7 @@ impl<'a> Scope<'a> {
     }
 
     fn of_group(group: &'a [u8]) -> Scope<'a> {
-        let Some(raw) = repeated(group, 1).last() else { return Scope::default() };
+        let Some(raw) = repeated(group, 1).next() else { return Scope::default() };
         let mut scope = Scope { raw, ..Scope::default() };
         for field in Fields::of(raw) {
             match (field.number, field.value) {
@@ -180,6 +181,9 @@ impl<'a> AnyValue<'a> {
     /// Reads an encoded value.
     #[inline]
     pub fn read(raw: &'a [u8]) -> AnyValue<'a> {
+        if let Some((text, [])) = short_bytes(raw, 1) {
+            return AnyValue::String(Text(text));
+        }
         let mut value = AnyValue::Empty;
         for field in Fields::of(raw) {
             value = match (field.number, field.value) {

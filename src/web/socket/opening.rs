@@ -83,7 +83,7 @@ mod tests {
         assert!(Opening::parse("/ws", None).unwrap().hello.is_none());
         for (query, said) in [
             ("agnet=x", "did you mean `agent`?"),
-            ("resume=1", "did you mean `resume_from`?"),
+            ("resume_form=1", "did you mean `resume_from`?"),
             ("envelope=box", "stream_event"),
             ("resume_from=-1", "no offset"),
             ("scope=tools", "did you mean `tool`?"),

@@ -84,24 +84,25 @@ impl Subscription {
         if self.wants.is_nothing() {
             return !self.ready.is_empty();
         }
-        while self.ready.is_empty() {
+        if self.ready.is_empty() {
             let Page { events, next, gap } = self.hub.read(self.next, AT_ONCE, &Filter::default());
             // What is missing is said once, as one piece.
             self.gap = match (self.gap, gap) {
                 (Some((from, _, reason)), Some((_, to))) => Some((from, to, reason)),
-                (None, Some((from, to))) => Some((from, to, "no longer in memory")),
+                (None, Some((from, to))) => Some((from, to, self.hub.why_gone())),
                 (gap, None) => gap,
             };
-            let looked_at = next - self.next.min(next);
             self.next = next;
             let (wants, principal) = (&self.wants, &self.principal);
             let is_wanted = |(_, record): &(u64, SharedRecord)| takes(wants, principal, record.event());
             self.ready = events.into_iter().filter(is_wanted).collect();
-            if looked_at == 0 {
-                break;
-            }
         }
         self.gap.is_some() || !self.ready.is_empty()
+    }
+
+    /// Whether there is more to look at, although nothing of what was looked at is to be sent.
+    pub fn is_behind(&self) -> bool {
+        !self.wants.is_nothing() && self.next < self.hub.head()
     }
 
     /// The next messages.
@@ -281,7 +282,7 @@ impl Subscription {
         if limit == 0 {
             return Vec::new();
         }
-        let mut events = self.hub.read(0, usize::MAX, &Filter::default()).events;
+        let mut events = self.hub.read(self.hub.first(), usize::MAX, &Filter::default()).events;
         events.retain(|(offset, record)| fits(*offset, record.event()));
         events.split_off(events.len().saturating_sub(limit))
     }

@@ -77,14 +77,52 @@ impl Collector {
         Collector::run(Command::new(env!("CARGO_BIN_EXE_spanlight")), config, args, variables).await
     }
 
-    async fn run(mut command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
-        let dir = tempfile::tempdir().unwrap();
-        command.current_dir(dir.path()).arg("run").args(args).kill_on_drop(true);
+    /// Kills it as the system does when there is no memory, and starts it again where it was.
+    pub async fn killed_and_started_again(mut self) -> Collector {
+        self.process.kill().await.unwrap();
+        let Collector { dir, readers, .. } = self;
+        readers.iter().for_each(JoinHandle::abort);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        command.args(["run", "--config", "collector.yaml"]);
+        Collector::start_in(dir, command).await
+    }
+
+    async fn run(command: Command, config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
+        Collector::run_in(tempfile::tempdir().unwrap(), command, config, args, variables).await
+    }
+
+    /// Ends one that was started with the configuration that is built in, by a signal, and starts it again in the same
+    /// directory.
+    pub async fn restart(mut self, signal: &str) -> Collector {
+        self.signal(signal).await;
+        self.gone().await;
+        let command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+        Collector::run_in(self.dir, command, None, &ON_FREE_PORTS, &[]).await
+    }
+
+    /// What becomes of a second one in the same directory.
+    pub async fn another(&self) -> Ended {
+        run_in(self.dir.path(), &[&["run"], &ON_FREE_PORTS[..]].concat()).await
+    }
+
+    async fn run_in(
+        dir: TempDir,
+        mut command: Command,
+        config: Option<&str>,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Collector {
+        command.arg("run").args(args);
         command.envs(variables.iter().copied());
         if let Some(config) = config {
             std::fs::write(dir.path().join("collector.yaml"), config).unwrap();
             command.args(["--config", "collector.yaml"]);
         }
+        Collector::start_in(dir, command).await
+    }
+
+    async fn start_in(dir: TempDir, mut command: Command) -> Collector {
+        command.current_dir(dir.path()).kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let screen = Arc::new(Screen::default());

@@ -3,10 +3,17 @@
 //! It puts the pure core behind one lock and gives it a clock. One portion of work holds the lock for about as
 //! long as it takes to read its spans once; whatever waits (files, networks) is behind the queues of exporters.
 
+mod budgets;
+mod saving;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use budgets::Kept;
+pub use saving::BudgetFile;
+
+use crate::budget::Budget;
 use crate::derive::{Counts, Deriver, Note, Output, Settings};
 use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
@@ -24,6 +31,7 @@ pub type EventSink = Box<dyn Fn(&[SharedRecord]) + Send + Sync>;
 pub struct Connector {
     core: Mutex<Core>,
     sinks: OnceLock<Vec<EventSink>>,
+    budgets: Option<Kept>,
     /// When time last passed, for whoever asks whether it still does.
     last_tick: AtomicI64,
     /// Received metrics that are derived here as well.
@@ -50,7 +58,14 @@ impl Connector {
 
     /// With nothing seen yet.
     pub fn new(settings: Settings) -> Connector {
+        Connector::with_budgets(settings, Vec::new(), "")
+    }
+
+    /// The same with budgets; `of` says whose they are.
+    pub fn with_budgets(settings: Settings, budgets: Vec<Budget>, of: &str) -> Connector {
         let now = Timestamp::now();
+        let kind = settings.source;
+        let settings = Settings { states_spending: !budgets.is_empty(), ..settings };
         let max_value_bytes = settings.limits.value_bytes;
         Connector {
             core: Mutex::new(Core {
@@ -59,6 +74,7 @@ impl Connector {
                 out: Output::default(),
             }),
             sinks: OnceLock::new(),
+            budgets: Kept::of(budgets, of, kind, now),
             last_tick: AtomicI64::new(now.as_micros()),
             derived_here: AtomicU64::new(0),
             max_value_bytes,
@@ -86,25 +102,25 @@ impl Connector {
 
     fn portion(&self, batch: &Batch) {
         let now = Timestamp::now();
-        self.change(now, |core| core.deriver.batch(batch, now, &mut core.out));
+        self.take_in(now, |core| core.deriver.batch(batch, now, &mut core.out));
     }
 
     /// Takes spans of this process in; those without an end are open.
     pub fn live_spans(&self, batch: &Batch) {
         let now = Timestamp::now();
-        self.change(now, |core| core.deriver.live_spans(batch, now, &mut core.out));
+        self.take_in(now, |core| core.deriver.live_spans(batch, now, &mut core.out));
     }
 
     /// Takes a sign of life of an open span in.
     pub fn note(&self, trace: TraceId, span: SpanId, note: Note) {
         let now = Timestamp::now();
-        self.change(now, |core| core.deriver.note(trace, span, note, now, &mut core.out));
+        self.take_in(now, |core| core.deriver.note(trace, span, note, now, &mut core.out));
     }
 
     /// Takes an event in that happened in a span.
     pub fn event_within(&self, mut event: Event, trace: TraceId, span: SpanId) {
         let now = Timestamp::now();
-        self.change(now, |core| {
+        self.take_in(now, |core| {
             core.deriver.place(&mut event, trace, span, now);
             core.deriver.event(event, now, &mut core.out);
         });
@@ -116,7 +132,7 @@ impl Connector {
         while events.len() > 0 {
             let now = Timestamp::now();
             let portion = events.by_ref().take(Connector::PORTION.items);
-            self.change(now, |core| portion.for_each(|event| core.deriver.event(event, now, &mut core.out)));
+            self.take_in(now, |core| portion.for_each(|event| core.deriver.event(event, now, &mut core.out)));
         }
     }
 
@@ -165,7 +181,9 @@ impl Connector {
 
     /// The metrics as they stand.
     pub fn metrics(&self) -> Vec<Counted> {
-        self.read(|core| core.measure.snapshot(&core.deriver.in_flight()))
+        let mut counted = self.read(|core| core.measure.snapshot(&core.deriver.in_flight()));
+        counted.extend(self.budgets.iter().flat_map(Kept::counted));
+        counted
     }
 
     /// Shows what was left out, and what is in memory.
@@ -201,12 +219,24 @@ impl Connector {
         left_out(OVERFLOW, |left_out| left_out.overflowed);
         left_out(TOO_LATE, |left_out| left_out.too_late);
         left_out(INVALID, |left_out| left_out.invalid);
+        self.show_budgets(health);
+    }
+
+    fn take_in(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
+        self.hand_on(now, true, change);
     }
 
     fn change(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
+        self.hand_on(now, false, change);
+    }
+
+    fn hand_on(&self, now: Timestamp, takes_in: bool, change: impl FnOnce(&mut Core)) {
         let mut core = self.lock();
         let core = &mut *core;
         change(core);
+        if let Some(budgets) = &self.budgets {
+            budgets.follow(core, now, takes_in);
+        }
         for index in core.out.from_outside.drain(..) {
             core.measure.event(&core.out.events[index], now);
         }
