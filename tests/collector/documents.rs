@@ -77,8 +77,7 @@ async fn what_is_said_is_as_documented() {
     for scenario in ["anthropic_sdk_tools", "cli-claude-subagent", "agent_framework_native"] {
         corpus::post(&collector, &tools::file("tests/data/corpus").join(scenario)).await;
     }
-    let (openapi, asyncapi) =
-        (collector.json("/api/openapi.json").await, collector.json("/api/asyncapi.json").await);
+    let (openapi, asyncapi) = (collector.json("/api/openapi.json").await, collector.json("/api/asyncapi.json").await);
     let said = json!({
         "openapi": openapi, "asyncapi": asyncapi,
         "answers": answers(&collector).await, "messages": messages.unwrap(),

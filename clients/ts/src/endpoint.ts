@@ -23,17 +23,22 @@ export class ApiError extends Error {
 
 /** The web endpoint of a collector. */
 export class Endpoint {
-  readonly #base: URL
+  readonly #url: string | URL
   readonly #options: EndpointOptions
 
   /** `http://127.0.0.1:3010`, or `ws://…/ws`, or a path on the origin of the page. */
   constructor(url: string | URL, options: EndpointOptions = {}) {
-    const base = new URL(url, (globalThis as { location?: { href: string } }).location?.href)
+    this.#url = url
+    this.#options = options
+  }
+
+  /** Made out when it is used: where a page is drawn on a server, it has no origin yet. */
+  get #base(): URL {
+    const base = new URL(this.#url, (globalThis as { location?: { href: string } }).location?.href)
     base.protocol = base.protocol.replace(/^ws/, 'http')
     base.pathname = base.pathname.replace(/\/(ws)?$/, '') + '/'
     base.search = base.hash = ''
-    this.#base = base
-    this.#options = options
+    return base
   }
 
   /** Whether a token that is not believed any more may be replaced by another. */
