@@ -14,7 +14,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("otlp", &["event", "semconv"]),
     ("dialect", &["event", "otlp", "semconv"]),
     ("derive", &["dialect", "duration", "event", "otlp", "semconv"]),
-    ("measure", &["derive", "dialect", "event", "otlp", "semconv"]),
+    ("measure", &["derive", "dialect", "duration", "event", "otlp", "semconv"]),
     ("budget", &["derive", "event", "nearest"]),
     ("layer", &["derive", "event", "otlp", "semconv"]),
     ("flow", &["duration", "event", "otlp"]),

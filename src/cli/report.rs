@@ -71,6 +71,9 @@ pub fn outcome(title: &str, summary: &Value, colours: bool) -> String {
         ("time to completion", seconds("time_to_completion")),
         ("runs of agents", number("runs").map(|count| format!("{count:.0}"))),
         ("of these not completed", number("errors").map(|count| format!("{count:.0}"))),
+        ("escalations to people", number("escalations").map(|count| format!("{count:.0}"))),
+        ("of these open", number("open_escalations").map(|count| format!("{count:.0}"))),
+        ("people answered after", seconds("mean_human_wait")),
     ] {
         // What nothing was seen of is not 0.
         table.row(vec![name.into(), value.unwrap_or_else(|| "-".into())]);

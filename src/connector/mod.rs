@@ -18,7 +18,7 @@ use crate::derive::{Counts, Deriver, Note, Output, Settings};
 use crate::event::{Event, SpanId, Timestamp, TraceId};
 use crate::flow::{Record, SharedRecord};
 use crate::health::{About, DROPPED, Health, WITHHELD};
-use crate::measure::{Counted, LeftOut, Measure};
+use crate::measure::{Alert, Counted, LeftOut, Measure};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
 use crate::otlp::{Batch, Limit};
@@ -85,6 +85,13 @@ impl Connector {
     /// Says where events go. Only the first call counts.
     pub fn send_events_to(&self, sinks: Vec<EventSink>) {
         self.sinks.get_or_init(|| sinks);
+    }
+
+    /// Says which figures are watched, and after which time nobody waits any more for people to answer.
+    pub fn watch(&self, alerts: Vec<Alert>, human_timeout: Option<Duration>) {
+        let measure = &mut self.lock().measure;
+        measure.watch(alerts);
+        measure.time_people_out_after(human_timeout);
     }
 
     /// Takes telemetry in: spans, log records that are events or tell of agents' work, and agents' metrics.
@@ -160,6 +167,10 @@ impl Connector {
         self.change(now, |core| {
             core.deriver.tick(now, &mut core.out);
             core.measure.tick(now);
+            for event in core.measure.timed_out(now) {
+                core.deriver.event(event, now, &mut core.out);
+            }
+            core.out.events.extend(core.measure.check_alerts(now));
         });
     }
 
@@ -167,6 +178,7 @@ impl Connector {
     pub fn finish(&self) {
         let now = Timestamp::now();
         self.change(now, |core| core.deriver.finish(now, &mut core.out));
+        self.lock().measure.finish(now);
     }
 
     /// How long ago time last passed.

@@ -41,12 +41,19 @@ impl Deriver {
         if !speaks_of_life(event) {
             // A sign of life of the run, even if not of one of its parts.
             if let Some(ix) = self.runs.find(&key) {
-                self.runs.change(ix, |run| run.last_seen = now);
+                self.runs.change(ix, |run| {
+                    run.last_seen = now;
+                    run.hear_of_people(event);
+                });
+                self.runs.schedule(ix, &self.limits);
             }
             return true;
         }
         let ix = self.runs.find_or_begin(key, now);
         let (names, prices) = (&mut self.names, &mut self.prices);
+        // What a library of ours tells, it has looked through for loops itself.
+        let looks_for_loops =
+            self.wants_events && (event.source.kind != SourceKind::Layer || self.source == SourceKind::Layer);
         let is_new = self.runs.change(ix, |run| {
             (run.last_seen, run.closed, run.lost) = (now, false, false);
             let at = run.node_of_event(event);
@@ -66,6 +73,8 @@ impl Deriver {
                     run.finish(at, event, now, prices);
                 }
             }
+            let repeated = looks_for_loops.then(|| run.repeated_by_events(at, event, now)).flatten();
+            out.events.extend(repeated);
             true
         });
         self.runs.schedule(ix, &self.limits);

@@ -67,6 +67,7 @@ impl Run {
         let totals = self.totals(&ready);
         let execution = self.key.id();
         let mut attributes = Attributes::new();
+        let mut loops = std::mem::take(&mut self.loops);
         let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
         let mut moments: Vec<Moment> = Vec::with_capacity(ready.len() * 2);
         let mut workflows = WorkflowIds::default();
@@ -93,10 +94,12 @@ impl Run {
                 teller.ways_within(out);
                 out.push(teller.end(totals.get(&teller.held.at)));
                 teller.besides(out);
+                out.extend(teller.repeated(&mut loops));
             } else {
                 out.push(teller.start());
             }
         }
+        self.loops = loops;
         for held in &ready {
             let node = self.node_mut(held.at);
             node.told = Told { start: true, end: node.told.end || node.state == State::Ended };
@@ -367,7 +370,7 @@ impl Teller<'_> {
         performance
     }
 
-    fn event(&self, event_type: EventType, timestamp: Timestamp) -> Event {
+    pub fn event(&self, event_type: EventType, timestamp: Timestamp) -> Event {
         let node = self.node();
         let scope = node.scope().unwrap_or(Scope::System);
         let name = lifecycle(scope, event_type);

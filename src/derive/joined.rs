@@ -37,6 +37,11 @@ impl Run {
         self.waiting.extend(timed(other.waiting));
         self.waiting.sort_unstable();
         self.task_work.extend(other.task_work.into_iter().map(place));
+        self.told_tasks.extend(other.told_tasks.into_iter().map(|(at, usd)| (place(at), usd)));
+        self.waits.extend(other.waits.into_iter().map(|wait| super::waits::HumanWait {
+            at: place(wait.at),
+            counted_in: wait.counted_in.into_iter().map(place).collect(),
+        }));
         self.overcounted.extend(other.overcounted.into_iter().map(place));
         self.held.extend(other.held.into_iter().map(|held| super::held::Held { at: place(held.at), ..held }));
         self.held.sort_by_key(|held| held.since);

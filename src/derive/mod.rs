@@ -15,6 +15,7 @@ mod infer;
 mod joined;
 mod lineage;
 mod logs;
+mod loops;
 mod metrics;
 mod names;
 mod node;
@@ -31,6 +32,7 @@ mod spans;
 mod spend;
 mod turn;
 mod twins;
+mod waits;
 mod within;
 
 use std::time::Duration;
@@ -53,6 +55,7 @@ pub use settle::{CallFact, Fact, FactKind};
 use spans::DimensionKeys;
 use spend::Spending;
 pub use spend::{Cost, Statement, Whose};
+pub use waits::without;
 pub use within::{Note, NoteKind};
 
 use crate::dialect::Lexicon;

@@ -53,6 +53,13 @@ pub struct Run {
     pub waiting: Vec<(Timestamp, NodeIx)>,
     /// Work that may be a task, or a part of one, when the run is over.
     pub task_work: Vec<NodeIx>,
+    /// What was told to be work on a task, and to have cost so many US dollars.
+    pub told_tasks: Vec<(NodeIx, f64)>,
+    /// What tools were called with.
+    pub loops: super::loops::Loops,
+    /// When agents waited for people.
+    pub waits: Vec<super::waits::HumanWait>,
+    pub people: super::waits::People,
     /// The ids under which its calls are known.
     pub call_ids: CallIds,
     /// What else is known of the work of a coding agent.
@@ -124,6 +131,10 @@ impl Run {
             unsettled: room.unsettled,
             waiting: Vec::new(),
             task_work: room.task_work,
+            told_tasks: Vec::new(),
+            loops: Default::default(),
+            waits: Vec::new(),
+            people: Default::default(),
             call_ids: room.call_ids,
             turn: None,
             unless_spans_of: None,

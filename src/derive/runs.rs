@@ -269,6 +269,8 @@ pub struct Limits {
     pub quiet: std::time::Duration,
     /// How long without a sign of life until open work counts as lost.
     pub heartbeat: std::time::Duration,
+    /// How long open work is waited for that itself waits for people.
+    pub people: std::time::Duration,
     /// How long until a run whose root never came counts as lost.
     pub idle: std::time::Duration,
     /// The most bytes of a value in an event's payload, as JSON; longer ones are cut where events are handed on.
@@ -285,6 +287,7 @@ impl Default for Limits {
             settle: seconds(300),
             quiet: seconds(2),
             heartbeat: seconds(60),
+            people: seconds(7 * 24 * 3600),
             idle: seconds(600),
             // With what else an event says it fits into the 1 MiB that readers of WebSockets take.
             value_bytes: 256 << 10,
@@ -310,6 +313,8 @@ impl Limits {
         } else if run.has_stand_in() && run.open().take(2).count() == 1 {
             // Of what stands for the agent nobody gives signs of life.
             self.idle
+        } else if run.has_open_work() && run.waits_for_people() {
+            self.people
         } else if run.has_open_work() {
             self.heartbeat
         } else if run.root().is_some_and(|root| run.node(root).state == State::Ended) {

@@ -48,7 +48,11 @@ pub enum FactKind {
     AgentRun {
         /// What its emitter says it cost, where no call below it has a price.
         reported_usd: Option<f64>,
+        /// When it waited for people, who were asked within it.
+        waited: Vec<(Timestamp, Timestamp)>,
     },
+    /// A time, that of the fact, in which a run of an agent waited for people: it became known after the run was counted.
+    Waited,
     /// A call of a tool.
     ToolCall,
     /// A call of a model that counts.
@@ -59,6 +63,11 @@ pub enum FactKind {
         usd: Option<f64>,
         /// Whether nothing is above it, so that the task is done if it went well.
         ends_it: bool,
+    },
+    /// Work on a task that was told before has cost more, or less, than was known then.
+    TaskCost {
+        /// US dollars.
+        usd: f64,
     },
     /// A decision that was told with a span.
     Decision {
@@ -99,6 +108,9 @@ pub struct CallFact {
     pub error_type: Option<Name>,
 }
 
+/// Less is only rounding.
+const LEAST_USD: f64 = 1e-12;
+
 impl Run {
     /// Moves into the counters what has waited long enough: a few seconds, or, where not all is known of what it hangs
     /// below, until it is or until nobody waits any more.
@@ -135,6 +147,7 @@ impl Run {
         let inferred = std::mem::take(&mut self.unsettled);
         inferred.iter().for_each(|(_, at)| self.settle_node(*at, now, out));
         self.settle_overcounted(out);
+        self.settle_task_costs(out);
         let mut task_work = std::mem::take(&mut self.task_work);
         task_work.drain(..).for_each(|at| self.settle_task(at, out));
         unsettled.clear();
@@ -155,10 +168,25 @@ impl Run {
         let above = node.parent.and_then(|parent| self.surroundings(parent).task);
         if (is_root && is_work) || (own.is_some() && own != above) {
             self.node_mut(at).counted_for_task = true;
-            let kind = FactKind::TaskWork { usd: self.cost(at), ends_it: is_root && is_work };
+            let usd = self.cost(at);
+            self.told_tasks.push((at, usd.unwrap_or(0.0)));
+            let kind = FactKind::TaskWork { usd, ends_it: is_root && is_work };
             let fact = self.fact(at, kind);
             out.push(fact);
         }
+    }
+
+    /// What tasks have cost that were told of when not all of their work had arrived.
+    fn settle_task_costs(&mut self, out: &mut Vec<Fact>) {
+        let mut told = std::mem::take(&mut self.told_tasks);
+        for (at, told) in &mut told {
+            let usd = self.cost(*at).unwrap_or(0.0);
+            let more = usd - std::mem::replace(told, usd);
+            if more.abs() > LEAST_USD {
+                out.push(self.fact(*at, FactKind::TaskCost { usd: more }));
+            }
+        }
+        self.told_tasks = told;
     }
 
     fn settle_overcounted(&mut self, out: &mut Vec<Fact>) {
@@ -181,6 +209,7 @@ impl Run {
         if let Some(Happened::Decided { reviewer, decision, .. }) = self.node(at).aside.as_deref() {
             let waited_s = self.node(at).answer().map(|(_, waited)| waited);
             out.push(self.fact(at, FactKind::Decision { reviewer, decision: *decision, waited_s }));
+            self.settle_wait(at, out);
         }
         let node = self.node(at);
         let kind = match node.scope() {
@@ -189,7 +218,7 @@ impl Run {
             Some(Scope::Agent) if self.agent_counts(at) => {
                 let reported_usd = self.reported_cost(at);
                 self.node_mut(at).billed = reported_usd.is_some();
-                FactKind::AgentRun { reported_usd }
+                FactKind::AgentRun { reported_usd, waited: self.waits_within(at) }
             }
             // One that tells more may come when another one was counted for the call.
             Some(Scope::Tool | Scope::LlmRequest) if self.is_counted_as_a_twin(at) => return,
@@ -227,7 +256,7 @@ impl Run {
         })
     }
 
-    fn fact(&self, at: NodeIx, kind: FactKind) -> Fact {
+    pub fn fact(&self, at: NodeIx, kind: FactKind) -> Fact {
         let node = self.node(at);
         let surroundings = self.surroundings(at);
         Fact {
@@ -245,7 +274,7 @@ impl Run {
     }
 
     /// What a piece of work has cost with all below it, as far as prices are known.
-    fn cost(&self, top: NodeIx) -> Option<f64> {
+    pub fn cost(&self, top: NodeIx) -> Option<f64> {
         let usd = |at: NodeIx| {
             let call = self.node(at).call.as_deref()?;
             let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };

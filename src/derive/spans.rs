@@ -341,6 +341,9 @@ impl Arrival<'_, '_> {
         if let Some(id) = meaning.call_id() {
             run.note_call_id(at, id);
         }
+        if run.node(at).answer().is_some() {
+            run.may_have_waited(at);
+        }
     }
 
     /// The tokens and the price of a call. What other work reports is the sum of the calls below it, or stands for them

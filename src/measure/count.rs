@@ -3,7 +3,6 @@
 use super::Measure;
 use super::instrument::{Label, is_amount};
 use super::snapshot::Exemplar;
-use super::tasks::EndedTask;
 use super::windows::Dimension;
 use crate::derive::{CallFact, Fact, FactKind, Name, Outcome, Tallied, Tally};
 use crate::dialect::{Op, POLICY};
@@ -12,10 +11,12 @@ use crate::event::{Decision, Event, Timestamp};
 impl Measure {
     /// Counts a piece of work that has entered the counters.
     pub fn fact(&mut self, fact: &Fact, now: Timestamp) {
+        self.alerts.saw(fact, now);
         match &fact.kind {
             FactKind::Call(call) => self.call(fact, call, now),
             FactKind::ToolCall => self.tool_call(fact, now),
-            FactKind::AgentRun { reported_usd } => self.agent_run(fact, *reported_usd, now),
+            FactKind::AgentRun { reported_usd, waited } => self.agent_run(fact, *reported_usd, waited, now),
+            FactKind::Waited => self.agent_waited(fact, now),
             FactKind::Workflow => {
                 let labels = [(&fact.name).into(), fact.outcome.as_str().into()];
                 self.instruments.workflow_duration.record(labels, seconds(fact), exemplar(fact), now);
@@ -27,10 +28,11 @@ impl Measure {
             FactKind::Decision { reviewer, decision, waited_s } => {
                 self.decision(fact, reviewer, *decision, now);
                 if let Some(waited) = waited_s {
-                    self.instruments.human_wait.record([decision.as_str().into()], *waited, exemplar(fact), now);
+                    self.answered(fact, *decision, *waited, now);
                 }
             }
             FactKind::TaskWork { usd, ends_it } => self.task_work(fact, *usd, *ends_it, now),
+            FactKind::TaskCost { usd } => self.task_cost(fact, *usd, now),
             FactKind::Overcounted { usd } => self.instruments.overcounted.add([(&fact.agent).into()], *usd, now),
         }
     }
@@ -38,23 +40,14 @@ impl Measure {
     /// Counts an event from outside that speaks of no piece of work: reviews, validations, escalations ….
     pub fn event(&mut self, event: &Event, now: Timestamp) {
         let agent = &event.dimensions.agent;
-        let feature = event.dimensions.feature.as_ref();
         match event.name.as_str() {
-            "task.queued" => {
-                if let Some(task) = &event.identity.task_id {
-                    self.tasks.queued(task, feature, event.timestamp);
-                }
-            }
+            "task.queued" => self.queued(event, now),
             "review.decided" => self.review(event, now),
             "validation.completed" => self.validation(event, now),
             "hitl.escalated" => self.escalation(event, now),
             "hitl.resolved" => {
-                let decision = word(event, "decision");
-                let seen = event.identity.task_id.as_ref();
-                let seen = seen.and_then(|task| self.waiting.resolved(task, event.timestamp.not_ahead_of(now)));
-                if let Some(seconds) = number(event, "waited_ms").map(|millis| millis / 1000.0).or(seen) {
-                    self.instruments.human_wait.record([(&decision).into()], seconds, None, now);
-                }
+                let seconds = number(event, "waited_ms").map(|millis| millis / 1000.0);
+                self.resolved(event, word(event, "decision"), seconds, now);
             }
             "memory.accessed" => {
                 let (tier, hit) = (word(event, "tier"), word(event, "hit"));
@@ -161,15 +154,11 @@ impl Measure {
         }
     }
 
-    fn agent_run(&mut self, fact: &Fact, reported_usd: Option<f64>, now: Timestamp) {
+    fn agent_run(&mut self, fact: &Fact, reported_usd: Option<f64>, waited: &[(Timestamp, Timestamp)], now: Timestamp) {
         let (agent, outcome) = (Label::from(&fact.agent), Label::from(fact.outcome.as_str()));
         self.instruments.run_duration.record([agent, outcome], seconds(fact), exemplar(fact), now);
         self.instruments.runs.add([agent, outcome], 1.0, now);
-        if let Some(name) = &fact.agent
-            && let Some(newly_busy) = self.busy(name, (fact.start, fact.end), now)
-        {
-            self.instruments.active_time.add([agent], newly_busy, now);
-        }
+        self.agent_worked(fact, waited, now);
         let failed = u64::from(fact.outcome != Outcome::Completed);
         let rows = [(Dimension::Agent, fact.agent.as_ref()), (Dimension::Feature, fact.feature.as_ref())];
         self.windows.add(fact.end, &rows, now, |sums| {
@@ -180,57 +169,6 @@ impl Measure {
             let usd = self.count_cost(fact, usd, (&None, &None), "reported", now);
             self.windows.add(fact.end, &rows_of(fact, None), now, |sums| sums.cost_usd += usd);
         }
-        if let Some(task) = &fact.task
-            && let Some(late) = self.tasks.ran(task, fact.feature.as_ref(), fact.agent.as_ref(), fact.start)
-        {
-            self.windows.add(late.at, &[(Dimension::Feature, late.feature.as_ref())], now, |sums| {
-                sums.attempted_tasks += u64::from(late.are_first);
-                sums.retries = sums.retries.saturating_add(late.retries);
-            });
-        }
-    }
-
-    /// A run of a task is over. Without a task id the run is the task itself. A run that failed is an attempt: only
-    /// success, or an escalation, ends a task that has an id, because it may be tried again.
-    fn task_work(&mut self, fact: &Fact, usd: Option<f64>, ends_it: bool, now: Timestamp) {
-        let Some(id) = &fact.task else {
-            let (feature, seconds) = (fact.feature.clone(), Some(seconds(fact)));
-            let task = EndedTask { feature, seconds, cost_usd: usd, attempts: None };
-            return self.task_ended(&task, fact.outcome.as_str(), fact.end, now);
-        };
-        if let Some((feature, ended_at)) = self.tasks.worked(id, fact.feature.as_ref(), fact.start, usd) {
-            let rows = [(Dimension::Feature, feature.as_ref())];
-            self.windows.add(ended_at, &rows, now, |sums| sums.task_cost_usd += usd.unwrap_or(0.0));
-        }
-        if ends_it
-            && fact.outcome == Outcome::Completed
-            && let Some(ended) = self.tasks.complete(id, fact.feature.as_ref(), fact.end)
-        {
-            self.task_ended(&ended, Outcome::Completed.as_str(), fact.end, now);
-        }
-    }
-
-    fn task_ended(&mut self, task: &EndedTask, outcome: &'static str, at: Timestamp, now: Timestamp) {
-        let labels = [(&task.feature).into(), outcome.into()];
-        if let Some(seconds) = task.seconds {
-            self.instruments.task_duration.record(labels, seconds, None, now);
-        }
-        if let Some(attempts) = task.attempts {
-            self.instruments.task_attempts.record(labels, attempts as f64, None, now);
-        }
-        let completed = outcome == Outcome::Completed.as_str();
-        let attempted = completed || outcome == ESCALATED;
-        self.windows.add(at, &[(Dimension::Feature, task.feature.as_ref())], now, |sums| {
-            if completed {
-                sums.tasks += 1;
-                sums.task_cost_usd += task.cost_usd.unwrap_or(0.0);
-                sums.task_seconds += task.seconds.unwrap_or(0.0);
-            }
-            if let (true, Some(attempts)) = (attempted, task.attempts) {
-                sums.attempted_tasks += 1;
-                sums.retries = sums.retries.saturating_add(attempts.saturating_sub(1));
-            }
-        });
     }
 
     /// What rules and modes let pass is counted, and says nothing of how often people reject.
@@ -239,6 +177,16 @@ impl Measure {
         if reviewer != POLICY {
             self.verdict(fact.agent.as_ref(), decision.as_str(), fact.end, now);
         }
+    }
+
+    /// A person answered an agent that had asked.
+    fn answered(&mut self, fact: &Fact, decision: Decision, seconds: f64, now: Timestamp) {
+        self.instruments.human_wait.record([decision.as_str().into()], seconds, exemplar(fact), now);
+        let rows = [(Dimension::Agent, fact.agent.as_ref()), (Dimension::Feature, fact.feature.as_ref())];
+        self.windows.add(fact.end, &rows, now, |sums| {
+            sums.human_waits += 1;
+            sums.human_wait_seconds += seconds;
+        });
     }
 
     /// Approved or rejected, as the summary has it.
@@ -256,6 +204,9 @@ impl Measure {
         let reviewer = reviewer.or_else(|| event.dimensions.agent.clone());
         self.instruments.review_decisions.add([(&reviewer).into(), (&decision).into()], 1.0, now);
         self.verdict(reviewer.as_ref(), &decision, event.timestamp, now);
+        if [Decision::Rejected, Decision::Revise].iter().any(|no| *decision == *no.as_str()) {
+            self.judged(event, false, now);
+        }
     }
 
     /// Passed only if the browser was launched and the test executed and passed, where these are given.
@@ -274,23 +225,13 @@ impl Measure {
             sums.validated += 1;
             sums.passed += u64::from(passed);
         });
-        if let (true, Some(task)) = (passed, &event.identity.task_id)
-            && let Some(ended) = self.tasks.complete(task, feature, event.timestamp)
-        {
-            self.task_ended(&ended, Outcome::Completed.as_str(), event.timestamp, now);
-        }
+        self.judged(event, passed, now);
     }
 
     fn escalation(&mut self, event: &Event, now: Timestamp) {
         self.instruments.escalations.add([(&word(event, "priority")).into()], 1.0, now);
-        let Some(task) = &event.identity.task_id else { return };
-        self.waiting.escalated(task, event.timestamp.not_ahead_of(now));
-        let feature = event.dimensions.feature.as_ref();
         let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
-        let attempts = attempts.map(|attempts| attempts as u64);
-        if let Some(ended) = self.tasks.escalate(task, feature, event.timestamp, attempts) {
-            self.task_ended(&ended, ESCALATED, event.timestamp, now);
-        }
+        self.escalated(event, attempts.map(|attempts| attempts as u64), now);
     }
 }
 
@@ -306,9 +247,6 @@ fn rows_of<'f>(fact: &'f Fact, model: Option<&'f Name>) -> [(Dimension, Option<&
 
 /// Who says that a task took more attempts has miscounted, and would spoil the mean of a day.
 const MOST_ATTEMPTS: f64 = 1e6;
-
-/// The outcome of tasks that went to a person.
-const ESCALATED: &str = "escalated";
 
 /// The model and the provider that a cost is owed to.
 type Supplier<'a> = (&'a Option<Name>, &'a Option<Name>);

@@ -133,6 +133,8 @@ instruments! {
     escalations: Counter<1> = "agent.escalations", "{escalation}", ["priority"];
     /// Time that agents waited for people.
     human_wait: Histogram<1> = "agent.human.wait", "s", ["resolution"], HUMAN_SECONDS;
+    /// Alerts that fired, and that recovered.
+    alerts: Counter<2> = "agent.alerts", "{alert}", ["alert", "state"];
     /// Accesses to memories of agents.
     memory_accesses: Counter<2> = "agent.memory.accesses", "{access}", ["tier", "hit"];
     /// Collaborations of agents.

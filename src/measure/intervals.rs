@@ -1,54 +1,171 @@
-//! The time in which someone was busy: a union of intervals, so that overlapping work counts once.
+//! The time in which someone was busy: what overlaps counts once, and what turns out to have been waiting can be taken
+//! out again, in any order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::Timestamp;
 
-/// Disjoint intervals in order. Bounded: the oldest ones are forgotten, but stay counted.
+/// How many pieces of work overlap at each time. Bounded: of what is long ago only the busy time of each minute is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Intervals {
-    spans: Vec<(Timestamp, Timestamp)>,
+    /// How many pieces of work go on from each time on until the next one. Neighbours differ, and the last has none.
+    steps: Vec<(Timestamp, u32)>,
+    /// Busy microseconds by the minute, before `folded_until`.
+    folded: BTreeMap<i64, u64>,
+    folded_until: Option<Timestamp>,
 }
 
+const MINUTE: u64 = 60_000_000;
+
 impl Intervals {
-    /// More than an hour of work in pieces of a few seconds.
-    const MOST: usize = 1024;
     /// Nothing works longer without a break; who says so has a clock that was not set.
     pub const LONGEST: Duration = Duration::from_secs(31 * 24 * 3600);
+    /// So long ago no window reaches.
+    const FORGOTTEN: Duration = Duration::from_secs(25 * 3600);
 
-    /// Adds an interval; returns how many microseconds of it were not busy before. Of one that is longer than
-    /// [`Intervals::LONGEST`] only the end counts, and nothing of what has not come yet.
-    pub fn add(&mut self, from: Timestamp, to: Timestamp, now: Timestamp) -> u64 {
+    /// The part of an interval that is believed: of one that is longer than [`Intervals::LONGEST`] only the end, and
+    /// nothing of what has not come yet.
+    pub fn believed(from: Timestamp, to: Timestamp, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
         let to = to.not_ahead_of(now);
         let from = from.max(to.minus(Intervals::LONGEST));
+        (from < to).then_some((from, to))
+    }
+
+    /// Adds an interval; returns how many microseconds of it were not busy before.
+    pub fn add(&mut self, from: Timestamp, to: Timestamp, now: Timestamp) -> u64 {
+        match Intervals::believed(from, to, now) {
+            Some((from, to)) => self.change(from, to, true),
+            None => 0,
+        }
+    }
+
+    /// Takes out an interval that was added, or a part of one; returns how many microseconds of it are busy no more.
+    pub fn remove(&mut self, from: Timestamp, to: Timestamp) -> u64 {
+        if from < to { self.change(from, to, false) } else { 0 }
+    }
+
+    fn change(&mut self, from: Timestamp, to: Timestamp, more: bool) -> u64 {
+        let mut changed = 0;
+        let mut from = from;
+        if let Some(until) = self.folded_until.filter(|until| from < *until) {
+            changed += self.change_folded(from, to.min(until), more);
+            from = until;
+        }
         if to <= from {
-            return 0;
+            return changed;
         }
-        let first = self.spans.partition_point(|(_, end)| *end < from);
-        let after = first + self.spans[first..].partition_point(|(start, _)| *start <= to);
-        let touched = &self.spans[first..after];
-        let merged_from = touched.first().map_or(from, |(start, _)| (*start).min(from));
-        let merged_to = touched.last().map_or(to, |(_, end)| (*end).max(to));
-        let known = touched.iter().map(|(start, end)| end.micros_since(*start)).fold(0, u64::saturating_add);
-        self.spans.splice(first..after, [(merged_from, merged_to)]);
-        if self.spans.len() > Intervals::MOST {
-            self.spans.drain(..Intervals::MOST / 4);
+        let first = self.split(from);
+        let last = self.split(to);
+        for at in first..last {
+            let (start, depth) = self.steps[at];
+            let length = self.steps[at + 1].0.micros_since(start);
+            let after = if more { depth.saturating_add(1) } else { depth.saturating_sub(1) };
+            changed += if (depth == 0) != (after == 0) { length } else { 0 };
+            self.steps[at].1 = after;
         }
-        merged_to.micros_since(merged_from).saturating_sub(known)
+        self.tidy(first, last);
+        changed
+    }
+
+    /// The place of the step that begins at a time.
+    fn split(&mut self, time: Timestamp) -> usize {
+        let at = self.steps.partition_point(|(start, _)| *start < time);
+        if self.steps.get(at).is_none_or(|(start, _)| *start != time) {
+            let depth = if at == 0 { 0 } else { self.steps[at - 1].1 };
+            self.steps.insert(at, (time, depth));
+        }
+        at
+    }
+
+    /// Takes out the steps that change nothing.
+    fn tidy(&mut self, first: usize, last: usize) {
+        let mut before = if first == 0 { 0 } else { self.steps[first - 1].1 };
+        let mut kept = first;
+        for at in first..=last {
+            let step = self.steps[at];
+            if step.1 != before {
+                self.steps[kept] = step;
+                kept += 1;
+            }
+            before = step.1;
+        }
+        self.steps.drain(kept..=last);
+    }
+
+    /// The same, where only minutes are known: each is full after a minute.
+    fn change_folded(&mut self, from: Timestamp, to: Timestamp, more: bool) -> u64 {
+        let mut changed = 0;
+        for (minute, part) in minutes(from, to) {
+            if more {
+                let busy = self.folded.entry(minute).or_default();
+                let added = part.min(MINUTE.saturating_sub(*busy));
+                *busy += added;
+                changed += added;
+            } else if let Some(busy) = self.folded.get_mut(&minute) {
+                let removed = part.min(*busy);
+                *busy -= removed;
+                changed += removed;
+            }
+        }
+        changed
+    }
+
+    /// Keeps at most so many steps: of the oldest ones, the busy time of each minute remains.
+    pub fn keep(&mut self, most: usize, now: Timestamp) {
+        if self.steps.len() <= most {
+            return;
+        }
+        let given_up = self.steps.len() - most / 4 * 3;
+        let oldest = now.minus(Intervals::FORGOTTEN);
+        for pair in self.steps[..=given_up.min(self.steps.len() - 1)].windows(2) {
+            let ((start, depth), (end, _)) = (pair[0], pair[1]);
+            for (minute, part) in minutes(start.max(oldest), end).filter(|_| depth > 0) {
+                *self.folded.entry(minute).or_default() += part;
+            }
+        }
+        self.folded_until = self.steps.get(given_up).map(|(start, _)| *start).or(self.folded_until);
+        self.steps.drain(..given_up);
+        let oldest = oldest.as_seconds().div_euclid(60);
+        self.folded = self.folded.split_off(&oldest);
+    }
+
+    /// How many steps there are.
+    pub fn len(&self) -> usize {
+        self.steps.len()
     }
 
     /// How many microseconds of a window were busy.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> u64 {
-        self.spans
-            .iter()
-            .map(|(start, end)| (*end).min(to).micros_since((*start).max(from)))
-            .fold(0, u64::saturating_add)
+        let busy = self.steps.windows(2).filter(|pair| pair[0].1 > 0);
+        let of_steps =
+            busy.map(|pair| pair[1].0.min(to).micros_since(pair[0].0.max(from))).fold(0, u64::saturating_add);
+        let minute = |time: Timestamp| time.as_seconds().div_euclid(60);
+        let folded = self.folded.range(minute(from)..=minute(to).max(minute(from)));
+        let share = |(minute, busy): (&i64, &u64)| {
+            let start = Timestamp::from_micros(minute.saturating_mul(MINUTE as i64));
+            let end = start.plus(Duration::from_secs(60));
+            let overlap = end.min(to).micros_since(start.max(from));
+            (u128::from(*busy) * u128::from(overlap) / u128::from(MINUTE)) as u64
+        };
+        of_steps.saturating_add(folded.map(share).sum())
     }
 
     /// When the last interval ended.
     pub fn last(&self) -> Option<Timestamp> {
-        self.spans.last().map(|(_, end)| *end)
+        self.steps.last().map(|(end, _)| *end).or(self.folded_until)
     }
+}
+
+/// An interval minute by minute, with the microseconds of it in each. One that is longer than a window is cut short.
+fn minutes(from: Timestamp, to: Timestamp) -> impl Iterator<Item = (i64, u64)> {
+    let from = from.max(to.minus(Intervals::FORGOTTEN));
+    let (first, last) = (from.as_seconds().div_euclid(60), to.as_seconds().div_euclid(60));
+    (first..=last).filter_map(move |minute| {
+        let start = Timestamp::from_micros(minute * MINUTE as i64);
+        let part = start.plus(Duration::from_secs(60)).min(to).micros_since(start.max(from));
+        (part > 0).then_some((minute, part))
+    })
 }
 
 #[cfg(test)]
@@ -56,33 +173,68 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
     proptest! {
         #[test]
-        fn overlaps_count_once_in_any_order(intervals in proptest::collection::vec((0i64..200, 0i64..50), 0..40)) {
+        fn overlaps_count_once_in_any_order(intervals in proptest::collection::vec((0i64..200, 0i64..50, any::<bool>()), 0..40)) {
             let mut union = Intervals::default();
-            let mut busy = [false; 300];
-            let mut added = 0;
-            for (from, len) in intervals {
-                added += union.add(Timestamp::from_micros(from), Timestamp::from_micros(from + len), Timestamp::from_micros(300));
-                busy[from as usize..(from + len) as usize].fill(true);
+            let mut depth = [0u32; 300];
+            let mut busy = 0i64;
+            let mut known: Vec<(i64, i64)> = Vec::new();
+            for (from, len, takes_out) in intervals {
+                match known.pop().filter(|_| takes_out) {
+                    Some((from, to)) => {
+                        busy -= union.remove(at(from), at(to)) as i64;
+                        depth[from as usize..to as usize].iter_mut().for_each(|depth| *depth -= 1);
+                    }
+                    None => {
+                        busy += union.add(at(from), at(from + len), at(300)) as i64;
+                        depth[from as usize..(from + len) as usize].iter_mut().for_each(|depth| *depth += 1);
+                        known.push((from, from + len));
+                    }
+                }
+                let by = usize::from(known.len() > 2);
+                known.rotate_left(by);
             }
-            let expected = busy.iter().filter(|busy| **busy).count() as u64;
-            prop_assert_eq!(added, expected);
-            prop_assert_eq!(union.within(Timestamp::from_micros(0), Timestamp::from_micros(300)), expected);
-            let part = busy[50..120].iter().filter(|busy| **busy).count() as u64;
-            prop_assert_eq!(union.within(Timestamp::from_micros(50), Timestamp::from_micros(120)), part);
+            let expected = depth.iter().filter(|depth| **depth > 0).count() as u64;
+            prop_assert_eq!(busy, expected as i64);
+            prop_assert_eq!(union.within(at(0), at(300)), expected);
+            let part = depth[50..120].iter().filter(|depth| **depth > 0).count() as u64;
+            prop_assert_eq!(union.within(at(50), at(120)), part);
+            prop_assert!(union.steps.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
+            prop_assert!(union.steps.last().is_none_or(|(_, depth)| *depth == 0));
         }
 
         #[test]
         fn no_times_make_more_of_an_interval_than_it_can_be(times: Vec<(i64, i64)>, now in 0i64..4_000_000_000_000_000) {
             let mut union = Intervals::default();
-            let now = Timestamp::from_micros(now);
+            let now = at(now);
             for (from, to) in times {
-                let added = union.add(Timestamp::from_micros(from), Timestamp::from_micros(to), now);
+                let added = union.add(at(from), at(to), now);
+                union.keep(8, now);
                 prop_assert!(added <= Intervals::LONGEST.as_micros() as u64);
+                prop_assert!(union.len() <= 8);
                 prop_assert!(union.last().is_none_or(|last| last.not_ahead_of(now) == last));
             }
-            union.within(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX));
+            union.within(at(i64::MIN), at(i64::MAX));
         }
+    }
+
+    #[test]
+    fn the_busy_time_of_what_is_long_ago_remains() {
+        let now = at(3_600_000_000);
+        let mut busy = Intervals::default();
+        for second in 0..3600 {
+            busy.add(at(second * 1_000_000), at(second * 1_000_000 + 500_000), now);
+            busy.keep(100, now);
+        }
+        assert!(busy.len() <= 100);
+        assert_eq!(busy.within(at(0), now), 1_800_000_000);
+        assert_eq!(busy.within(at(600_000_000), at(1_200_000_000)), 300_000_000);
+        assert_eq!(busy.add(at(0), at(60_000_000), now), 30_000_000, "the rest of the minute");
+        assert_eq!(busy.add(at(0), at(60_000_000), now), 0);
     }
 }

@@ -3,28 +3,31 @@
 //! Counters and histograms are the truth; ratios are computed from sums, over a window, when somebody reads
 //! them. Names and units are those of `docs/metrics.md`.
 
+mod activity;
+mod alerts;
 mod count;
 mod encode;
 mod instrument;
 mod instruments;
 mod intervals;
+mod outcome;
 mod snapshot;
 mod summary;
+mod task;
 mod tasks;
-mod waiting;
+mod waits;
 mod windows;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use activity::Activity;
+use alerts::Alerts;
+pub use alerts::{Alert, AlertMetric};
 pub use encode::{own_resource, to_batch};
-use foldhash::fast::RandomState;
 use instruments::Instruments;
-use intervals::Intervals;
 pub use snapshot::{Bucket, Counted, Exemplar, Family, FamilyKind, Series, Value};
 pub use summary::{Summary, SummaryRow};
 use tasks::Tasks;
-use waiting::Waiting;
 pub use windows::Dimension;
 use windows::Windows;
 
@@ -46,14 +49,15 @@ pub struct LeftOut {
 #[derive(Debug)]
 pub struct Measure {
     instruments: Instruments,
-    /// When each agent was busy.
-    busy: HashMap<Name, Intervals, RandomState>,
-    /// Runs of agents for which there was no room in `busy`.
-    busy_overflowed: u64,
+    /// When each agent was at work.
+    activity: Activity,
     windows: Windows,
+    alerts: Alerts,
     tasks: Tasks,
-    /// Tasks that wait for a person.
-    waiting: Waiting,
+    /// Times of waiting for people that can be none.
+    invalid_waits: u64,
+    /// After which time nobody waits for people any more.
+    human_timeout: Option<Duration>,
     since: Timestamp,
     next_expiry: Timestamp,
 }
@@ -61,8 +65,8 @@ pub struct Measure {
 impl Measure {
     /// Series of one metric, unless told otherwise.
     pub const MOST_SERIES: usize = 10_000;
-    /// Agents whose busy times are kept.
-    const MOST_AGENTS: usize = 10_000;
+    /// The longest window of a summary.
+    pub const LONGEST_WINDOW: Duration = Windows::LONGEST;
     /// Series that nothing was counted in for so long are forgotten.
     const IDLE: Duration = Duration::from_secs(24 * 3600);
 
@@ -75,11 +79,12 @@ impl Measure {
     pub fn with_limit(now: Timestamp, most_series: usize) -> Measure {
         Measure {
             instruments: Instruments::new(most_series),
-            busy: HashMap::default(),
-            busy_overflowed: 0,
+            activity: Activity::default(),
             windows: Windows::default(),
+            alerts: Alerts::default(),
             tasks: Tasks::default(),
-            waiting: Waiting::default(),
+            invalid_waits: 0,
+            human_timeout: None,
             since: now,
             next_expiry: now.plus(Duration::from_secs(3600)),
         }
@@ -90,36 +95,35 @@ impl Measure {
         self.instruments.counted(in_flight, self.since)
     }
 
-    /// Lets time pass: idle series are forgotten.
+    /// Says after which time nobody waits any more for people to answer; by default they are waited for forever.
+    pub fn time_people_out_after(&mut self, timeout: Option<Duration>) {
+        self.human_timeout = timeout;
+    }
+
+    /// Lets time pass: what has settled enters histograms, and idle series are forgotten.
     pub fn tick(&mut self, now: Timestamp) {
+        self.settle_tasks(Some(now), now);
         if now < self.next_expiry {
             return;
         }
         self.next_expiry = now.plus(Duration::from_secs(3600));
         let idle_since = now.minus(Measure::IDLE);
         self.instruments.expire(idle_since);
-        self.busy.retain(|_, intervals| intervals.last().is_some_and(|last| last >= idle_since));
+        self.activity.expire(idle_since);
+    }
+
+    /// Enters into histograms whatever waits for more, because nothing more is to come.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.settle_tasks(None, now);
     }
 
     /// What was left out so far.
     pub fn left_out(&self) -> LeftOut {
         LeftOut {
-            overflowed: self.instruments.overflowed() + self.busy_overflowed,
+            overflowed: self.instruments.overflowed() + self.activity.overflowed,
             too_late: self.windows.too_late,
-            invalid: self.instruments.invalid(),
+            invalid: self.instruments.invalid() + self.invalid_waits,
         }
-    }
-
-    /// Enters a time in which an agent was busy; returns how many seconds of it were not known before. There are
-    /// as many agents as emitters say there are, so they are bounded; without the others' times nobody knows
-    /// which of theirs overlap, so they are left out.
-    fn busy(&mut self, agent: &Name, (from, to): (Timestamp, Timestamp), now: Timestamp) -> Option<f64> {
-        if self.busy.len() >= Measure::MOST_AGENTS && !self.busy.contains_key(agent) {
-            self.busy_overflowed += 1;
-            return None;
-        }
-        let intervals = self.busy.entry(agent.clone()).or_default();
-        Some(intervals.add(from, to, now) as f64 / 1e6)
     }
 }
 
@@ -136,6 +140,7 @@ mod tests {
         for event in read_events(body.as_bytes(), &source, now).into_iter().flatten().flatten() {
             measure.event(&event, now);
         }
+        measure.finish(now);
         measure
     }
 
@@ -161,7 +166,7 @@ mod tests {
         };
         assert_eq!(wait(""), (1, 90.0));
         assert_eq!(wait(r#","waited_ms":5000"#), (1, 5.0));
-        assert_eq!(wait(r#","waited_ms":-5000"#), (0, 0.0));
+        assert_eq!(wait(r#","waited_ms":-5000"#), (1, 90.0), "it cannot be what is said");
     }
 
     #[test]
@@ -172,25 +177,5 @@ mod tests {
         assert_eq!(measure.summary(Duration::from_secs(3600), now).average_retry_count, None);
         let sane = after(r#"{"name":"hitl.escalated","task_id":"t","attempts":3}"#);
         assert_eq!(sane.summary(Duration::from_secs(3600), now).average_retry_count, Some(2.0));
-    }
-
-    #[test]
-    fn agents_are_bounded_and_those_that_rest_make_room() {
-        let mut now = Timestamp::from_unix_seconds(1e9);
-        let mut measure = Measure::new(now);
-        let busy = |measure: &mut Measure, from: usize, now: Timestamp| {
-            for agent in from..from + 12_000 {
-                // One in two has a clock that is a year ahead, which must not keep it here for a year.
-                let begin = now.plus(Duration::from_secs(agent as u64 % 2 * 31_536_000));
-                measure.busy(&agent.to_string().into(), (begin, begin.plus(Duration::from_secs(1))), now);
-            }
-            measure.busy.len()
-        };
-        assert_eq!(busy(&mut measure, 0, now), 10_000);
-        assert_eq!(measure.left_out().overflowed, 2000);
-        now = now.plus(Duration::from_secs(25 * 3600));
-        measure.tick(now);
-        assert!(measure.busy.is_empty());
-        assert_eq!(busy(&mut measure, 20_000, now), 10_000);
     }
 }

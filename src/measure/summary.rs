@@ -1,9 +1,11 @@
 //! The summary: six ratios that say whether the work was worth it, and the sums behind them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Measure;
-use super::windows::{Dimension, Sums};
+use super::tasks::Open;
+use super::windows::{Dimension, Sums, Windows};
 use crate::derive::Name;
 use crate::event::{JsonObject, Timestamp};
 
@@ -32,6 +34,14 @@ pub struct Summary {
     pub runs: u64,
     /// Of these, not completed.
     pub errors: u64,
+    /// How often a task went to people.
+    pub escalations: u64,
+    /// Tasks that wait for people now, whenever they began to.
+    pub open_escalations: u64,
+    /// How many seconds the one of them has waited that waits longest.
+    pub oldest_open_escalation: Option<f64>,
+    /// Mean seconds until people answered, of answers in the window.
+    pub mean_human_wait: Option<f64>,
 }
 
 /// The summary of one agent, feature, model or tool.
@@ -47,28 +57,71 @@ impl Measure {
     /// The window that ends now, in total.
     pub fn summary(&self, window: Duration, now: Timestamp) -> Summary {
         let from = now.minus(window);
-        let shares: Vec<f64> = self.utilization(from, now).into_iter().map(|(_, share)| share).collect();
-        let mean = (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64);
-        Summary::of(&self.windows.totals(from, now), mean)
+        let shares = self.utilization(from, now);
+        let mean = (!shares.is_empty()).then(|| shares.values().sum::<f64>() / shares.len() as f64);
+        let summary = Summary::of(&self.windows.totals(from, now), mean);
+        summary.with_open(self.tasks.open(), now)
+    }
+
+    /// The same of one agent, feature, model or tool.
+    pub fn summary_of(&self, (dimension, name): (Dimension, &Name), window: Duration, now: Timestamp) -> Summary {
+        let from = now.minus(window);
+        let sums = self.windows.row(dimension, name, from, now);
+        let busy = if dimension == Dimension::Agent { self.activity.of(name, from, now) } else { 0 };
+        let is_seen = dimension == Dimension::Agent && (busy > 0 || sums.runs > 0);
+        let summary = Summary::of(&sums, is_seen.then(|| share(busy, window)));
+        summary.with_open(self.tasks.open().filter(|open| open.is_of(dimension, name)), now)
     }
 
     /// The same, broken down; the most expensive first.
     pub fn summary_by(&self, dimension: Dimension, window: Duration, now: Timestamp) -> Vec<SummaryRow> {
         let from = now.minus(window);
-        let utilization = if dimension == Dimension::Agent { self.utilization(from, now) } else { Vec::new() };
-        let share = |key: &Name| utilization.iter().find(|(agent, _)| agent == key).map(|(_, share)| *share);
-        let rows = self.windows.rows(dimension, from, now);
-        let row = |(key, sums): (Name, Sums)| SummaryRow { summary: Summary::of(&sums, share(&key)), key };
+        let utilization = if dimension == Dimension::Agent { self.utilization(from, now) } else { BTreeMap::new() };
+        let mut rows = self.windows.rows(dimension, from, now);
+        // Who is at work, or waits, has a row before any of it is over.
+        for name in utilization.keys().chain(self.tasks.open().filter_map(|open| open.name(dimension))) {
+            if !rows.contains_key(name) {
+                rows.insert(name.clone(), Sums::default());
+            }
+        }
+        let row = |(key, sums): (Name, Sums)| {
+            let summary = Summary::of(&sums, utilization.get(&key).copied());
+            let open = self.tasks.open().filter(|open| open.is_of(dimension, &key));
+            SummaryRow { summary: summary.with_open(open, now), key }
+        };
         let mut rows: Vec<SummaryRow> = rows.into_iter().map(row).collect();
         rows.sort_by(|a, b| b.summary.total_cost_usd.total_cmp(&a.summary.total_cost_usd));
         rows
     }
 
-    fn utilization(&self, from: Timestamp, to: Timestamp) -> Vec<(Name, f64)> {
-        let window = to.micros_since(from) as f64;
-        let share = |busy: u64| (busy as f64 / window).clamp(0.0, 1.0);
-        let agents = self.busy.iter().map(|(agent, intervals)| (agent.clone(), intervals.within(from, to)));
-        agents.filter(|(_, busy)| *busy > 0).map(|(agent, busy)| (agent, share(busy))).collect()
+    /// The share of a window in which each agent was at work that was, or of which a run ended.
+    fn utilization(&self, from: Timestamp, to: Timestamp) -> BTreeMap<Name, f64> {
+        let window = Duration::from_micros(to.micros_since(from));
+        let busy = self.activity.within(from, to).filter(|(_, busy)| *busy > 0);
+        let mut shares: BTreeMap<Name, f64> = busy.map(|(agent, busy)| (agent.clone(), share(busy, window))).collect();
+        let rows = self.windows.rows(Dimension::Agent, from, to);
+        for (agent, _) in rows.into_iter().filter(|(agent, sums)| sums.runs > 0 && **agent != *Windows::OTHERS) {
+            shares.entry(agent).or_insert(0.0);
+        }
+        shares
+    }
+}
+
+fn share(busy: u64, window: Duration) -> f64 {
+    (busy as f64 / window.as_micros() as f64).clamp(0.0, 1.0)
+}
+
+impl Open {
+    fn name(&self, dimension: Dimension) -> Option<&Name> {
+        match dimension {
+            Dimension::Agent => self.agent.as_ref(),
+            Dimension::Feature => self.feature.as_ref(),
+            Dimension::Model | Dimension::Tool => None,
+        }
+    }
+
+    fn is_of(&self, dimension: Dimension, name: &Name) -> bool {
+        self.name(dimension) == Some(name)
     }
 }
 
@@ -87,7 +140,20 @@ impl Summary {
             tokens: sums.input_tokens.saturating_add(sums.output_tokens),
             runs: sums.runs,
             errors: sums.errors,
+            escalations: sums.escalations,
+            open_escalations: 0,
+            oldest_open_escalation: None,
+            mean_human_wait: ratio(sums.human_wait_seconds, sums.human_waits),
         }
+    }
+
+    fn with_open<'o>(mut self, open: impl Iterator<Item = &'o Open>, now: Timestamp) -> Summary {
+        for open in open {
+            self.open_escalations += 1;
+            let age = now.micros_since(open.since) as f64 / 1e6;
+            self.oldest_open_escalation = Some(self.oldest_open_escalation.map_or(age, |oldest| oldest.max(age)));
+        }
+        self
     }
 
     /// Writes the figures as members of an object.
@@ -103,5 +169,9 @@ impl Summary {
         object.u64("tokens", self.tokens);
         object.u64("runs", self.runs);
         object.u64("errors", self.errors);
+        object.u64("escalations", self.escalations);
+        object.u64("open_escalations", self.open_escalations);
+        object.opt_f64("oldest_open_escalation", self.oldest_open_escalation);
+        object.opt_f64("mean_human_wait", self.mean_human_wait);
     }
 }

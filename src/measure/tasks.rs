@@ -1,216 +1,187 @@
-//! Tasks: how long they take from queue to completion, what they cost, and how often they are tried.
+//! The tasks that are under way or ended lately, and those of them that wait for people.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use super::task::{Recount, Standing, Task};
 use crate::derive::Name;
-use crate::event::Timestamp;
+use crate::event::{Event, Timestamp};
 
-/// The tasks that are under way or ended lately.
+/// Tasks by their ids. Bounded: when there is no room, the one that was heard of first is forgotten.
 #[derive(Debug, Default)]
 pub struct Tasks {
     by_id: HashMap<Name, Task, RandomState>,
     by_age: VecDeque<Name>,
+    /// Those that something is to enter histograms of, by when that may be.
+    settling: BTreeSet<(Timestamp, Name)>,
+    /// Those that wait for people.
+    open: HashMap<Name, Open, RandomState>,
 }
 
-/// One task.
-#[derive(Clone, Debug, Default)]
-pub struct Task {
-    queued_at: Option<Timestamp>,
-    started_at: Option<Timestamp>,
-    cost_usd: Option<f64>,
-    /// Runs by agent: the most that one agent needed is the number of attempts.
-    runs: HashMap<Name, u64, RandomState>,
-    feature: Option<Name>,
-    /// How it ended, if it has.
-    ended: Option<End>,
-}
-
-/// The end of a task, as it was counted.
-#[derive(Clone, Debug)]
-struct End {
-    at: Timestamp,
-    /// Completed, not escalated.
-    completed: bool,
-    attempts: Option<u64>,
-    /// Whether somebody said how many attempts there were.
-    is_said: bool,
-}
-
-/// What is known of a task that has ended.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EndedTask {
-    /// What it was for.
+/// A task that waits for people.
+#[derive(Debug)]
+pub struct Open {
+    pub since: Timestamp,
+    pub agent: Option<Name>,
     pub feature: Option<Name>,
-    /// From queue, else from its first start, to its end.
-    pub seconds: Option<f64>,
-    /// What it cost, as far as prices are known.
-    pub cost_usd: Option<f64>,
-    /// How often it was tried.
-    pub attempts: Option<u64>,
+    /// The escalation without its payload, if it may time out.
+    escalation: Option<Box<Event>>,
 }
 
-/// Attempts at a task that has ended, which became known when it had been counted.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LateAttempts {
-    /// What the task was for.
-    pub feature: Option<Name>,
-    /// When it ended.
-    pub at: Timestamp,
-    /// Whether none was known before.
-    pub are_first: bool,
-    /// How many retries more there were.
-    pub retries: u64,
+/// What has changed with a task.
+#[derive(Debug, Default)]
+pub struct Changed {
+    pub before: Standing,
+    pub now: Standing,
+    pub runs: Vec<Recount>,
 }
 
 impl Tasks {
     const MOST: usize = 10_000;
+    /// How long nothing is heard of a task before it enters histograms, which forget nothing.
+    const QUIET: Duration = Duration::from_secs(5);
+    /// The same of one that only a run of it says to be done: a critic may still reject it, and others may go on.
+    const QUIET_IF_UNSURE: Duration = Duration::from_secs(60);
 
-    /// The task entered the queue.
-    pub fn queued(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) {
-        let task = self.task(id, feature);
-        task.queued_at = Some(task.queued_at.map_or(at, |earlier| earlier.min(at)));
+    /// Writes down something about a task, and says what has changed with that. Of a task that was forgotten for this one
+    /// nothing is lost but what is still to come: it is given back.
+    pub fn change(&mut self, id: &Name, now: Timestamp, change: impl FnOnce(&mut Task)) -> (Changed, Option<Task>) {
+        let forgotten = self.make_room(id);
+        let task = self.by_id.entry(id.clone()).or_default();
+        let before = task.standing();
+        change(task);
+        let after = task.standing();
+        let runs = task.recount(&after.waits);
+        task.settling.heard_at = now;
+        if after != before && !std::mem::replace(&mut task.settling.is_queued, true) {
+            self.settling.insert((now.plus(Tasks::QUIET), id.clone()));
+        }
+        if after.waits != before.waits || after.feature != before.feature {
+            self.note_open(id, &after);
+        }
+        (Changed { before, now: after, runs }, forgotten)
     }
 
-    /// An agent worked on it. Agents are counted a while after they ran, and events of the end at once: what became
-    /// known too late is given back.
-    pub fn ran(
-        &mut self,
-        id: &Name,
-        feature: Option<&Name>,
-        agent: Option<&Name>,
-        start: Timestamp,
-    ) -> Option<LateAttempts> {
-        let task = self.task(id, feature);
-        task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
-        *task.runs.entry(agent.cloned().unwrap_or_default()).or_default() += 1;
-        let attempts = task.attempts();
-        let end = task.ended.as_mut().filter(|end| !end.is_said && start <= end.at && end.attempts != attempts)?;
-        let counted = std::mem::replace(&mut end.attempts, attempts);
-        Some(LateAttempts {
-            feature: task.feature.clone(),
-            at: end.at,
-            are_first: counted.is_none(),
-            retries: attempts?.saturating_sub(counted.unwrap_or(1)),
-        })
-    }
-
-    /// A run of it is over, and cost this much. For one that was completed before: its feature and when, because its
-    /// cost was counted without this.
-    pub fn worked(
-        &mut self,
-        id: &Name,
-        feature: Option<&Name>,
-        start: Timestamp,
-        usd: Option<f64>,
-    ) -> Option<(Option<Name>, Timestamp)> {
-        let task = self.task(id, feature);
-        task.started_at = Some(task.started_at.map_or(start, |earlier| earlier.min(start)));
-        task.cost_usd = usd.map(|usd| task.cost_usd.unwrap_or(0.0) + usd).or(task.cost_usd);
-        task.ended.as_ref().filter(|end| end.completed).map(|end| (task.feature.clone(), end.at))
-    }
-
-    /// The task was completed; nothing if it had ended already.
-    pub fn complete(&mut self, id: &Name, feature: Option<&Name>, at: Timestamp) -> Option<EndedTask> {
-        self.end(id, feature, End { at, completed: true, attempts: None, is_said: false })
-    }
-
-    /// People have to go on with the task, after so many attempts if somebody counted them; nothing if it had ended
-    /// already.
-    pub fn escalate(
-        &mut self,
-        id: &Name,
-        feature: Option<&Name>,
-        at: Timestamp,
-        attempts: Option<u64>,
-    ) -> Option<EndedTask> {
-        self.end(id, feature, End { at, completed: false, attempts, is_said: attempts.is_some() })
-    }
-
-    fn end(&mut self, id: &Name, feature: Option<&Name>, mut end: End) -> Option<EndedTask> {
-        let task = self.task(id, feature);
-        if task.ended.is_some() {
+    fn make_room(&mut self, id: &Name) -> Option<Task> {
+        if self.by_id.contains_key(id) {
             return None;
         }
-        end.attempts = end.attempts.or(task.attempts());
-        let began = task.queued_at.or(task.started_at);
-        let ended = EndedTask {
-            feature: task.feature.clone(),
-            seconds: began.map(|began| end.at.micros_since(began) as f64 / 1e6),
-            cost_usd: task.cost_usd,
-            attempts: end.attempts,
-        };
-        task.ended = Some(end);
-        Some(ended)
+        self.by_age.push_back(id.clone());
+        let oldest = (self.by_age.len() > Tasks::MOST).then(|| self.by_age.pop_front()).flatten()?;
+        self.open.remove(&oldest);
+        self.by_id.remove(&oldest)
     }
 
-    fn task(&mut self, id: &Name, feature: Option<&Name>) -> &mut Task {
-        if !self.by_id.contains_key(id) {
-            if self.by_age.len() >= Tasks::MOST
-                && let Some(oldest) = self.by_age.pop_front()
-            {
-                self.by_id.remove(&oldest);
+    fn note_open(&mut self, id: &Name, standing: &Standing) {
+        match standing.waits.last().filter(|wait| wait.end.is_none()) {
+            Some(wait) => {
+                let (since, agent, feature) = (wait.from, wait.agent.clone(), standing.feature.clone());
+                let escalation = self.open.remove(id).and_then(|known| known.escalation);
+                self.open.insert(id.clone(), Open { since, agent, feature, escalation });
             }
-            self.by_age.push_back(id.clone());
+            None => drop(self.open.remove(id)),
         }
-        let task = self.by_id.entry(id.clone()).or_default();
-        if task.feature.is_none() {
-            task.feature = feature.cloned();
+    }
+
+    /// Keeps the escalation of a task that waits, should it time out.
+    pub fn may_time_out(&mut self, id: &Name, escalation: &Event) {
+        if let Some(open) = self.open.get_mut(id)
+            && open.since == escalation.timestamp
+        {
+            let mut escalation = escalation.clone();
+            escalation.data = crate::event::Data::default();
+            open.escalation = Some(Box::new(escalation));
         }
-        task
+    }
+
+    /// The escalations that nobody has answered since a time; each is given out once.
+    pub fn timed_out(&mut self, since: Timestamp) -> Vec<Event> {
+        let overdue = self.open.values_mut().filter(|open| open.since <= since);
+        overdue.filter_map(|open| open.escalation.take().map(|event| *event)).collect()
+    }
+
+    /// The tasks that wait for people.
+    pub fn open(&self) -> impl Iterator<Item = &Open> {
+        self.open.values()
+    }
+
+    /// The tasks of which nothing was heard for a while, or all if nothing more is to come: what of them is to enter
+    /// histograms.
+    pub fn settle(&mut self, now: Option<Timestamp>) -> Vec<(Standing, super::task::Settling)> {
+        let mut settled = Vec::new();
+        while let Some((due, _)) = self.settling.first()
+            && now.is_none_or(|now| *due <= now)
+            && let Some((_, id)) = self.settling.pop_first()
+        {
+            let Some(task) = self.by_id.get_mut(&id) else { continue };
+            let is_unsure = task.standing().end.is_some_and(|end| !end.is_sure);
+            let quiet = if is_unsure { Tasks::QUIET_IF_UNSURE } else { Tasks::QUIET };
+            let due = task.settling.heard_at.plus(quiet);
+            if now.is_some_and(|now| due > now) {
+                self.settling.insert((due, id));
+                continue;
+            }
+            settled.push(task.settle());
+        }
+        settled
     }
 }
 
 impl Task {
-    fn attempts(&self) -> Option<u64> {
-        self.runs.values().copied().max()
+    /// How it stands, and what of that entered histograms before; all of it has now.
+    pub fn settle(&mut self) -> (Standing, super::task::Settling) {
+        let standing = self.standing();
+        let before = self.settling.clone();
+        self.settling.is_queued = false;
+        if let Some(end) = &standing.end {
+            self.settling.completed |= end.completed;
+            self.settling.escalated |= !end.completed;
+        }
+        self.settling.waits = standing.waits.iter().filter(|wait| wait.end.is_some()).count().max(before.waits);
+        (standing, before)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::waits::{Escalation, Resolution};
 
-    #[test]
-    fn a_task_counts_from_the_queue_and_ends_once() {
-        let mut tasks = Tasks::default();
-        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-        let (id, feature, scribe) = ("t_1".into(), "login".into(), "scribe".into());
-        tasks.ran(&id, None, Some(&scribe), at(12));
-        tasks.queued(&id, Some(&feature), at(10));
-        tasks.ran(&id, None, Some(&scribe), at(20));
-        tasks.ran(&id, None, Some(&"critic".into()), at(25));
-        assert_eq!(tasks.worked(&id, None, at(12), Some(0.5)), None);
-        let ended = tasks.complete(&id, None, at(40)).unwrap();
-        assert_eq!(tasks.worked(&id, None, at(30), Some(0.1)), Some((Some("login".into()), at(40))));
-        let expected =
-            EndedTask { feature: Some(feature), seconds: Some(30.0), cost_usd: Some(0.5), attempts: Some(2) };
-        assert_eq!(ended, expected);
-        assert_eq!(tasks.complete(&id, None, at(41)), None);
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
     }
 
     #[test]
-    fn what_a_task_costs_after_it_was_escalated_is_no_cost_of_a_completed_one() {
+    fn tasks_are_bounded_and_what_is_forgotten_is_given_back() {
         let mut tasks = Tasks::default();
-        let (id, at) = ("t_1".into(), Timestamp::from_micros(1));
-        assert_eq!(tasks.escalate(&id, None, at, None).map(|ended| ended.cost_usd), Some(None));
-        assert_eq!(tasks.worked(&id, None, at, Some(0.5)), None);
+        let escalated =
+            |time: i64| move |task: &mut Task| task.waits.escalated(Escalation { at: at(time), agent: None });
+        for task in 0..25_000 {
+            let (_, forgotten) = tasks.change(&task.to_string().into(), at(task), escalated(task));
+            assert_eq!(forgotten.is_some(), task >= Tasks::MOST as i64);
+        }
+        assert_eq!((tasks.by_id.len(), tasks.open.len()), (Tasks::MOST, Tasks::MOST));
+        let resolved = |task: &mut Task| {
+            task.waits.resolved(Resolution { at: at(25_000), decision: "approved".into(), seconds: None });
+        };
+        let (changed, _) = tasks.change(&"24999".into(), at(25_000), resolved);
+        assert_eq!(changed.now.waits[0].seconds(), Some(1.0));
+        assert_eq!(tasks.open.len(), Tasks::MOST - 1);
+        assert_eq!(tasks.settle(None).len(), Tasks::MOST);
+        assert_eq!(tasks.settle(None).len(), 0);
     }
 
     #[test]
-    fn attempts_that_become_known_after_the_end_are_given_back_once() {
+    fn a_task_settles_when_nothing_was_heard_of_it_for_a_while() {
         let mut tasks = Tasks::default();
-        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
-        let (id, scribe) = ("t_1".into(), Some("scribe".into()));
-        assert_eq!(tasks.complete(&id, None, at(40)).and_then(|ended| ended.attempts), None);
-        let late = |are_first, retries| Some(LateAttempts { feature: None, at: at(40), are_first, retries });
-        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(10)), late(true, 0));
-        assert_eq!(tasks.ran(&id, None, Some(&"critic".into()), at(12)), None);
-        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(20)), late(false, 1));
-        assert_eq!(tasks.ran(&id, None, scribe.as_ref(), at(41)), None, "that is after the end");
-        let said = "t_2".into();
-        assert_eq!(tasks.escalate(&said, None, at(40), Some(3)).and_then(|ended| ended.attempts), Some(3));
-        assert_eq!(tasks.ran(&said, None, scribe.as_ref(), at(10)), None);
+        let id: Name = "t".into();
+        tasks.change(&id, at(0), |task| task.waits.escalated(Escalation { at: at(0), agent: None }));
+        tasks.change(&id, at(4), |task| task.tried(3, at(0)));
+        assert!(tasks.settle(Some(at(6))).is_empty());
+        assert_eq!(tasks.settle(Some(at(9))).len(), 1);
+        tasks.change(&id, at(20), |task| task.queued(at(0)));
+        assert!(tasks.settle(Some(at(30)))[0].1.escalated, "that is known");
     }
 }

@@ -42,6 +42,12 @@ pub struct Sums {
     pub passed: u64,
     /// Validations.
     pub validated: u64,
+    /// How often a task went to people.
+    pub escalations: u64,
+    /// How often waiting for people was over.
+    pub human_waits: u64,
+    /// How long that took, in seconds.
+    pub human_wait_seconds: f64,
 }
 
 /// By what sums are broken down.
@@ -75,7 +81,8 @@ impl Windows {
     /// The longest window.
     pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
     const MOST_ROWS: usize = 1000;
-    const OTHERS: &'static str = "(others)";
+    /// The row of those that have none of their own.
+    pub const OTHERS: &'static str = "(others)";
 
     /// Adds to the minute of `at`, in total and in the row of each dimension that is known.
     pub fn add(
@@ -107,6 +114,24 @@ impl Windows {
         }
     }
 
+    /// Changes what was added before, where it was, because more is known now: takes something out. What has left the
+    /// windows since stays as it was.
+    pub fn take_back(
+        &mut self,
+        at: Timestamp,
+        rows: &[(Dimension, Option<&Name>)],
+        now: Timestamp,
+        change: impl Fn(&mut Sums),
+    ) {
+        let Some(minute) = self.minutes.get_mut(&at.not_ahead_of(now).as_seconds().div_euclid(60)) else { return };
+        change(&mut minute.totals);
+        for (dimension, name) in rows {
+            if let Some(name) = name {
+                change(minute.row(*dimension, name));
+            }
+        }
+    }
+
     fn minute(&mut self, at: Timestamp, now: Timestamp) -> Option<&mut Minute> {
         let oldest = now.minus(Windows::LONGEST).as_seconds().div_euclid(60);
         // Work whose emitter's clock is ahead counts now, because it did happen.
@@ -125,6 +150,14 @@ impl Windows {
     pub fn totals(&self, from: Timestamp, to: Timestamp) -> Sums {
         let mut sums = Sums::default();
         self.within(from, to).for_each(|minute| sums.add(&minute.totals));
+        sums
+    }
+
+    /// The same, of one agent, feature, model or tool.
+    pub fn row(&self, dimension: Dimension, name: &Name, from: Timestamp, to: Timestamp) -> Sums {
+        let mut sums = Sums::default();
+        let key = (dimension, name.clone());
+        self.within(from, to).filter_map(|minute| minute.rows.get(&key)).for_each(|row| sums.add(row));
         sums
     }
 
@@ -189,6 +222,9 @@ impl Sums {
         self.rejected += other.rejected;
         self.passed += other.passed;
         self.validated += other.validated;
+        self.escalations += other.escalations;
+        self.human_waits += other.human_waits;
+        self.human_wait_seconds += other.human_wait_seconds;
     }
 }
 
@@ -202,6 +238,16 @@ impl Dimension {
             "tool" => Dimension::Tool,
             _ => return None,
         })
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dimension::Agent => "agent",
+            Dimension::Feature => "feature",
+            Dimension::Model => "model",
+            Dimension::Tool => "tool",
+        }
     }
 }
 

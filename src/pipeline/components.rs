@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::alerts::AlertConfig;
 use super::past::JournalConfig;
 use super::prices::PricesConfig;
 use crate::auth::Auth;
@@ -13,6 +14,7 @@ use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
 use crate::export::{debug, file, otlp as otlp_export, prometheus, webhook};
 use crate::health::Health;
+use crate::measure::Alert;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
 use crate::receive::otlp as otlp_receive;
@@ -79,6 +81,10 @@ pub struct AgentConfig {
     pub idle_timeout: Option<Span>,
     /// The most bytes of a value in an event's payload; 0 is no limit.
     pub max_value_bytes: Option<usize>,
+    /// Which figures are watched.
+    pub alerts: Vec<AlertConfig>,
+    /// After which time escalations that nobody has answered are resolved as timed out.
+    pub human_timeout: Option<Span>,
 }
 
 /// Attributes of spans or of their resources, in order of preference.
@@ -112,6 +118,28 @@ impl Default for Dimensions {
 }
 
 impl AgentConfig {
+    /// More alerts than that nobody looks at.
+    const MOST_ALERTS: usize = 200;
+
+    fn validate(&self) -> Result<(), String> {
+        if let Some(problem) = budget::problem(&self.budgets) {
+            return Err(problem);
+        }
+        if self.alerts.len() > AgentConfig::MOST_ALERTS {
+            return Err(format!("there are {} alerts; {} are the most", self.alerts.len(), AgentConfig::MOST_ALERTS));
+        }
+        let names: Vec<&str> = self.alerts.iter().map(|alert| alert.0.name()).collect();
+        match names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            Some((_, name)) => Err(format!("two alerts are called `{name}`; each needs a name of its own")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is watched.
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.alerts.iter().map(|alert| alert.0.clone()).collect()
+    }
+
     /// As the deriver wants it.
     pub fn settings(&self, prices: PriceSettings, wants_events: bool) -> Settings {
         let defaults = derive::Limits::default();
@@ -194,7 +222,7 @@ impl Component {
             Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
                 Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
             }
-            Component::Agent(config) => budget::problem(&config.budgets).map_or(Ok(()), Err),
+            Component::Agent(config) => config.validate(),
             Component::MemoryLimiter(config) => config.soft_limit().map(drop),
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),

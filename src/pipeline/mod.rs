@@ -1,6 +1,7 @@
 //! Pipelines: the only place that knows every stage. From a configuration it makes a plan, from a plan a running
 //! collector, and in the end it drains it.
 
+mod alerts;
 mod background;
 mod build;
 mod components;

@@ -202,7 +202,9 @@ fn agent(plan: &Plan, wants_hub: bool) -> Option<Arc<Connector>> {
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
     let wants_events = wants_hub || plan.pipelines.iter().any(read);
     let settings = config.settings(plan.prices.clone(), wants_events);
-    Some(Arc::new(Connector::with_budgets(settings, config.budgets.clone(), "")))
+    let connector = Connector::with_budgets(settings, config.budgets.clone(), "");
+    connector.watch(config.alerts(), config.human_timeout.map(|span| span.0));
+    Some(Arc::new(connector))
 }
 
 fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> Vec<EventSink> {

@@ -34,6 +34,7 @@ use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::hub::Hub;
 use crate::layer::{self, Follower, Limits, Pattern};
+use crate::measure::Alert;
 use crate::otlp::Signal;
 use crate::semconv::resource::{EVENTS_SENT, SERVICE_INSTANCE_ID, SERVICE_NAME};
 
@@ -53,6 +54,8 @@ pub struct Builder {
     budgets: Vec<Budget>,
     budget_file: Option<PathBuf>,
     budgets_from: Option<String>,
+    alerts: Vec<Alert>,
+    human_timeout: Option<Duration>,
     limits: Limits,
     ring: usize,
     problems: Vec<String>,
@@ -85,6 +88,8 @@ impl Default for Builder {
             budgets: Vec::new(),
             budget_file: None,
             budgets_from: None,
+            alerts: Vec::new(),
+            human_timeout: None,
             limits: Limits::default(),
             ring: 10_000,
             problems: Vec::new(),
@@ -268,6 +273,20 @@ impl Builder {
         self
     }
 
+    /// Tells with an event `performance.alert` when a figure of [`Telemetry::metrics`] crosses a bound, and with
+    /// `error.recovered` when it is back. [`Alert`] says more.
+    pub fn alert(mut self, alert: Alert) -> Builder {
+        self.alerts.push(alert);
+        self
+    }
+
+    /// Escalations that nobody has answered after so long are resolved as timed out. Unless this is said, people are
+    /// waited for forever.
+    pub fn human_timeout(mut self, timeout: Duration) -> Builder {
+        self.human_timeout = Some(timeout);
+        self
+    }
+
     /// How many events stay in memory for [`Telemetry::get_events`] and slow subscriptions: 10,000, unless told
     /// otherwise.
     pub fn ring(mut self, events: usize) -> Builder {
@@ -291,6 +310,7 @@ impl Builder {
         let connector = Arc::new(Connector::with_budgets(self.settings.clone(), budgets, &service));
         let budget_file = self.budget_file.take().and_then(|path| BudgetFile::read(&connector, path)).map(Arc::new);
         let budgets = self.budgets_from.is_some().then(RemoteBudgets::default);
+        connector.watch(std::mem::take(&mut self.alerts), self.human_timeout);
         let dimensions = self.settings.feature.iter().chain(&self.settings.task).map(String::as_str);
         let source = Arc::new(layer::Source::new(dimensions, std::mem::take(&mut self.patterns), &self.limits));
         let metrics_resource = self.metrics_resource();

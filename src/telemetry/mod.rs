@@ -47,7 +47,7 @@ use crate::export::Left;
 use crate::health::{DROPPED, Health, QUEUE_BYTES, WITHHELD};
 use crate::hub::{Hub, Page};
 use crate::layer::{self, AgentLayer};
-use crate::measure::Summary;
+use crate::measure::{Dimension, Summary, SummaryRow};
 
 /// Everything that this process derives of its own spans, and where it goes. A clone is the same.
 ///
@@ -190,6 +190,11 @@ impl Telemetry {
     /// The summary of another window that ends now.
     pub fn metrics_of(&self, window: Duration) -> Summary {
         self.0.connector.read(|core| core.measure.summary(window, Timestamp::now()))
+    }
+
+    /// The same, by agent, feature, model or tool; the most expensive first.
+    pub fn metrics_by(&self, dimension: Dimension, window: Duration) -> Vec<SummaryRow> {
+        self.0.connector.read(|core| core.measure.summary_by(dimension, window, Timestamp::now()))
     }
 
     /// Events that fit, from now on.

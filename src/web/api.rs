@@ -13,7 +13,7 @@ use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
 use crate::hub::{Hub, Page};
-use crate::measure::Dimension;
+use crate::measure::{Dimension, Measure};
 use crate::nearest::nearest;
 
 /// Who asks.
@@ -89,9 +89,12 @@ pub async fn summary(state: Shared, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let window = query.take("window").unwrap_or_else(|| "1h".into());
     let duration = match parse_window(&window) {
-        Ok(duration) => duration.unwrap_or(Duration::from_secs(24 * 3600)),
+        Ok(Some(duration)) => duration,
+        // Nothing is kept for longer.
+        Ok(None) => Measure::LONGEST_WINDOW,
         Err(message) => return bad(&message),
     };
+    let window = if window == "all" { "24h".to_owned() } else { window };
     let by = match query.take("by") {
         None => None,
         Some(by) => match Dimension::parse(&by) {

@@ -64,6 +64,28 @@ service:
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_alerts_is_said_with_the_remedy() {
+    for (alert, problem) in [
+        ("metric: eror_rate, above: 1", "alerts: `metric: eror_rate` is not one of agent_utilization,"),
+        ("metric: eror_rate, above: 1", "; did you mean `error_rate`?"),
+        ("metric: runs", "alerts: from where on? say `above: NUMBER` or `below: NUMBER`"),
+        ("metric: runs, above: 1, below: 0", "alerts: say `above` or `below`, not both; two alerts can watch both"),
+        ("metric: runs, above: 1, match: {agent: x, tool: y}", "`match` takes one of agent, feature, model and tool"),
+        ("metric: runs, above: 1, window: 7d", "`window` is a minute at least and a day at most: 1m to 24h"),
+        ("metric: runs, abov: 1, below: 2", "unknown key `abov`; did you mean `above`?"),
+    ] {
+        let config = format!("connectors:\n  agent:\n    alerts:\n      - {{name: a, {alert}}}\n{GOOD}");
+        let ended = check(&config, &[]).await;
+        assert!(ended.stderr.contains("line 4: connectors.agent.alerts"), "{ended:?}");
+        assert!(ended.stderr.contains(problem), "{problem}: {ended:?}");
+    }
+    let twice =
+        "connectors: {agent: {alerts: [{name: a, metric: runs, above: 1}, {name: a, metric: runs, below: 1}]}}\n";
+    let ended = check(&format!("{twice}{GOOD}"), &[]).await;
+    assert!(ended.stderr.contains("two alerts are called `a`"), "{ended:?}");
+}
+
+#[tokio::test]
 async fn a_collector_with_a_bad_configuration_does_not_start_and_says_the_same() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("collector.yaml"), "service: {pipelines: {traces: {receivers: [x]}}}").unwrap();

@@ -15,6 +15,7 @@ mod files;
 mod forward;
 mod journal;
 mod library;
+mod measure;
 mod process;
 mod prometheus;
 mod queue;

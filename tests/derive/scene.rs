@@ -100,12 +100,17 @@ impl Scene {
 
     /// The summary of the last day, of all facts and events that came out.
     pub fn summary(&self) -> Summary {
+        self.measured().summary(Duration::from_secs(24 * 3600), self.now)
+    }
+
+    /// What counted all facts and events that came out.
+    pub fn measured(&self) -> Measure {
         let mut measure = Measure::new(self.now);
         for index in &self.out.from_outside {
             measure.event(&self.out.events[*index], self.now);
         }
         self.out.facts.iter().for_each(|fact| measure.fact(fact, self.now));
-        measure.summary(Duration::from_secs(24 * 3600), self.now)
+        measure
     }
 
     /// What the facts that came out add up to.
@@ -137,7 +142,7 @@ impl Counted {
         let agent = fact.agent.as_deref().unwrap_or("-").to_owned();
         match &fact.kind {
             FactKind::Workflow => self.workflows += 1,
-            FactKind::Step | FactKind::TaskWork { .. } => {}
+            FactKind::Step | FactKind::TaskWork { .. } | FactKind::TaskCost { .. } | FactKind::Waited => {}
             FactKind::AgentRun { .. } => *self.agents.entry(agent).or_default() += 1,
             FactKind::ToolCall => {
                 *self.tools.entry(fact.name.as_deref().unwrap_or("-").to_owned()).or_default() += 1;
