@@ -115,6 +115,9 @@ async fn answer(collector: &Collector, template: &str, path: &str) -> Value {
 
 /// What a collector answers about everything that it has seen.
 async fn answers(collector: &Collector) -> Vec<Value> {
+    let people = ["hitl.escalated", "hitl.escalated", "hitl.resolved"].into_iter().zip(["t1", "t2", "t1"]);
+    let people = people.map(|(name, task)| json!({"name": name, "task_id": task, "decision": "approved"}).to_string());
+    collector.post("/v1/events", &[], people.collect::<Vec<_>>().join("\n")).await;
     let runs = until("runs that are over", async || {
         let page = collector.json("/api/v1/runs?limit=1000").await;
         let runs = page["runs"].as_array()?.clone();

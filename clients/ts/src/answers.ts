@@ -199,6 +199,12 @@ export interface Summary {
   tokens: number
   runs: number
   errors: number
+  escalations: number
+  /** Tasks that wait for people now. */
+  open_escalations: number
+  /** Seconds. */
+  oldest_open_escalation?: number
+  mean_human_wait?: number
 }
 
 export interface SummaryRow extends Summary {
