@@ -14,7 +14,7 @@ import { sockets, Told } from './fake.js'
 
 const binary = process.env['SPANLIGHT'] ?? join(import.meta.dirname, '../../../../target/debug/spanlight')
 
-/** A collector in a directory of its own, on the same port after every start. */
+/** A collector in a directory of its own, on another port after every start. */
 class Collector {
   #port = 0
   #process: ChildProcess | undefined
@@ -28,31 +28,33 @@ class Collector {
     return this.#port
   }
 
-  async start(): Promise<void> {
-    const set = (key: string, port: number) => ['--set', `${key}=127.0.0.1:${port}`]
+  async start(...more: string[]): Promise<void> {
+    const onAnyPort = (key: string) => ['--set', `${key}=127.0.0.1:0`]
     const args = [
       'run',
-      ...set('extensions.web.endpoint', this.#port),
-      ...set('receivers.otlp.protocols.grpc.endpoint', 0),
-      ...set('receivers.otlp.protocols.http.endpoint', 0),
+      ...more,
+      ...onAnyPort('extensions.web.endpoint'),
+      ...onAnyPort('receivers.otlp.protocols.grpc.endpoint'),
+      ...onAnyPort('receivers.otlp.protocols.http.endpoint'),
     ]
     this.#process = spawn(binary, args, { cwd: this.#dir, stdio: ['ignore', 'pipe', 'inherit'] })
     await once(this.#process, 'spawn')
     let said = ''
+    let port = ''
     for await (const piece of this.#process.stdout as AsyncIterable<Buffer>) {
       said += piece
-      const port = /http:\/\/127\.0\.0\.1:(\d+)\/api/.exec(said)?.[1]
-      if (port !== undefined) {
-        this.#port = Number(port)
-        break
-      }
+      port = /http:\/\/127\.0\.0\.1:(\d+)\/api/.exec(said)?.[1] ?? ''
+      if (port !== '') break
     }
-    assert.ok(this.#port > 0, `the collector did not start: ${said}`)
+    assert.notEqual(port, '', `the collector did not start: ${said}`)
+    this.#port = Number(port)
   }
 
   async kill(): Promise<void> {
-    const gone = once(this.#process as ChildProcess, 'exit')
-    this.#process?.kill('SIGKILL')
+    const running = this.#process as ChildProcess
+    if (running.exitCode !== null) return
+    const gone = once(running, 'exit')
+    running.kill('SIGKILL')
     await gone
   }
 }
@@ -95,15 +97,20 @@ describe('a collector', { timeout: 25_000 }, () => {
   let dir: string
   let collector: Collector
   let spanlight: Spanlight
+  let whole: Wire
+  let url: string
 
   before(async () => {
     dir = await mkdtemp(join(tmpdir(), 'spanlight-client-'))
     collector = new Collector(dir)
     await collector.start()
-    spanlight = new Spanlight(`http://127.0.0.1:${collector.port}`, sockets)
+    whole = new Wire(() => collector.port)
+    url = await whole.start()
+    spanlight = new Spanlight(url, sockets)
   })
 
   after(async () => {
+    whole.stop()
     await collector.kill()
     await rm(dir, { recursive: true })
   })
@@ -114,9 +121,8 @@ describe('a collector', { timeout: 25_000 }, () => {
 
   it('is heard whole over a wire that is cut, and when it is killed; what it has forgotten is a gap', async () => {
     const wire = new Wire(() => collector.port)
-    const url = await wire.start()
     const [seen, gaps] = [new Told<SpanlightEvent>(), new Told<StreamGap>()]
-    const stream = new Spanlight(url, sockets).stream({
+    const stream = new Spanlight(await wire.start(), sockets).stream({
       filter: { agent: 'a' },
       backoff: { first: 5, most: 20 },
       onEvent: seen.listen,
@@ -209,6 +215,24 @@ describe('a collector', { timeout: 25_000 }, () => {
     await assert.rejects(spanlight.verdict('daily', { est_cost: 1 }), (error) => error instanceof ApiError && error.status === 404)
     await assert.rejects(spanlight.send({ name: 'agent.started' }), /needs/)
     await assert.rejects(spanlight.run('none'), (error) => error instanceof ApiError && error.status === 404)
+  })
+
+  it('believes a token, and says when it does not', async () => {
+    await collector.kill()
+    await collector.start('--set', 'extensions.web.auth.token=secret')
+    const known = new Spanlight(url, { ...sockets, token: async () => 'secret' })
+    const stream = known.stream({ filter: { agent: 'believed' }, performanceThreshold: 0.5 })
+    await stream.opened()
+    const event = { name: 'agent.completed', agent: 'believed' }
+    await known.send([{ ...event, confidence: 0.4, message: 'unsure' }, { ...event, confidence: 0.6, message: 'sure' }])
+    for await (const { message } of stream) {
+      assert.equal(message, 'sure')
+      break
+    }
+    stream.close()
+    const stranger = new Spanlight(url, { ...sockets, token: 'wrong' })
+    await assert.rejects(stranger.runs(), (error) => error instanceof ApiError && error.status === 401)
+    await assert.rejects(stranger.stream().opened(), /believes no such token/)
   })
 
   /** Waits until so many events of runs are where streams read them. */

@@ -254,6 +254,40 @@ describe('a stream', { timeout: 10_000 }, () => {
     assert.equal((await reader.next()).done, true)
   })
 
+  it('tells of summaries, and of confidence only what is high enough', async () => {
+    const summaries = new Told<number>()
+    const { seen } = open({
+      subscriptions: ['agent_performance'],
+      performanceThreshold: 0.5,
+      onSummary: ({ runs }, rows) => summaries.listen(runs + rows.length),
+    })
+    const peer = await fake.peer()
+    peer.establish()
+    assert.deepEqual(await peer.hears(), { type: 'filter_update', performance_threshold: 0.5 })
+    for (const [offset, confidence] of [0.4, 0.5].entries()) {
+      peer.say({ type: 'event', offset, event: event(offset, { performance: { confidence } }) })
+    }
+    peer.say({ type: 'filter_updated' }, { type: 'performance_summary', summary: { runs: 3 }, rows: [{}] })
+    assert.deepEqual(await summaries.count(1), [4])
+    assert.deepEqual(seen.all, [1])
+    assert.throws(() => open({ performanceThreshold: 50 }), RangeError)
+  })
+
+  it('has readers that do not know of each other', async () => {
+    const { stream } = open()
+    const [one, other] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
+    const first = [one.next(), other.next()]
+    const peer = await fake.peer()
+    peer.establish()
+    peer.events(0, 1)
+    assert.deepEqual((await Promise.all(first)).map(({ value }) => value?.message), ['0', '0'])
+    assert.equal((await one.next()).value?.message, '1')
+    await one.return(undefined)
+    assert.equal(stream.place?.offset, undefined, 'the other has finished nothing')
+    assert.equal((await other.next()).value?.message, '1')
+    assert.equal(stream.place?.offset, 0)
+  })
+
   it('goes on though a listener throws', async () => {
     const thrown: unknown[] = []
     const listeners = process.listeners('uncaughtException')
