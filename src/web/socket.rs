@@ -37,7 +37,7 @@ use crate::hub::Hub;
 use frames::Frames;
 pub use limits::Limits;
 use opening::Opening;
-use request::{Complaint, Envelope, Hello, Request};
+use request::{Complaint, Envelope, Hello, Narrow, Request, Subscribe};
 use subscription::Subscription;
 use summaries::Summaries;
 
@@ -241,6 +241,10 @@ impl Client {
             let last = self.subscription.next().checked_sub(1);
             let (wants, limits) = (self.subscription.wants(), &self.state.sockets);
             say(socket, message::established(&connection, self.hub.epoch(), last, wants, limits)).await?;
+            // A URL is read before it is known who asks.
+            if self.subscription.wants().summaries() && !self.sees_all() {
+                say(socket, no_summaries()).await?;
+            }
         }
         let (heartbeat, silence) = {
             let limits = &self.state.sockets;
@@ -254,7 +258,7 @@ impl Client {
         loop {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
-            let wants_summaries = self.subscription.wants().summaries();
+            let wants_summaries = self.subscription.wants().summaries() && self.sees_all();
             let is_behind = !has_more && self.subscription.is_behind();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
@@ -336,18 +340,20 @@ impl Client {
 
     /// Summaries are of everybody's work.
     fn forbid(&self, said: &Result<Request, (Option<&'static str>, Complaint)>) -> Option<String> {
+        let is_of_summaries = |name: &String| name == wants::AGENT_PERFORMANCE.name;
         let asks = match said {
-            Ok(Request::Subscribe(subscribe)) => {
-                subscribe.subscription.as_deref() == Some(wants::AGENT_PERFORMANCE.name)
-            }
-            Ok(Request::Hello(Hello { subscriptions: Some(names), .. })) => {
-                names.iter().any(|name| name == wants::AGENT_PERFORMANCE.name)
-            }
+            Ok(Request::Subscribe(Subscribe { subscription: Some(name), .. })) => is_of_summaries(name),
+            Ok(
+                Request::Hello(Hello { subscriptions: Some(names), .. })
+                | Request::FilterUpdate(Narrow { subscriptions: Some(names), .. }),
+            ) => names.iter().any(is_of_summaries),
             _ => false,
         };
-        let sees_all = self.principal.as_ref().is_some_and(Principal::sees_all);
-        let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
-        (asks && !sees_all).then(|| message::error(&Complaint { code: "forbidden", message }))
+        (asks && !self.sees_all()).then(no_summaries)
+    }
+
+    fn sees_all(&self) -> bool {
+        self.principal.as_ref().is_some_and(Principal::sees_all)
     }
 
     fn is_one_too_many(&mut self) -> bool {
@@ -358,6 +364,11 @@ impl Client {
         }
         self.messages.len() > self.state.sockets.messages_per_minute
     }
+}
+
+fn no_summaries() -> String {
+    let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
+    message::error(&Complaint { code: "forbidden", message })
 }
 
 /// The time of a clock as this process counts.

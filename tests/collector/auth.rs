@@ -103,7 +103,7 @@ async fn without_a_token_there_is_nothing() {
             assert_eq!(get(&collector, path, token).await.0, 401, "{path} {token}");
         }
     }
-    for path in ["/healthz", "/readyz", "/"] {
+    for path in ["/healthz", "/readyz", "/", "/api/openapi.json", "/api/asyncapi.json"] {
         assert_eq!(get(&collector, path, "").await.0, 200, "{path}");
     }
     let event = json!({"name": "agent.started", "agent": "x"}).to_string();
@@ -160,6 +160,13 @@ async fn a_websocket_says_who_it_is_first() {
     assert_eq!(next_json(&mut socket).await["replayed"], 0);
     let performance = json!({"type": "subscribe", "subscription": "agent_performance"});
     socket.send(Message::text(performance.to_string())).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden");
+    let performance = json!({"type": "filter_update", "subscriptions": ["agent_performance"]});
+    socket.send(Message::text(performance.to_string())).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden");
+    let (mut socket, _) = connect_async(format!("{url}?subscription=agent_performance")).await.unwrap();
+    socket.send(Message::text(hello.to_string())).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["type"], "connection_established");
     assert_eq!(next_json(&mut socket).await["code"], "forbidden");
 
     for first in [json!({"type": "subscribe"}), json!({"type": "hello"}), json!({"type": "hello", "token": "wrong"})] {
