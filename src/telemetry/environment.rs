@@ -20,6 +20,8 @@ pub struct Environment {
     pub log_path: Option<PathBuf>,
     /// `SPANLIGHT_BUDGETS_URL`.
     pub budgets_url: Option<String>,
+    /// `SPANLIGHT_TOKEN`.
+    pub token: Option<String>,
 }
 
 /// Reads it.
@@ -29,6 +31,7 @@ pub fn read(lookup: Lookup<'_>) -> Environment {
         console_level: get("OBSERVABILITY_CONSOLE_LEVEL"),
         log_path: get("OBSERVABILITY_LOG_PATH").map(PathBuf::from),
         budgets_url: get("SPANLIGHT_BUDGETS_URL"),
+        token: get("SPANLIGHT_TOKEN"),
     }
 }
 
