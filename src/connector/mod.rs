@@ -124,15 +124,15 @@ impl Connector {
         if let Some(recent) = self.recent.get() {
             recent.keep(batch);
         }
-        match Connector::takes_long(batch) {
+        match Connector::takes_long(batch.items()) {
             true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
             false => self.portion(batch),
         }
     }
 
-    /// Whether taking it in takes so long that a caller's other tasks should not wait for it on the same thread.
-    pub fn takes_long(batch: &Batch) -> bool {
-        batch.items() > Connector::PORTION.items
+    /// Whether taking so many in takes so long that a caller's other tasks should not wait for it on the same thread.
+    pub fn takes_long(items: usize) -> bool {
+        items > Connector::PORTION.items
     }
 
     fn portion(&self, batch: &Batch) {
