@@ -241,6 +241,10 @@ impl Client {
             let last = self.subscription.next().checked_sub(1);
             let (wants, limits) = (self.subscription.wants(), &self.state.sockets);
             say(socket, message::established(&connection, self.hub.epoch(), last, wants, limits)).await?;
+            // The URL may have asked for them before it was known who asks.
+            if wants.summaries() && !self.sees_all() {
+                say(socket, no_summaries()).await?;
+            }
         }
         let (heartbeat, silence) = {
             let limits = &self.state.sockets;
@@ -254,7 +258,7 @@ impl Client {
         loop {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
-            let wants_summaries = self.subscription.wants().summaries();
+            let wants_summaries = self.sees_all() && self.subscription.wants().summaries();
             let is_behind = !has_more && self.subscription.is_behind();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
@@ -283,7 +287,6 @@ impl Client {
                     }
                     within_patience(socket.flush()).await?;
                 }
-                () = tokio::task::yield_now(), if is_behind => {}
                 () = tokio::task::yield_now(), if is_behind => {}
                 changed = watch.changed(), if !has_more => {
                     if changed.is_err() {
@@ -345,9 +348,11 @@ impl Client {
             }
             _ => false,
         };
-        let sees_all = self.principal.as_ref().is_some_and(Principal::sees_all);
-        let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
-        (asks && !sees_all).then(|| message::error(&Complaint { code: "forbidden", message }))
+        (asks && !self.sees_all()).then(no_summaries)
+    }
+
+    fn sees_all(&self) -> bool {
+        self.principal.as_ref().is_some_and(Principal::sees_all)
     }
 
     fn is_one_too_many(&mut self) -> bool {
@@ -358,6 +363,11 @@ impl Client {
         }
         self.messages.len() > self.state.sockets.messages_per_minute
     }
+}
+
+fn no_summaries() -> String {
+    let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
+    message::error(&Complaint { code: "forbidden", message })
 }
 
 /// The time of a clock as this process counts.

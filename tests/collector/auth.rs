@@ -179,6 +179,13 @@ async fn a_websocket_says_who_it_is_first() {
     socket.send(Message::text(performance.to_string())).await.unwrap();
     assert_eq!(next_json(&mut socket).await["code"], "forbidden");
 
+    let mut request = (url.clone() + "?subscription=agent_performance").into_client_request().unwrap();
+    let bearer = format!("Bearer {}", token(json!({"sub": "dana"})));
+    request.headers_mut().insert("authorization", bearer.parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["type"], "connection_established");
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden", "neither by the URL");
+
     for first in [json!({"type": "subscribe"}), json!({"type": "hello"}), json!({"type": "hello", "token": "wrong"})] {
         let (mut socket, _) = connect_async(&url).await.unwrap();
         socket.send(Message::text(first.to_string())).await.unwrap();
