@@ -172,7 +172,8 @@ impl Connector {
     }
 
     /// Received metrics without those that libraries of ours derived from what they send here as well: they are derived
-    /// here once more, and would count twice. What a library says of itself stays, and so do its budgets, which nobody has here.
+    /// here once more, and would count twice. What a library says of itself stays, and so do its
+    /// budgets, which nobody has here.
     pub fn without_what_is_derived_here(&self, batch: Batch) -> Batch {
         let mut left_out = 0;
         let edited = batch.edit(|group, record| {
