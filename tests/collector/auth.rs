@@ -121,7 +121,7 @@ async fn without_a_token_there_is_nothing() {
 async fn commands_and_programs_say_who_they_are() {
     let collector = collector().await;
     let url = web(&collector).await;
-    let ask = async |token: &[&str]| run(&[&["runs", "--url", &url], token].concat()).await;
+    let ask = async |token: &[&str]| run(&[&["runs", "--url", &url][..], token].concat()).await;
     let refused = ask(&[]).await;
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(refused.stderr.contains("--token or SPANLIGHT_TOKEN"), "{}", refused.stderr);
