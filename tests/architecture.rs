@@ -113,6 +113,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "report",
             "semconv",
+            "tls",
         ],
     ),
     ("demo", &[]),

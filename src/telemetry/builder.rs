@@ -12,8 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::bridge::Bridge;
 use super::budgets::RemoteBudgets;
 use super::emitter::Emitter;
-use super::environment;
-use super::exporting::{Exporting, Outlet, events_to};
+use super::environment::{self, console_level};
+use super::exporting::{Exporting, Outlet, console_pump, events_to, file_pump};
 use super::sink::{Handler, Sinks};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
@@ -28,8 +28,8 @@ use crate::derive::cost::Overrides;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
 use crate::export::otlp::{self, Remote, resource};
-use crate::export::pump::{Liveness, OnFull};
-use crate::export::{Exporter, Inlet, Pump, debug, file, local, redis};
+use crate::export::pump::Liveness;
+use crate::export::{Inlet, Pump, redis};
 use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -546,24 +546,4 @@ impl Plan {
         }
         (pumps, plugged)
     }
-}
-
-fn file_pump(path: PathBuf, health: &Health) -> Pump {
-    let config = file::Config::usual(path);
-    let (mut settings, exporter) = local::file(&config, Path::new(""));
-    settings.queue.on_full = OnFull::Drop;
-    Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
-}
-
-/// The level of `OBSERVABILITY_CONSOLE_LEVEL`; none is no console.
-fn console_level(word: &str) -> Result<Option<Level>, String> {
-    if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
-        return Ok(None);
-    }
-    debug::level(word).map(Some).map_err(|problem| format!("OBSERVABILITY_CONSOLE_LEVEL: {problem}"))
-}
-
-fn console_pump(level: Level, health: &Health) -> Pump {
-    let exporter = debug::DebugExporter::on_standard_error(level);
-    Pump::start("console", "events", local::debug(), vec![Exporter::Debug(exporter)], health)
 }

@@ -8,6 +8,8 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer};
 
+use crate::console::event::Level;
+use crate::export::debug;
 use crate::export::otlp::env::Lookup;
 use crate::layer::Source;
 
@@ -33,6 +35,14 @@ pub fn read(lookup: Lookup<'_>) -> Environment {
         budgets_url: get("SPANLIGHT_BUDGETS_URL"),
         token: get("SPANLIGHT_TOKEN"),
     }
+}
+
+/// The level of `OBSERVABILITY_CONSOLE_LEVEL`; none is no console.
+pub fn console_level(word: &str) -> Result<Option<Level>, String> {
+    if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    debug::level(word).map(Some).map_err(|problem| format!("OBSERVABILITY_CONSOLE_LEVEL: {problem}"))
 }
 
 /// A variable of this process.
