@@ -80,6 +80,9 @@ struct Target {
     /// The web endpoint of the collector to ask
     #[arg(long, value_name = "URL", env = "SPANLIGHT_URL", default_value = "http://127.0.0.1:3010")]
     url: String,
+    /// The token it asks for, if it asks for one
+    #[arg(long, value_name = "TOKEN", env = "SPANLIGHT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,

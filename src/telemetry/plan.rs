@@ -1,16 +1,16 @@
 //! What telemetry is exported to, started: files, the console, OTLP and Redis, each behind a pump of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::budgets::RemoteBudgets;
-use super::exporting::events_to;
+use super::exporting::{console_pump, events_to, file_pump};
 use super::spans::Spans;
 use crate::connector::{BudgetFile, Connector, EventSink};
 use crate::console::event::Level;
 use crate::export::otlp::{self, Remote};
-use crate::export::pump::{Liveness, OnFull};
-use crate::export::{Exporter, Inlet, Pump, debug, file, local, redis};
+use crate::export::pump::Liveness;
+use crate::export::{Inlet, Pump, redis};
 use crate::health::Health;
 
 /// What is to be exported to.
@@ -23,6 +23,7 @@ pub struct Plan {
     pub health: Arc<Health>,
     pub budget_file: Option<Arc<BudgetFile>>,
     pub budgets: Option<(RemoteBudgets, String)>,
+    pub budgets_token: Option<String>,
 }
 
 /// How to send to the exporters that run.
@@ -51,13 +52,12 @@ impl Plan {
                 None
             }
         };
-        let Plan { console, file, otlp: [traces, metrics, logs], redis, connector, health, budget_file, budgets } =
-            self;
-        if let Some(file) = budget_file {
+        let Plan { console, file, otlp: [traces, metrics, logs], redis, connector, health, .. } = self;
+        if let Some(file) = self.budget_file {
             tokio::spawn(file.keep_written());
         }
-        if let Some((remote, url)) = budgets {
-            match remote.poll(&url) {
+        if let Some((remote, url)) = self.budgets {
+            match remote.poll(&url, self.budgets_token.as_deref()) {
                 Ok(polling) => drop(tokio::spawn(polling)),
                 Err(problem) => plugged.problems.push(format!("budgets: {problem}")),
             }
@@ -87,16 +87,4 @@ impl Plan {
         }
         (pumps, plugged)
     }
-}
-
-fn file_pump(path: PathBuf, health: &Health) -> Pump {
-    let config = file::Config::usual(path);
-    let (mut settings, exporter) = local::file(&config, Path::new(""));
-    settings.queue.on_full = OnFull::Drop;
-    Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
-}
-
-fn console_pump(level: Level, health: &Health) -> Pump {
-    let exporter = debug::DebugExporter::on_standard_error(level);
-    Pump::start("console", "events", local::debug(), vec![Exporter::Debug(exporter)], health)
 }

@@ -241,8 +241,8 @@ impl Client {
             let last = self.subscription.next().checked_sub(1);
             let (wants, limits) = (self.subscription.wants(), &self.state.sockets);
             say(socket, message::established(&connection, self.hub.epoch(), last, wants, limits)).await?;
-            // A URL is read before it is known who asks.
-            if self.subscription.wants().summaries() && !self.sees_all() {
+            // The URL may have asked for them before it was known who asks.
+            if wants.summaries() && !self.sees_all() {
                 say(socket, no_summaries()).await?;
             }
         }
@@ -258,7 +258,7 @@ impl Client {
         loop {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
-            let wants_summaries = self.subscription.wants().summaries() && self.sees_all();
+            let wants_summaries = self.sees_all() && self.subscription.wants().summaries();
             let is_behind = !has_more && self.subscription.is_behind();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
@@ -287,7 +287,6 @@ impl Client {
                     }
                     within_patience(socket.flush()).await?;
                 }
-                () = tokio::task::yield_now(), if is_behind => {}
                 () = tokio::task::yield_now(), if is_behind => {}
                 changed = watch.changed(), if !has_more => {
                     if changed.is_err() {
