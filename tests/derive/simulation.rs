@@ -131,7 +131,7 @@ impl Window<'_> {
             errors,
             tasks: completed.len() as u64,
             attempted_tasks: ended.len() as u64,
-            retries: retries,
+            retries,
             reviews: reviews.len() as u64,
             rejected_reviews: count(&reviews) as u64,
             validations: validations.len() as u64,
