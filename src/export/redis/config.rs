@@ -127,7 +127,7 @@ impl Config {
         self.stream.is_some() || self.pubsub.is_some()
     }
 
-    /// The stream that is written, if any is, with its server and database.
+    /// The stream that is written, if any is, named with its server and database.
     pub fn written_stream(&self) -> Option<String> {
         Some(self.server().ok()?.stream(self.stream.as_ref()?))
     }

@@ -101,7 +101,7 @@ impl Config {
         self.server().map(drop)
     }
 
-    /// Whether a stream is read, with its server and database.
+    /// Whether a stream, named with its server and database, is read.
     pub fn is_reading(&self, stream: &str) -> bool {
         self.server().is_ok_and(|server| self.streams().iter().any(|name| server.stream(name) == stream))
     }
