@@ -33,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("recent", &["event", "otlp"]),
     ("journal", &["event", "health"]),
     ("merge", &["event", "flow", "hub"]),
-    ("auth", &["event"]),
+    ("auth", &["config", "event"]),
     ("state", &[]),
     (
         "connector",
