@@ -67,7 +67,7 @@ async fn listen(address: &str, filter: &Value, place: &mut Place) -> Result<(), 
     Ok(())
 }
 
-/// Offsets count within one epoch; after a restart of the collector there is another.
+/// Offsets count within one epoch; a collector that keeps no journal begins another when it is restarted.
 fn begin(established: &Value, place: &mut Place) {
     let epoch = established["epoch"].as_str().map(str::to_owned);
     if place.epoch != epoch {

@@ -53,6 +53,9 @@ impl Hub {
     /// Whatever the number of events, no more of them than this is kept.
     const MOST_BYTES: usize = 64 << 20;
 
+    /// Events that are taken out of memory at a time, however many are behind the place that is read from.
+    const AT_A_TIME: usize = 512;
+
     /// Keeps this many events.
     pub fn new(capacity: usize) -> Hub {
         let epoch = Uuid::now_v7().simple().to_string();
@@ -162,31 +165,36 @@ impl Hub {
     /// `next` is not the head.
     pub fn read(&self, from: u64, limit: usize, filter: &Filter) -> Page {
         let head = self.head();
-        let (first, events) = self.since(from);
+        let (first, mut events) = self.since(from);
         match &self.past {
             Some(past) if from < first.min(head) => return past.read(from..first.min(head), limit, filter),
             _ => {}
         }
         let start = from.max(first);
         let mut page = Page { next: start, gap: (from < first).then_some((from, first)), ..Page::default() };
-        for (offset, record) in events.into_iter().take_while(|(offset, _)| *offset < head) {
-            if page.events.len() == limit {
-                return page;
+        while !events.is_empty() {
+            for (offset, record) in events {
+                if page.events.len() == limit || offset >= head {
+                    return page;
+                }
+                page.next = offset + 1;
+                if filter.matches(record.event()) {
+                    page.events.push((offset, record));
+                }
             }
-            page.next = offset + 1;
-            if filter.matches(record.event()) {
-                page.events.push((offset, record));
-            }
+            let (first, more) = self.since(page.next);
+            // What has left memory meanwhile is missing for whoever goes on from here.
+            events = if first > page.next { Vec::new() } else { more };
         }
         page
     }
 
-    /// The offset of the oldest event in memory, and all events from an offset on. Looking at them is done outside
-    /// the lock, which every new event waits for.
+    /// The offset of the oldest event in memory, and some events from an offset on, none if there are no more. Looking at
+    /// them is done outside the lock, which every new event waits for.
     fn since(&self, from: u64) -> (u64, Vec<(u64, SharedRecord)>) {
         let ring = self.lock();
         let skip = ring.events.partition_point(|(offset, _)| *offset < from);
-        (ring.first, ring.events.iter().skip(skip).cloned().collect())
+        (ring.first, ring.events.iter().skip(skip).take(Hub::AT_A_TIME).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -225,5 +233,16 @@ mod tests {
         let page = hub.read(2, 10, &filter);
         assert_eq!((page.events.len(), page.next, page.gap), (1, 5, None));
         assert_eq!(hub.read(99, 10, &filter).next, 99);
+    }
+
+    #[test]
+    fn what_is_taken_out_piece_by_piece_is_whole() {
+        let hub = Hub::new(10_000);
+        let record = |agent: usize| Arc::new(Record::new(Event::agent_started(&(agent % 3).to_string())));
+        (0..1500).for_each(|number| hub.publish(&[record(number)]));
+        let all = hub.read(0, usize::MAX, &Filter::default());
+        assert_eq!(all.events.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), (0..1500).collect::<Vec<_>>());
+        let some = hub.read(100, 400, &Filter::from_pairs([("agent", "0")], Timestamp::default()).unwrap());
+        assert_eq!((some.events.len(), some.events[0].0, some.next, some.gap), (400, 102, 1300, None));
     }
 }

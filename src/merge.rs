@@ -98,14 +98,8 @@ impl Waiting {
     /// Takes events in, and gives those back that need not wait, after what they must not overtake.
     fn take(&mut self, records: &[SharedRecord], now: Instant, ready: &mut Vec<SharedRecord>) {
         for record in records {
-            let patience = match record.event().name.as_str() {
-                "llm.progress" => self.chunks,
-                "tool.progress" => self.progress,
-                _ => Duration::ZERO,
-            };
-            let chunk = chunk(record.event());
-            let is_of_answer = record.event().name == *"llm.progress";
-            if patience.is_zero() || is_of_answer && chunk.is_none() {
+            let (patience, chunk) = self.patience(record.event());
+            if patience.is_zero() {
                 self.release(|held| is_of_one_run(held.first.event(), record.event()), ready);
                 ready.push(record.clone());
                 continue;
@@ -124,6 +118,19 @@ impl Waiting {
                 self.release(|_| true, ready);
             }
             self.release(|held| held.text.as_ref().is_some_and(|text| text.len() > Waiting::MOST_BYTES), ready);
+        }
+    }
+
+    /// How long an event waits for others of its kind, and the piece of an answer that it has. Payloads are read of
+    /// pieces alone, because every event comes past here.
+    fn patience(&self, event: &Event) -> (Duration, Option<String>) {
+        match event.name.as_str() {
+            "llm.progress" if !self.chunks.is_zero() => match chunk(event) {
+                Some(text) => (self.chunks, Some(text)),
+                None => (Duration::ZERO, None),
+            },
+            "tool.progress" => (self.progress, None),
+            _ => (Duration::ZERO, None),
         }
     }
 

@@ -34,7 +34,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("journal", &["event", "health"]),
     ("history", &["event", "flow", "health", "journal", "report"]),
     ("merge", &["event", "flow", "hub"]),
-    ("auth", &["event"]),
+    ("auth", &["config", "event"]),
     ("state", &[]),
     (
         "connector",
@@ -116,13 +116,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "otlp",
             "report",
             "semconv",
+            "tls",
         ],
     ),
     ("demo", &[]),
-    (
-        "cli",
-        &["config", "console", "content", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"],
-    ),
+    ("cli", &["config", "console", "demo", "duration", "event", "measure", "pipeline", "report", "telemetry"]),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.

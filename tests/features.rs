@@ -49,6 +49,21 @@ fn the_library_starts_no_threads_of_tokio_by_itself() {
     }
 }
 
+#[test]
+fn what_is_built_beside_it_is_locked_to_what_it_needs_now() {
+    for beside in ["fuzz", "examples/rig"] {
+        let manifest = format!("{beside}/Cargo.toml");
+        let output = Command::new(env!("CARGO"))
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["metadata", "--format-version", "1", "--locked", "--offline", "--manifest-path", &manifest])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Elsewhere crates that only these need may not have been fetched, of which nothing can be said.
+        assert!(!said.contains("--locked was passed"), "cargo metadata --manifest-path {manifest} mends it:\n{said}");
+    }
+}
+
 /// The names of the crates that the library is built of with these features.
 fn crates(features: &[&str]) -> BTreeSet<String> {
     let tree = tree(&[&["--edges", "normal"], features].concat());

@@ -7,7 +7,8 @@ use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
 
-use super::{Denied, Principal, Secret};
+use super::{Denied, Principal};
+use crate::config::types::Secret;
 use crate::event::Timestamp;
 
 /// How tokens are signed, and what they must say.

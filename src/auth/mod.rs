@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::config::types::Secret;
 use crate::event::{Event, Filter, Timestamp};
 use jwt::Jwt;
 
@@ -24,17 +25,6 @@ pub struct Config {
     pub token: Option<Secret>,
     /// Tokens that say whose they are, and until when.
     pub jwt: Option<jwt::Config>,
-}
-
-/// A text that is shown to nobody.
-#[derive(Clone, Default, Deserialize, PartialEq, Eq)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
-    }
 }
 
 /// What an endpoint believes.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header::AUTHORIZATION;
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -32,7 +33,11 @@ pub async fn get_bytes(target: &Target, path: &str) -> Result<Bytes, Failure> {
 pub fn refused(status: StatusCode, body: &[u8]) -> Failure {
     let said = serde_json::from_slice::<Value>(body).ok().and_then(|json| Some(json["error"].as_str()?.to_owned()));
     let message = said.unwrap_or_else(|| format!("the collector answered {status}"));
-    if status == StatusCode::BAD_REQUEST { Failure::usage(message) } else { Failure::new(message) }
+    match status {
+        StatusCode::BAD_REQUEST => Failure::usage(message),
+        StatusCode::UNAUTHORIZED => Failure::new(format!("{message}; --token or SPANLIGHT_TOKEN gives one")),
+        _ => Failure::new(message),
+    }
 }
 
 /// Asks for a JSON document.
@@ -52,6 +57,9 @@ pub async fn request(
     let mut request = Request::builder().uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
+    }
+    if let Some(token) = &target.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(Failure::usage)?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();

@@ -9,18 +9,17 @@ use serde_json::{Value, json};
 
 use super::client::takes_traces;
 use super::configuration::load_for_run;
-use super::report::outcome;
+use super::outcome::outcome;
 use super::signals::Signals;
 use super::{Failure, RunArgs};
 use crate::config::types::is_this_machine;
 use crate::console::event::{Level, in_short, usd};
 use crate::console::{self, Style};
-use crate::content::Policy;
 use crate::demo::Program;
 use crate::event::{Data, Filter};
 use crate::measure::Summary;
 use crate::pipeline::{Options, Running, start};
-use crate::telemetry::{Guard, Subscription, Telemetry};
+use crate::telemetry::{Guard, Subscription};
 
 /// `spanlight demo`
 #[derive(Args, Debug)]
@@ -50,8 +49,16 @@ pub struct DemoArgs {
 
 /// Where a collector listens that nobody has told anything.
 const TO: &str = "http://127.0.0.1:4318";
+/// What a collector that is started tells of: critics that reject much.
+const ALERT: &str = "name: picky critic, metric: critic_rejection_rate, above: 0.3, window: 15m, min_count: 2";
 /// How long what is on its way may take at the end.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+impl DemoArgs {
+    fn program(&self) -> Program {
+        Program { seed: self.seed, runs: self.runs, failure: self.failure, speed: self.speed }
+    }
+}
 
 /// Plays it.
 pub async fn demo(args: DemoArgs) -> Result<(), Failure> {
@@ -88,7 +95,16 @@ async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
     if !is_this_machine(host) {
         return Err(Failure::new(format!("nobody listens at {}, and it is no address of this machine", args.to)));
     }
-    let mut set = vec!["service.pipelines.logs/events.exporters=[file]".to_owned()];
+    // What features may cost in a day, the program sees to itself: told of by both, it would be told twice.
+    let program = args.program();
+    let (daily, monthly) = (program.daily_limit(), program.monthly_limit_of_a_feature());
+    let daily = format!("{{name: daily, limit_usd: {daily}, per: day}}");
+    let monthly = format!("{{name: monthly, limit_usd: {monthly}, per: month, each: feature}}");
+    let mut set = vec![
+        "service.pipelines.logs/events.exporters=[file]".to_owned(),
+        format!("connectors.agent.budgets=[{daily}, {monthly}]"),
+        format!("connectors.agent.alerts=[{{{ALERT}}}]"),
+    ];
     if args.to.trim_end_matches('/') != TO {
         let host = if host == "localhost" { "127.0.0.1" } else { host };
         let address = if host.contains(':') { format!("'[{host}]") } else { format!("'{host}") };
@@ -121,10 +137,8 @@ fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String
 
 /// Plays the stories, shows what happens, and what they came to.
 async fn play(args: &DemoArgs, signals: &mut Signals) -> Result<Told, Failure> {
-    let program = Program { seed: args.seed, runs: args.runs, failure: args.failure, speed: args.speed };
-    // What nobody said can be shown to anybody.
-    let builder = Telemetry::builder().service_name("spanlight-demo").otlp(&args.to).content(Policy::Keep);
-    let guard = builder.init();
+    let program = args.program();
+    let guard = program.telemetry().otlp(&args.to).init();
     let telemetry = guard.telemetry().clone();
     let shown = tokio::spawn(show(telemetry.subscribe(Filter::default()), args.json));
     let began = Instant::now();
@@ -176,7 +190,8 @@ fn show_summary(summary: &Summary, minutes: u64, json: bool) {
     }
     let title = format!("What came of it, in a window of {}", console::counted(minutes, "minute"));
     console::output("");
-    console::output(outcome(&title, &figures, console::colours()).trim_end());
+    console::output(&Style::Bold.paint(&title, console::colours()));
+    console::output(outcome(&figures, None, console::colours()).trim_end());
     console::output(&format!("{} for {} tokens", usd(summary.total_cost_usd), summary.tokens));
 }
 

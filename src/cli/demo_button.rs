@@ -4,16 +4,13 @@ use futures_util::future::{BoxFuture, FutureExt};
 use tracing::instrument::WithSubscriber;
 
 use super::demo::{PATIENCE, task_name};
-use crate::content::Policy;
 use crate::demo::Program;
-use crate::telemetry::Telemetry;
 
 /// Plays two runs that go well and two that do not to a receiver of OTLP over HTTP, and waits until all was sent.
 pub fn play_to(url: String) -> BoxFuture<'static, ()> {
     async move {
-        let builder = Telemetry::builder().service_name("spanlight-demo").otlp(url);
-        let telemetry = builder.content(Policy::Keep).build();
         let program = Program { seed: 1, runs: 4, failure: true, speed: 1.0 };
+        let telemetry = program.telemetry().otlp(url).build();
         program.play(&task_name()).with_subscriber(telemetry.subscriber()).await;
         // What is not sent within this time is counted there, and shown.
         let ended = tokio::task::spawn_blocking(move || telemetry.shutdown(PATIENCE)).await;

@@ -1,11 +1,13 @@
 //! The command line: what can be asked of `spanlight`, and what it answers.
 
+mod breakdown;
 mod budgets;
 mod client;
 mod configuration;
 mod demo;
 mod demo_button;
 mod explain;
+mod outcome;
 mod report;
 mod run;
 mod runs;
@@ -52,7 +54,7 @@ enum Command {
     /// Show the outcome metrics and the cost ledger
     Report(report::ReportArgs),
     /// Show events as they happen
-    Tail(tail::TailArgs),
+    Tail(Box<tail::TailArgs>),
     /// Check or print a configuration, or list the components there are
     Config(configuration::ConfigArgs),
 }
@@ -80,6 +82,9 @@ struct Target {
     /// The web endpoint of the collector to ask
     #[arg(long, value_name = "URL", env = "SPANLIGHT_URL", default_value = "http://127.0.0.1:3010")]
     url: String,
+    /// The token it asks for, if it asks for one
+    #[arg(long, value_name = "TOKEN", env = "SPANLIGHT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
@@ -119,7 +124,7 @@ pub fn main() -> ExitCode {
             Command::Runs(args) => runs::runs(args).await,
             Command::Show(args) => show::show(args).await,
             Command::Report(args) => report::report(args).await,
-            Command::Tail(args) => tail::tail(args).await,
+            Command::Tail(args) => tail::tail(*args).await,
             Command::Config(args) => configuration::configuration(&args),
         }
     });

@@ -59,6 +59,9 @@ struct EventFilter {
     /// Only events of this conversation
     #[arg(long)]
     conversation: Vec<String>,
+    /// Only events of this correlation
+    #[arg(long)]
+    correlation: Vec<String>,
     /// Only events of this user
     #[arg(long)]
     user: Vec<String>,
@@ -120,6 +123,7 @@ fn path(args: &TailArgs) -> String {
         ("task", &filter.task),
         ("execution", &filter.execution),
         ("conversation", &filter.conversation),
+        ("correlation", &filter.correlation),
         ("user", &filter.user),
         ("tag", &filter.tag),
         ("min_priority", &filter.min_priority),

@@ -124,15 +124,15 @@ impl Connector {
         if let Some(recent) = self.recent.get() {
             recent.keep(batch);
         }
-        match Connector::takes_long(batch) {
+        match Connector::takes_long(batch.items()) {
             true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
             false => self.portion(batch),
         }
     }
 
-    /// Whether taking it in takes so long that a caller's other tasks should not wait for it on the same thread.
-    pub fn takes_long(batch: &Batch) -> bool {
-        batch.items() > Connector::PORTION.items
+    /// Whether taking so many in takes so long that a caller's other tasks should not wait for it on the same thread.
+    pub fn takes_long(items: usize) -> bool {
+        items > Connector::PORTION.items
     }
 
     fn portion(&self, batch: &Batch) {
@@ -172,13 +172,16 @@ impl Connector {
     }
 
     /// Received metrics without those that libraries of ours derived from what they send here as well: they are derived
-    /// here once more, and would count twice. What a library says of itself stays.
+    /// here once more, and would count twice. What a library says of itself stays, and so do its
+    /// budgets, which nobody has here.
     pub fn without_what_is_derived_here(&self, batch: Batch) -> Batch {
         let mut left_out = 0;
         let edited = batch.edit(|group, record| {
             let is_sent = || group.resource.get(resource::EVENTS_SENT).and_then(AnyValue::text);
             let ours = group.scope.name == *"spanlight" && is_sent().is_some_and(|text| text == *"true");
-            if !ours || Metric::read(record).name.as_str().starts_with("spanlight.") {
+            let name = Metric::read(record).name;
+            let is_of_itself = ["spanlight.", "agent.budget."].iter().any(|of| name.as_str().starts_with(of));
+            if !ours || is_of_itself {
                 return Edit::Keep;
             }
             left_out += 1;

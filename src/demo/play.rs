@@ -8,6 +8,11 @@ use tracing::Span;
 
 use super::story::{Act, Call, Ending, Review, Scene, Story, ToolCall, Work};
 
+/// What each feature may cost.
+pub const BUDGET: &str = "features";
+/// How long it may take until it is known what was spent.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How fast time passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace(f64);
@@ -31,8 +36,12 @@ pub async fn play(story: &Story, task: &str, pace: Pace) {
     pace.wait(story.queued_ms).await;
     let workflow = workflow_span!("write-test", feature = story.feature, task_id = task);
     async {
+        let stage = Stage { feature: story.feature, task, pace };
         for scene in &story.scenes {
-            step(scene, task, pace).await;
+            if let Err(OutOfMoney) = stage.step(scene).await {
+                Span::current().record_error(OutOfMoney::MESSAGE);
+                return;
+            }
         }
         match story.ending {
             Ending::Good => Span::current().record_output("a test that passes"),
@@ -43,45 +52,80 @@ pub async fn play(story: &Story, task: &str, pace: Pace) {
     .await;
 }
 
-async fn step(scene: &Scene, task: &str, pace: Pace) {
-    async {
-        work(&scene.work, task, pace).await;
-        for act in &scene.then {
-            perform(act, task, pace).await;
-        }
-        if let Some(error) = scene.error {
-            Span::current().record_error(error);
-        }
-    }
-    .in_span(step_span!(scene.step))
-    .await;
+/// Where a story happens.
+struct Stage<'s> {
+    feature: &'static str,
+    task: &'s str,
+    pace: Pace,
 }
 
-async fn work(work: &Work, task: &str, pace: Pace) {
-    async {
-        for act in &work.acts {
-            perform(act, task, pace).await;
-        }
-        match work.error {
-            Some(error) => Span::current().record_error(error),
-            None => Span::current().record_output(&work.output),
-        }
-    }
-    .in_span(agent_span!(work.agent, model = work.model))
-    .await;
+/// A budget said that work should not go on.
+struct OutOfMoney;
+
+impl OutOfMoney {
+    const MESSAGE: &'static str = "the budget of the feature is spent";
 }
 
-async fn perform(act: &Act, task: &str, pace: Pace) {
-    match act {
-        Act::Call(it) => call(it, pace).await,
-        Act::Tool(it) => tool(it, pace).await,
-        Act::Progress(what, part, of) => {
-            let share = *part as f64 / *of as f64;
-            Span::current().progress(Progress::new(*what).iteration(*part, *of).share(share));
+impl Stage<'_> {
+    async fn step(&self, scene: &Scene) -> Result<(), OutOfMoney> {
+        async {
+            self.work(&scene.work).await.inspect_err(|_| Span::current().record_error(OutOfMoney::MESSAGE))?;
+            for act in &scene.then {
+                self.perform(act).await?;
+            }
+            if let Some(error) = scene.error {
+                Span::current().record_error(error);
+            }
+            Ok::<(), OutOfMoney>(())
         }
-        Act::Review(review) => spanlight::record_critic_decision(*review == Review::Rejected),
-        Act::Say(name, payload) => say(name, &mut payload.clone(), task),
-        Act::Wait(millis) => pace.wait(*millis).await,
+        .in_span(step_span!(scene.step))
+        .await
+    }
+
+    async fn work(&self, work: &Work) -> Result<(), OutOfMoney> {
+        async {
+            for act in &work.acts {
+                self.perform(act).await.inspect_err(|_| Span::current().record_error(OutOfMoney::MESSAGE))?;
+            }
+            match work.error {
+                Some(error) => Span::current().record_error(error),
+                None => Span::current().record_output(&work.output),
+            }
+            Ok::<(), OutOfMoney>(())
+        }
+        .in_span(agent_span!(work.agent, model = work.model))
+        .await
+    }
+
+    async fn perform(&self, act: &Act) -> Result<(), OutOfMoney> {
+        match act {
+            Act::Call(it) => call(it, self.pace).await,
+            Act::CallIfPaid(it, usd) if self.may_spend(*usd).await => call(it, self.pace).await,
+            Act::CallIfPaid(..) => return Err(OutOfMoney),
+            Act::Tool(it) => tool(it, self.pace).await,
+            Act::Progress(what, part, of) => {
+                let share = *part as f64 / *of as f64;
+                Span::current().progress(Progress::new(*what).iteration(*part, *of).share(share));
+            }
+            Act::Review(review) => spanlight::record_critic_decision(*review == Review::Rejected),
+            Act::Say(name, payload) => say(name, &mut payload.clone(), self.task),
+            Act::Wait(millis) => self.pace.wait(*millis).await,
+        }
+        Ok(())
+    }
+
+    /// Asks as any agent would, and says what it made of the answer.
+    async fn may_spend(&self, usd: f64) -> bool {
+        // What the last call cost is known a moment after it; at a thousand times the pace of agents that is long.
+        let known = spanlight::telemetry().map(|telemetry| move || telemetry.flush(PATIENCE).ok());
+        if let Some(known) = known {
+            tokio::task::spawn_blocking(known).await.ok();
+        }
+        let verdict = spanlight::budget(BUDGET).feature(self.feature).estimate(usd).verdict();
+        let decision = if verdict.may_go_on() { "go on" } else { "stop" };
+        let why = format!("{decision}: the budget `{BUDGET}` says {}", verdict.reason.as_str());
+        say("agent.decided", &mut json!({"decision": decision, "message": why}), self.task);
+        verdict.may_go_on()
     }
 }
 

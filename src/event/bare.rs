@@ -38,23 +38,8 @@ impl Event {
 
     fn bare_payload(&self) -> Map<String, Value> {
         let mut payload = self.data.to_map();
-        let texts = [
-            ("message", &self.message),
-            ("workflow_id", &self.identity.workflow_id),
-            ("parent_workflow_id", &self.identity.parent_workflow_id),
-            ("execution_id", &self.identity.execution_id),
-            ("conversation_id", &self.identity.conversation_id),
-            ("session_id", &self.identity.session_id),
-            ("user_id", &self.identity.user_id),
-            ("correlation_id", &self.identity.correlation_id),
-            ("task_id", &self.identity.task_id),
-            ("feature", &self.dimensions.feature),
-            ("agent", &self.dimensions.agent),
-            ("model", &self.dimensions.model),
-            ("provider", &self.dimensions.provider),
-            ("tool", &self.dimensions.tool),
-        ];
-        for (key, value) in texts.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))) {
+        let texts = [("message", &self.message)].into_iter().chain(self.belongings());
+        for (key, value) in texts.filter_map(|(key, value)| Some((key, value.as_deref()?))) {
             payload.entry(key).or_insert_with(|| value.into());
         }
         let mut figures = Vec::new();

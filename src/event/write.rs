@@ -1,5 +1,7 @@
 //! An event as JSON: snake_case, absent fields omitted.
 
+use std::sync::Arc;
+
 use super::json::{JsonObject, push_str};
 use super::{Event, Performance, Priority, Source};
 
@@ -31,21 +33,7 @@ impl Event {
                 object.quoted(key, |out| id.push_to(out));
             }
         }
-        for (key, value) in [
-            ("workflow_id", &self.identity.workflow_id),
-            ("parent_workflow_id", &self.identity.parent_workflow_id),
-            ("execution_id", &self.identity.execution_id),
-            ("conversation_id", &self.identity.conversation_id),
-            ("session_id", &self.identity.session_id),
-            ("user_id", &self.identity.user_id),
-            ("correlation_id", &self.identity.correlation_id),
-            ("task_id", &self.identity.task_id),
-            ("feature", &self.dimensions.feature),
-            ("agent", &self.dimensions.agent),
-            ("model", &self.dimensions.model),
-            ("provider", &self.dimensions.provider),
-            ("tool", &self.dimensions.tool),
-        ] {
+        for (key, value) in self.belongings() {
             object.opt_str(key, value.as_deref());
         }
         if self.priority != Priority::default() {
@@ -63,6 +51,25 @@ impl Event {
         }
         self.source.write_json(object.key("source"));
         object.end();
+    }
+
+    /// To whom and to what it belongs, by the names that JSON has for it.
+    pub(super) fn belongings(&self) -> [(&'static str, &Option<Arc<str>>); 13] {
+        [
+            ("workflow_id", &self.identity.workflow_id),
+            ("parent_workflow_id", &self.identity.parent_workflow_id),
+            ("execution_id", &self.identity.execution_id),
+            ("conversation_id", &self.identity.conversation_id),
+            ("session_id", &self.identity.session_id),
+            ("user_id", &self.identity.user_id),
+            ("correlation_id", &self.identity.correlation_id),
+            ("task_id", &self.identity.task_id),
+            ("feature", &self.dimensions.feature),
+            ("agent", &self.dimensions.agent),
+            ("model", &self.dimensions.model),
+            ("provider", &self.dimensions.provider),
+            ("tool", &self.dimensions.tool),
+        ]
     }
 }
 

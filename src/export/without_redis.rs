@@ -42,6 +42,11 @@ impl Config {
         match *self {}
     }
 
+    /// There is nothing to write.
+    pub fn written_stream(&self) -> Option<String> {
+        match *self {}
+    }
+
     /// There is nothing to drop.
     pub fn drops_unasked(&self) -> bool {
         match *self {}

@@ -78,6 +78,11 @@ impl Activity {
         self.agents.get(agent).map_or(0, |state| state.busy.within(from, to))
     }
 
+    /// When any of them was first at work since a time.
+    pub fn first(&self, since: Timestamp) -> Option<Timestamp> {
+        self.agents.values().filter_map(|state| state.busy.first(since)).min()
+    }
+
     /// Forgets agents that have been idle since a time.
     pub fn expire(&mut self, idle_since: Timestamp) {
         self.agents.retain(|_, state| state.busy.last().is_some_and(|last| last >= idle_since));

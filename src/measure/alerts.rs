@@ -192,6 +192,8 @@ struct Watched {
     state: State,
     /// When work ended, and how many seconds it took: only if durations are watched.
     durations: VecDeque<(Timestamp, f64)>,
+    /// The figure when it was looked at last.
+    last: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -218,7 +220,7 @@ impl Alerts {
 
     /// Watches these instead.
     pub fn watch(&mut self, alerts: Vec<Alert>) {
-        let watched = |alert| Watched { alert, state: State::Quiet, durations: VecDeque::new() };
+        let watched = |alert| Watched { alert, state: State::Quiet, durations: VecDeque::new(), last: None };
         self.watched = alerts.into_iter().map(watched).collect();
     }
 
@@ -320,7 +322,38 @@ impl Watched {
     }
 }
 
+/// An alert that was told, and whose figure is not back yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Firing {
+    /// Its name.
+    pub alert: Name,
+    /// What is watched.
+    pub metric: AlertMetric,
+    /// Of which agent, feature, model or tool.
+    pub of: Option<(Dimension, Name)>,
+    /// How it stood when it was looked at last; nothing if there is nothing any more that it could be made of.
+    pub value: Option<f64>,
+    /// `above` or `below`, and the bound.
+    pub bound: (&'static str, f64),
+    /// Since when it has been beyond it.
+    pub since: Timestamp,
+}
+
 impl Measure {
+    /// The alerts that were told and have not recovered.
+    pub fn firing(&self) -> Vec<Firing> {
+        let firing = |watched: &Watched| {
+            let State::Told { since, .. } = watched.state else { return None };
+            let Alert { name, metric, bound, of, .. } = watched.alert.clone();
+            let bound = match bound {
+                Bound::Above(bound) => ("above", bound),
+                Bound::Below(bound) => ("below", bound),
+            };
+            Some(Firing { alert: name, metric, of, value: watched.last, bound, since })
+        };
+        self.alerts.watched.iter().filter_map(firing).collect()
+    }
+
     /// Says which figures are watched.
     pub fn watch(&mut self, alerts: Vec<Alert>) {
         self.alerts.watch(alerts);
@@ -336,6 +369,7 @@ impl Measure {
         let mut events = Vec::new();
         for watched in &mut watched {
             let (value, count) = self.figure(watched, now);
+            watched.last = value;
             let Some(step) = watched.step(value.filter(|_| count >= watched.alert.min_count), now) else { continue };
             let state = if step == Step::Fired { "fired" } else { "recovered" };
             self.instruments.alerts.add([(&watched.alert.name).into(), state.into()], 1.0, now);
@@ -411,7 +445,7 @@ mod tests {
     #[test]
     fn an_alert_is_told_once_and_again_only_after_it_was_back() {
         let alert = Alert::above("a", AlertMetric::Runs, 10.0).lasting(Duration::from_secs(10));
-        let mut watched = Watched { alert, state: State::Quiet, durations: VecDeque::new() };
+        let mut watched = Watched { alert, state: State::Quiet, durations: VecDeque::new(), last: None };
         let mut told = Vec::new();
         for (second, value) in
             [(0, 11.0), (5, 9.0), (10, 11.0), (20, 12.0), (30, 13.0), (40, 9.0), (50, 11.0), (60, 9.0), (120, 9.0)]
@@ -442,14 +476,18 @@ mod tests {
             told[0].message.as_deref(),
             Some("bad logins: validation_pass_rate of feature login is 0, below 0.5")
         );
+        let [firing] = measure.firing().try_into().unwrap();
+        assert_eq!((&*firing.alert, firing.value, firing.bound), ("bad logins", Some(0.0), ("below", 0.5)));
+        assert_eq!((firing.of, firing.since), (Some((Dimension::Feature, "login".into())), at(15)));
         assert!(measure.check_alerts(at(20)).is_empty());
         assert_eq!(names(&measure.check_alerts(at(700))), ["error.recovered"]);
+        assert!(measure.firing().is_empty());
     }
 
     #[test]
     fn the_ninety_fifth_percentile_is_one_of_the_durations() {
         let alert = Alert::above("slow", AlertMetric::P95Duration, 1.0);
-        let mut watched = Watched { alert, state: State::Quiet, durations: VecDeque::new() };
+        let mut watched = Watched { alert, state: State::Quiet, durations: VecDeque::new(), last: None };
         assert_eq!(watched.p95(at(0)), (None, 0));
         (1..=100).for_each(|seconds| watched.saw(at(seconds), seconds as f64));
         assert_eq!(watched.p95(at(0)), (Some(95.0), 100));

@@ -123,7 +123,7 @@ impl Buckets {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
-        let feature = rows.iter().find_map(|(dimension, name)| name.filter(|_| *dimension == Dimension::Feature));
+        let feature = feature_of(rows);
         // Work whose emitter's clock is ahead counts now, because it did happen.
         let at = at.not_ahead_of(now);
         let mut overflowed = 0;
@@ -149,7 +149,7 @@ impl Buckets {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
-        let feature = rows.iter().find_map(|(dimension, name)| name.filter(|_| *dimension == Dimension::Feature));
+        let feature = feature_of(rows);
         let at = at.not_ahead_of(now);
         for period in Period::ALL {
             let key = (period, period.start(at).as_seconds());
@@ -267,6 +267,10 @@ impl Buckets {
         bucket.changed = now;
         Some(bucket)
     }
+}
+
+fn feature_of<'n>(rows: &[(Dimension, Option<&'n Name>)]) -> Option<&'n Name> {
+    rows.iter().find_map(|(dimension, name)| name.filter(|_| *dimension == Dimension::Feature))
 }
 
 impl Pieces {

@@ -175,7 +175,7 @@ impl Measure {
     fn decision(&mut self, fact: &Fact, reviewer: &'static str, decision: Decision, now: Timestamp) {
         self.instruments.review_decisions.add([reviewer.into(), decision.as_str().into()], 1.0, now);
         if reviewer != POLICY {
-            self.verdict(fact.agent.as_ref(), decision.as_str(), fact.end, now);
+            self.verdict([fact.agent.as_ref(), fact.feature.as_ref()], decision.as_str(), fact.end, now);
         }
     }
 
@@ -190,9 +190,9 @@ impl Measure {
     }
 
     /// Approved or rejected, as the summary has it.
-    fn verdict(&mut self, agent: Option<&Name>, decision: &str, at: Timestamp, now: Timestamp) {
+    fn verdict(&mut self, [reviewer, feature]: [Option<&Name>; 2], decision: &str, at: Timestamp, now: Timestamp) {
         let is = |verdict: Decision| u64::from(decision == verdict.as_str());
-        self.windows.add(at, &[(Dimension::Agent, agent)], now, |sums| {
+        self.windows.add(at, &[(Dimension::Agent, reviewer), (Dimension::Feature, feature)], now, |sums| {
             sums.approved += is(Decision::Approved);
             sums.rejected += is(Decision::Rejected);
         });
@@ -203,7 +203,8 @@ impl Measure {
         let reviewer = event.data.get("reviewer").and_then(|reviewer| reviewer.as_str().map(Name::from));
         let reviewer = reviewer.or_else(|| event.dimensions.agent.clone());
         self.instruments.review_decisions.add([(&reviewer).into(), (&decision).into()], 1.0, now);
-        self.verdict(reviewer.as_ref(), &decision, event.timestamp, now);
+        let feature = event.dimensions.feature.as_ref();
+        self.verdict([reviewer.as_ref(), feature], &decision, event.timestamp, now);
         if [Decision::Rejected, Decision::Revise].iter().any(|no| *decision == *no.as_str()) {
             self.judged(event, false, now);
         }

@@ -151,6 +151,16 @@ impl Intervals {
         of_steps.saturating_add(folded.map(share).sum())
     }
 
+    /// When the first of them began since a time, or that time if one went on then.
+    pub fn first(&self, since: Timestamp) -> Option<Timestamp> {
+        let minute = since.as_seconds().div_euclid(60);
+        let folded = self.folded.range(minute..).find(|(_, busy)| **busy > 0);
+        let folded = folded.map(|(minute, _)| Timestamp::from_micros(minute.saturating_mul(MINUTE as i64)));
+        let is_busy = |pair: &&[(Timestamp, u32)]| pair[0].1 > 0 && pair[1].0 > since;
+        let step = self.steps.windows(2).find(is_busy).map(|pair| pair[0].0);
+        folded.into_iter().chain(step).min().map(|first| first.max(since))
+    }
+
     /// When the last interval ended.
     pub fn last(&self) -> Option<Timestamp> {
         self.steps.last().map(|(end, _)| *end).or(self.folded_until)
@@ -202,6 +212,8 @@ mod tests {
             let expected = depth.iter().filter(|depth| **depth > 0).count() as u64;
             prop_assert_eq!(busy, expected as i64);
             prop_assert_eq!(union.within(at(0), at(300)), expected);
+            let first = (50..300).find(|at| depth[*at as usize] > 0).map(at);
+            prop_assert_eq!(union.first(at(50)), first);
             let part = depth[50..120].iter().filter(|depth| **depth > 0).count() as u64;
             prop_assert_eq!(union.within(at(50), at(120)), part);
             prop_assert!(union.steps.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
@@ -234,6 +246,7 @@ mod tests {
         assert!(busy.len() <= 100);
         assert_eq!(busy.within(at(0), now), 1_800_000_000);
         assert_eq!(busy.within(at(600_000_000), at(1_200_000_000)), 300_000_000);
+        assert_eq!((busy.first(at(0)), busy.first(at(600_200_000))), (Some(at(0)), Some(at(600_200_000))));
         assert_eq!(busy.add(at(0), at(60_000_000), now), 30_000_000, "the rest of the minute");
         assert_eq!(busy.add(at(0), at(60_000_000), now), 0);
     }

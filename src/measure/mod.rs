@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use activity::Activity;
 use alerts::Alerts;
-pub use alerts::{Alert, AlertMetric};
+pub use alerts::{Alert, AlertMetric, Firing};
 pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
 pub use encode::{own_resource, to_batch};
 use instruments::Instruments;

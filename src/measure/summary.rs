@@ -34,12 +34,28 @@ pub struct Summary {
     pub runs: u64,
     /// Of these, not completed.
     pub errors: u64,
+    /// Tasks completed.
+    pub tasks: u64,
+    /// Tasks completed or escalated, whose attempts are known.
+    pub attempted_tasks: u64,
+    /// Their attempts beyond the first.
+    pub retries: u64,
+    /// Reviews that approved or rejected.
+    pub reviews: u64,
+    /// Of these, rejected.
+    pub rejected_reviews: u64,
+    /// Validations.
+    pub validations: u64,
+    /// Of these, passed.
+    pub passed_validations: u64,
     /// How often a task went to people.
     pub escalations: u64,
     /// Tasks that wait for people now, whenever they began to.
     pub open_escalations: u64,
     /// How many seconds the one of them has waited that waits longest.
     pub oldest_open_escalation: Option<f64>,
+    /// How often waiting for people was over.
+    pub human_waits: u64,
     /// Mean seconds until people answered, of answers in the window.
     pub mean_human_wait: Option<f64>,
 }
@@ -94,6 +110,11 @@ impl Measure {
         rows
     }
 
+    /// When the first work began that an agent did in the window that ends now.
+    pub fn first_work(&self, window: Duration, now: Timestamp) -> Option<Timestamp> {
+        self.activity.first(now.minus(window))
+    }
+
     /// The share of a window in which each agent was at work that was, or of which a run ended.
     fn utilization(&self, from: Timestamp, to: Timestamp) -> BTreeMap<Name, f64> {
         let window = Duration::from_micros(to.micros_since(from));
@@ -140,7 +161,15 @@ impl Summary {
             tokens: sums.input_tokens.saturating_add(sums.output_tokens),
             runs: sums.runs,
             errors: sums.errors,
+            tasks: sums.tasks,
+            attempted_tasks: sums.attempted_tasks,
+            retries: sums.retries,
+            reviews: sums.approved + sums.rejected,
+            rejected_reviews: sums.rejected,
+            validations: sums.validated,
+            passed_validations: sums.passed,
             escalations: sums.escalations,
+            human_waits: sums.human_waits,
             open_escalations: 0,
             oldest_open_escalation: None,
             mean_human_wait: ratio(sums.human_wait_seconds, sums.human_waits),
@@ -169,9 +198,17 @@ impl Summary {
         object.u64("tokens", self.tokens);
         object.u64("runs", self.runs);
         object.u64("errors", self.errors);
+        object.u64("tasks", self.tasks);
+        object.u64("attempted_tasks", self.attempted_tasks);
+        object.u64("retries", self.retries);
+        object.u64("reviews", self.reviews);
+        object.u64("rejected_reviews", self.rejected_reviews);
+        object.u64("validations", self.validations);
+        object.u64("passed_validations", self.passed_validations);
         object.u64("escalations", self.escalations);
         object.u64("open_escalations", self.open_escalations);
         object.opt_f64("oldest_open_escalation", self.oldest_open_escalation);
+        object.u64("human_waits", self.human_waits);
         object.opt_f64("mean_human_wait", self.mean_human_wait);
     }
 }

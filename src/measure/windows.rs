@@ -99,12 +99,8 @@ impl Windows {
         if let Some(buckets) = &self.buckets {
             buckets.lock().unwrap_or_else(PoisonError::into_inner).add(at, rows, now, &change);
         }
-        let Some(minute) = self.minute(at, now) else { return };
-        change(&mut minute.totals);
-        for (dimension, name) in rows {
-            if let Some(name) = name {
-                change(minute.row(*dimension, name));
-            }
+        if let Some(minute) = self.minute(at, now) {
+            minute.change(rows, change);
         }
     }
 
@@ -133,12 +129,8 @@ impl Windows {
         if let Some(buckets) = &self.buckets {
             buckets.lock().unwrap_or_else(PoisonError::into_inner).take_back(at, rows, now, &change);
         }
-        let Some(minute) = self.minutes.get_mut(&at.not_ahead_of(now).as_seconds().div_euclid(60)) else { return };
-        change(&mut minute.totals);
-        for (dimension, name) in rows {
-            if let Some(name) = name {
-                change(minute.row(*dimension, name));
-            }
+        if let Some(minute) = self.minutes.get_mut(&at.not_ahead_of(now).as_seconds().div_euclid(60)) {
+            minute.change(rows, change);
         }
     }
 
@@ -189,6 +181,16 @@ impl Windows {
 }
 
 impl Minute {
+    /// Changes the total, and the row of each dimension that is known.
+    fn change(&mut self, rows: &[(Dimension, Option<&Name>)], change: impl Fn(&mut Sums)) {
+        change(&mut self.totals);
+        for (dimension, name) in rows {
+            if let Some(name) = name {
+                change(self.row(*dimension, name));
+            }
+        }
+    }
+
     fn row(&mut self, dimension: Dimension, name: &Name) -> &mut Sums {
         let full = self.rows.len() >= Windows::MOST_ROWS;
         let row = RowKey(dimension, name);

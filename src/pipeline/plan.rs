@@ -110,6 +110,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     check_sockets(config, &components, &mut problems);
+    check_streams(config, &components, &mut problems);
     tell_of_content(config, &pipelines, &components, &mut warnings);
     let prices = prices(config, &components, &mut problems, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
@@ -267,6 +268,23 @@ fn check_sockets(config: &Config, components: &[(Section, ComponentId, Component
     }
     if let ([(_, id, _), ..], false) = (sockets.as_slice(), has_web) {
         problem(id, format!("`{id}` needs the extension `web`, which serves it at /ws"));
+    }
+}
+
+/// What is read from the stream that it is written to would come again for ever.
+fn check_streams(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+    let written = components.iter().filter_map(|(_, id, component)| match component {
+        Component::Redis(redis) => redis.written_stream().map(|stream| (id, stream)),
+        _ => None,
+    });
+    let written: Vec<_> = written.collect();
+    for (_, reader, component) in components {
+        let Component::RedisReceiver(redis) = component else { continue };
+        if let Some((writer, stream)) = written.iter().find(|(_, stream)| redis.is_reading(stream)) {
+            let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+            let message = format!("`{reader}` reads what the exporter `{writer}` writes: the stream {stream}");
+            problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
     }
 }
 

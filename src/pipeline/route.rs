@@ -65,7 +65,7 @@ impl Route {
         let without = self.placeholders.leave_out(&batch);
         for exit in &self.exits {
             match exit {
-                Exit::Agent(agent) if Connector::takes_long(&batch) => off_worker(|| agent.batch(&batch)),
+                Exit::Agent(agent) if Connector::takes_long(batch.items()) => off_worker(|| agent.batch(&batch)),
                 Exit::Agent(agent) => agent.batch(&batch),
                 Exit::Pump(pump) => pump.send(Load::Batches(vec![without.as_ref().unwrap_or(&batch).clone()])),
                 // A plan has it only where there are events.
@@ -171,8 +171,10 @@ impl Intake for Router {
     fn events(&self, events: Vec<Event>) -> Acknowledged<'_> {
         Box::pin(async move {
             Inlet::room(|| self.event_pumps.iter()).await?;
-            if let Some(agent) = &self.agent {
-                agent.events(events);
+            match &self.agent {
+                Some(agent) if Connector::takes_long(events.len()) => off_worker(|| agent.events(events)),
+                Some(agent) => agent.events(events),
+                None => {}
             }
             Ok(())
         })

@@ -23,6 +23,11 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         match *self {}
     }
+
+    /// There is nothing to read.
+    pub fn is_reading(&self, _: &str) -> bool {
+        match *self {}
+    }
 }
 
 /// There is nothing to read.

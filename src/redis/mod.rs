@@ -90,6 +90,15 @@ impl Server {
         Ok(Server { address, login: login(info.redis_settings(), said), tls, timeout: said.timeout })
     }
 
+    /// A stream of this server, in words that are the same for whoever reads and whoever writes it.
+    pub fn stream(&self, name: &str) -> String {
+        let server = match &self.address {
+            Address::Tcp(host, port) if is_this_machine(host) => format!("localhost:{port}"),
+            _ => self.to_string(),
+        };
+        format!("{name} of {server}/{}", self.login.db())
+    }
+
     /// Whether nothing that is sent leaves this machine. A name counts as elsewhere, whatever it resolves to.
     pub fn is_this_machine(&self) -> bool {
         match &self.address {

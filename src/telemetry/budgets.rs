@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Uri};
+use http::header::AUTHORIZATION;
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 
 use super::Telemetry;
@@ -99,10 +100,16 @@ impl RemoteBudgets {
     const PATIENCE: Duration = Duration::from_secs(5);
 
     /// What asks the collector at a base URL, such as `http://127.0.0.1:3010`, for as long as it is polled.
-    pub fn poll(&self, base: &str) -> Result<impl Future<Output = ()> + Send + use<>, String> {
+    /// Sends a token along if there is one.
+    pub fn poll(&self, base: &str, token: Option<&str>) -> Result<impl Future<Output = ()> + Send + use<>, String> {
         let uri = url(&format!("{}/api/v1/budgets", base.trim_end_matches('/')))?;
         let client = client::connect(&Tls::default(), uri.scheme_str() == Some("https"), false)?;
-        Ok(poll(self.clone(), client, uri))
+        let mut question = Request::get(uri);
+        if let Some(token) = token {
+            question = question.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let question = question.body(()).map_err(|_| "the token has characters that none may have")?;
+        Ok(poll(self.clone(), client, question))
     }
 
     fn judge(&self, name: &str, question: &Question) -> Option<Verdict> {
@@ -113,12 +120,12 @@ impl RemoteBudgets {
 }
 
 /// Asks until nobody is left who could want to know.
-async fn poll(remote: RemoteBudgets, client: Client, uri: Uri) {
+async fn poll(remote: RemoteBudgets, client: Client, question: Request<()>) {
     let mut interval = tokio::time::interval(RemoteBudgets::INTERVAL);
     let mut has_failed = false;
     loop {
         interval.tick().await;
-        let asked = tokio::time::timeout(RemoteBudgets::PATIENCE, ask(&client, &uri)).await;
+        let asked = tokio::time::timeout(RemoteBudgets::PATIENCE, ask(&client, &question)).await;
         match asked.unwrap_or_else(|_| Err("there is no answer".into())) {
             Ok(snapshot) => {
                 has_failed = false;
@@ -126,7 +133,7 @@ async fn poll(remote: RemoteBudgets, client: Client, uri: Uri) {
             }
             Err(error) => {
                 if !std::mem::replace(&mut has_failed, true) {
-                    let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+                    let host = question.uri().authority().map(ToString::to_string).unwrap_or_default();
                     crate::report::warn(&format!(
                         "budgets of {host}: {error}; until they are known, nobody is stopped"
                     ));
@@ -136,13 +143,16 @@ async fn poll(remote: RemoteBudgets, client: Client, uri: Uri) {
     }
 }
 
-async fn ask(client: &Client, uri: &Uri) -> Result<Snapshot, String> {
-    let request = Request::get(uri).body(Rope::default()).map_err(|error| error.to_string())?;
-    let response = client.request(request).await.map_err(|error| client::reason(&error))?;
+async fn ask(client: &Client, question: &Request<()>) -> Result<Snapshot, String> {
+    let response =
+        client.request(question.clone().map(|()| Rope::default())).await.map_err(|error| client::reason(&error))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
-    if !status.is_success() {
-        return Err(format!("the collector answered {status}"));
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            Err("the collector asks for a token: Builder::budgets_token, or SPANLIGHT_TOKEN".into())
+        }
+        _ if !status.is_success() => Err(format!("the collector answered {status}")),
+        _ => Snapshot::read(&body.to_bytes(), Timestamp::now()),
     }
-    Snapshot::read(&body.to_bytes(), Timestamp::now())
 }

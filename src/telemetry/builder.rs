@@ -12,24 +12,24 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::bridge::Bridge;
 use super::budgets::RemoteBudgets;
 use super::emitter::Emitter;
-use super::environment;
-use super::exporting::{Exporting, Outlet, events_to};
+use super::environment::{self, console_level};
+use super::exporting::{Exporting, Outlet};
+use super::plan::{Plan, Plugged};
 use super::sink::{Handler, Sinks};
 use super::spans::Spans;
 use super::worker::{Work, Worker};
 use super::{Guard, Inner, Telemetry};
 use crate::budget::Budget;
 use crate::bus::Bus;
-use crate::connector::{BudgetFile, Connector, EventSink};
+use crate::connector::{BudgetFile, Connector};
 use crate::console::event::Level;
 use crate::content::{Classes, Policy};
 use crate::derive;
 use crate::derive::cost::Overrides;
 use crate::event::{Scope, SourceKind, Timestamp};
 use crate::export::otlp::env::{self, Lookup};
-use crate::export::otlp::{self, Remote, resource};
-use crate::export::pump::{Liveness, OnFull};
-use crate::export::{Exporter, Inlet, Pump, debug, file, local, redis};
+use crate::export::otlp::{Remote, resource};
+use crate::export::{Inlet, redis};
 use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::hub::Hub;
@@ -55,6 +55,7 @@ pub struct Builder {
     budgets: Vec<Budget>,
     budget_file: Option<PathBuf>,
     budgets_from: Option<String>,
+    budgets_token: Option<String>,
     alerts: Vec<Alert>,
     human_timeout: Option<Duration>,
     limits: Limits,
@@ -90,6 +91,7 @@ impl Default for Builder {
             budgets: Vec::new(),
             budget_file: None,
             budgets_from: None,
+            budgets_token: None,
             alerts: Vec::new(),
             human_timeout: None,
             limits: Limits::default(),
@@ -103,7 +105,7 @@ impl Builder {
     /// What the environment says: `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_EXPORTER_OTLP_…`,
     /// `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`, `OBSERVABILITY_CONSOLE_LEVEL` (INFO unless it says otherwise; `off` is none) and
     /// `OBSERVABILITY_LOG_PATH` (`spanlight-data/agent-events.jsonl`), and `SPANLIGHT_BUDGETS_URL`, which is
-    /// [`Builder::budgets_from`]; with the feature `redis` also `REDIS_URL`, or `REDIS_HOST`, `REDIS_PORT`,
+    /// [`Builder::budgets_from`], with `SPANLIGHT_TOKEN`; with the feature `redis` also `REDIS_URL`, or `REDIS_HOST`, `REDIS_PORT`,
     /// `REDIS_PASSWORD` and `REDIS_DB`. What comes after this wins over it.
     pub fn from_env(self) -> Builder {
         self.from_lookup(&environment::of_process)
@@ -124,6 +126,7 @@ impl Builder {
             }
         };
         self.budgets_from = said.budgets_url.or(self.budgets_from);
+        self.budgets_token = said.token.or(self.budgets_token);
         self.file = Some(said.log_path.unwrap_or_else(|| Path::new("spanlight-data").join("agent-events.jsonl")));
         if !env::is_disabled(lookup) {
             for (place, signal) in self.otlp.iter_mut().zip([Signal::Traces, Signal::Metrics, Signal::Logs]) {
@@ -298,6 +301,12 @@ impl Builder {
         self
     }
 
+    /// The token for it, where that collector asks for one. It has to be one that sees everything.
+    pub fn budgets_token(mut self, token: impl Into<String>) -> Builder {
+        self.budgets_token = Some(token.into());
+        self
+    }
+
     /// Tells with an event `performance.alert` when a figure of [`Telemetry::metrics`] crosses a bound, and with
     /// `error.recovered` when it is back. [`Alert`] says more.
     pub fn alert(mut self, alert: Alert) -> Builder {
@@ -348,6 +357,7 @@ impl Builder {
             health: health.clone(),
             budget_file: budget_file.clone(),
             budgets: budgets.clone().zip(self.budgets_from.take()),
+            budgets_token: self.budgets_token.take(),
         };
         let (exporting, plugged) = Exporting::run(|| plan.start()).unwrap_or_else(|error| {
             self.problems.push(format!("there is no thread for exporters, which get nothing: {error}"));
@@ -461,99 +471,4 @@ impl Builder {
         let resource = Resource::builder_empty().with_attributes(attributes).build();
         SdkTracerProvider::builder().with_resource(resource).with_span_processor(spans).build()
     }
-}
-
-/// What is to be exported to.
-struct Plan {
-    console: Option<Level>,
-    file: Option<PathBuf>,
-    otlp: [Option<Remote>; 3],
-    redis: Option<redis::Config>,
-    connector: Arc<Connector>,
-    health: Arc<Health>,
-    budget_file: Option<Arc<BudgetFile>>,
-    budgets: Option<(RemoteBudgets, String)>,
-}
-
-/// How to send to the exporters that run.
-#[derive(Default)]
-struct Plugged {
-    sinks: Vec<EventSink>,
-    spans: Option<(Spans, Inlet)>,
-    metrics: Option<Inlet>,
-    events: Option<Liveness>,
-    changes: Option<Inlet>,
-    problems: Vec<String>,
-}
-
-impl Plan {
-    fn start(self) -> (Vec<Pump>, Plugged) {
-        let (mut pumps, mut plugged) = (Vec::new(), Plugged::default());
-        let mut plug = |pump: Result<Pump, String>, problems: &mut Vec<String>| match pump {
-            Ok(pump) => {
-                let ends = (pump.inlet(), pump.liveness());
-                pumps.push(pump);
-                Some(ends)
-            }
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        };
-        let Plan { console, file, otlp: [traces, metrics, logs], redis, connector, health, budget_file, budgets } =
-            self;
-        if let Some(file) = budget_file {
-            tokio::spawn(file.keep_written());
-        }
-        if let Some((remote, url)) = budgets {
-            match remote.poll(&url) {
-                Ok(polling) => drop(tokio::spawn(polling)),
-                Err(problem) => plugged.problems.push(format!("budgets: {problem}")),
-            }
-        }
-        let mut otlp = |carries: &str, remote: Option<Remote>, problems: &mut Vec<String>| {
-            plug(otlp::start(&format!("otlp/{carries}"), carries, &remote?, &health), problems)
-        };
-        let spans = otlp("traces", traces, &mut plugged.problems);
-        plugged.spans = spans.map(|(inlet, _)| (Spans::new("opentelemetry", Spans::MOST, &health), inlet));
-        plugged.metrics = otlp("metrics", metrics, &mut plugged.problems).map(|(inlet, _)| inlet);
-        let over_otlp = otlp("events", logs, &mut plugged.problems);
-        plugged.events = over_otlp.as_ref().map(|(_, liveness)| liveness.clone());
-        let events = [
-            over_otlp,
-            console.and_then(|level| plug(Ok(console_pump(level, &health)), &mut plugged.problems)),
-            file.and_then(|path| plug(Ok(file_pump(path, &health)), &mut plugged.problems)),
-        ];
-        plugged.sinks = events.into_iter().flatten().map(|(inlet, _)| events_to(inlet)).collect();
-        match redis.map(|config| redis::start("redis", &config, || connector.keep_buckets(), &health)).transpose() {
-            Ok(started) => {
-                let started = started.unwrap_or_default();
-                pumps.extend(started.pumps);
-                plugged.sinks.extend(started.events.map(events_to));
-                plugged.changes = started.changes;
-            }
-            Err(problem) => plugged.problems.push(format!("redis: {problem}")),
-        }
-        (pumps, plugged)
-    }
-}
-
-fn file_pump(path: PathBuf, health: &Health) -> Pump {
-    let config = file::Config::usual(path);
-    let (mut settings, exporter) = local::file(&config, Path::new(""));
-    settings.queue.on_full = OnFull::Drop;
-    Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
-}
-
-/// The level of `OBSERVABILITY_CONSOLE_LEVEL`; none is no console.
-fn console_level(word: &str) -> Result<Option<Level>, String> {
-    if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
-        return Ok(None);
-    }
-    debug::level(word).map(Some).map_err(|problem| format!("OBSERVABILITY_CONSOLE_LEVEL: {problem}"))
-}
-
-fn console_pump(level: Level, health: &Health) -> Pump {
-    let exporter = debug::DebugExporter::on_standard_error(level);
-    Pump::start("console", "events", local::debug(), vec![Exporter::Debug(exporter)], health)
 }

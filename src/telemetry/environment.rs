@@ -8,6 +8,8 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer};
 
+use crate::console::event::Level;
+use crate::export::debug;
 use crate::export::otlp::env::Lookup;
 use crate::layer::Source;
 
@@ -20,6 +22,8 @@ pub struct Environment {
     pub log_path: Option<PathBuf>,
     /// `SPANLIGHT_BUDGETS_URL`.
     pub budgets_url: Option<String>,
+    /// `SPANLIGHT_TOKEN`.
+    pub token: Option<String>,
 }
 
 /// Reads it.
@@ -29,7 +33,16 @@ pub fn read(lookup: Lookup<'_>) -> Environment {
         console_level: get("OBSERVABILITY_CONSOLE_LEVEL"),
         log_path: get("OBSERVABILITY_LOG_PATH").map(PathBuf::from),
         budgets_url: get("SPANLIGHT_BUDGETS_URL"),
+        token: get("SPANLIGHT_TOKEN"),
     }
+}
+
+/// The level of `OBSERVABILITY_CONSOLE_LEVEL`; none is no console.
+pub fn console_level(word: &str) -> Result<Option<Level>, String> {
+    if word.eq_ignore_ascii_case("off") || word.eq_ignore_ascii_case("none") {
+        return Ok(None);
+    }
+    debug::level(word).map(Some).map_err(|problem| format!("OBSERVABILITY_CONSOLE_LEVEL: {problem}"))
 }
 
 /// A variable of this process.

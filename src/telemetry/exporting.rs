@@ -1,6 +1,7 @@
 //! Exporters in the agent's process: on a thread and a runtime of their own, behind queues that never wait.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,9 +14,10 @@ use tracing::Dispatch;
 use super::guard::Unflushed;
 use super::spans::Spans;
 use crate::connector::{Connector, EventSink};
+use crate::console::event::Level;
 use crate::event::Timestamp;
-use crate::export::pump::Liveness;
-use crate::export::{Inlet, Left, Load, Pump};
+use crate::export::pump::{Liveness, OnFull};
+use crate::export::{Exporter, Inlet, Left, Load, Pump, debug, file, local};
 use crate::flow::SharedRecord;
 use crate::health::Health;
 use crate::measure::{Counted, to_batch};
@@ -214,4 +216,18 @@ impl Outlet {
 
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What writes a file of events, and drops what it cannot keep up with.
+pub fn file_pump(path: PathBuf, health: &Health) -> Pump {
+    let config = file::Config::usual(path);
+    let (mut settings, exporter) = local::file(&config, Path::new(""));
+    settings.queue.on_full = OnFull::Drop;
+    Pump::start("file", "events", settings, vec![Exporter::File(exporter)], health)
+}
+
+/// What shows events on standard error.
+pub fn console_pump(level: Level, health: &Health) -> Pump {
+    let exporter = debug::DebugExporter::on_standard_error(level);
+    Pump::start("console", "events", local::debug(), vec![Exporter::Debug(exporter)], health)
 }

@@ -10,6 +10,7 @@ mod environment;
 mod exporting;
 mod global;
 mod guard;
+mod plan;
 mod sink;
 mod spans;
 mod subscription;

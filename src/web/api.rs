@@ -92,11 +92,11 @@ pub async fn summary(state: Shared, RawQuery(query): RawQuery) -> Response {
         return answer;
     }
     let now = Timestamp::now();
-    let (total, rows) = state.connector.read(|core| {
-        let rows = by.map(|by| core.measure.summary_by(by, duration, now));
-        (core.measure.summary(duration, now), rows.unwrap_or_default())
-    });
-    ok(json::summary(&window, &total, &rows))
+    ok(state.connector.read(|core| {
+        let (total, first_work) = (core.measure.summary(duration, now), core.measure.first_work(duration, now));
+        let rows = by.map(|by| core.measure.summary_by(by, duration, now)).unwrap_or_default();
+        json::summary(&window, (&total, &rows), (first_work, now), &core.measure.firing())
+    }))
 }
 
 /// `GET /api/v1/runs`

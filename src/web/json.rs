@@ -7,7 +7,7 @@ use crate::dialect::Usage;
 use crate::event::{JsonObject, Timestamp, push_str};
 use crate::flow::SharedRecord;
 use crate::hub::{Hub, Page};
-use crate::measure::{Summary, SummaryRow};
+use crate::measure::{Firing, Summary, SummaryRow};
 
 /// `{"error": …}`
 pub fn error(message: &str) -> Vec<u8> {
@@ -38,9 +38,34 @@ pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains
     })
 }
 
-/// The summary, in total and broken down.
-pub fn summary(window: &str, summary: &Summary, rows: &[SummaryRow]) -> Vec<u8> {
-    object(|object| write_summary_of(object, window, summary, rows))
+/// The summary, in total and broken down; since when there was work in its window, and the alerts that fire.
+pub fn summary(
+    window: &str,
+    (summary, rows): (&Summary, &[SummaryRow]),
+    (first_work, now): (Option<Timestamp>, Timestamp),
+    firing: &[Firing],
+) -> Vec<u8> {
+    object(|object| {
+        write_summary_of(object, window, summary, rows);
+        object.display("now", now);
+        if let Some(first_work) = first_work {
+            object.display("first_work_at", first_work);
+        }
+        list(object.key("alerts"), firing, write_firing);
+    })
+}
+
+fn write_firing(out: &mut Vec<u8>, firing: &Firing) {
+    let mut entry = JsonObject::begin(out);
+    entry.str("alert", &firing.alert);
+    entry.str("metric", firing.metric.as_str());
+    if let Some((dimension, of)) = &firing.of {
+        entry.str(dimension.as_str(), of);
+    }
+    entry.opt_f64("value", firing.value);
+    entry.f64(firing.bound.0, firing.bound.1);
+    entry.display("since", firing.since);
+    entry.end();
 }
 
 /// The members of a summary.

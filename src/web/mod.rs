@@ -3,6 +3,7 @@
 mod api;
 mod budgets;
 mod demo;
+mod documents;
 mod explain;
 mod guard;
 mod health;
@@ -145,6 +146,8 @@ fn routes(sockets: Sockets) -> Router<Arc<State>> {
         .route("/ws", get(open))
         .route("/healthz", get(api::healthz))
         .route("/readyz", get(api::readyz))
+        .route("/api/openapi.json", get(documents::openapi))
+        .route("/api/asyncapi.json", get(documents::asyncapi))
 }
 
 /// What shows everybody their own.

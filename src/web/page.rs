@@ -23,7 +23,8 @@ const WELCOME: &str = "Spanlight is running; open this address in a browser.\n\n
      /ws                     events as they happen, over a WebSocket\n\
      /metrics                for Prometheus; /api/v1/health is the same of the collector itself, as JSON\n\
      /healthz /readyz        whether the process lives, and whether its pipelines move\n\
-     POST /v1/events         events as JSON\n";
+     POST /v1/events         events as JSON\n\
+     /api/openapi.json       all of this for programs; /api/asyncapi.json is what is said over WebSockets\n";
 
 /// `GET /`: the page for browsers, a few lines for everybody else.
 pub async fn root(headers: HeaderMap) -> Response {

@@ -32,12 +32,10 @@ use super::api::refuse;
 use super::{Shared, State, guard};
 use crate::auth::Principal;
 use crate::event::Timestamp;
-use crate::health::Count;
-use crate::hub::Hub;
 use frames::Frames;
 pub use limits::Limits;
 use opening::Opening;
-use request::{Complaint, Envelope, Hello, Request};
+use request::{Complaint, Envelope, Hello, Narrow, Request, Subscribe};
 use subscription::Subscription;
 use summaries::Summaries;
 
@@ -47,8 +45,6 @@ const OPENING: Duration = Duration::from_millis(250);
 const AUTHENTICATION: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_millis(250);
-/// "Try again later", which has no name in the list of codes that are in use.
-const TRY_AGAIN_LATER: CloseCode = close_code::AGAIN;
 
 /// All clients of the endpoint.
 #[derive(Clone)]
@@ -113,7 +109,7 @@ pub async fn open(
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |mut socket| async move {
         let end = match sockets.room.clone().try_acquire_owned() {
             // A browser is not told of a refusal before the upgrade.
-            Err(_) => End::Close(TRY_AGAIN_LATER, "there is no room for more WebSockets; try again later"),
+            Err(_) => End::Close(close_code::AGAIN, "there is no room for more WebSockets; try again later"),
             Ok(_permit) => {
                 let mut client = Client::new(&sockets, principal, opening, begin);
                 let stopping = End::Close(close_code::AWAY, "the collector stops");
@@ -158,7 +154,6 @@ async fn say_goodbye(mut socket: WebSocket, end: End) {
 /// One client.
 struct Client {
     state: Arc<State>,
-    hub: Arc<Hub>,
     subscription: Subscription,
     summaries: Summaries,
     /// Whether it is told where it is before it is sent events.
@@ -168,27 +163,24 @@ struct Client {
     /// When its last messages came.
     messages: VecDeque<Instant>,
     heard: Instant,
-    denied: Count,
 }
 
 impl Client {
     fn new(sockets: &Sockets, principal: Option<Principal>, opening: Opening, begin: u64) -> Client {
-        let (state, hub) = (sockets.state.clone(), sockets.state.hub.clone());
+        let state = sockets.state.clone();
         let seen = principal.clone().unwrap_or_default();
-        let mut subscription = Subscription::new(hub.clone(), sockets.frames.clone(), seen, begin);
+        let mut subscription = Subscription::new(state.hub.clone(), sockets.frames.clone(), seen, begin);
         if let Some(hello) = opening.hello {
             // It was read when it was parsed, so there is nothing to complain of.
             subscription.answer(Ok(Request::Hello(hello)));
         }
         Client {
-            hub,
             subscription,
             summaries: sockets.summaries.clone(),
             is_greeted: opening.is_greeted,
             principal,
             messages: VecDeque::new(),
             heard: Instant::now(),
-            denied: state.denied.clone(),
             state,
         }
     }
@@ -230,8 +222,8 @@ impl Client {
             }
             Err(denied) => denied,
         };
-        self.denied.add(1);
-        say(socket, message::error(&Complaint { code: "unauthorized", message: denied })).await?;
+        self.state.denied.add(1);
+        self.say(socket, message::error(&Complaint { code: "unauthorized", message: denied })).await?;
         Ok(Some(End::Close(close_code::POLICY, "the token is missing or not valid")))
     }
 
@@ -240,13 +232,17 @@ impl Client {
             let connection = Uuid::now_v7().to_string();
             let last = self.subscription.next().checked_sub(1);
             let (wants, limits) = (self.subscription.wants(), &self.state.sockets);
-            say(socket, message::established(&connection, self.hub.epoch(), last, wants, limits)).await?;
+            self.say(socket, message::established(&connection, self.state.hub.epoch(), last, wants, limits)).await?;
+            // The URL may have asked for them before it was known who asks.
+            if wants.summaries() && !self.sees_all() {
+                self.say(socket, no_summaries()).await?;
+            }
         }
         let (heartbeat, silence) = {
             let limits = &self.state.sockets;
             (limits.heartbeat_interval.0, limits.client_timeout.0)
         };
-        let mut watch = self.hub.watch();
+        let mut watch = self.state.hub.watch();
         let opening = Instant::now() + OPENING;
         let until = self.principal.as_ref().and_then(Principal::until).map(instant);
         let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
@@ -254,7 +250,7 @@ impl Client {
         loop {
             watch.borrow_and_update();
             let has_more = self.subscription.look();
-            let wants_summaries = self.subscription.wants().summaries();
+            let wants_summaries = self.sees_all() && self.subscription.wants().summaries();
             let is_behind = !has_more && self.subscription.is_behind();
             // What a client says comes first: it may not want what would be sent, and it is not silent.
             tokio::select! {
@@ -271,19 +267,18 @@ impl Client {
                     if self.heard.elapsed() >= silence {
                         return Ok(End::Close(close_code::AWAY, "nothing was heard for too long"));
                     }
-                    send(socket, Message::Ping(Bytes::new())).await?;
+                    self.send(socket, Message::Ping(Bytes::new())).await?;
                 }
                 () = sleep_until(opening), if self.subscription.is_opening() => self.subscription.take_all(),
                 summary = self.summaries.next(), if wants_summaries => {
-                    send(socket, Message::Text(summary)).await?;
+                    self.send(socket, Message::Text(summary)).await?;
                 }
                 () = std::future::ready(()), if has_more => {
                     for text in self.subscription.take() {
-                        feed(socket, Message::Text(text)).await?;
+                        self.feed(socket, Message::Text(text)).await?;
                     }
-                    within_patience(socket.flush()).await?;
+                    self.within_patience(socket.flush()).await?;
                 }
-                () = tokio::task::yield_now(), if is_behind => {}
                 () = tokio::task::yield_now(), if is_behind => {}
                 changed = watch.changed(), if !has_more => {
                     if changed.is_err() {
@@ -311,7 +306,7 @@ impl Client {
         match message {
             Message::Text(text) => self.hear(socket, &text).await?,
             Message::Binary(_) => {
-                say(socket, message::error(&Complaint::invalid("messages are JSON, as text"))).await?;
+                self.say(socket, message::error(&Complaint::invalid("messages are JSON, as text"))).await?;
             }
             // The library answers pings by itself.
             Message::Ping(_) | Message::Pong(_) => {}
@@ -325,29 +320,50 @@ impl Client {
         let said = request::parse(text);
         let may_not = self.subscription.envelope() == Envelope::Bare && !self.is_greeted;
         if let Some(answer) = self.forbid(&said) {
-            return say(socket, answer).await;
+            return self.say(socket, answer).await;
         }
         match self.subscription.answer(said) {
             // Whoever knows nothing but events is told nothing else.
-            Some(answer) if !may_not => say(socket, answer).await,
+            Some(answer) if !may_not => self.say(socket, answer).await,
             _ => Ok(()),
         }
     }
 
     /// Summaries are of everybody's work.
     fn forbid(&self, said: &Result<Request, (Option<&'static str>, Complaint)>) -> Option<String> {
+        let is_of_summaries = |name: &String| name == wants::AGENT_PERFORMANCE.name;
         let asks = match said {
-            Ok(Request::Subscribe(subscribe)) => {
-                subscribe.subscription.as_deref() == Some(wants::AGENT_PERFORMANCE.name)
-            }
-            Ok(Request::Hello(Hello { subscriptions: Some(names), .. })) => {
-                names.iter().any(|name| name == wants::AGENT_PERFORMANCE.name)
-            }
+            Ok(Request::Subscribe(Subscribe { subscription: Some(name), .. })) => is_of_summaries(name),
+            Ok(
+                Request::Hello(Hello { subscriptions: Some(names), .. })
+                | Request::FilterUpdate(Narrow { subscriptions: Some(names), .. }),
+            ) => names.iter().any(is_of_summaries),
             _ => false,
         };
-        let sees_all = self.principal.as_ref().is_some_and(Principal::sees_all);
-        let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
-        (asks && !sees_all).then(|| message::error(&Complaint { code: "forbidden", message }))
+        (asks && !self.sees_all()).then(no_summaries)
+    }
+
+    fn sees_all(&self) -> bool {
+        self.principal.as_ref().is_some_and(Principal::sees_all)
+    }
+
+    async fn say(&self, socket: &mut WebSocket, text: String) -> Result<(), Unsent> {
+        self.send(socket, Message::Text(text.into())).await
+    }
+
+    async fn send(&self, socket: &mut WebSocket, message: Message) -> Result<(), Unsent> {
+        self.within_patience(socket.send(message)).await
+    }
+
+    async fn feed(&self, socket: &mut WebSocket, message: Message) -> Result<(), Unsent> {
+        self.within_patience(socket.feed(message)).await
+    }
+
+    async fn within_patience(&self, sent: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Unsent> {
+        match timeout(self.state.sockets.client_timeout.0, sent).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Unsent),
+        }
     }
 
     fn is_one_too_many(&mut self) -> bool {
@@ -358,6 +374,11 @@ impl Client {
         }
         self.messages.len() > self.state.sockets.messages_per_minute
     }
+}
+
+fn no_summaries() -> String {
+    let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
+    message::error(&Complaint { code: "forbidden", message })
 }
 
 /// The time of a clock as this process counts.
@@ -377,25 +398,3 @@ fn end_of(error: axum::Error) -> End {
 
 /// A message did not get to the client.
 struct Unsent;
-
-async fn say(socket: &mut WebSocket, text: String) -> Result<(), Unsent> {
-    send(socket, Message::Text(text.into())).await
-}
-
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Unsent> {
-    within_patience(socket.send(message)).await
-}
-
-async fn feed(socket: &mut WebSocket, message: Message) -> Result<(), Unsent> {
-    within_patience(socket.feed(message)).await
-}
-
-/// How long a client may take nothing.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-async fn within_patience(sent: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Unsent> {
-    match timeout(PATIENCE, sent).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(Unsent),
-    }
-}

@@ -26,8 +26,13 @@ await withBrowser(async (browser) => {
   await press("/");
   await page.keyboard.type("write-test");
   await page.waitForFunction(() => window.location.search.includes("q=write-test"));
-  await press("Escape", "j", "j", "k");
-  await page.waitForFunction(() => [...document.querySelectorAll(".runlist .row:not(.head)")].every((row) => row.textContent.includes("write-test")));
+  await press("Escape");
+  // What is chosen in a list that is about to be another is chosen no more.
+  await page.waitForFunction(() => {
+    const rows = [...document.querySelectorAll(".runlist .row:not(.head)")];
+    return rows.length > 0 && rows.every((row) => row.textContent.includes("write-test"));
+  });
+  await press("j", "j", "k");
   const first = await page.locator(".runlist .row").nth(1).getAttribute("data-run");
   await page.waitForSelector(`.row.selected[data-run="${first}"]`);
   await press("Enter");

@@ -3,12 +3,13 @@
 use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use spanlight::Telemetry;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use super::support::client::{get_with, post};
-use super::support::collector::{Collector, Port};
+use super::support::collector::{Collector, Port, run};
 use super::support::{PATIENCE, until};
 
 const SECRET: &str = "thirty-two bytes are what it takes";
@@ -20,7 +21,7 @@ extensions:
   web:
     endpoint: '127.0.0.1:0'
     auth: {token: root, jwt: {algorithm: HS256, secret: '${env:JWT_SECRET}', audience: spanlight}}
-connectors: {agent: {}}
+connectors: {agent: {budgets: [{name: all, limit_usd: 1, per: total}]}}
 service:
   extensions: [web]
   pipelines:
@@ -103,7 +104,7 @@ async fn without_a_token_there_is_nothing() {
             assert_eq!(get(&collector, path, token).await.0, 401, "{path} {token}");
         }
     }
-    for path in ["/healthz", "/readyz", "/"] {
+    for path in ["/healthz", "/readyz", "/", "/api/openapi.json", "/api/asyncapi.json"] {
         assert_eq!(get(&collector, path, "").await.0, 200, "{path}");
     }
     let event = json!({"name": "agent.started", "agent": "x"}).to_string();
@@ -114,6 +115,22 @@ async fn without_a_token_there_is_nothing() {
         text.text().contains("spanlight_web_denied_total{component=\"web\"} 19").then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn commands_and_programs_say_who_they_are() {
+    let collector = collector().await;
+    let url = web(&collector).await;
+    let ask = async |token: &[&str]| run(&[&["runs", "--url", &url][..], token].concat()).await;
+    let refused = ask(&[]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("--token or SPANLIGHT_TOKEN"), "{}", refused.stderr);
+    let listed = ask(&["--token", "root"]).await;
+    assert!(listed.status.success() && listed.stdout.contains("writer"), "{listed:?}");
+
+    let program = Telemetry::builder().budgets_from(url.as_str()).budgets_token("root").build();
+    until("the collector's word", async || program.budget("all").verdict().limit).await;
+    tokio::task::spawn_blocking(move || drop(program)).await.unwrap();
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -161,6 +178,20 @@ async fn a_websocket_says_who_it_is_first() {
     let performance = json!({"type": "subscribe", "subscription": "agent_performance"});
     socket.send(Message::text(performance.to_string())).await.unwrap();
     assert_eq!(next_json(&mut socket).await["code"], "forbidden");
+    let performance = json!({"type": "filter_update", "subscriptions": ["agent_performance"]});
+    socket.send(Message::text(performance.to_string())).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden");
+    let (mut socket, _) = connect_async(format!("{url}?subscription=agent_performance")).await.unwrap();
+    socket.send(Message::text(hello.to_string())).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["type"], "connection_established");
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden");
+
+    let mut request = (url.clone() + "?subscription=agent_performance").into_client_request().unwrap();
+    let bearer = format!("Bearer {}", token(json!({"sub": "dana"})));
+    request.headers_mut().insert("authorization", bearer.parse().unwrap());
+    let (mut socket, _) = connect_async(request).await.unwrap();
+    assert_eq!(next_json(&mut socket).await["type"], "connection_established");
+    assert_eq!(next_json(&mut socket).await["code"], "forbidden", "neither by the URL");
 
     for first in [json!({"type": "subscribe"}), json!({"type": "hello"}), json!({"type": "hello", "token": "wrong"})] {
         let (mut socket, _) = connect_async(&url).await.unwrap();

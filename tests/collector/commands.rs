@@ -97,18 +97,35 @@ async fn the_report_shows_outcome_and_cost() {
     .await;
     let report = text_of(&collector, &["report"]).await;
     let expected = "\
-Cost of the last 24h
+Cost by model of the last 24h
 model              calls  failed  tools  input  cached  output       cost
 gpt-4o-2024-08-06      1       0      0   1000       -     100  $0.003500
 total                  1       0      1   1000       -     100  $0.003500
 ";
-    let (outcome, costs) = report.split_once("\n\n").unwrap();
+    let (outcome, costs) = report.rsplit_once("\n\n").unwrap();
     assert_eq!(costs, expected);
-    for line in ["Of the last 24h", "time to completion           5.0 s", "runs of agents                   1"] {
+    for line in [
+        "Report of the last 24h\n1 run (1 completed); 1 task completed, 0 escalations to people; $0.003500\n",
+        "time to completion           5.0 s  from the queue",
+        "critic rejections                -  no reviews\n",
+        "runs of agents                   1  0 not completed\n",
+    ] {
         assert!(outcome.contains(line), "{outcome}");
     }
+    let by_agent = text_of(&collector, &["report", "--by", "agent"]).await;
+    let lines: Vec<Vec<&str>> = by_agent.lines().map(|line| line.split_whitespace().collect()).collect();
+    let row = lines.iter().find(|line| line.first() == Some(&"researcher")).unwrap();
+    assert_eq!((row[1..3].to_vec(), row[5..].to_vec()), (vec!["1", "0"], vec!["1", "1", "1000", "100", "$0.003500"]));
     let by_tool = text_of(&collector, &["report", "--by", "tool", "--since", "all"]).await;
     assert!(by_tool.contains("se [31march "), "{by_tool}");
+}
+
+#[tokio::test]
+async fn a_report_of_nothing_says_what_to_do() {
+    let collector = Collector::start().await;
+    let report = text_of(&collector, &["report"]).await;
+    assert!(report.starts_with("Nothing to report of the last 24h."), "{report}");
+    assert!(report.contains("`spanlight demo` plays agents") && report.lines().count() == 2, "{report}");
 }
 
 #[tokio::test]

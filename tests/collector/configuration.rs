@@ -139,6 +139,25 @@ service:
 }
 
 #[tokio::test]
+async fn a_stream_that_is_read_is_not_written() {
+    let config = "receivers: {redis: {url: localhost, streams: [work, spanlight:events]}}
+connectors: {agent: }
+exporters: {redis: {url: redis://127.0.0.1/0, stream: spanlight:events}}
+service:
+  pipelines:
+    logs: {receivers: [redis], exporters: [agent]}
+    logs/events: {receivers: [agent], exporters: [redis]}
+";
+    let ended = check(config, &[]).await;
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    let problem = "line 1: receivers.redis: `redis` reads what the exporter `redis` writes: \
+                   the stream spanlight:events of localhost:6379/0";
+    assert!(ended.stderr.contains(problem), "{}", ended.stderr);
+    let another = check(config, &["--set", "exporters.redis.url=redis://localhost/1"]).await;
+    assert_eq!(another.status.code(), Some(0), "{another:?}");
+}
+
+#[tokio::test]
 async fn what_is_not_used_is_a_warning() {
     let config = GOOD.replace("{debug: }", "\n  debug:\n  file:\n    path: x.jsonl\n");
     let ended = check(&config, &[]).await;

@@ -44,7 +44,7 @@ async fn until_right(collector: &Collector, truth: &Truth) -> Vec<String> {
 }
 
 /// Posts the recorded requests in the order in which they came.
-async fn post(collector: &Collector, scenario: &Path) {
+pub async fn post(collector: &Collector, scenario: &Path) {
     let mut files: Vec<PathBuf> = std::fs::read_dir(scenario).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     for file in files {

@@ -20,8 +20,8 @@ async fn play(collector: &Collector, args: &[&str]) -> (Vec<Value>, Value) {
     (lines, summary)
 }
 
-fn tallies(failure: bool) -> Vec<Tally> {
-    let program = Program { seed: 1, runs: 2, failure, speed: 1000.0 };
+fn tallies(runs: u32, failure: bool) -> Vec<Tally> {
+    let program = Program { seed: 1, runs, failure, speed: 1000.0 };
     program.stories().iter().map(|story| story.tally()).collect()
 }
 
@@ -38,10 +38,12 @@ fn ids(events: &[Value]) -> BTreeSet<&str> {
     events.iter().map(|event| event["event_id"].as_str().unwrap()).collect()
 }
 
-/// The events that stories have; the last is bad, if any is.
-fn expected_names(tallies: &[Tally], bad: u64) -> BTreeMap<&'static str, u64> {
+/// The events that stories have.
+fn expected_names(tallies: &[Tally]) -> BTreeMap<&'static str, u64> {
     let sum = |pick: fn(&Tally) -> u64| tallies.iter().map(pick).sum::<u64>();
-    let runs = tallies.len() as u64;
+    let (runs, escalated) = (tallies.len() as u64, sum(|tally| tally.resolutions[0] + tally.resolutions[1]));
+    // Whoever was sent to people did not come to a good end: there was no money, or they gave it up.
+    let (bad, stopped) = (escalated, sum(|tally| tally.stopped));
     let expected = [
         ("task.queued", runs),
         ("workflow.started", runs),
@@ -61,10 +63,14 @@ fn expected_names(tallies: &[Tally], bad: u64) -> BTreeMap<&'static str, u64> {
         ("tool.failed", sum(|tally| tally.tools[1])),
         ("review.decided", sum(|tally| tally.reviews[0] + tally.reviews[1])),
         ("validation.completed", sum(|tally| tally.validations[0] + tally.validations[1])),
+        ("memory.accessed", runs),
+        ("agent.handed_off", runs),
+        ("agent.collaborated", bad),
+        ("hitl.escalated", escalated),
+        ("hitl.resolved", escalated),
         ("budget.warning", bad),
-        ("hitl.escalated", bad),
-        ("hitl.resolved", bad),
-        ("budget.exceeded", bad),
+        ("budget.exceeded", stopped),
+        ("agent.decided", stopped),
     ];
     expected.into_iter().filter(|(_, count)| *count > 0).collect()
 }
@@ -73,10 +79,13 @@ fn expected_names(tallies: &[Tally], bad: u64) -> BTreeMap<&'static str, u64> {
 async fn a_collector_sees_what_the_stories_say() {
     for failure in [false, true] {
         let collector = Collector::start().await;
-        let args = ["--seed", "1", "--runs", "2", "--failure"];
+        let args = ["--seed", "1", "--runs", "3", "--failure"];
         let (shown, summary) = play(&collector, if failure { &args } else { &args[..4] }).await;
-        let tallies = tallies(failure);
-        assert_eq!(names(&shown), expected_names(&tallies, u64::from(failure)));
+        let tallies = tallies(3, failure);
+        assert_eq!(names(&shown), expected_names(&tallies));
+        let loops: Vec<&Value> = shown.iter().filter(|event| event["name"] == "system.progress").collect();
+        assert_eq!(loops.len(), if failure { 2 } else { 0 });
+        assert!(loops.iter().all(|told| told["component_id"] == "system:tool_loop_detection"), "{loops:?}");
 
         let seen = collector.events(shown.len()).await;
         assert_eq!((seen.len(), ids(&seen).len()), (shown.len(), shown.len()), "each event is there once");
@@ -98,6 +107,73 @@ async fn a_collector_sees_what_the_stories_say() {
             assert_eq!(ledger["totals"][figure], expected, "{figure} of {ledger}");
         }
         agree(&collector, &summary, &ledger).await;
+        is_told_by_the_report(&collector, &tallies).await;
+    }
+}
+
+/// The report has the figures of the stories.
+async fn is_told_by_the_report(collector: &Collector, tallies: &[Tally]) {
+    let sum = |pick: fn(&Tally) -> u64| tallies.iter().map(pick).sum::<u64>();
+    let (escalated, stopped) = (sum(|tally| tally.resolutions.iter().sum()), sum(|tally| tally.stopped));
+    let (runs, good) = (tallies.len() as u64, tallies.len() as u64 - escalated);
+    let of = |pick: fn(&Tally) -> [u64; 2]| {
+        tallies.iter().map(pick).fold([0, 0], |sums, [good, bad]| [sums[0] + good, sums[1] + bad])
+    };
+    let ([approved, rejected], [passed, failed]) = (of(|tally| tally.reviews), of(|tally| tally.validations));
+    let json = report(collector, &["--json"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let summary = &json["metrics"]["summary"];
+    for (figure, expected) in [
+        ("tasks", good),
+        ("reviews", approved + rejected),
+        ("rejected_reviews", rejected),
+        ("validations", passed + failed),
+        ("passed_validations", passed),
+        ("escalations", escalated),
+        ("human_waits", escalated),
+        ("open_escalations", 0),
+        ("errors", stopped),
+    ] {
+        assert_eq!(summary[figure], expected, "{figure} of {summary}");
+    }
+    assert_eq!(
+        (json["runs"]["completed"].as_u64(), json["runs"]["failed"].as_u64()),
+        (Some(good).filter(|good| *good > 0), Some(escalated).filter(|bad| *bad > 0))
+    );
+    assert_eq!(json["metrics"]["rows"].as_array().unwrap().len() as u64, runs, "a row for each feature");
+
+    let text = report(collector, &[]).await;
+    let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        format!("{good} tasks completed, {escalated} escalations to people"),
+        format!("{passed} of {} validations", passed + failed),
+        format!("{rejected} of {} reviews", approved + rejected),
+        "since the first work, ".to_owned(),
+        "By feature feature done cost per task took retries passed rejected people".to_owned(),
+        "Cost by model of the last 24h model".to_owned(),
+    ] {
+        let line = line.replace("1 tasks", "1 task");
+        assert!(squeezed.contains(&line), "`{line}` in {text}");
+    }
+}
+
+async fn report(collector: &Collector, args: &[&str]) -> String {
+    let url = collector.url(Port::Web).await;
+    let ended = run(&[&["report", "--url", &url], args].concat()).await;
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    ended.stdout
+}
+
+#[tokio::test]
+async fn the_same_happens_whatever_the_seed() {
+    let collector = Collector::start().await;
+    for seed in ["2", "3", "40"] {
+        let (shown, _) = play(&collector, &["--seed", seed, "--runs", "1", "--failure"]).await;
+        let budget = |event: &&Value| event["name"].as_str().unwrap().starts_with("budget.");
+        let told: Vec<&str> = shown.iter().filter(budget).map(|event| event["name"].as_str().unwrap()).collect();
+        assert_eq!(told, ["budget.warning", "budget.exceeded"], "seed {seed}");
+        let decided = shown.iter().find(|event| event["name"] == "agent.decided").unwrap();
+        assert_eq!(decided["message"], "stop: the budget `features` says spent", "seed {seed}");
     }
 }
 
@@ -185,7 +261,28 @@ async fn a_collector_is_started_where_nobody_listens() {
         assert!(ended.stdout.contains(text), "`{text}` in {}", ended.stdout);
     }
     let events = std::fs::read_to_string(dir.path().join("agent-events.jsonl")).unwrap();
-    assert!(events.contains("workflow.completed"), "{events}");
+    assert!(events.contains("workflow.completed") && !events.contains("budget."), "{events}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_started_has_a_budget_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (to, data) = (format!("http://{nobody}"), dir.path().to_str().unwrap());
+    let ended = run(&["demo", "--failure", "--speed", "1000", "--to", &to, "--data-dir", data]).await;
+    assert_eq!((ended.status.code(), ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let events = std::fs::read_to_string(dir.path().join("agent-events.jsonl")).unwrap();
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut budgets: Vec<(&str, &str)> = Vec::new();
+    for event in events.iter().filter(|event| event["name"].as_str().unwrap().starts_with("budget.")) {
+        budgets.push((event["data"]["budget"].as_str().unwrap(), event["name"].as_str().unwrap()));
+    }
+    budgets.sort_unstable();
+    let warning = ("features", "budget.warning");
+    let expected = [("daily", "budget.exceeded"), ("features", "budget.exceeded"), warning, warning];
+    // At this pace most of it may be spent at once.
+    budgets.retain(|budget| *budget != ("daily", "budget.warning"));
+    assert_eq!(budgets, expected);
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use super::support::until;
 /// Posts events with these numbers as messages, and waits until they can be read.
 async fn tell(collector: &Collector, numbers: std::ops::Range<u64>) {
     let web = collector.url(Port::Web).await;
-    let events =
-        numbers.clone().map(|number| json!({"name": "agent.failed", "message": number.to_string()}).to_string());
+    let events = numbers
+        .clone()
+        .map(|number| json!({"name": "agent.failed", "agent": "a", "message": number.to_string()}).to_string());
     post(&format!("{web}/v1/events"), &[], events.collect::<Vec<_>>().join("\n").into()).await;
     until("the events", async || (collector.json("/api/v1/events").await["next"] == numbers.end).then_some(())).await;
 }

@@ -3,12 +3,14 @@
 
 mod auth;
 mod budgets;
+mod clients;
 mod commands;
 mod configuration;
 mod content;
 mod corpus;
 mod deliver;
 mod demo;
+mod documents;
 mod files;
 mod forward;
 mod history;

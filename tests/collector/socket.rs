@@ -178,6 +178,33 @@ async fn runs_are_subscribed_to_one_by_one_and_their_past_comes_first() {
 }
 
 #[tokio::test]
+async fn runs_that_are_subscribed_to_in_one_breath_bring_nothing_back_that_was_sent() {
+    let collector = Collector::start().await;
+    post_of_runs(&collector, &[("a", "writer", 0), ("b", "writer", 1), ("a", "writer", 2)]).await;
+    let mut client = Client::saying(&collector, json!({"type": "subscribe", "conversation_id": "none"})).await;
+    assert_eq!(client.next().await["replayed"], 0);
+    client.say(json!({"type": "subscribe", "execution_id": "c"})).await;
+    assert_eq!(client.next().await["replayed"], 0);
+    post_of_runs(&collector, &[("c", "writer", 3)]).await;
+    assert_eq!(client.events(1).await, numbered([3]));
+    for run in ["a", "b"] {
+        client.socket.feed(Message::text(json!({"type": "subscribe", "execution_id": run}).to_string())).await.unwrap();
+    }
+    client.socket.flush().await.unwrap();
+    let mut messages = Vec::new();
+    while messages.len() < 5 {
+        messages.push(client.next().await);
+    }
+    post_of_runs(&collector, &[("c", "writer", 4)]).await;
+    messages.push(client.next().await);
+    let told = |kind: &'static str| messages.iter().filter(move |message| message["type"] == kind);
+    let replayed: Vec<&Value> = told("subscription_confirmed").map(|message| &message["replayed"]).collect();
+    assert_eq!(replayed, [2, 1]);
+    let offsets: Vec<&Value> = told("event").map(|message| &message["offset"]).collect();
+    assert_eq!(offsets, [0, 2, 1, 4], "each run in order, and nothing twice");
+}
+
+#[tokio::test]
 async fn a_filter_narrows_what_is_subscribed_to() {
     let collector = Collector::start().await;
     // As clients of older systems say it: without a type.

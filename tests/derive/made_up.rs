@@ -70,8 +70,8 @@ pub struct Truth {
     pub runs: Vec<RunTruth>,
     pub calls: Vec<CallTruth>,
     pub tools: Vec<ToolTruth>,
-    /// When, by whom, and whether it was rejected.
-    pub reviews: Vec<(u64, &'static str, bool)>,
+    /// When, by whom, of which feature, and whether it was rejected.
+    pub reviews: Vec<(u64, &'static str, &'static str, bool)>,
     /// When, of which feature, and whether it passed.
     pub validations: Vec<(u64, &'static str, bool)>,
     /// When, and of which feature.
@@ -216,7 +216,7 @@ impl World {
         let trace = self.id();
         self.run(story, "critic", (start, end), false, trace);
         self.truth.at_work.get_mut("critic").unwrap()[start as usize..end as usize].fill(true);
-        self.truth.reviews.push((end, "critic", rejected));
+        self.truth.reviews.push((end, "critic", story.feature, rejected));
         let decision = if rejected { "rejected" } else { "approved" };
         self.event(
             story,

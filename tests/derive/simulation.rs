@@ -101,7 +101,7 @@ impl Window<'_> {
         let completed: Vec<_> = ended.iter().filter(|task| task.end.is_some_and(|(_, completed)| completed)).collect();
         let retries: u64 = ended.iter().map(|task| task.attempts - 1).sum();
         let seconds: u64 = completed.iter().map(|task| task.end.map_or(0, |(end, _)| end - task.queued)).sum();
-        let reviews = truth.reviews.iter().filter(|(at, by, _)| self.has(*at) && is_of(Some(by), None));
+        let reviews = truth.reviews.iter().filter(|(at, by, of, _)| self.has(*at) && is_of(Some(by), Some(of)));
         let reviews: Vec<bool> = reviews.map(|(.., rejected)| *rejected).collect();
         let validations = truth.validations.iter().filter(|(at, of, _)| self.has(*at) && is_of(None, Some(of)));
         let validations: Vec<bool> = validations.map(|(.., passed)| *passed).collect();
@@ -129,7 +129,15 @@ impl Window<'_> {
             tokens: calls.iter().map(|call| call.tokens).sum(),
             runs,
             errors,
+            tasks: completed.len() as u64,
+            attempted_tasks: ended.len() as u64,
+            retries,
+            reviews: reviews.len() as u64,
+            rejected_reviews: count(&reviews) as u64,
+            validations: validations.len() as u64,
+            passed_validations: count(&validations) as u64,
             escalations: escalations.count() as u64,
+            human_waits: answered.len() as u64,
             open_escalations: open.len() as u64,
             oldest_open_escalation: open.iter().max().map(|age| *age as f64),
             mean_human_wait: ratio(answered.iter().sum::<u64>() as f64, answered.len()),
@@ -194,7 +202,15 @@ fn assert_equal(is: &Summary, must: &Summary, what: &str) {
             ("tokens", Some(summary.tokens as f64)),
             ("runs", Some(summary.runs as f64)),
             ("errors", Some(summary.errors as f64)),
+            ("tasks", Some(summary.tasks as f64)),
+            ("attempted_tasks", Some(summary.attempted_tasks as f64)),
+            ("retries", Some(summary.retries as f64)),
+            ("reviews", Some(summary.reviews as f64)),
+            ("rejected_reviews", Some(summary.rejected_reviews as f64)),
+            ("validations", Some(summary.validations as f64)),
+            ("passed_validations", Some(summary.passed_validations as f64)),
             ("escalations", Some(summary.escalations as f64)),
+            ("human_waits", Some(summary.human_waits as f64)),
             ("open_escalations", Some(summary.open_escalations as f64)),
             ("oldest_open_escalation", summary.oldest_open_escalation),
             ("mean_human_wait", summary.mean_human_wait),

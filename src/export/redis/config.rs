@@ -127,6 +127,11 @@ impl Config {
         self.stream.is_some() || self.pubsub.is_some()
     }
 
+    /// The stream that is written, if any is, named with its server and database.
+    pub fn written_stream(&self) -> Option<String> {
+        Some(self.server().ok()?.stream(self.stream.as_ref()?))
+    }
+
     /// What becomes of content: what was asked for, else it stays on this machine.
     pub fn content(&self) -> Classes {
         self.content.unwrap_or(Classes::all(if self.is_this_machine() { Policy::Keep } else { Policy::Drop }))

@@ -1,14 +1,13 @@
 //! What can be said of a webhook.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
-use crate::config::types::{Span, is_this_machine};
+use crate::config::types::{Secret, Span, is_this_machine};
 use crate::content::{Classes, Policy};
 use crate::event::{Filter, Timestamp};
 use crate::export::otlp::config;
@@ -24,7 +23,7 @@ pub struct Config {
     /// Where the events are posted to.
     pub url: String,
     /// What they are signed with; without it they are not.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "not_empty")]
     pub secret: Option<Secret>,
     /// The names of the events that are told of; `agent.*` is all of a subject, `*` is all.
     #[serde(default = "of_budgets")]
@@ -52,30 +51,12 @@ pub struct Config {
     pub retry_on_failure: retry::Config,
 }
 
-/// What is known to the receiver and us, and is shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret itself.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        let secret = String::deserialize(deserializer)?;
-        if secret.is_empty() {
-            return Err(de::Error::custom("the secret is empty, so everybody knows it; leave it out not to sign"));
-        }
-        Ok(Secret(secret))
+/// A secret, if there is one, that not everybody knows.
+fn not_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
+    let secret = Option::<Secret>::deserialize(deserializer)?;
+    match secret.as_ref().is_some_and(|secret| secret.0.is_empty()) {
+        true => Err(de::Error::custom("the secret is empty, so everybody knows it; leave it out not to sign")),
+        false => Ok(secret),
     }
 }
 

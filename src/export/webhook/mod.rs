@@ -9,11 +9,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Limited};
 
-pub use config::{Config, Secret};
+pub use config::Config;
 
 use super::otlp::client::{self, Client, Rope};
 use super::otlp::retry_after;
 use super::{Load, Outcome};
+use crate::config::types::Secret;
 use crate::flow::SharedRecord;
 
 /// The header with the signature.

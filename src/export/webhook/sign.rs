@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::HeaderValue;
 use ring::hmac;
 
-use super::config::Secret;
+use crate::config::types::Secret;
 
 /// The header's value: `t=` the time in seconds since 1970, `v1=` the signature of the time, a dot and the body.
 pub fn header(secret: &Secret, body: &[u8], now: SystemTime) -> Result<HeaderValue, String> {
     let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.0.as_bytes());
     let mut signed = hmac::Context::with_key(&key);
     signed.update(format!("{seconds}.").as_bytes());
     signed.update(body);

@@ -101,6 +101,11 @@ impl Config {
         self.server().map(drop)
     }
 
+    /// Whether a stream, named with its server and database, is read.
+    pub fn is_reading(&self, stream: &str) -> bool {
+        self.server().is_ok_and(|server| self.streams().iter().any(|name| server.stream(name) == stream))
+    }
+
     /// All streams.
     pub(super) fn streams(&self) -> Vec<String> {
         self.stream.iter().chain(&self.streams).cloned().collect()

@@ -39,13 +39,16 @@ pub struct Subscription {
     gap: Option<(u64, u64, &'static str)>,
     /// What was read for it and not sent.
     ready: VecDeque<(u64, SharedRecord)>,
+    /// What happened before it was subscribed to, which comes first. It is behind `next`, so it does not say where we are.
+    missed: VecDeque<(u64, SharedRecord)>,
 }
 
 impl Subscription {
     /// Of a client that has not said yet what it wants.
     pub fn new(hub: Arc<Hub>, frames: Arc<Frames>, principal: Principal, next: u64) -> Subscription {
-        let (wants, envelope, ready) = (Wants::default(), Envelope::Event, VecDeque::new());
-        Subscription { hub, frames, principal, wants, envelope, opening: true, next, gap: None, ready }
+        let (wants, envelope) = (Wants::default(), Envelope::Event);
+        let (ready, missed) = (VecDeque::new(), VecDeque::new());
+        Subscription { hub, frames, principal, wants, envelope, opening: true, next, gap: None, ready, missed }
     }
 
     /// Whether it may still say what it wants before it gets everything.
@@ -81,6 +84,9 @@ impl Subscription {
 
     /// Looks for events; whether there is anything to send.
     pub fn look(&mut self) -> bool {
+        if !self.missed.is_empty() {
+            return true;
+        }
         if self.wants.is_nothing() {
             return !self.ready.is_empty();
         }
@@ -108,9 +114,10 @@ impl Subscription {
     /// The next messages.
     pub fn take(&mut self) -> Vec<Utf8Bytes> {
         let gap = self.gap.take().map(|(from, to, reason)| message::gap(from, to, reason).into());
-        let stretch = self.ready.len().min(AT_A_STRETCH);
         let (frames, envelope) = (&self.frames, self.envelope);
-        let events = self.ready.drain(..stretch).map(|(offset, record)| frames.get(envelope, offset, &record));
+        let first = if self.missed.is_empty() { &mut self.ready } else { &mut self.missed };
+        let stretch = first.len().min(AT_A_STRETCH);
+        let events = first.drain(..stretch).map(|(offset, record)| frames.get(envelope, offset, &record));
         gap.into_iter().chain(events).collect()
     }
 
@@ -208,12 +215,11 @@ impl Subscription {
         let before = self.next();
         let (wants, principal) = (&self.wants, &self.principal);
         let is_new = |event: &Event| wants.takes_too(&key, event) && principal.may_see(event);
-        let mut missed = self.last(replay, |offset, event| offset < before && is_new(event));
+        let missed = self.last(replay, |offset, event| offset < before && is_new(event));
         let confirmed = message::subscribed(&key, before, missed.len());
         self.wants.add(key);
         self.look_again();
-        missed.extend(self.ready.drain(..));
-        self.ready = missed.into();
+        self.missed.extend(missed);
         confirmed
     }
 
@@ -228,6 +234,7 @@ impl Subscription {
         // Who had no subscription has missed nothing.
         self.next = if opening || !self.wants.is_nothing() { self.next() } else { self.hub.head() };
         self.ready.clear();
+        self.missed.clear();
         self.wants = Wants::all();
         self.wants.narrow(Some(filter), None, None);
         // To replay is to go back to the first of them: then they come in order, and none twice.
@@ -254,6 +261,8 @@ impl Subscription {
     fn look_again(&mut self) {
         self.next = self.next();
         self.ready.clear();
+        let (wants, principal) = (&self.wants, &self.principal);
+        self.missed.retain(|(_, record)| takes(wants, principal, record.event()));
     }
 
     /// Goes back to behind the last event that the client has; with an epoch alone it has none of that one.
@@ -262,6 +271,7 @@ impl Subscription {
             (None, None) => return,
             (last, _) => last.map_or(0, |last| last.saturating_add(1)),
         };
+        self.missed.clear();
         let known = epoch.is_none_or(|epoch| epoch == self.hub.epoch());
         // An offset that was not given out yet is of another epoch, whatever the client says.
         if known && wanted <= self.hub.head() {

@@ -87,7 +87,7 @@ async fn what_is_wrong_is_said_and_secrets_are_not() {
         ("{strem: s}", good, "did you mean `stream`?"),
         ("{stream: s, stream_max_length: 0}", good, "`stream_max_length` is 1 or more"),
         ("{url: 'redis://cache', stream: s}", good, "`redis` sends beyond this machine, so prompts"),
-        ("{}", "traces: {receivers: [otlp], exporters: [redis]}", "`redis` takes the events of the connector `agent`"),
+        ("{}", "traces: {receivers: [otlp], exporters: [redis]}", "`redis` takes events"),
         ("{}", "traces: {receivers: [redis], exporters: [agent]}", "`redis` gives events, which belong into logs"),
     ] {
         let said = check(redis, pipelines).await;

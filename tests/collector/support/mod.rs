@@ -8,6 +8,7 @@ pub mod redis;
 pub mod sink;
 pub mod telemetry;
 pub mod tools;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -15,7 +15,24 @@ pub fn python() -> Command {
 
 /// Node.js in a directory that has the packages of `tests/sdk/package.json`.
 pub fn node() -> Command {
-    let packages = tool("node/node_modules");
+    node_with("node")
+}
+
+/// Node.js in a directory that has the packages of `tests/specs/package.json`.
+pub fn node_for_specs() -> Command {
+    node_with("specs")
+}
+
+/// `npm` in the directory of the client in TypeScript, which has its packages.
+pub fn npm_of_client() -> Command {
+    tool("client/node_modules");
+    let mut command = Command::new("npm");
+    command.current_dir(file("clients/ts"));
+    command
+}
+
+fn node_with(packages: &str) -> Command {
+    let packages = tool(packages).join("node_modules");
     let mut command = Command::new("node");
     command.current_dir(packages.parent().unwrap());
     command
