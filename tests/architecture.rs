@@ -32,7 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
     ("journal", &["event", "health"]),
-    ("history", &["event", "flow", "health", "journal", "report"]),
+    ("history", &["derive", "dialect", "event", "flow", "health", "journal", "report"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["config", "event"]),
     ("state", &[]),

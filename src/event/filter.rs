@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Event, EventType, Priority, Scope, Status, Timestamp};
+use super::{Event, EventType, Priority, Scope, Status, Timestamp, words};
 
 /// A filter: within one field any value fits, across fields all must. The empty filter takes every event.
 ///
@@ -157,6 +157,12 @@ impl Filter {
         fields
     }
 
+    /// The texts that an event must mention, in lower case, all of them; see [`words`].
+    pub fn texts(&self) -> Vec<&str> {
+        let within = self.within.iter().flat_map(|within| within.texts());
+        self.text.as_deref().into_iter().chain(within).collect()
+    }
+
     /// When what is taken happened: since, and until but not at.
     pub fn times(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         let (since, until) = self.within.as_ref().map_or((None, None), |within| within.times());
@@ -189,7 +195,7 @@ impl Filter {
             && self.min_priority.is_none_or(|least| event.priority <= least)
             && self.since.is_none_or(|since| event.timestamp >= since)
             && self.until.is_none_or(|until| event.timestamp < until)
-            && self.text.as_deref().is_none_or(|text| mentions(event, text))
+            && self.text.as_deref().is_none_or(|text| words::mentions(&words::searchable(event), text))
             && self.within.as_ref().is_none_or(|within| within.matches(event))
     }
 }
@@ -204,10 +210,6 @@ fn name_fits(wanted: &str, name: &str) -> bool {
         Some(prefix) => name.starts_with(prefix),
         None => wanted == name,
     }
-}
-
-fn mentions(event: &Event, text: &str) -> bool {
-    event.to_json().to_lowercase().contains(text)
 }
 
 fn word<T: Copy + fmt::Display>(

@@ -4,6 +4,7 @@
 
 pub mod catalogue;
 pub mod figures;
+pub mod words;
 
 mod aliases;
 mod bare;

@@ -4,15 +4,25 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::stored::EVENT;
 use super::{Settings, day};
 use crate::event::Timestamp;
-use crate::journal::{Begin, Hold, Journal};
+use crate::journal::{Begin, Hold, Journal, Limit};
 
 /// The cursor's name in the journal.
 pub const CONSUMER: &str = "history";
 
-/// The days that there should be.
+/// The days that there should be, behind the offset below which they have everything.
 const LIST: &str = "days";
+
+/// What was found at the start.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Where in the journal to begin.
+    pub position: u64,
+    /// Files that were damaged or missing.
+    pub damaged: u64,
+}
 
 /// The files there are, by day, the oldest first.
 pub fn all(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
@@ -34,32 +44,58 @@ pub fn path(directory: &Path, day: &str) -> PathBuf {
 }
 
 /// Looks at what is there, sets aside what cannot be used, and says where in the journal to begin.
-pub fn begin(directory: &Path, journal: &Journal) -> io::Result<u64> {
+pub fn begin(directory: &Path, journal: &Journal) -> io::Result<Begun> {
     let cursor = journal.cursor(CONSUMER, Hold::Keeps, Begin::Oldest);
-    let (first, position) = (journal.first(), cursor.position());
-    let mut is_whole = true;
+    let first = journal.first();
     let listed = fs::read_to_string(directory.join(LIST)).unwrap_or_default();
-    let (epoch, days) = listed.split_once('\n').unwrap_or_default();
-    if !days.is_empty() && journal.head() < epoch.parse().unwrap_or(0) {
-        // Its offsets would be taken for those of the journal that was there before.
-        let aside = directory.with_extension(format!("of-another-journal-{}", Timestamp::now().as_seconds()));
-        fs::rename(directory, &aside)?;
-        fs::create_dir_all(directory)?;
-        let (from, to) = (directory.display(), aside.display());
-        crate::report::warn(&format!("history {from}: the journal is another than it was; its files are in {to} now"));
-        return Ok(first);
-    }
+    let (position, days) = listed.split_once('\n').unwrap_or_default();
+    // Without a list it is not known what is missing, and to enter again what is there does no harm.
+    let position: u64 = position.parse().unwrap_or(first);
+    let mut begun = Begun { position: position.min(cursor.position()), damaged: 0 };
     for day in days.lines().filter(|day| !path(directory, day).exists()) {
         crate::report::warn(&format!("history {}: {day}.db is missing and is made anew", directory.display()));
-        is_whole = false;
+        begun.damaged += 1;
     }
     for (_, path) in all(directory)? {
         if let Some(problem) = day::problem(&path) {
             set_aside(&path, &problem);
-            is_whole = false;
+            begun.damaged += 1;
         }
     }
-    Ok(if is_whole && (!days.is_empty() || position == first) { position } else { first })
+    if position > journal.head() || is_of_another(directory, journal)? {
+        leave_to(directory)?;
+        return Ok(Begun { position: first, ..begun });
+    }
+    if begun.damaged > 0 {
+        begun.position = first;
+    }
+    Ok(begun)
+}
+
+/// Whether the newest events that the journal should have as well are others there.
+fn is_of_another(directory: &Path, journal: &Journal) -> io::Result<bool> {
+    for (_, path) in all(directory)?.iter().rev() {
+        let newest = day::open_to_read(path).and_then(|connection| day::newest(&connection));
+        let Ok(Some((offset, json))) = newest else { continue };
+        if offset < journal.first() {
+            continue;
+        }
+        let page = journal.read(offset, Limit { records: 1, ..Limit::default() })?;
+        let is_same = |kind: u8, payload: &[u8]| kind == EVENT && String::from_utf8_lossy(payload) == json;
+        let record = page.records.first().filter(|record| record.offset == offset);
+        return Ok(offset >= journal.head() || record.is_some_and(|record| !is_same(record.kind, &record.payload)));
+    }
+    Ok(false)
+}
+
+/// Moves all files to another directory: their offsets would be taken for those of the journal that there is now.
+fn leave_to(directory: &Path) -> io::Result<()> {
+    let aside = directory.with_extension(format!("of-another-journal-{}", Timestamp::now().as_seconds()));
+    fs::rename(directory, &aside)?;
+    fs::create_dir_all(directory)?;
+    let (from, to) = (directory.display(), aside.display());
+    crate::report::warn(&format!("history {from}: the journal is another than it was; its files are in {to} now"));
+    Ok(())
 }
 
 /// Moves a file out of the way, so that it is made anew.
@@ -69,11 +105,15 @@ pub fn set_aside(path: &Path, problem: &str) {
         Ok(()) => format!("it is {} now, and made anew from the journal as far as that reaches", aside.display()),
         Err(error) => format!("it cannot be renamed either: {error}"),
     };
+    remove_logs(path);
+    crate::report::warn(&format!("history {}: {problem}; {outcome}", path.display()));
+}
+
+/// Removes what belongs to a file that is gone; what is not there need not be removed.
+fn remove_logs(path: &Path) {
     for ending in ["db-wal", "db-shm"] {
-        // They belong to the file that is gone; what is not there need not be removed.
         fs::remove_file(path.with_extension(ending)).unwrap_or_default();
     }
-    crate::report::warn(&format!("history {}: {problem}; {outcome}", path.display()));
 }
 
 /// Notes which days there are, and the offset below which they have everything.
@@ -110,9 +150,7 @@ pub fn retain(settings: &Settings, now: Timestamp) -> usize {
             Ok(()) => deleted += 1,
             Err(error) => crate::report::warn(&format!("history {} cannot be deleted: {error}", path.display())),
         }
-        for ending in ["db-wal", "db-shm"] {
-            fs::remove_file(path.with_extension(ending)).unwrap_or_default();
-        }
+        remove_logs(path);
     }
     deleted
 }

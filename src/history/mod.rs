@@ -4,16 +4,20 @@
 //! they happened. What that thread has done can be done again: a file that is damaged or missing is made anew, as far back
 //! as the journal reaches.
 //!
-//! In reading order: `day` is one file, `writer` fills them, `query` finds events in them, `runs` sums them up by run, and
-//! `stored` is what an event is in the journal.
+//! In reading order: `day` is one file, `writer` fills them, `readers` has the connections of those who ask, `query` finds
+//! events in them, `runs` sums them up by run, and `stored` is what an event is in the journal.
 
 mod day;
 mod files;
 mod query;
+mod readers;
 mod runs;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod writer;
 
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -23,12 +27,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::event::{Filter, Timestamp};
+use rusqlite::{Connection, ErrorCode};
+
+use crate::event::{Event, EventId, Filter, Timestamp};
 use crate::flow::SharedRecord;
 use crate::health::{About, DROPPED, Health};
 use crate::journal::Journal;
+use readers::Readers;
 
-pub use runs::StoredRun;
+pub use runs::{Listed, StoredRun};
 pub use stored::{EVENT, event_of};
 
 /// How long history is kept, and where.
@@ -60,6 +67,9 @@ pub struct History {
 struct Shared {
     settings: Settings,
     journal: Arc<Journal>,
+    readers: Readers,
+    /// Days whose files were found to be damaged, and how that shows.
+    damaged: Mutex<BTreeMap<String, String>>,
     /// The offset below which everything of the journal has been entered.
     position: AtomicU64,
     stopping: AtomicBool,
@@ -69,6 +79,10 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Counts {
     written: AtomicU64,
+    /// Late events that were there already.
+    known: AtomicU64,
+    /// Files that were damaged or missing.
+    damaged: AtomicU64,
     failures: AtomicU64,
     too_old: AtomicU64,
     too_new: AtomicU64,
@@ -87,13 +101,15 @@ impl History {
     /// The directory cannot be made or read.
     pub fn open(settings: Settings, journal: Arc<Journal>) -> io::Result<History> {
         std::fs::create_dir_all(&settings.directory)?;
-        let begin = files::begin(&settings.directory, &journal)?;
+        let begun = files::begin(&settings.directory, &journal)?;
         let shared = Arc::new(Shared {
+            readers: Readers::new(&settings.directory),
             settings,
             journal,
-            position: AtomicU64::new(begin),
+            damaged: Mutex::default(),
+            position: AtomicU64::new(begun.position),
             stopping: AtomicBool::new(false),
-            counts: Counts::default(),
+            counts: Counts { damaged: AtomicU64::new(begun.damaged), ..Counts::default() },
         });
         let writer = writer::Writer::new(shared.clone());
         let thread = std::thread::Builder::new().name("history".into()).spawn(move || writer.run())?;
@@ -106,12 +122,12 @@ impl History {
     }
 
     /// Events that fit within a range of offsets, oldest first, and how far was looked: not to the end if there are more
-    /// than `limit`, or if it took longer than [`History::PATIENCE`].
+    /// than `limit`, or if it took longer than [`History::PATIENCE`], but always some way.
     ///
     /// # Errors
-    /// A file cannot be read; which, and why.
+    /// A file cannot be read; which, and why. If it is damaged, it is made anew.
     pub fn read(&self, offsets: Range<u64>, limit: usize, filter: &Filter) -> Result<Found, String> {
-        query::read(&self.shared.settings.directory, offsets, limit, filter, Instant::now() + History::PATIENCE)
+        query::read(&self.shared, offsets, limit, filter, Instant::now() + History::PATIENCE)
     }
 
     /// The runs that began before a time, the latest first, as far as they are wanted.
@@ -123,8 +139,16 @@ impl History {
         before: (Timestamp, &str),
         limit: usize,
         is_wanted: impl Fn(&StoredRun) -> bool,
-    ) -> Result<Vec<StoredRun>, String> {
-        runs::list(&self.shared.settings.directory, before, limit, is_wanted, Instant::now() + History::PATIENCE)
+    ) -> Result<Listed, String> {
+        runs::list(&self.shared, before, limit, is_wanted, Instant::now() + History::PATIENCE)
+    }
+
+    /// The latest runs with an event that fits a filter of text, a few thousand at most, as far as two seconds go.
+    ///
+    /// # Errors
+    /// A file cannot be read; which, and why.
+    pub fn runs_with(&self, filter: &Filter) -> Result<HashSet<String>, String> {
+        runs::with(&self.shared, filter, Instant::now() + History::PATIENCE)
     }
 
     /// One run.
@@ -132,12 +156,30 @@ impl History {
     /// # Errors
     /// A file cannot be read; which, and why.
     pub fn run(&self, id: &str) -> Result<Option<StoredRun>, String> {
-        runs::one(&self.shared.settings.directory, id)
+        runs::one(&self.shared, id)
+    }
+
+    /// Which of these events are there already.
+    ///
+    /// # Errors
+    /// A file cannot be read; which, and why.
+    pub fn known(&self, events: &[Event]) -> Result<HashSet<EventId>, String> {
+        let mut by_day: HashMap<String, HashMap<EventId, Timestamp>> = HashMap::new();
+        for event in events {
+            by_day.entry(event.timestamp.date()).or_default().insert(event.event_id, event.timestamp);
+        }
+        let mut known = HashSet::new();
+        for (day, wanted) in by_day {
+            known.extend(self.shared.read_day(&day, |connection| day::has(connection, &wanted))?.unwrap_or_default());
+        }
+        Ok(known)
     }
 
     /// Deletes days that are too old, or too much; how many. This is done every minute anyway.
     pub fn retain(&self, now: Timestamp) -> usize {
-        files::retain(&self.shared.settings, now)
+        let deleted = files::retain(&self.shared.settings, now);
+        self.shared.readers.forget();
+        deleted
     }
 
     /// Shows among our own metrics what was done.
@@ -148,7 +190,9 @@ impl History {
         };
         total(WRITTEN, &[], |counts| &counts.written);
         total(FAILURES, &[], |counts| &counts.failures);
+        total(DAMAGED, &[], |counts| &counts.damaged);
         let dropped = |reason, pick| total(DROPPED, &[("component", "history"), ("reason", reason)], pick);
+        dropped("duplicate_event", |counts| &counts.known);
         dropped("too_old", |counts| &counts.too_old);
         dropped("in_the_future", |counts| &counts.too_new);
         dropped("unreadable", |counts| &counts.unreadable);
@@ -158,10 +202,50 @@ impl History {
     /// Ends the thread; what it has not entered yet it will the next time.
     pub fn close(&self) {
         self.shared.stopping.store(true, Relaxed);
+        // Whoever closes a file last puts its log into it, which those who only read cannot.
+        self.shared.readers.forget();
         let thread = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             crate::report::error("history was not closed; it goes on where it was the next time");
         }
+    }
+}
+
+impl Shared {
+    /// Reads a day's file; nothing if there is none. One that turns out to be damaged is made anew.
+    fn read_day<T>(
+        &self,
+        day: &str,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, String> {
+        self.readers.read(day, read).map_err(|error| {
+            if is_damage(&error) {
+                self.is_damaged(day, &error);
+            }
+            broken(&files::path(&self.settings.directory, day), &error)
+        })
+    }
+
+    fn is_damaged(&self, day: &str, error: &rusqlite::Error) {
+        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.insert(day.to_owned(), error.to_string()).is_none() {
+            self.counts.damaged.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn take_damaged(&self) -> BTreeMap<String, String> {
+        std::mem::take(&mut self.damaged.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The days of which there are files, within some time, the oldest first.
+    fn days_within(&self, (since, until): (Option<Timestamp>, Option<Timestamp>)) -> Result<Vec<String>, String> {
+        let directory = &self.settings.directory;
+        let files = files::all(directory).map_err(|error| format!("history {}: {error}", directory.display()))?;
+        let (since, until) = (since.map(|time| time.date()), until.map(|time| time.date()));
+        let is_within = |day: &String| {
+            since.as_ref().is_none_or(|since| day >= since) && until.as_ref().is_none_or(|until| day <= until)
+        };
+        Ok(files.into_iter().map(|(day, _)| day).filter(is_within).collect())
     }
 }
 
@@ -181,6 +265,20 @@ const WRITTEN: About =
     About { name: "spanlight.history.written", unit: "{event}", help: "Events entered into the files of history." };
 const FAILURES: About =
     About { name: "spanlight.history.failures", unit: "{attempt}", help: "Attempts to write history that failed." };
+const DAMAGED: About = About {
+    name: "spanlight.history.damaged",
+    unit: "{file}",
+    help: "Files of history that were damaged or missing, and were made anew from the journal as far as that reaches.",
+};
+
+/// Whether a file is of no use any more, and not only busy or out of reach.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    // What is missing of a file that was cut off cannot be read either, and one without its tables is another.
+    matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+        || matches!(error, rusqlite::Error::SqliteFailure(_, Some(message)) if message.contains("no such table"))
+        || matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.contains("no such table"))
+}
 
 /// What is wrong with a file.
 fn broken(path: &Path, error: &rusqlite::Error) -> String {

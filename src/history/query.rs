@@ -1,126 +1,225 @@
 //! Finding events: what a filter says in SQL, across the files of days, in the order of offsets.
+//!
+//! What has to be gone through is gone through window by window, so that an answer has come further however little fits.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, params};
 
+use super::day::{self, BLOCK};
 use super::stored::event_of;
-use super::{Found, broken, day, files};
-use crate::event::Filter;
+use super::{Found, Shared};
+use crate::event::{Filter, words};
 use crate::flow::{Record, SharedRecord};
+
+/// How the events that can fit are found.
+#[derive(Clone, Debug)]
+enum Way {
+    /// By the index of runs.
+    OfRun,
+    /// By the index of words.
+    ByWords(String),
+    /// By looking at all.
+    Through,
+}
+
+/// Offsets to look at, and how.
+struct Window {
+    offsets: Range<u64>,
+    way: Way,
+}
 
 /// Events that fit, oldest first, until there are enough or the time is up.
 pub fn read(
-    directory: &Path,
+    shared: &Shared,
     offsets: Range<u64>,
     limit: usize,
     filter: &Filter,
     deadline: Instant,
 ) -> Result<Found, String> {
-    let mut files = Vec::new();
-    for path in within(directory, filter)? {
-        let opened = day::open_to_read(&path, deadline).and_then(|connection| {
-            let range = range(&connection)?;
-            Ok((connection, range))
-        });
-        match opened {
-            Ok((connection, Some((first, last)))) if first < offsets.end && last >= offsets.start => {
-                files.push((first, path, connection));
-            }
-            Ok(_) => {}
-            Err(error) => return Err(broken(&path, &error)),
+    let days = shared.days_within(filter.times())?;
+    let mut found = Found { next: offsets.start, ..Found::default() };
+    while found.next < offsets.end && found.events.len() < limit {
+        let Some(window) = next_window(shared, &days, found.next..offsets.end, filter)? else {
+            found.next = offsets.end;
+            break;
+        };
+        let room = limit - found.events.len();
+        let mut looked_to = window.offsets.end;
+        let mut events = Vec::new();
+        for day in &days {
+            let within = window.offsets.start..looked_to;
+            let look = |connection: &Connection| look_in(connection, within, &window.way, room, filter, deadline);
+            let Some((more, to)) = shared.read_day(day, look)? else { continue };
+            looked_to = looked_to.min(to);
+            events.extend(more);
         }
-    }
-    files.sort_by_key(|(first, ..)| *first);
-    let mut found = Found { next: offsets.end, ..Found::default() };
-    for (first, path, connection) in files {
-        // Later files have nothing before this.
-        if found.events.len() >= limit && found.events.get(limit - 1).is_none_or(|(last, _)| *last < first) {
+        events.retain(|(offset, _)| *offset < looked_to);
+        events.sort_by_key(|(offset, _)| *offset);
+        if events.len() >= room {
+            events.truncate(room);
+            looked_to = events.last().map_or(looked_to, |(last, _)| last + 1);
+        }
+        found.events.extend(events);
+        found.next = looked_to;
+        if Instant::now() > deadline {
             break;
         }
-        let wanted = offsets.start..found.next;
-        let (events, looked_to) = look_in(&connection, wanted, limit, filter).map_err(|error| broken(&path, &error))?;
-        found.next = found.next.min(looked_to);
-        found.events.extend(events);
-        found.events.sort_by_key(|(offset, _)| *offset);
-        found.events.truncate(limit);
-        if found.events.len() == limit {
-            found.next = found.events.last().map_or(offsets.start, |(last, _)| last + 1).min(found.next);
-        }
     }
-    found.events.retain(|(offset, _)| *offset < found.next);
     Ok(found)
 }
 
-/// The files in which there may be such events.
-fn within(directory: &Path, filter: &Filter) -> Result<Vec<PathBuf>, String> {
-    let (since, until) = filter.times();
-    let (since, until) = (since.map(|time| time.date()), until.map(|time| time.date()));
-    let all = files::all(directory).map_err(|error| format!("history {}: {error}", directory.display()))?;
-    let is_within = |day: &String| {
-        since.as_ref().is_none_or(|since| day >= since) && until.as_ref().is_none_or(|until| day <= until)
-    };
-    Ok(all.into_iter().filter(|(day, _)| is_within(day)).map(|(_, path)| path).collect())
+/// The next offsets to look at; none if there is nothing any more.
+fn next_window(
+    shared: &Shared,
+    days: &[String],
+    offsets: Range<u64>,
+    filter: &Filter,
+) -> Result<Option<Window>, String> {
+    /// Blocks that are gone through at once: some ten milliseconds.
+    const AT_ONCE: u64 = 16;
+    if filter.exact().iter().any(|(column, _)| *column == "execution") {
+        return Ok(Some(Window { offsets, way: Way::OfRun }));
+    }
+    let query = words_of(filter);
+    let (mut first, mut indexed_to) = (None, u64::MAX);
+    for day in days {
+        let look = |connection: &Connection| {
+            let block = first_block(connection, offsets.start / BLOCK, filter)?;
+            let has_words = query.is_some() && block.is_some();
+            Ok((block, if has_words { indexed(connection)? } else { u64::MAX }))
+        };
+        let Some((block, to)) = shared.read_day(day, look)? else { continue };
+        indexed_to = indexed_to.min(to);
+        first = [first, block].into_iter().flatten().min();
+    }
+    let Some(first) = first else { return Ok(None) };
+    let start = offsets.start.max(first * BLOCK);
+    if start >= offsets.end {
+        return Ok(None);
+    }
+    Ok(Some(match query {
+        Some(query) if start < indexed_to => {
+            Window { offsets: start..indexed_to.min(offsets.end), way: Way::ByWords(query) }
+        }
+        _ => Window { offsets: start..((start / BLOCK + AT_ONCE) * BLOCK).min(offsets.end), way: Way::Through },
+    }))
 }
 
-/// The first and the last offset of a file.
-fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
-    let end = |which: &str| -> rusqlite::Result<Option<i64>> {
-        connection.query_row(&format!("SELECT {which}(offset) FROM events"), [], |row| row.get(0))
-    };
-    Ok(end("min")?.zip(end("max")?).map(|(first, last)| (first as u64, last as u64)))
+/// The first block from one on in which something happened when it is wanted.
+fn first_block(connection: &Connection, from: u64, filter: &Filter) -> rusqlite::Result<Option<u64>> {
+    let (since, until) = filter.times();
+    let mut statement = connection
+        .prepare_cached("SELECT block FROM blocks WHERE block >= ?1 AND last >= ?2 AND first < ?3 ORDER BY block LIMIT 1")?;
+    let (since, until) = (since.map_or(i64::MIN, |at| at.as_micros()), until.map_or(i64::MAX, |at| at.as_micros()));
+    let mut rows = statement.query(params![from as i64, since, until])?;
+    Ok(rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?.map(|block| block as u64))
+}
+
+/// Below which offset words are found by their index.
+fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
+    let to = day::texts_to(connection)?;
+    let last: Option<i64> = connection.prepare_cached("SELECT max(offset) FROM events")?.query_row([], |row| row.get(0))?;
+    Ok(if last.is_none_or(|last| (last as u64) < to) { u64::MAX } else { to })
+}
+
+/// What a filter wants to be mentioned, for the index of words. Words have no letters that mean something there.
+fn words_of(filter: &Filter) -> Option<String> {
+    let mut terms = Vec::new();
+    for text in filter.texts() {
+        let mut of_text: Vec<String> = words::words(text).map(|word| format!("\"{word}\"")).collect();
+        if let Some(last) = of_text.last_mut().filter(|_| words::is_open(text)) {
+            last.push('*');
+        }
+        terms.extend(of_text);
+    }
+    (!terms.is_empty()).then(|| terms.join(" "))
+}
+
+/// The runs of a day's events that may mention a text, the latest first, until there are enough or the time is up.
+pub fn runs_with_words(
+    connection: &Connection,
+    filter: &Filter,
+    to: u64,
+    most: usize,
+    deadline: Instant,
+) -> rusqlite::Result<Vec<String>> {
+    let indexed_to = indexed(connection)?.min(to);
+    let mut found = std::collections::BTreeSet::new();
+    if let Some(query) = words_of(filter) {
+        let sql = "SELECT e.execution FROM texts CROSS JOIN events e ON e.offset = texts.rowid
+                   WHERE texts MATCH ?1 AND texts.rowid < ?2 ORDER BY texts.rowid DESC";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![query, indexed_to as i64])?;
+        while let Some(row) = rows.next()?.filter(|_| found.len() < most && Instant::now() < deadline) {
+            found.extend(row.get::<_, Option<String>>(0)?);
+        }
+    }
+    let sql = "SELECT e.execution, b.json FROM events e CROSS JOIN bodies b ON b.offset = e.offset
+               WHERE e.offset >= ?1 AND e.offset < ?2 AND e.execution IS NOT NULL ORDER BY e.offset DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let from = if words_of(filter).is_some() { indexed_to } else { 0 };
+    let mut rows = statement.query(params![from as i64, to as i64])?;
+    while let Some(row) = rows.next()?.filter(|_| found.len() < most && Instant::now() < deadline) {
+        let run: String = row.get(0)?;
+        if !found.contains(&run) && event_of(row.get_ref(1)?.as_bytes()?).is_some_and(|event| filter.matches(&event)) {
+            found.insert(run);
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Events of one file, and how far it was looked through.
 fn look_in(
     connection: &Connection,
     offsets: Range<u64>,
+    way: &Way,
     limit: usize,
     filter: &Filter,
+    deadline: Instant,
 ) -> rusqlite::Result<(Vec<(u64, SharedRecord)>, u64)> {
-    let (conditions, values) = conditions(&offsets, filter);
-    let sql = format!(
-        "SELECT e.offset, b.json FROM events e CROSS JOIN bodies b ON b.offset = e.offset WHERE {conditions} ORDER BY e.offset"
-    );
-    let mut statement = connection.prepare(&sql)?;
+    let (sql, values) = statement(&offsets, way, filter);
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let mut events = Vec::new();
-    let mut looked_to = offsets.start;
-    while events.len() < limit {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok((events, offsets.end)),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-                return Ok((events, looked_to));
-            }
-            Err(error) => return Err(error),
-        };
+    while let Some(row) = rows.next()? {
         let offset = row.get::<_, i64>(0)? as u64;
         let json = row.get_ref(1)?.as_bytes()?;
-        looked_to = offset + 1;
         // SQL has narrowed it down; what fits is decided in one place only.
         if let Some(event) = event_of(json).filter(|event| filter.matches(event)) {
             events.push((offset, Arc::new(Record::of_json(event, json))));
         }
+        if events.len() == limit || Instant::now() > deadline {
+            return Ok((events, offset + 1));
+        }
     }
-    Ok((events, looked_to))
+    Ok((events, offsets.end))
 }
 
 /// What can be said of a filter in SQL.
-fn conditions(offsets: &Range<u64>, filter: &Filter) -> (String, Vec<Value>) {
-    let mut sql = "e.offset >= ? AND e.offset < ?".to_owned();
+fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter) -> (String, Vec<Value>) {
     let as_integer = |offset: u64| Value::Integer(i64::try_from(offset).unwrap_or(i64::MAX));
     let mut values = vec![as_integer(offsets.start), as_integer(offsets.end)];
+    let mut sql = match way {
+        Way::OfRun => "SELECT e.offset, b.json FROM events e INDEXED BY events_of_execution \
+                       CROSS JOIN bodies b ON b.offset = e.offset WHERE e.offset >= ? AND e.offset < ?"
+            .to_owned(),
+        Way::Through => "SELECT e.offset, b.json FROM events e CROSS JOIN bodies b ON b.offset = e.offset \
+                         WHERE e.offset >= ? AND e.offset < ?"
+            .to_owned(),
+        Way::ByWords(query) => {
+            values.insert(0, Value::Text(query.clone()));
+            "SELECT e.offset, b.json FROM texts CROSS JOIN events e ON e.offset = texts.rowid \
+             CROSS JOIN bodies b ON b.offset = texts.rowid \
+             WHERE texts MATCH ? AND texts.rowid >= ? AND texts.rowid < ?"
+                .to_owned()
+        }
+    };
     for (column, wanted) in filter.exact() {
         let places = vec!["?"; wanted.len()].join(", ");
-        // Where a run is asked for, the plus keeps offsets from being preferred to its index.
-        if column == "execution" {
-            sql = sql.replace("e.offset >=", "+e.offset >=").replace("AND e.offset <", "AND +e.offset <");
-        }
         sql.push_str(&format!(" AND e.{column} IN ({places})"));
         values.extend(wanted.into_iter().map(Value::Text));
     }
@@ -131,5 +230,6 @@ fn conditions(offsets: &Range<u64>, filter: &Filter) -> (String, Vec<Value>) {
             values.push(Value::Integer(time.as_micros()));
         }
     }
+    sql.push_str(if matches!(way, Way::ByWords(_)) { " ORDER BY texts.rowid" } else { " ORDER BY e.offset" });
     (sql, values)
 }

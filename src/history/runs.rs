@@ -1,13 +1,18 @@
 //! Runs as their events tell of them, so that they can be listed when they have left memory.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde_json::Value;
 
-use super::{History, broken, day, files};
-use crate::event::{Event, EventType, Scope, Timestamp};
+use super::stored::{Narrow, Text};
+use super::{Shared, query};
+use crate::derive::cost::{Figures, Unpriced};
+use crate::derive::{RunStatus, RunSummary};
+use crate::dialect::DIALECTS;
+use crate::event::{Data, EventType, Filter, Scope, Timestamp};
 
 /// A run, as far as its events say.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,32 +37,41 @@ pub struct StoredRun {
     pub task_id: Option<String>,
     /// In which conversation.
     pub conversation_id: Option<String>,
+    /// In which session.
+    pub session_id: Option<String>,
     /// By which service.
     pub service: Option<String>,
+    /// In which dialect that tells of it.
+    pub dialect: Option<String>,
     /// What went wrong.
     pub error: Option<String>,
     /// Its agents, in the order in which they were told of.
     pub agents: Vec<String>,
     /// How many events there are.
     pub events: u64,
-    /// What it cost, as the end of its outermost work says.
-    pub cost_usd: Option<f64>,
-    /// What it read, likewise.
-    pub input_tokens: Option<u64>,
-    /// What it wrote, likewise.
-    pub output_tokens: Option<u64>,
+    /// What its calls of models and tools come to.
+    pub figures: Figures,
 }
 
-const COLUMNS: &str = "id, started, seen, ended, name, status, user, feature, task, conversation, service, error, \
-                       agents, events, cost_usd, input_tokens, output_tokens";
+/// Some runs, and where to go on.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The runs, the latest first.
+    pub runs: Vec<StoredRun>,
+    /// The last place that was looked at, if there was no time for more.
+    pub looked_to: Option<(Timestamp, String)>,
+}
+
+const COLUMNS: &str = "id, started, seen, ended, name, status, user, feature, task, conversation, session, service, \
+                       dialect, error, agents, events, figures";
 
 impl StoredRun {
-    /// A run of which this is the first event, which is yet to be absorbed.
-    pub fn new(id: &str, event: &Event) -> StoredRun {
+    /// A run of which the first event is yet to be absorbed, and when that happened.
+    pub fn new(id: &str, at: Timestamp) -> StoredRun {
         StoredRun {
             id: id.to_owned(),
-            started_at: event.timestamp,
-            seen_at: event.timestamp,
+            started_at: at,
+            seen_at: at,
             ended_at: None,
             name: None,
             status: None,
@@ -65,52 +79,64 @@ impl StoredRun {
             feature: None,
             task_id: None,
             conversation_id: None,
+            session_id: None,
             service: None,
+            dialect: None,
             error: None,
             agents: Vec::new(),
             events: 0,
-            cost_usd: None,
-            input_tokens: None,
-            output_tokens: None,
+            figures: Figures::default(),
         }
     }
 
     /// What an event adds.
-    pub fn absorb(&mut self, event: &Event) {
-        let own = |known: &mut Option<String>, said: Option<&str>| {
+    pub(super) fn absorb(&mut self, event: &Narrow<'_>, at: Timestamp) {
+        let own = |known: &mut Option<String>, said: &Option<Text<'_>>| {
             if known.is_none() {
-                *known = said.map(str::to_owned);
+                *known = said.as_ref().map(|said| said.as_str().to_owned());
             }
         };
         self.events += 1;
-        self.started_at = self.started_at.min(event.timestamp);
-        self.seen_at = self.seen_at.max(event.timestamp);
-        own(&mut self.user_id, event.identity.user_id.as_deref());
-        own(&mut self.feature, event.dimensions.feature.as_deref());
-        own(&mut self.task_id, event.identity.task_id.as_deref());
-        own(&mut self.conversation_id, event.identity.conversation_id.as_deref());
-        own(&mut self.service, event.source.service.as_deref());
-        if let Some(agent) = event.dimensions.agent.as_deref()
+        self.started_at = self.started_at.min(at);
+        self.seen_at = self.seen_at.max(at);
+        own(&mut self.user_id, &event.user_id);
+        own(&mut self.feature, &event.feature);
+        own(&mut self.task_id, &event.task_id);
+        own(&mut self.conversation_id, &event.conversation_id);
+        own(&mut self.session_id, &event.session_id);
+        own(&mut self.service, &event.source.service);
+        own(&mut self.dialect, &event.source.dialect);
+        if let Some(agent) = event.agent.as_ref().map(Text::as_str)
             && !self.agents.iter().any(|known| known == agent)
         {
             self.agents.push(agent.to_owned());
         }
-        let is_outermost = event.parent_span_id.is_none() && matches!(event.scope, Scope::Workflow | Scope::Agent);
-        if !is_outermost || event.event_type == EventType::Progress {
+        if event.is_of_life() {
+            self.absorb_life(event, at);
+        }
+    }
+
+    fn absorb_life(&mut self, event: &Narrow<'_>, at: Timestamp) {
+        let (Some(scope), Some(event_type)) = (event.scope(), event.event_type()) else { return };
+        if matches!(event_type, EventType::Completed | EventType::Failed | EventType::Canceled) {
+            self.figures.add(&figures_of(event, scope, event_type));
+        }
+        let is_outermost = event.parent_span_id.is_none() && matches!(scope, Scope::Workflow | Scope::Agent);
+        if !is_outermost || event_type == EventType::Progress {
             return;
         }
-        if event.event_type == EventType::Started {
-            own(&mut self.status, Some("running"));
+        if event_type == EventType::Started {
+            self.status.get_or_insert_with(|| RunStatus::Running.as_str().to_owned());
         } else {
-            self.status = Some(event.status.as_str().to_owned());
-            self.ended_at = Some(event.timestamp);
-            self.cost_usd = event.performance.cost_usd;
-            self.input_tokens = event.performance.input_tokens;
-            self.output_tokens = event.performance.output_tokens;
-            let failed = event.event_type == EventType::Failed;
-            self.error = event.message.as_deref().filter(|_| failed).map(str::to_owned);
+            self.status = event.status().map(|status| status.as_str().to_owned());
+            self.ended_at = Some(at);
+            let failed = event_type == EventType::Failed;
+            self.error = event.message.as_ref().filter(|_| failed).map(|message| message.as_str().to_owned());
+            if self.figures.cost_usd.is_none() {
+                self.figures.cost_usd = event.performance.cost_usd;
+            }
         }
-        self.name = Some(event.component_id.to_string());
+        self.name = Some(event.component_id.as_str().to_owned());
     }
 
     /// The same run as another part of its events tells of it: this part is the later.
@@ -119,8 +145,6 @@ impl StoredRun {
         self.seen_at = self.seen_at.max(earlier.seen_at);
         if self.ended_at.is_none() {
             (self.ended_at, self.status) = (earlier.ended_at, earlier.status.or(self.status));
-            self.cost_usd = earlier.cost_usd;
-            (self.input_tokens, self.output_tokens) = (earlier.input_tokens, earlier.output_tokens);
             self.error = earlier.error;
         }
         self.name = earlier.name.or(self.name);
@@ -128,8 +152,11 @@ impl StoredRun {
         self.feature = earlier.feature.or(self.feature);
         self.task_id = earlier.task_id.or(self.task_id);
         self.conversation_id = earlier.conversation_id.or(self.conversation_id);
+        self.session_id = earlier.session_id.or(self.session_id);
         self.service = earlier.service.or(self.service);
+        self.dialect = earlier.dialect.or(self.dialect);
         self.events += earlier.events;
+        self.figures.add(&earlier.figures);
         let later = std::mem::replace(&mut self.agents, earlier.agents);
         for agent in later {
             if !self.agents.contains(&agent) {
@@ -138,12 +165,115 @@ impl StoredRun {
         }
         self
     }
+
+    /// How it stands: one whose end was never told is lost, since it has left memory.
+    pub fn run_status(&self) -> RunStatus {
+        match self.status.as_deref() {
+            Some("completed") => RunStatus::Completed,
+            Some("failed") => RunStatus::Failed,
+            Some("canceled") => RunStatus::Canceled,
+            _ => RunStatus::Lost,
+        }
+    }
+
+    /// The run as those in memory are listed.
+    pub fn summary(&self) -> RunSummary {
+        let name = |text: &Option<String>| text.as_deref().map(Arc::from);
+        let dialect = DIALECTS.iter().map(|dialect| dialect.name);
+        RunSummary {
+            id: self.id.as_str().into(),
+            name: name(&self.name)
+                .or_else(|| self.agents.first().map(|agent| agent.as_str().into()))
+                .or_else(|| name(&self.service))
+                .unwrap_or_else(|| "run".into()),
+            status: self.run_status(),
+            started_at: self.started_at,
+            ended_at: self.ended_at.or(Some(self.seen_at)),
+            service: name(&self.service),
+            dialect: dialect.into_iter().find(|known| self.dialect.as_deref() == Some(known)),
+            conversation_id: name(&self.conversation_id),
+            session_id: name(&self.session_id),
+            user_id: name(&self.user_id),
+            feature: name(&self.feature),
+            task_id: name(&self.task_id),
+            agents: self.agents.iter().map(|agent| agent.as_str().into()).collect(),
+            figures: self.figures.clone(),
+            error: name(&self.error),
+            provisional: false,
+            orphans: 0,
+        }
+    }
+}
+
+/// What the end of a piece of work adds to the figures of its run.
+fn figures_of(event: &Narrow<'_>, scope: Scope, event_type: EventType) -> Figures {
+    let mut figures = Figures::default();
+    let failed = u64::from(event_type != EventType::Completed);
+    let performance = &event.performance;
+    match scope {
+        Scope::LlmRequest if !event.says(r#""billed":false"#) => {
+            figures.llm_failed = failed;
+            if event.says(r#""operation":"embeddings""#) {
+                (figures.embedding_calls, figures.embedding_tokens) = (1 - failed, performance.input_tokens);
+            } else {
+                figures.llm_calls = 1 - failed;
+                (figures.input_tokens, figures.output_tokens) = (performance.input_tokens, performance.output_tokens);
+                figures.cache_read_tokens = performance.cache_read_tokens;
+                figures.cache_write_tokens = performance.cache_write_tokens;
+                figures.reasoning_tokens = performance.reasoning_tokens;
+            }
+            figures.cost_usd = performance.cost_usd;
+            let has_tokens = performance.input_tokens.or(performance.output_tokens).is_some();
+            let unpriced = |reason: &&Unpriced| event.says(&format!("\"unpriced\":\"{}\"", reason.as_str()));
+            if (failed == 0 || has_tokens)
+                && performance.cost_usd.is_none()
+                && let Some(reason) = Unpriced::ALL.iter().find(unpriced)
+            {
+                figures.unpriced_calls = 1;
+                figures.unpriced[*reason as usize] = 1;
+            }
+        }
+        Scope::Tool if !event.says(r#""counted":false"#) => {
+            (figures.tool_calls, figures.tool_failed) = (1, u64::from(event_type == EventType::Failed));
+        }
+        Scope::Agent if !event.says(r#""counted":false"#) => (figures.agent_runs, figures.agent_failed) = (1, failed),
+        _ => {}
+    }
+    figures
+}
+
+/// Figures from the JSON that they were written as.
+fn read_figures(json: &str) -> Figures {
+    let said: Value = serde_json::from_str(json).unwrap_or_default();
+    let count = |key: &str| said[key].as_u64();
+    let mut figures = Figures {
+        llm_calls: count("llm_calls").unwrap_or(0),
+        llm_failed: count("llm_failed").unwrap_or(0),
+        input_tokens: count("input_tokens"),
+        output_tokens: count("output_tokens"),
+        cache_read_tokens: count("cache_read_tokens"),
+        cache_write_tokens: count("cache_write_tokens"),
+        reasoning_tokens: count("reasoning_tokens"),
+        cost_usd: said["cost_usd"].as_f64(),
+        unpriced_calls: count("unpriced_calls").unwrap_or(0),
+        embedding_calls: count("embedding_calls").unwrap_or(0),
+        embedding_tokens: count("embedding_tokens"),
+        tool_calls: count("tool_calls").unwrap_or(0),
+        tool_failed: count("tool_failed").unwrap_or(0),
+        agent_runs: count("agent_runs").unwrap_or(0),
+        agent_failed: count("agent_failed").unwrap_or(0),
+        ..Figures::default()
+    };
+    for reason in Unpriced::ALL {
+        figures.unpriced[reason as usize] = said["unpriced"][reason.as_str()].as_u64().unwrap_or(0);
+    }
+    figures
 }
 
 /// Adds runs to what is known of them already.
 pub fn save(transaction: &Transaction<'_>, runs: impl Iterator<Item = StoredRun>) -> rusqlite::Result<()> {
-    let mut known = transaction.prepare(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?;
-    let mut put = transaction.prepare(&format!(
+    let mut known = transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?;
+    let mut put = transaction.prepare_cached(&format!(
         "INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
     for run in runs {
@@ -162,13 +292,13 @@ pub fn save(transaction: &Transaction<'_>, runs: impl Iterator<Item = StoredRun>
             run.feature,
             run.task_id,
             run.conversation_id,
+            run.session_id,
             run.service,
+            run.dialect,
             run.error,
             serde_json::to_string(&run.agents).unwrap_or_default(),
             run.events as i64,
-            run.cost_usd,
-            run.input_tokens.map(|tokens| tokens as i64),
-            run.output_tokens.map(|tokens| tokens as i64),
+            Data::build(|figures| run.figures.write(figures)).as_json(),
         ])?;
     }
     Ok(())
@@ -176,7 +306,6 @@ pub fn save(transaction: &Transaction<'_>, runs: impl Iterator<Item = StoredRun>
 
 fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
     let time = |at: usize| row.get::<_, Option<i64>>(at).map(|micros| micros.map(Timestamp::from_micros));
-    let tokens = |at: usize| row.get::<_, Option<i64>>(at).map(|tokens| tokens.map(|tokens| tokens as u64));
     Ok(StoredRun {
         id: row.get(0)?,
         started_at: time(1)?.unwrap_or_default(),
@@ -188,70 +317,112 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         feature: row.get(7)?,
         task_id: row.get(8)?,
         conversation_id: row.get(9)?,
-        service: row.get(10)?,
-        error: row.get(11)?,
-        agents: serde_json::from_str(&row.get::<_, String>(12)?).unwrap_or_default(),
-        events: row.get::<_, i64>(13)? as u64,
-        cost_usd: row.get(14)?,
-        input_tokens: tokens(15)?,
-        output_tokens: tokens(16)?,
+        session_id: row.get(10)?,
+        service: row.get(11)?,
+        dialect: row.get(12)?,
+        error: row.get(13)?,
+        agents: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
+        events: row.get::<_, i64>(15)? as u64,
+        figures: read_figures(&row.get::<_, String>(16)?),
     })
 }
 
-/// Runs that began before a time and id, the latest first.
-///
-/// A run over midnight is in two files, so one file more is read than there must be; one that takes more than two days may
-/// be listed with a later part of it only.
+/// Runs that began before a time and id, the latest first. A run is in the file of each day on which it was at work, and
+/// is listed with the first.
 pub fn list(
-    directory: &Path,
+    shared: &Shared,
     before: (Timestamp, &str),
     limit: usize,
     is_wanted: impl Fn(&StoredRun) -> bool,
     deadline: Instant,
-) -> Result<Vec<StoredRun>, String> {
-    let is_listed = |run: &StoredRun| (run.started_at, &*run.id) < before && is_wanted(run);
-    let mut known: HashMap<String, StoredRun> = HashMap::new();
-    let files = files::all(directory).map_err(|error| format!("history {}: {error}", directory.display()))?;
-    let mut has_enough = false;
-    for (_, path) in files.iter().rev() {
-        let runs = day::open_to_read(path, deadline).and_then(|connection| of_day(&connection));
-        for run in runs.map_err(|error| broken(path, &error))? {
-            let whole = match known.remove(&run.id) {
-                Some(later) => later.join(run),
-                None => run,
-            };
-            known.insert(whole.id.clone(), whole);
+) -> Result<Listed, String> {
+    let days = shared.days_within((None, None))?;
+    let last = Some(before.0).filter(|last| last.as_micros() < i64::MAX).map(|last| last.date());
+    let is_within = |day: &String| last.as_ref().is_none_or(|last| day <= last);
+    let mut listed = Listed::default();
+    for (at, day) in days.iter().enumerate().rev().filter(|(_, day)| is_within(day)) {
+        let mut before = (before.0, before.1.to_owned());
+        loop {
+            const AT_ONCE: usize = 200;
+            let some = shared.read_day(day, |connection| some_of_day(connection, &before, AT_ONCE))?.unwrap_or_default();
+            let is_all = some.len() < AT_ONCE;
+            if let Some(last) = some.last() {
+                before = (last.started_at, last.id.clone());
+            }
+            for run in some {
+                let Some(run) = from_first_day_on(shared, &days, at, run)?.filter(&is_wanted) else { continue };
+                listed.runs.push(run);
+                if listed.runs.len() == limit {
+                    return Ok(listed);
+                }
+            }
+            if is_all {
+                break;
+            }
+            if Instant::now() > deadline {
+                listed.looked_to = Some(before);
+                return Ok(listed);
+            }
         }
-        if has_enough {
-            break;
-        }
-        has_enough = known.values().filter(|run| is_listed(run)).count() > limit;
     }
-    let mut found: Vec<StoredRun> = known.into_values().filter(|run| is_listed(run)).collect();
-    found.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
-    found.truncate(limit);
-    Ok(found)
+    Ok(listed)
 }
 
-fn of_day(connection: &Connection) -> rusqlite::Result<Vec<StoredRun>> {
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM runs"))?;
-    statement.query_map([], read)?.collect()
+/// A run with what later days add to it; nothing if it began on the day before.
+fn from_first_day_on(shared: &Shared, days: &[String], at: usize, run: StoredRun) -> Result<Option<StoredRun>, String> {
+    let of_day = |day: &String| shared.read_day(day, |connection| one_of_day(connection, &run.id));
+    if let Some(day) = at.checked_sub(1).and_then(|before| days.get(before))
+        && of_day(day)?.flatten().is_some()
+    {
+        return Ok(None);
+    }
+    let mut whole = run.clone();
+    for day in &days[at + 1..] {
+        let Some(later) = of_day(day)?.flatten() else { break };
+        whole = later.join(whole);
+    }
+    Ok(Some(whole))
+}
+
+fn some_of_day(
+    connection: &Connection,
+    (time, id): &(Timestamp, String),
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredRun>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM runs WHERE (started, id) < (?1, ?2) ORDER BY started DESC, id DESC LIMIT ?3"
+    ))?;
+    statement.query_map(params![time.as_micros(), id, limit as i64], read)?.collect()
+}
+
+fn one_of_day(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoredRun>> {
+    connection.prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?.query_row([id], read).optional()
 }
 
 /// One run, of all its days.
-pub fn one(directory: &Path, id: &str) -> Result<Option<StoredRun>, String> {
-    let deadline = Instant::now() + History::PATIENCE;
+pub fn one(shared: &Shared, id: &str) -> Result<Option<StoredRun>, String> {
     let mut found: Option<StoredRun> = None;
-    for (_, path) in files::all(directory).map_err(|error| error.to_string())?.iter().rev() {
-        let run = day::open_to_read(path, deadline).and_then(|connection| {
-            let sql = format!("SELECT {COLUMNS} FROM runs WHERE id = ?1");
-            connection.query_row(&sql, [id], read).optional()
-        });
-        let run = run.map_err(|error| broken(path, &error))?;
+    for day in shared.days_within((None, None))? {
+        let run = shared.read_day(&day, |connection| one_of_day(connection, id))?.flatten();
         found = match (found, run) {
-            (Some(later), Some(run)) => Some(later.join(run)),
+            (Some(earlier), Some(run)) => Some(run.join(earlier)),
             (found, run) => found.or(run),
         };
+    }
+    Ok(found)
+}
+
+/// The latest runs with an event that fits a filter of text.
+pub fn with(shared: &Shared, filter: &Filter, deadline: Instant) -> Result<HashSet<String>, String> {
+    const MOST: usize = 5000;
+    let to = shared.position.load(std::sync::atomic::Ordering::Relaxed);
+    let mut found = HashSet::new();
+    for day in shared.days_within(filter.times())?.iter().rev() {
+        let look = |connection: &Connection| query::runs_with_words(connection, filter, to, MOST, deadline);
+        found.extend(shared.read_day(day, look)?.unwrap_or_default());
+        if found.len() >= MOST || Instant::now() > deadline {
+            break;
+        }
     }
     Ok(found)
 }

@@ -1,16 +1,16 @@
 //! The thread that reads the journal and enters events into the files of their days.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::day::{self, Row};
 use super::files::{self, CONSUMER};
-use super::stored::{EVENT, event_of};
-use super::{Shared, broken};
+use super::stored::{EVENT, Narrow};
+use super::{Shared, broken, is_damage};
 use crate::event::Timestamp;
 use crate::journal::{Begin, Cursor, Hold, Limit, Record};
 
@@ -21,6 +21,10 @@ pub struct Writer {
     position: u64,
     /// The files that are written to.
     open: BTreeMap<String, Connection>,
+    /// Days with texts that are not in their index of words yet.
+    unindexed: BTreeSet<String>,
+    /// The position that was noted last.
+    noted: Option<u64>,
     kept_at: Instant,
     retained_at: Option<Instant>,
 }
@@ -36,19 +40,32 @@ impl Writer {
     pub fn new(shared: Arc<Shared>) -> Writer {
         let cursor = shared.journal.cursor(CONSUMER, Hold::Keeps, Begin::Oldest);
         let position = shared.position.load(Relaxed);
-        Writer { shared, cursor, position, open: BTreeMap::new(), kept_at: Instant::now(), retained_at: None }
+        let days = files::all(&shared.settings.directory).unwrap_or_default();
+        Writer {
+            shared,
+            cursor,
+            position,
+            open: BTreeMap::new(),
+            unindexed: days.into_iter().map(|(day, _)| day).collect(),
+            noted: None,
+            kept_at: Instant::now(),
+            retained_at: None,
+        }
     }
 
     /// Follows the journal until told to stop.
     pub fn run(mut self) {
         const REST: Duration = Duration::from_millis(200);
         while !self.shared.stopping.load(Relaxed) {
+            self.mend();
             if self.retained_at.is_none_or(|at| at.elapsed() > Writer::RETAIN_EVERY) {
                 self.retain();
             }
-            if self.shared.journal.wait_past(self.position, REST) > self.position
-                && let Err(message) = self.step()
-            {
+            let patience = if self.unindexed.is_empty() { REST } else { Duration::ZERO };
+            let has_more = self.shared.journal.wait_past(self.position, patience) > self.position;
+            // Words are for when there is nothing else to do: what is not in their index is found by looking through.
+            let outcome = if has_more { self.step() } else { self.index_texts() };
+            if let Err(message) = outcome {
                 self.shared.counts.failures.fetch_add(1, Relaxed);
                 crate::report::error(&message);
                 std::thread::sleep(REST * 5);
@@ -60,19 +77,33 @@ impl Writer {
         self.keep();
     }
 
+    /// Takes away files that were found to be damaged, and goes back to where the journal begins.
+    fn mend(&mut self) {
+        let damaged = self.shared.take_damaged();
+        if damaged.is_empty() {
+            return;
+        }
+        for (day, problem) in damaged {
+            self.open.remove(&day);
+            files::set_aside(&files::path(&self.shared.settings.directory, &day), &problem);
+        }
+        self.shared.readers.forget();
+        self.move_to(self.shared.journal.first());
+        // A crash must not make it go on where it was.
+        self.keep();
+    }
+
     /// Enters a page of the journal.
     fn step(&mut self) -> Result<(), String> {
         let page = self.shared.journal.read(self.position, Writer::AT_ONCE);
         let page = page.map_err(|error| format!("the journal cannot be read: {error}"))?;
-        for (day, rows) in self.by_day(page.records) {
-            if let Err(error) = self.enter(&day, &rows) {
-                let path = files::path(&self.shared.settings.directory, &day);
-                self.open.remove(&day);
-                if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
-                    files::set_aside(&path, &error.to_string());
-                    self.move_to(self.shared.journal.first());
-                }
-                return Err(broken(&path, &error));
+        for (day, rows) in self.by_day(&page.records) {
+            let entered = self.connection(&day).and_then(|connection| day::insert(connection, &rows));
+            let entered = entered.map_err(|error| self.failed(&day, &error))?;
+            self.shared.counts.written.fetch_add(entered.new, Relaxed);
+            self.shared.counts.known.fetch_add(entered.known, Relaxed);
+            if entered.new > 0 {
+                self.unindexed.insert(day);
             }
         }
         let gap = page.gap.map_or(0, |(from, to)| to - from);
@@ -81,13 +112,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Enters the words of some events of the latest day that lacks any.
+    fn index_texts(&mut self) -> Result<(), String> {
+        let Some(day) = self.unindexed.last().cloned() else { return Ok(()) };
+        if !files::path(&self.shared.settings.directory, &day).exists() {
+            self.unindexed.remove(&day);
+            return Ok(());
+        }
+        match self.connection(&day).and_then(day::index_texts) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.unindexed.remove(&day);
+            }
+            Err(error) => return Err(self.failed(&day, &error)),
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a file; if it is damaged, it is mended.
+    fn failed(&mut self, day: &str, error: &rusqlite::Error) -> String {
+        self.open.remove(day);
+        if is_damage(error) {
+            self.shared.is_damaged(day, error);
+        }
+        broken(&files::path(&self.shared.settings.directory, day), error)
+    }
+
     fn move_to(&mut self, position: u64) {
         self.position = position;
         self.shared.position.store(position, Relaxed);
     }
 
     /// The events of records by the day on which they happened. What has no place is counted.
-    fn by_day(&self, records: Vec<Record>) -> BTreeMap<String, Vec<Row>> {
+    fn by_day<'r>(&self, records: &'r [Record]) -> BTreeMap<String, Vec<Row<'r>>> {
         let now = Timestamp::now();
         let first = files::first_day(&self.shared.settings, now).unwrap_or_default();
         let last = now.plus(Duration::from_secs(86_400)).date();
@@ -95,44 +152,44 @@ impl Writer {
         let count = |counter: &AtomicU64| {
             counter.fetch_add(1, Relaxed);
         };
-        let mut days: BTreeMap<String, Vec<Row>> = BTreeMap::new();
-        for record in records.into_iter().filter(|record| record.kind == EVENT) {
-            let Some(event) = event_of(&record.payload) else {
+        let mut days: BTreeMap<String, Vec<Row<'r>>> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.kind == EVENT) {
+            let read = Narrow::read(&record.payload).and_then(|event| Some((event.timestamp()?, event)));
+            let Some((time, event)) = read else {
                 count(&counts.unreadable);
                 continue;
             };
-            let day = event.timestamp.date();
+            let day = time.date();
             if day < first {
                 count(&counts.too_old);
             } else if day > last {
                 // A clock that is wrong must not make a file for every day there will be.
                 count(&counts.too_new);
             } else {
-                days.entry(day).or_default().push(Row { offset: record.offset, event, json: record.payload });
+                let row = Row { offset: record.offset, came: record.time, time, event, json: &record.payload };
+                days.entry(day).or_default().push(row);
             }
         }
         days
     }
 
-    fn enter(&mut self, day: &str, rows: &[Row]) -> rusqlite::Result<()> {
-        if !self.open.contains_key(day) {
-            if self.open.len() >= Writer::MOST_OPEN {
-                self.keep();
-                self.open.clear();
-            }
-            let path = files::path(&self.shared.settings.directory, day);
-            self.open.insert(day.to_owned(), day::open(&path)?);
+    fn connection(&mut self, day: &str) -> rusqlite::Result<&mut Connection> {
+        if self.open.len() >= Writer::MOST_OPEN && !self.open.contains_key(day) {
+            self.keep();
+            self.open.clear();
         }
-        let Some(connection) = self.open.get_mut(day) else { return Ok(()) };
-        let entered = day::insert(connection, rows)?;
-        self.shared.counts.written.fetch_add(entered as u64, Relaxed);
-        Ok(())
+        match self.open.entry(day.to_owned()) {
+            std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                Ok(entry.insert(day::open(&files::path(&self.shared.settings.directory, day))?))
+            }
+        }
     }
 
     /// Makes durable what was entered, and lets the journal go on.
     fn keep(&mut self) {
         self.kept_at = Instant::now();
-        if self.cursor.position() >= self.position {
+        if self.noted == Some(self.position) {
             return;
         }
         for (day, connection) in &self.open {
@@ -143,7 +200,10 @@ impl Writer {
             }
         }
         match files::note(&self.shared.settings.directory, self.position) {
-            Ok(()) => self.cursor.advance(self.position),
+            Ok(()) => {
+                self.noted = Some(self.position);
+                self.cursor.advance(self.position);
+            }
             Err(error) => crate::report::warn(&format!("history: the list of days cannot be written: {error}")),
         }
     }
@@ -153,11 +213,10 @@ impl Writer {
         // A file that is open would go on to be written, and take up room that nobody sees.
         self.keep();
         self.open.clear();
-        let deleted = files::retain(&self.shared.settings, Timestamp::now());
-        if deleted > 0
-            && let Err(error) = files::note(&self.shared.settings.directory, self.position)
-        {
-            crate::report::warn(&format!("history: the list of days cannot be written: {error}"));
+        if files::retain(&self.shared.settings, Timestamp::now()) > 0 {
+            self.shared.readers.forget();
+            self.noted = None;
+            self.keep();
         }
     }
 }

@@ -189,21 +189,25 @@ impl Past for Events {
             let of_journal = offsets.start >= self.journal.first();
             match self.history.as_ref().filter(|history| offsets.start < history.position()) {
                 // A page of everything is at hand in the journal, and only there if it is of now.
-                Some(history) if !filter.is_empty() || !of_journal => found(history, offsets, limit, filter),
+                Some(history) if !filter.is_empty() || !of_journal => {
+                    let found = found(history, offsets.clone(), limit, filter);
+                    // A file that cannot be read is made anew, and the journal has what can be had meanwhile.
+                    found.unwrap_or_else(|| read(&self.journal, offsets, limit, filter))
+                }
                 _ => read(&self.journal, offsets, limit, filter),
             }
         })
     }
 }
 
-/// What history has of a range, as far as it has come.
-fn found(history: &History, offsets: Range<u64>, limit: usize, filter: &Filter) -> Page {
+/// What history has of a range, as far as it has come; nothing if it cannot be read.
+fn found(history: &History, offsets: Range<u64>, limit: usize, filter: &Filter) -> Option<Page> {
     let end = offsets.end.min(history.position());
     match history.read(offsets.start..end, limit, filter) {
-        Ok(found) => Page { events: found.events, next: found.next, ..Page::default() },
+        Ok(found) => Some(Page { events: found.events, next: found.next, ..Page::default() }),
         Err(message) => {
             crate::report::error(&message);
-            Page { next: offsets.end, gap: Some((offsets.start, offsets.end)), ..Page::default() }
+            None
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API: what a client may ask, checked, and what it is answered.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -7,12 +8,11 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, json, stored};
+use super::{Shared, State, json, stored};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
-use crate::history::StoredRun;
 use crate::hub::{Hub, Page};
 use crate::measure::{Dimension, Measure};
 use crate::nearest::nearest;
@@ -111,7 +111,11 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         Ok(filter) => filter,
         Err(message) => return bad(&message),
     };
-    let is_wanted = |run: &RunSummary| filter.accepts(run) && may_see(&who, run);
+    let mentioned = match Mentioned::find(&state, &who, &filter) {
+        Ok(mentioned) => mentioned,
+        Err(message) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
+    };
+    let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |text| mentioned.is_in(run, text));
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
         None => (Timestamp::from_micros(i64::MAX), String::new()),
@@ -122,7 +126,6 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
     };
     let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
     found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
-    let is_wanted = |run: &StoredRun| filter.accepts_stored(run) && stored::may_see(&who, run);
     match stored::runs_besides(&state, found, (before.0, &before.1), limit, is_wanted) {
         Ok(listed) => ok(listed.into_json()),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
@@ -153,7 +156,7 @@ pub async fn run_ledger(state: Shared, who: Who, Path(id): Path<String>) -> Resp
     });
     match calls {
         Some(calls) => ok(json::run_ledger(&id, &calls)),
-        None => no_run(&id),
+        None => stored::ledger(&state, &who, &id).unwrap_or_else(|| no_run(&id)),
     }
 }
 
@@ -262,23 +265,8 @@ impl RunFilter {
         Ok(filter)
     }
 
-    fn accepts_stored(&self, run: &StoredRun) -> bool {
-        let one = |wanted: &[String], value: &Option<String>| {
-            wanted.is_empty() || value.as_ref().is_some_and(|value| wanted.contains(value))
-        };
-        let mut names = run.agents.iter().chain(&run.name).chain([&run.id]);
-        one(&self.statuses, &Some(stored::status(run).to_owned()))
-            && (self.agents.is_empty() || run.agents.iter().any(|agent| self.agents.contains(agent)))
-            && one(&self.features, &run.feature)
-            && one(&self.tasks, &run.task_id)
-            && one(&self.conversations, &run.conversation_id)
-            && one(&self.users, &run.user_id)
-            && self.since.is_none_or(|since| run.started_at >= since)
-            && self.until.is_none_or(|until| run.started_at < until)
-            && self.text.as_deref().is_none_or(|text| names.any(|name| name.to_lowercase().contains(text)))
-    }
-
-    fn accepts(&self, run: &RunSummary) -> bool {
+    /// Whether it takes a run; `is_mentioned` says whether a text is in what happened in it.
+    fn accepts(&self, run: &RunSummary, is_mentioned: impl Fn(&str) -> bool) -> bool {
         let one = |wanted: &[String], value: Option<&str>| {
             wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
         };
@@ -294,7 +282,36 @@ impl RunFilter {
             && one(&self.users, run.user_id.as_deref())
             && self.since.is_none_or(|since| run.started_at >= since)
             && self.until.is_none_or(|until| run.started_at < until)
-            && self.text.as_deref().is_none_or(|text| names().any(|name| name.contains(text)))
+            && self.text.as_deref().is_none_or(|text| names().any(|name| name.contains(text)) || is_mentioned(text))
+    }
+}
+
+/// Runs in whose events a text is, as far as history knows.
+struct Mentioned<'a> {
+    state: &'a State,
+    runs: HashSet<String>,
+}
+
+impl<'a> Mentioned<'a> {
+    fn find(state: &'a State, who: &Principal, filter: &RunFilter) -> Result<Mentioned<'a>, String> {
+        let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
+            let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
+            history.runs_with(&who.limit(filter))
+        });
+        Ok(Mentioned { state, runs: found.transpose()?.unwrap_or_default() })
+    }
+
+    /// Whether a run is among them; an index of words does not know in which order they are.
+    fn is_in(&self, run: &RunSummary, text: &str) -> bool {
+        let is_phrase = || text.chars().any(|letter| !letter.is_alphanumeric());
+        self.runs.contains(&*run.id) && (!is_phrase() || self.says(run, text))
+    }
+
+    fn says(&self, run: &RunSummary, text: &str) -> bool {
+        let Some(history) = &self.state.history else { return false };
+        let filter = Filter::from_pairs([("execution", &*run.id), ("q", text)], Timestamp::default());
+        let found = history.read(0..history.position(), 1, &filter.unwrap_or_default());
+        found.is_ok_and(|found| !found.events.is_empty())
     }
 }
 

@@ -90,6 +90,16 @@ pub fn run(tree: &RunTree) -> Vec<u8> {
     })
 }
 
+/// One run that is told again by so many events.
+pub fn stored_run(tree: &RunTree, events: u64) -> Vec<u8> {
+    object(|object| {
+        write_summary(object, &tree.summary);
+        object.bool("stored", true);
+        object.u64("events", events);
+        list(object.key("tree"), &tree.roots, write_node);
+    })
+}
+
 /// The runs that are not over, and how many there are beyond these.
 pub fn now(running: &[RunningRun], more: usize, at: Timestamp) -> Vec<u8> {
     object(|object| {

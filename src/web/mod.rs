@@ -4,6 +4,7 @@ mod api;
 mod budgets;
 mod demo;
 mod documents;
+mod etag;
 mod explain;
 mod guard;
 mod health;
@@ -114,8 +115,8 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     let loopback = listener.is_loopback();
     let sockets = Sockets::new(state.clone(), stop.clone());
     let router = routes(sockets.clone())
-        .merge(of_runs().layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
-        .merge(of_everything().layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
+        .merge(tagged(of_runs()).layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
+        .merge(tagged(of_everything()).layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
@@ -124,6 +125,11 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     // A stream has no end of its own.
     serving.stop(GOODBYE).await;
     sockets.ended().await;
+}
+
+/// Answers of these have tags.
+fn tagged(routes: Router<Arc<State>>) -> Router<Arc<State>> {
+    routes.layer(middleware::from_fn(etag::tag))
 }
 
 /// What tells nothing of anybody's work, and what asks by itself who is there.

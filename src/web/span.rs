@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::api::{Who, may_see, no_run, ok, refuse};
-use super::{Shared, json};
-use crate::event::SpanId;
+use super::{Shared, json, stored};
+use crate::event::{SpanId, TraceId};
 use crate::otlp::json::to_json;
 use crate::otlp::schema;
 
@@ -19,7 +19,12 @@ pub async fn span(state: Shared, who: Who, Path((run, span)): Path<(String, Stri
         let visible = who.sees_all() || may_see(&who, &core.deriver.tree(&run)?.summary);
         if visible { core.deriver.traces_of(&run) } else { None }
     });
-    let Some(traces) = traces else { return no_run(&run) };
+    let traces = match traces {
+        Some(traces) => traces,
+        // Of one that has left memory, no spans are known but those that came last.
+        None if stored::find(&state, &who, &run).is_some() => TraceId::from_hex(&run).into_iter().collect(),
+        None => return no_run(&run),
+    };
     let is_of_run = |trace: &[u8]| traces.iter().any(|known| known.as_bytes().as_slice() == trace);
     // It reads through megabytes.
     let found = tokio::task::block_in_place(|| state.recent.find(id, |span| is_of_run(span.trace_id)));

@@ -1,13 +1,15 @@
-//! Runs that have left memory, as history knows them.
+//! Runs that have left memory, as history knows them: in the list of runs, and each told again by its events.
+
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::api::{ok, refuse};
+use super::api::{may_see, ok, refuse};
 use super::{State, json};
 use crate::auth::Principal;
-use crate::derive::RunSummary;
-use crate::event::{JsonObject, Timestamp, push_str};
+use crate::derive::{Deriver, Output, RunSummary, RunTree, Settings};
+use crate::event::{Filter, JsonObject, Timestamp};
 use crate::history::StoredRun;
 
 /// Runs in memory and in history, in one order.
@@ -18,17 +20,14 @@ pub struct Listed {
 }
 
 #[derive(Debug)]
-enum Entry {
-    InMemory(Box<RunSummary>),
-    Stored(Box<StoredRun>),
+struct Entry {
+    run: RunSummary,
+    is_stored: bool,
 }
 
 impl Entry {
     fn place(&self) -> (Timestamp, &str) {
-        match self {
-            Entry::InMemory(run) => (run.started_at, &run.id),
-            Entry::Stored(run) => (run.started_at, &run.id),
-        }
+        (self.run.started_at, &self.run.id)
     }
 }
 
@@ -38,21 +37,28 @@ pub fn runs_besides(
     in_memory: Vec<RunSummary>,
     before: (Timestamp, &str),
     limit: usize,
-    is_wanted: impl Fn(&StoredRun) -> bool,
+    is_wanted: impl Fn(&RunSummary) -> bool,
 ) -> Result<Listed, String> {
-    let mut runs: Vec<Entry> = in_memory.into_iter().map(|run| Entry::InMemory(Box::new(run))).collect();
-    if let Some(history) = &state.history
-        && runs.len() <= limit
-    {
+    let mut runs: Vec<Entry> = in_memory.into_iter().map(|run| Entry { run, is_stored: false }).collect();
+    let mut looked_to = None;
+    if let Some(history) = &state.history {
         // One that memory knows is known there better, also when it does not fit.
         let is_gone = |run: &StoredRun| state.connector.read(|core| core.deriver.traces_of(&run.id)).is_none();
-        let stored = history.runs(before, limit + 1, |run| is_wanted(run) && is_gone(run))?;
-        runs.extend(stored.into_iter().map(|run| Entry::Stored(Box::new(run))));
+        let listed = history.runs(before, limit + 1, |run| is_wanted(&run.summary()) && is_gone(run))?;
+        runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
+        looked_to = listed.looked_to;
     }
     runs.sort_by(|a, b| b.place().cmp(&a.place()));
+    if let Some((time, id)) = &looked_to {
+        runs.retain(|run| run.place() >= (*time, id));
+    }
     let more = runs.len() > limit;
     runs.truncate(limit);
-    let next = runs.last().filter(|_| more).map(|run| format!("{}-{}", run.place().0.as_micros(), run.place().1));
+    let place = |(time, id): (Timestamp, &str)| format!("{}-{id}", time.as_micros());
+    let next = match more {
+        true => runs.last().map(|run| place(run.place())),
+        false => looked_to.as_ref().map(|(time, id)| place((*time, id))),
+    };
     Ok(Listed { runs, next })
 }
 
@@ -60,59 +66,72 @@ impl Listed {
     /// As the API answers.
     pub fn into_json(self) -> Vec<u8> {
         json::object(|object| {
-            json::list(object.key("runs"), &self.runs, |out, run| {
-                let mut entry = JsonObject::begin(out);
-                match run {
-                    Entry::InMemory(run) => json::write_summary(&mut entry, run),
-                    Entry::Stored(run) => write(&mut entry, run),
+            json::list(object.key("runs"), &self.runs, |out, entry| {
+                let mut object = JsonObject::begin(out);
+                json::write_summary(&mut object, &entry.run);
+                if entry.is_stored {
+                    object.bool("stored", true);
                 }
-                entry.end();
+                object.end();
             });
             object.opt_str("next", self.next.as_deref());
         })
     }
 }
 
-/// `GET /api/v1/runs/{id}` of a run that has left memory: what its events come to, and where they are. There is no tree.
+/// `GET /api/v1/runs/{id}` of a run that has left memory.
 pub fn run(state: &State, who: &Principal, id: &str) -> Option<Response> {
+    Some(match find(state, who, id)? {
+        Ok(run) => {
+            let told = retold(state, id).tree(id);
+            let tree = told.unwrap_or_else(|| RunTree { summary: run.summary(), roots: Vec::new() });
+            ok(json::stored_run(&tree, run.events))
+        }
+        Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
+    })
+}
+
+/// `GET /api/v1/runs/{id}/ledger` of a run that has left memory: what its calls cost is what was told then.
+pub fn ledger(state: &State, who: &Principal, id: &str) -> Option<Response> {
+    Some(match find(state, who, id)? {
+        Ok(_) => ok(json::run_ledger(id, &retold(state, id).calls(id).unwrap_or_default())),
+        Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
+    })
+}
+
+/// A run of history that somebody may see.
+pub fn find(state: &State, who: &Principal, id: &str) -> Option<Result<StoredRun, String>> {
     match state.history.as_ref()?.run(id) {
-        Ok(run) => run.filter(|run| may_see(who, run)).map(|run| ok(json::object(|object| write(object, &run)))),
-        Err(message) => Some(refuse(StatusCode::INTERNAL_SERVER_ERROR, &message)),
+        Ok(run) => run.filter(|run| may_see(who, &run.summary())).map(Ok),
+        Err(message) => Some(Err(message)),
     }
 }
 
-/// Whether somebody may see a run.
-pub fn may_see(who: &Principal, run: &StoredRun) -> bool {
-    who.may_see_run(run.user_id.as_deref(), run.agents.iter().map(String::as_str))
-}
-
-/// How it stands: one whose end was never told is lost, since it has left memory.
-pub fn status(run: &StoredRun) -> &str {
-    run.status.as_deref().filter(|status| *status != "running").unwrap_or("lost")
-}
-
-fn write(object: &mut JsonObject<'_>, run: &StoredRun) {
-    object.str("id", &run.id);
-    object.bool("stored", true);
-    object.str("name", run.name.as_deref().or(run.agents.first().map(String::as_str)).unwrap_or(&run.id));
-    object.str("status", status(run));
-    object.display("started_at", run.started_at);
-    if let Some(ended_at) = run.ended_at {
-        object.display("ended_at", ended_at);
-        object.f64("duration_ms", json::millis(run.started_at, ended_at));
+/// What derives runs, told again all beginnings and ends of one. So it is shown as it was when it was in memory, as far
+/// as its events tell: spans that mean nothing are not among them.
+fn retold(state: &State, id: &str) -> Deriver {
+    const MOST: usize = 100_000;
+    const AT_ONCE: usize = 5000;
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let mut deriver = Deriver::new(Settings { wants_events: false, ..Settings::default() });
+    let types = ["started", "completed", "failed", "canceled"].map(|kind| ("type", kind));
+    let pairs = types.into_iter().chain([("execution", id)]);
+    let Ok(filter) = Filter::from_pairs(pairs, Timestamp::default()) else { return deriver };
+    let (begun, mut out) = (Instant::now(), Output::default());
+    let (mut next, mut told, mut last) = (0, 0, Timestamp::default());
+    while told < MOST && next < state.hub.head() && begun.elapsed() < PATIENCE {
+        let page = state.hub.read(next, AT_ONCE, &filter);
+        for (_, record) in &page.events {
+            // The times of events are those at which they are told: nothing goes on after the last.
+            last = last.max(record.event().timestamp);
+            deriver.event(record.event().clone(), last, &mut out);
+        }
+        told += page.events.len();
+        if page.next == next {
+            break;
+        }
+        next = page.next;
     }
-    object.opt_str("service", run.service.as_deref());
-    object.opt_str("conversation_id", run.conversation_id.as_deref());
-    object.opt_str("user_id", run.user_id.as_deref());
-    object.opt_str("feature", run.feature.as_deref());
-    object.opt_str("task_id", run.task_id.as_deref());
-    json::list(object.key("agents"), &run.agents, |out, agent| push_str(out, agent));
-    object.opt_str("error", run.error.as_deref());
-    object.u64("events", run.events);
-    object.str("events_at", &format!("/api/v1/runs/{}/events", run.id));
-    let mut figures = JsonObject::begin(object.key("figures"));
-    figures.opt_f64("cost_usd", run.cost_usd);
-    figures.opt_u64("input_tokens", run.input_tokens);
-    figures.opt_u64("output_tokens", run.output_tokens);
-    figures.end();
+    deriver.finish(last, &mut out);
+    deriver
 }

@@ -11,7 +11,7 @@ async fn tell(collector: &Collector, numbers: std::ops::Range<u64>) {
     let web = collector.url(Port::Web).await;
     let event = |number: u64| {
         json!({
-            "name": if number % 5 == 0 { "agent.activated" } else { "agent.progress" },
+            "name": if number.is_multiple_of(5) { "agent.activated" } else { "agent.progress" },
             "execution_id": format!("run-{}", number % 3),
             "agent": format!("agent-{}", number % 2),
             "user_id": format!("user-{}", number % 3),

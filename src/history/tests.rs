@@ -1,0 +1,358 @@
+//! History as a whole: what is found is what fits, whatever happens to the files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tempfile::TempDir;
+
+use super::*;
+use crate::event::{Data, EventName};
+use crate::flow::Record;
+use crate::journal::{Ack, Entry, Settings as JournalSettings};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Kept {
+    dir: TempDir,
+    journal: Arc<Journal>,
+    history: History,
+}
+
+impl Kept {
+    fn open() -> Kept {
+        Kept::open_in(tempfile::tempdir().unwrap())
+    }
+
+    fn open_in(dir: TempDir) -> Kept {
+        let (journal, _) = Journal::open(&dir.path().join("journal"), JournalSettings::default()).unwrap();
+        let journal = Arc::new(journal);
+        let settings = Settings { directory: dir.path().join("history"), days: 30, max_bytes: 1 << 30 };
+        let history = History::open(settings, journal.clone()).unwrap();
+        Kept { dir, journal, history }
+    }
+
+    /// The same after a restart, with something done to its files in between.
+    fn reopen(self, meanwhile: impl FnOnce(&std::path::Path)) -> Kept {
+        let Kept { dir, journal, history } = self;
+        drop(history);
+        drop(journal);
+        meanwhile(dir.path());
+        Kept::open_in(dir)
+    }
+
+    fn tell(&self, events: &[Event]) {
+        let entry = |event: &Event| Entry { kind: EVENT, payload: event.to_json().into() };
+        self.journal.append(events.iter().map(entry).collect(), Ack::Journal).unwrap().wait().unwrap();
+        self.settle();
+    }
+
+    /// Waits until all is entered, words as well.
+    fn settle(&self) {
+        let is_settled = || {
+            let shared = &self.history.shared;
+            let days = shared.days_within((None, None)).unwrap();
+            let has_words = |day: &String| {
+                let look = |connection: &Connection| {
+                    let last: Option<i64> =
+                        connection.query_row("SELECT max(offset) FROM events", [], |row| row.get(0))?;
+                    Ok(last.is_none_or(|last| day::texts_to(connection).is_ok_and(|to| to > last as u64)))
+                };
+                matches!(shared.readers.read(day, look), Ok(Some(true)))
+            };
+            self.history.position() == self.journal.head() && !days.is_empty() && days.iter().all(has_words)
+        };
+        let begun = Instant::now();
+        while !is_settled() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "history does not settle: {:?}", self.history);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// All offsets that fit, page by page.
+    fn offsets(&self, filter: &Filter, limit: usize) -> Vec<u64> {
+        let (mut next, mut found) = (0, Vec::new());
+        while next < self.history.position() {
+            let page = self.history.read(next..self.history.position(), limit, filter).unwrap();
+            assert!(page.next > next, "no progress from {next}");
+            assert!(page.events.len() <= limit);
+            found.extend(page.events.iter().map(|(offset, _)| *offset));
+            next = page.next;
+        }
+        found
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let files = files::all(&self.history.shared.settings.directory).unwrap();
+        files.into_iter().map(|(_, path)| path).collect()
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn event(name: &str, at: Timestamp) -> Event {
+    Event::named(EventName::parse(name).unwrap(), at)
+}
+
+fn filter(pairs: &[(&str, &str)]) -> Filter {
+    Filter::from_pairs(pairs.iter().copied(), now()).unwrap()
+}
+
+const WORDS: &[&str] = &["alpha", "beta", "al", "lpha b", "検索", "AND", "\"beta\"", "alpha* OR", "x-ray", "read_timeout", "é"];
+
+fn some_event() -> impl Strategy<Value = Event> {
+    let name = select(vec!["agent.started", "agent.failed", "tool.completed", "llm.completed", "review.decided"]);
+    let of = |values: &'static [&'static str]| proptest::option::of(select(values));
+    let ids = (of(&["run-1", "run-2", "run-3"]), of(&["u1", "u2"]), of(&["t1", "t2"]), of(&["c1"]));
+    let dimensions = (of(&["writer", "critic"]), of(&["checkout"]), of(&["gpt", "claude"]), of(&["grep", "sed"]));
+    (name, ids, dimensions, vec(select(WORDS), 0..4), of(&["blue"]), 0..3u64, 1..11u8).prop_map(
+        |(name, (run, user, task, conversation), (agent, feature, model, tool), said, tag, days, priority)| {
+            let at = Timestamp::from_micros(now().minus(DAY * days as u32).as_micros());
+            let mut event = event(name, at);
+            let text = |value: Option<&str>| value.map(Arc::from);
+            event.identity.execution_id = text(run);
+            event.identity.user_id = text(user);
+            event.identity.task_id = text(task);
+            event.identity.conversation_id = text(conversation);
+            event.dimensions.agent = text(agent);
+            event.dimensions.feature = text(feature);
+            event.dimensions.model = text(model);
+            event.dimensions.tool = text(tool);
+            event.tags.extend(text(tag));
+            event.priority = crate::event::Priority::new(priority).unwrap_or_default();
+            event.message = Some(said.join(" ").into()).filter(|_| said.len() != 2);
+            event.data = Data::build(|data| data.str("input", &said.join("\n")));
+            event
+        },
+    )
+}
+
+fn some_pair() -> impl Strategy<Value = (&'static str, String)> {
+    let of = |field: &'static str, values: &'static [&'static str]| {
+        select(values).prop_map(move |value| (field, value.to_owned()))
+    };
+    prop_oneof![
+        of("execution", &["run-1", "run-2", "none"]),
+        of("agent", &["writer", "critic"]),
+        of("feature", &["checkout", "none"]),
+        of("model", &["gpt"]),
+        of("tool", &["grep", "sed"]),
+        of("task", &["t1"]),
+        of("user", &["u1", "u2"]),
+        of("conversation", &["c1"]),
+        of("status", &["failed", "completed"]),
+        of("scope", &["agent", "tool", "llm_request"]),
+        of("type", &["started", "failed"]),
+        of("name", &["agent.*", "tool.completed"]),
+        of("tag", &["blue"]),
+        of("min_priority", &["3"]),
+        of("since", &["25h", "1m"]),
+        of("until", &["30m", "36h"]),
+        of("q", WORDS),
+        of("q", &["", "alp", "lph", "alpha beta", "NOT", "*", "\"", "a'; DROP TABLE events", "timeout"]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_found_is_what_fits(
+        told in vec(some_event(), 1..120),
+        asked in vec((vec(some_pair(), 0..4), vec(some_pair(), 0..2), 1..50usize), 40),
+    ) {
+        let kept = Kept::open();
+        kept.tell(&told);
+        for (pairs, limits, limit) in asked {
+            let of = |pairs: &[(&'static str, String)]| {
+                Filter::from_pairs(pairs.iter().map(|(field, value)| (*field, value.as_str())), now()).unwrap()
+            };
+            let filter = of(&pairs).within(of(&limits));
+            let fits = told.iter().enumerate().filter(|(_, event)| filter.matches(event));
+            let fits: Vec<u64> = fits.map(|(offset, _)| offset as u64).collect();
+            prop_assert_eq!(kept.offsets(&filter, limit), fits, "{:?} within {:?}", pairs, limits);
+        }
+    }
+}
+
+#[test]
+fn text_is_text_and_words_of_many_events_are_found_before_and_after_they_are_indexed() {
+    let kept = Kept::open();
+    let said = |text: &str| {
+        let mut event = event("agent.failed", now());
+        event.message = Some(text.into());
+        event.identity.execution_id = Some(format!("run of {text}").into());
+        event
+    };
+    let told: Vec<Event> = (0..3000).map(|number| said(&format!("number {number}"))).collect();
+    kept.tell(&told);
+    assert_eq!(kept.offsets(&filter(&[("q", "number 2999")]), 10), [2999]);
+    assert_eq!(kept.offsets(&filter(&[("q", "NUMBER 299")]), 3).len(), 11);
+    let of_word = kept.history.runs_with(&filter(&[("q", "2999")])).unwrap();
+    assert_eq!(of_word, HashSet::from(["run of number 2999".to_owned()]));
+    assert_eq!(kept.history.runs_with(&filter(&[("q", "number")])).unwrap().len(), 3000);
+}
+
+#[test]
+fn a_file_that_is_damaged_while_it_is_in_use_is_made_anew() {
+    let kept = Kept::open();
+    let told: Vec<Event> = (0..5000)
+        .map(|number| {
+            let mut event = event("agent.failed", now().minus(DAY * (number % 2)));
+            event.message = Some(format!("number {number} {}", "x".repeat(200)).into());
+            event
+        })
+        .collect();
+    kept.tell(&told);
+    let wanted = filter(&[("status", "failed")]);
+    let before = kept.offsets(&wanted, 1000);
+    assert_eq!(before.len(), 5000);
+    let kept = kept.reopen(|_| {});
+    let path = kept.files().remove(0);
+    let size = fs::metadata(&path).unwrap().len() as usize;
+    // All but the first pages, which are looked at when it is opened.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[16_384..].iter_mut().for_each(|byte| *byte = 0xA5);
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len() as usize, size);
+    let begun = Instant::now();
+    let after = loop {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is not made anew");
+        let position = kept.history.position();
+        let is_whole = position == kept.journal.head();
+        match kept.history.read(0..position, usize::MAX, &wanted) {
+            Ok(found) if is_whole && found.events.len() == 5000 => break found,
+            _ => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    assert_eq!(after.events.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), before);
+    assert_eq!(kept.history.shared.counts.damaged.load(Relaxed), 1);
+    assert!(path.with_extension("db.damaged").exists());
+}
+
+#[test]
+fn whatever_is_wrong_with_files_at_the_start_the_same_is_found() {
+    let mut kept = Kept::open();
+    let told: Vec<Event> = (0..300).map(|number| event("agent.failed", now().minus(DAY * (number % 3)))).collect();
+    kept.tell(&told);
+    type Harm = fn(&std::path::Path);
+    let harms: [(&str, Harm, u64); 6] = [
+        ("nothing", |_| {}, 0),
+        ("gone", |file| fs::remove_file(file).unwrap(), 1),
+        ("cut off", |file| fs::write(file, &fs::read(file).unwrap()[..5000]).unwrap(), 1),
+        ("empty", |file| fs::write(file, "").unwrap(), 1),
+        ("no database", |file| fs::write(file, "no database ".repeat(1000)).unwrap(), 1),
+        ("no list", |file| fs::remove_file(file.with_file_name("days")).unwrap(), 0),
+    ];
+    for (harm, harms, damaged) in harms {
+        kept = kept.reopen(|dir| {
+            let files = files::all(&dir.join("history")).unwrap();
+            harms(&files[1].1);
+        });
+        kept.settle();
+        assert_eq!(kept.offsets(&filter(&[("status", "failed")]), 100).len(), 300, "{harm}");
+        assert_eq!(kept.history.shared.counts.damaged.load(Relaxed), damaged, "{harm}");
+    }
+    // Of another journal, offsets mean other events: all of it is set aside.
+    let kept = kept.reopen(|dir| fs::remove_dir_all(dir.join("journal")).unwrap());
+    kept.tell(&[event("agent.started", now())]);
+    assert_eq!(kept.offsets(&Filter::default(), 10), [0]);
+    let others = fs::read_dir(kept.dir.path()).unwrap().filter(|entry| {
+        entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("history.of-another-journal")
+    });
+    assert_eq!(others.count(), 1);
+}
+
+#[test]
+fn days_go_when_they_are_too_old_or_too_much() {
+    let kept = Kept::open();
+    let told: Vec<Event> = (0..8).map(|days| event("agent.failed", now().minus(DAY * days))).collect();
+    kept.tell(&told);
+    assert_eq!(kept.files().len(), 8);
+    assert_eq!(kept.history.retain(now()), 0);
+    assert_eq!(kept.history.retain(now().plus(DAY * 26)), 3, "of 8 days those that are older than 30");
+    assert_eq!(kept.offsets(&Filter::default(), 10), [0, 1, 2, 3, 4]);
+    let size = |path: &PathBuf| {
+        let files = [path.clone(), path.with_extension("db-wal")];
+        files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum::<u64>()
+    };
+    let total: u64 = kept.files().iter().map(size).sum();
+    let settings = Settings { max_bytes: total - 1, ..kept.history.shared.settings.clone() };
+    assert_eq!(files::retain(&settings, now()), 1);
+    let settings = Settings { max_bytes: 1, ..settings };
+    assert_eq!(files::retain(&settings, now()), 3, "the latest day stays");
+    assert_eq!(kept.files().len(), 1);
+    let late = [event("agent.failed", now().minus(DAY * 40)), event("agent.failed", now().plus(DAY * 3))];
+    kept.tell(&late);
+    let counts = &kept.history.shared.counts;
+    assert_eq!((counts.too_old.load(Relaxed), counts.too_new.load(Relaxed)), (1, 1));
+}
+
+#[test]
+fn what_comes_late_and_was_there_counts_once() {
+    let kept = Kept::open();
+    let old: Vec<Event> = (0..500)
+        .map(|number| {
+            let mut event = event("agent.failed", now().minus(DAY).plus(Duration::from_secs(number)));
+            event.identity.execution_id = Some("run".into());
+            event
+        })
+        .collect();
+    kept.tell(&old);
+    kept.tell(&old);
+    let first = kept.offsets(&Filter::default(), 100);
+    assert_eq!(first, (0..500).collect::<Vec<_>>());
+    assert_eq!(kept.history.run("run").unwrap().map(|run| run.events), Some(500));
+    assert_eq!(kept.history.shared.counts.known.load(Relaxed), 500);
+    let other = event("agent.failed", now().minus(DAY));
+    let known = kept.history.known(&[old[7].clone(), other]).unwrap();
+    assert_eq!(known, HashSet::from([old[7].event_id]));
+}
+
+#[test]
+fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
+    let kept = Kept::open();
+    let noon = |days: u32| Timestamp::parse(&format!("{}T12:00:00Z", now().minus(DAY * days).date())).unwrap();
+    let of_run = |id: &str, name: &str, at: Timestamp| {
+        let mut event = event(name, at);
+        event.identity.execution_id = Some(id.into());
+        event
+    };
+    let mut told = Vec::new();
+    for number in 0..20u64 {
+        told.push(of_run(&format!("run-{number}"), "agent.started", noon(2).plus(Duration::from_secs(number))));
+    }
+    // Over two midnights.
+    told.extend((1..3).map(|days| of_run("run-7", "agent.progress", noon(days))));
+    told.push(of_run("run-7", "agent.failed", noon(0).minus(Duration::from_secs(3600 * 12))));
+    kept.tell(&told);
+    let (mut before, mut listed) = ((Timestamp::from_micros(i64::MAX), String::new()), Vec::new());
+    loop {
+        let page = kept.history.runs((before.0, &before.1), 6, |_| true).unwrap();
+        let Some(last) = page.runs.last() else { break };
+        before = (last.started_at, last.id.clone());
+        listed.extend(page.runs);
+    }
+    let ids: Vec<String> = listed.iter().map(|run| run.id.clone()).collect();
+    let mut expected: Vec<String> = (0..20).rev().map(|number| format!("run-{number}")).collect();
+    expected.retain(|id| id != "run-7");
+    // Its first sign of progress is told to be as old as the first run.
+    expected.insert(18, "run-7".into());
+    assert_eq!(ids, expected);
+    let run = &listed[18];
+    assert_eq!((run.events, run.run_status().as_str(), run.seen_at), (4, "failed", told[22].timestamp));
+    assert_eq!(kept.history.run("run-7").unwrap().as_ref(), Some(run));
+}
+
+#[test]
+fn a_records_json_is_as_it_was_told() {
+    let kept = Kept::open();
+    let told = event("agent.failed", now());
+    kept.tell(std::slice::from_ref(&told));
+    let found = kept.history.read(0..1, 1, &filter(&[("status", "failed")])).unwrap();
+    assert_eq!(found.events[0].1.json(), Record::new(told).json());
+}
