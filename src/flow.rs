@@ -66,7 +66,15 @@ pub trait Intake: Send + Sync + 'static {
 
     /// Takes events over, likewise.
     fn events(&self, events: Vec<Event>) -> Acknowledged<'_>;
+
+    /// Takes events over that may have been told before, likewise, and leaves those out that are known; how many that is.
+    fn import(&self, events: Vec<Event>) -> Imported<'_> {
+        Box::pin(async move { self.events(events).await.map(|()| 0) })
+    }
 }
+
+/// The answer to events that are imported: how many were known.
+pub type Imported<'a> = Pin<Box<dyn Future<Output = Result<usize, Refused>> + Send + 'a>>;
 
 /// The answer to an input, once it is known.
 pub type Acknowledged<'a> = Pin<Box<dyn Future<Output = Result<(), Refused>> + Send + 'a>>;

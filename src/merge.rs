@@ -104,6 +104,12 @@ impl Waiting {
                 ready.push(record.clone());
                 continue;
             }
+            // What came together may have happened apart: it is imported, or was held up.
+            let is_apart = |held: &Held| {
+                let apart = record.event().timestamp.micros_since(held.first.event().timestamp);
+                is_of_one_span(held.first.event(), record.event()) && u128::from(apart) > patience.as_micros()
+            };
+            self.release(is_apart, ready);
             match self.held.iter_mut().find(|held| is_of_one_span(held.first.event(), record.event())) {
                 Some(held) => held.add(record, chunk),
                 None => self.held.push(Held {

@@ -1,10 +1,10 @@
 //! Asking a running collector.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -63,14 +63,55 @@ pub async fn request(
     }
     let request = request.body(Empty::<Bytes>::new()).map_err(Failure::usage)?;
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-    client.request(request).await.map_err(|error| {
-        let remedy = "is a collector running? `spanlight` starts one, --url names another";
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
+    client.request(request).await.map_err(|error| unreachable(&target.url, &error))
+}
+
+/// Posts a body to the base URL of a receiver, as often as it asks for patience, for a minute.
+pub async fn post(
+    target: &Target,
+    base: &str,
+    path: &str,
+    content_type: &'static str,
+    body: Bytes,
+) -> Result<Bytes, Failure> {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let url = format!("{}{path}", base.trim_end_matches('/'));
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let begun = Instant::now();
+    loop {
+        let mut request = Request::post(&url).header(CONTENT_TYPE, content_type);
+        if let Some(token) = &target.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        Failure::new(format!("cannot reach {}: {cause}; {remedy}", target.url))
-    })
+        let request =
+            request.body(Full::new(body.clone())).map_err(|_| Failure::usage(format!("`{url}` is no URL")))?;
+        let response = client.request(request).await.map_err(|error| unreachable(base, &error))?;
+        let (status, wait) = (response.status(), retry_after(&response));
+        let answer = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await;
+        let answer = answer.map_err(|error| Failure::new(format!("the answer broke off: {error}")))?.to_bytes();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let is_busy = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+        if !is_busy || begun.elapsed() + wait > LONGEST {
+            return Err(refused(status, &answer));
+        }
+        tokio::time::sleep(wait).await;
+    }
+}
+
+fn retry_after(response: &http::Response<Incoming>) -> Duration {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1).max(1))
+}
+
+fn unreachable(url: &str, error: &dyn std::error::Error) -> Failure {
+    let remedy = "is a collector running? `spanlight` starts one, --url names another";
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Failure::new(format!("cannot reach {url}: {cause}; {remedy}"))
 }
 
 /// Whether somebody takes traces at the base URL of a receiver of OTLP over HTTP.

@@ -195,7 +195,8 @@ fn show_summary(summary: &Summary, minutes: u64, json: bool) {
     console::output(&format!("{} for {} tokens", usd(summary.total_cost_usd), summary.tokens));
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+/// How many times as fast.
+pub fn speed(text: &str) -> Result<f64, String> {
     let speed: f64 = text.parse().map_err(|_| "a number such as 10 or 0.5".to_owned())?;
     if (0.01..=1_000_000.0).contains(&speed) { Ok(speed) } else { Err("from 0.01 to 1000000".to_owned()) }
 }

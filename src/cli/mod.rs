@@ -7,7 +7,12 @@ mod configuration;
 mod demo;
 mod demo_button;
 mod explain;
+mod export;
+mod filter;
+mod import;
 mod outcome;
+mod recorded;
+mod replay;
 mod report;
 mod run;
 mod runs;
@@ -55,6 +60,12 @@ enum Command {
     Report(report::ReportArgs),
     /// Show events as they happen
     Tail(Box<tail::TailArgs>),
+    /// Write the events of a collector, or of a data directory, as JSON lines
+    Export(Box<export::ExportArgs>),
+    /// Take events or telemetry from files into a running collector; what it has already counts once
+    Import(import::ImportArgs),
+    /// Play recorded events again, at their pace
+    Replay(replay::ReplayArgs),
     /// Check or print a configuration, or list the components there are
     Config(configuration::ConfigArgs),
 }
@@ -105,6 +116,10 @@ impl Failure {
     fn usage(message: impl ToString) -> Failure {
         Failure { code: USAGE, message: message.to_string() }
     }
+
+    fn is_usage(&self) -> bool {
+        self.code == USAGE
+    }
 }
 
 /// Parses the command line and runs what it says.
@@ -125,6 +140,9 @@ pub fn main() -> ExitCode {
             Command::Show(args) => show::show(args).await,
             Command::Report(args) => report::report(args).await,
             Command::Tail(args) => tail::tail(*args).await,
+            Command::Export(args) => export::export(*args).await,
+            Command::Import(args) => import::import(args).await,
+            Command::Replay(args) => replay::replay(args).await,
             Command::Config(args) => configuration::configuration(&args),
         }
     });

@@ -32,7 +32,7 @@ pub async fn show(args: ShowArgs) -> Result<(), Failure> {
 }
 
 /// Nobody types 32 digits.
-async fn full_id(target: &Target, id: &str) -> Result<String, Failure> {
+pub async fn full_id(target: &Target, id: &str) -> Result<String, Failure> {
     let runs = get(target, "/api/v1/runs?limit=1000").await?;
     let ids = runs["runs"].as_array().into_iter().flatten().filter_map(|run| run["id"].as_str());
     let fitting: Vec<&str> = ids.filter(|known| known.starts_with(id)).collect();

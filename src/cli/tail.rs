@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use http_body_util::BodyExt;
 
-use super::client::{filter_query, refused, request};
+use super::client::{refused, request};
+use super::filter::EventFilter;
 use super::signals::Signals;
 use super::{Failure, Target};
 use crate::console::{self, Style, event::in_short};
@@ -21,65 +22,6 @@ pub struct TailArgs {
     all: bool,
     #[command(flatten)]
     filter: EventFilter,
-}
-
-/// The filters of the API. Of several values of one any fits, and all filters must.
-#[derive(Args, Debug)]
-struct EventFilter {
-    /// Only events of this scope: workflow, workflow_step, agent, llm_request, tool, system
-    #[arg(long)]
-    scope: Vec<String>,
-    /// Only events of this type: started, progress, completed, failed, canceled
-    #[arg(long = "type")]
-    kind: Vec<String>,
-    /// Only events of this status
-    #[arg(long)]
-    status: Vec<String>,
-    /// Only events of this name; `agent.*` is every event of agents
-    #[arg(long)]
-    name: Vec<String>,
-    /// Only events of this agent
-    #[arg(long)]
-    agent: Vec<String>,
-    /// Only events for this feature
-    #[arg(long)]
-    feature: Vec<String>,
-    /// Only events of this model
-    #[arg(long)]
-    model: Vec<String>,
-    /// Only events of this tool
-    #[arg(long)]
-    tool: Vec<String>,
-    /// Only events of this task
-    #[arg(long)]
-    task: Vec<String>,
-    /// Only events of this execution (a run's id)
-    #[arg(long)]
-    execution: Vec<String>,
-    /// Only events of this conversation
-    #[arg(long)]
-    conversation: Vec<String>,
-    /// Only events of this correlation
-    #[arg(long)]
-    correlation: Vec<String>,
-    /// Only events of this user
-    #[arg(long)]
-    user: Vec<String>,
-    /// Only events with this tag
-    #[arg(long)]
-    tag: Vec<String>,
-    /// Only events at least as urgent, from 1 (most urgent) to 10
-    #[arg(long)]
-    min_priority: Vec<String>,
-    /// Only events since: a time, or how long ago, such as 15m
-    #[arg(long)]
-    since: Vec<String>,
-    /// Only events until
-    #[arg(long)]
-    until: Vec<String>,
-    /// Only events that mention this text
-    #[arg(long)]
-    q: Vec<String>,
 }
 
 /// Shows events until interrupted, or until nobody reads them any more.
@@ -108,30 +50,8 @@ async fn follow(args: &TailArgs) -> Result<(), Failure> {
 }
 
 fn path(args: &TailArgs) -> String {
-    let filter = &args.filter;
-    let from = if args.all { vec!["0".to_owned()] } else { Vec::new() };
-    let query = filter_query(&[
-        ("from", &from),
-        ("scope", &filter.scope),
-        ("type", &filter.kind),
-        ("status", &filter.status),
-        ("name", &filter.name),
-        ("agent", &filter.agent),
-        ("feature", &filter.feature),
-        ("model", &filter.model),
-        ("tool", &filter.tool),
-        ("task", &filter.task),
-        ("execution", &filter.execution),
-        ("conversation", &filter.conversation),
-        ("correlation", &filter.correlation),
-        ("user", &filter.user),
-        ("tag", &filter.tag),
-        ("min_priority", &filter.min_priority),
-        ("since", &filter.since),
-        ("until", &filter.until),
-        ("q", &filter.q),
-    ]);
-    format!("/api/v1/stream{query}")
+    let from = if args.all { Some("0") } else { None };
+    format!("/api/v1/stream{}", args.filter.query(&[("from", from)]))
 }
 
 async fn listen(target: &Target, path: &str, reader: &mut Reader) -> Result<(), Failure> {

@@ -144,8 +144,11 @@ mod tests {
     proptest! {
         /// An index of words leads to everything that mentions a text.
         #[test]
-        fn what_is_mentioned_has_the_words(text in "[ab c検ß.-]{0,12}", wanted in "[ab c検ß.-]{1,4}") {
-            prop_assume!(mentions(&text, &wanted));
+        fn what_is_mentioned_has_the_words(text in "[ab c検ß.-]{1,12}", from in 0..12usize, long in 1..5usize) {
+            let wanted: String = text.chars().skip(from).take(long).collect();
+            if wanted.is_empty() || !mentions(&text, &wanted) {
+                return Ok(());
+            }
             let there: Vec<&str> = words(&text).collect();
             let wanted_words: Vec<&str> = words(&wanted).collect();
             for (index, word) in wanted_words.iter().enumerate() {

@@ -156,7 +156,9 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> 
             let Some(id) = event.execution() else { continue };
             match runs.get_mut(id) {
                 Some(run) => run.absorb(event, row.time),
-                None => runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.time)).absorb(event, row.time),
+                None => {
+                    runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.time)).absorb(event, row.time)
+                }
             }
         }
         let mut block_row = transaction.prepare_cached(
@@ -184,8 +186,11 @@ impl Known {
     }
 
     fn of(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<Known> {
-        let late: HashSet<i64> = rows.iter().filter(|row| Known::is_late(row)).map(|row| row.time.as_micros()).collect();
-        let (Some(first), Some(last)) = (late.iter().min(), late.iter().max()) else { return Ok(Known(HashMap::new())) };
+        let late: HashSet<i64> =
+            rows.iter().filter(|row| Known::is_late(row)).map(|row| row.time.as_micros()).collect();
+        let (Some(first), Some(last)) = (late.iter().min(), late.iter().max()) else {
+            return Ok(Known(HashMap::new()));
+        };
         let mut statement = transaction.prepare_cached(
             "SELECT e.time, e.id, e.offset FROM blocks b CROSS JOIN events e
              WHERE b.last >= ?1 AND b.first <= ?2 AND e.offset >= b.block * ?3 AND e.offset < (b.block + 1) * ?3

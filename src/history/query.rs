@@ -112,8 +112,9 @@ fn next_window(
 /// The first block from one on in which something happened when it is wanted.
 fn first_block(connection: &Connection, from: u64, filter: &Filter) -> rusqlite::Result<Option<u64>> {
     let (since, until) = filter.times();
-    let mut statement = connection
-        .prepare_cached("SELECT block FROM blocks WHERE block >= ?1 AND last >= ?2 AND first < ?3 ORDER BY block LIMIT 1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT block FROM blocks WHERE block >= ?1 AND last >= ?2 AND first < ?3 ORDER BY block LIMIT 1",
+    )?;
     let (since, until) = (since.map_or(i64::MIN, |at| at.as_micros()), until.map_or(i64::MAX, |at| at.as_micros()));
     let mut rows = statement.query(params![from as i64, since, until])?;
     Ok(rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?.map(|block| block as u64))
@@ -122,7 +123,8 @@ fn first_block(connection: &Connection, from: u64, filter: &Filter) -> rusqlite:
 /// Below which offset words are found by their index.
 fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
     let to = day::texts_to(connection)?;
-    let last: Option<i64> = connection.prepare_cached("SELECT max(offset) FROM events")?.query_row([], |row| row.get(0))?;
+    let last: Option<i64> =
+        connection.prepare_cached("SELECT max(offset) FROM events")?.query_row([], |row| row.get(0))?;
     Ok(if last.is_none_or(|last| (last as u64) < to) { u64::MAX } else { to })
 }
 

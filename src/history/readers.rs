@@ -39,7 +39,9 @@ impl Readers {
         let path = files::path(&self.directory, day);
         let connection = match known.map_or_else(|| day::open_to_read(&path), Ok) {
             Ok(connection) => connection,
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => return Ok(None),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let answer = read(&connection)?;

@@ -344,7 +344,8 @@ pub fn list(
         let mut before = (before.0, before.1.to_owned());
         loop {
             const AT_ONCE: usize = 200;
-            let some = shared.read_day(day, |connection| some_of_day(connection, &before, AT_ONCE))?.unwrap_or_default();
+            let some =
+                shared.read_day(day, |connection| some_of_day(connection, &before, AT_ONCE))?.unwrap_or_default();
             let is_all = some.len() < AT_ONCE;
             if let Some(last) = some.last() {
                 before = (last.started_at, last.id.clone());

@@ -134,10 +134,9 @@ impl<'a> Narrow<'a> {
     /// A member of the payload, where the text of one with this value is there at all.
     pub fn says(&self, member: &str) -> bool {
         let Some(data) = self.data.map(RawValue::get).filter(|data| data.contains(member)) else { return false };
-        let (Some((key, value)), Ok(members)) = (
-            member.split_once(':'),
-            serde_json::from_str::<std::collections::HashMap<Cow<'_, str>, &RawValue>>(data),
-        ) else {
+        let (Some((key, value)), Ok(members)) =
+            (member.split_once(':'), serde_json::from_str::<std::collections::HashMap<Cow<'_, str>, &RawValue>>(data))
+        else {
             return false;
         };
         members.get(key.trim_matches('"')).is_some_and(|said| said.get() == value)

@@ -102,7 +102,8 @@ fn filter(pairs: &[(&str, &str)]) -> Filter {
     Filter::from_pairs(pairs.iter().copied(), now()).unwrap()
 }
 
-const WORDS: &[&str] = &["alpha", "beta", "al", "lpha b", "検索", "AND", "\"beta\"", "alpha* OR", "x-ray", "read_timeout", "é"];
+const WORDS: &[&str] =
+    &["alpha", "beta", "al", "lpha b", "検索", "AND", "\"beta\"", "alpha* OR", "x-ray", "read_timeout", "é"];
 
 fn some_event() -> impl Strategy<Value = Event> {
     let name = select(vec!["agent.started", "agent.failed", "tool.completed", "llm.completed", "review.decided"]);

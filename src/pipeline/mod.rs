@@ -2,6 +2,7 @@
 //! collector, and in the end it drains it.
 
 mod alerts;
+mod archive;
 mod background;
 mod build;
 mod components;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use futures_util::future::BoxFuture;
 
+pub use archive::archive;
 pub use components::components;
 pub use environment::additions;
 pub use plan::{Plan, plan};

@@ -1,5 +1,6 @@
 //! Routes: how a batch goes from a receiver through its pipelines.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -9,7 +10,8 @@ use crate::connector::Connector;
 use crate::event::{Event, Filter, Timestamp};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Load};
-use crate::flow::{Acknowledged, Intake, SharedRecord};
+use crate::flow::{Acknowledged, Imported, Intake, SharedRecord};
+use crate::history::History;
 use crate::merge::Merge;
 use crate::otlp::{Batch, Signal};
 use crate::process::Processor;
@@ -51,6 +53,8 @@ pub struct Router {
     pub event_pumps: Vec<Inlet>,
     /// The agent connector, for events that come as JSON.
     pub agent: Option<Arc<Connector>>,
+    /// What knows events of long ago.
+    pub history: Option<Arc<History>>,
 }
 
 impl Route {
@@ -177,6 +181,24 @@ impl Intake for Router {
                 None => {}
             }
             Ok(())
+        })
+    }
+
+    fn import(&self, mut events: Vec<Event>) -> Imported<'_> {
+        Box::pin(async move {
+            let told = events.len();
+            if let Some(history) = &self.history {
+                let mut known = Ok(HashSet::new());
+                off_worker(|| known = history.known(&events));
+                // What cannot be looked up is taken: it may be told twice, but it is not lost.
+                let known = known.unwrap_or_else(|message| {
+                    crate::report::error(&message);
+                    HashSet::new()
+                });
+                events.retain(|event| !known.contains(&event.event_id));
+            }
+            let known = told - events.len();
+            self.events(events).await.map(|()| known)
         })
     }
 }

@@ -106,7 +106,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let stop_web = CancellationToken::new();
     if let Some((config, listener)) = web {
         addresses.web = listener.local_addr().ok();
-        let router = Arc::new(router(&built.routes, None, agent.as_ref()));
+        let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let auth = config.auth.as_ref().map(Auth::new).transpose();
         let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
@@ -264,6 +264,7 @@ fn router(routes: &[(Pipeline, Arc<Route>)], receiver: Option<&ComponentId>, age
         routes: routes.iter().filter(|(pipeline, _)| feeds(pipeline)).map(|(_, route)| route.clone()).collect(),
         event_pumps: of_events.flat_map(|(_, route)| route.pumps().cloned()).collect(),
         agent: agent.cloned(),
+        history: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Events {
 #[derive(Debug, Default)]
 struct Outcome {
     accepted: usize,
+    /// Of these, known and left out.
+    known: usize,
     rejected: Vec<(usize, String)>,
 }
 
@@ -65,11 +67,12 @@ impl Events {
                 return *answer;
             }
         };
+        let is_import = is_import(request.uri().query().unwrap_or_default());
         let taken = async {
             let mut held = self.gate.enter().map_err(Rejection::Overloaded)?;
             let body = body::read(request.into_body(), self.limit, 0, &mut held).await?;
             let body = body::unpack(body, encoding, self.limit, &mut held).await?;
-            self.take(&body, &held).await
+            self.take(&body, is_import, &held).await
         };
         match taken.await {
             Ok(outcome) => answer(outcome.status(), JSON, outcome.to_json()),
@@ -81,7 +84,7 @@ impl Events {
     }
 
     /// Takes the events of a body over. One bad event loses nothing but itself.
-    async fn take(&self, body: &[u8], held: &Held<'_>) -> Result<Outcome, Rejection> {
+    async fn take(&self, body: &[u8], is_import: bool, held: &Held<'_>) -> Result<Outcome, Rejection> {
         let source = Source { kind: SourceKind::Http, dialect: None, instance: None, service: None };
         let mut outcome = Outcome::default();
         let mut events = Vec::new();
@@ -96,12 +99,20 @@ impl Events {
         }
         if !events.is_empty() {
             held.may_pass().map_err(Rejection::Overloaded)?;
-            self.intake.events(events).await.map_err(Rejection::Overloaded)?;
+            outcome.known = match is_import {
+                true => self.intake.import(events).await.map_err(Rejection::Overloaded)?,
+                false => self.intake.events(events).await.map(|()| 0).map_err(Rejection::Overloaded)?,
+            };
         }
         self.reception.accepted.add(outcome.accepted);
         self.reception.invalid.add(outcome.rejected.len());
         Ok(outcome)
     }
+}
+
+/// Whether a query asks for events to be taken only if they are not known.
+fn is_import(query: &str) -> bool {
+    query.split('&').any(|pair| matches!(pair, "import" | "import=true"))
 }
 
 impl Outcome {
@@ -115,6 +126,9 @@ impl Outcome {
         let mut out = Vec::new();
         let mut object = JsonObject::begin(&mut out);
         object.u64("accepted", self.accepted as u64);
+        if self.known > 0 {
+            object.u64("known", self.known as u64);
+        }
         if !self.rejected.is_empty() || self.accepted == 0 {
             let list = object.key("rejected");
             list.push(b'[');

@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn tags_are_named_one_by_one() {
-        for (known, is_named) in [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"ab\"", false)] {
+        for (known, is_named) in
+            [("\"a\"", true), ("W/\"a\"", true), ("\"b\", \"a\"", true), ("*", true), ("\"ab\"", false)]
+        {
             assert_eq!(names(known, "\"a\""), is_named, "{known}");
         }
     }

@@ -12,7 +12,7 @@ use super::support::client::{get_with, post};
 use super::support::collector::{Collector, Port, run};
 use super::support::{PATIENCE, until};
 
-const SECRET: &str = "thirty-two bytes are what it takes";
+pub const SECRET: &str = "thirty-two bytes are what it takes";
 
 /// A collector that asks for tokens, with work of dana and of eve.
 async fn collector() -> Collector {
@@ -42,7 +42,7 @@ async fn web(collector: &Collector) -> String {
 }
 
 /// A token with these claims, for an hour.
-fn token(mut claims: Value) -> String {
+pub fn token(mut claims: Value) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     claims["aud"] = "spanlight".into();
     if claims["exp"].is_null() {
@@ -53,7 +53,7 @@ fn token(mut claims: Value) -> String {
     encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
-async fn get(collector: &Collector, path: &str, token: &str) -> (u16, Value) {
+pub async fn get(collector: &Collector, path: &str, token: &str) -> (u16, Value) {
     let bearer = format!("Bearer {token}");
     let headers = if token.is_empty() { vec![] } else { vec![("authorization", bearer.as_str())] };
     let answer = get_with(&(web(collector).await + path), &headers).await;
