@@ -92,6 +92,9 @@ pub async fn post(
         if status.is_success() {
             return Ok(answer);
         }
+        if status == StatusCode::NOT_FOUND {
+            return Err(Failure::usage(format!("{base} takes nothing of what is sent to {path}")));
+        }
         let is_busy = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
         if !is_busy || begun.elapsed() + wait > LONGEST {
             return Err(refused(status, &answer));

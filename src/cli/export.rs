@@ -21,7 +21,7 @@ pub struct ExportArgs {
     #[command(flatten)]
     target: Target,
     /// Read the data directory of a collector that does not run, instead of asking one that does
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// With --data-dir, the configuration that the collector had
     #[arg(short, long, value_name = "FILE", requires = "data_dir")]

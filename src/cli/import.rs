@@ -53,12 +53,15 @@ pub async fn import(args: ImportArgs) -> Result<(), Failure> {
         let said = json!({"events": events, "known": known, "requests": requests, "rejected": rejected});
         console::output(&said.to_string());
     } else {
-        let mut said = vec![counted(events, "event")];
+        let mut said = Vec::new();
+        if events > 0 || requests == 0 {
+            said.push(counted(events, "event"));
+        }
         if known > 0 {
             said.push(format!("{known} of them known already"));
         }
         if requests > 0 {
-            said.push(counted(requests, "request of OTLP").replace("OTLPs", "OTLP"));
+            said.push(format!("{} of OTLP", counted(requests, "request")));
         }
         console::output(&format!("Taken: {}", said.join(", ")));
     }

@@ -70,8 +70,8 @@ pub fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "wal_autocheckpoint", 20_000)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(32);
-    connection.execute_batch(TABLES)?;
-    connection.pragma_update(None, "user_version", VERSION)?;
+    // All or nothing, so that what ends in between leaves a file of no use, or none that lacks something.
+    connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
     Ok(connection)
 }
 
@@ -83,10 +83,14 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Why a file cannot be used any more, if so.
-pub fn problem(path: &Path) -> Option<String> {
+/// Why a file cannot be used any more, if so. `is_new` tells that nothing was noted of it yet, so that it may be empty.
+pub fn problem(path: &Path, is_new: bool) -> Option<String> {
     let check = || -> Result<Option<String>> {
         let connection = Connection::open(path)?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+        if tables == 0 {
+            return Ok((!is_new).then(|| "it is empty".to_owned()));
+        }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version != VERSION {
             return Ok(Some(format!("it is of version {version}, and this is {VERSION}")));

@@ -49,15 +49,16 @@ pub fn begin(directory: &Path, journal: &Journal) -> io::Result<Begun> {
     let first = journal.first();
     let listed = fs::read_to_string(directory.join(LIST)).unwrap_or_default();
     let (position, days) = listed.split_once('\n').unwrap_or_default();
+    let days: Vec<&str> = days.lines().filter(|day| !day.is_empty()).collect();
     // Without a list it is not known what is missing, and to enter again what is there does no harm.
     let position: u64 = position.parse().unwrap_or(first);
     let mut begun = Begun { position: position.min(cursor.position()), damaged: 0 };
-    for day in days.lines().filter(|day| !path(directory, day).exists()) {
+    for day in days.iter().filter(|day| !path(directory, day).exists()) {
         crate::report::warn(&format!("history {}: {day}.db is missing and is made anew", directory.display()));
         begun.damaged += 1;
     }
-    for (_, path) in all(directory)? {
-        if let Some(problem) = day::problem(&path) {
+    for (day, path) in all(directory)? {
+        if let Some(problem) = day::problem(&path, !days.contains(&&*day)) {
             set_aside(&path, &problem);
             begun.damaged += 1;
         }

@@ -13,8 +13,6 @@ mod query;
 mod readers;
 mod runs;
 mod stored;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -284,3 +282,6 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 fn broken(path: &Path, error: &rusqlite::Error) -> String {
     format!("history {}: {error}", path.display())
 }
+
+#[cfg(test)]
+mod tests;

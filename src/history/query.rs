@@ -26,9 +26,10 @@ enum Way {
     Through,
 }
 
-/// Offsets to look at, and how.
+/// Offsets to look at, in which days, and how.
 struct Window {
     offsets: Range<u64>,
+    days: Vec<String>,
     way: Way,
 }
 
@@ -50,7 +51,7 @@ pub fn read(
         let room = limit - found.events.len();
         let mut looked_to = window.offsets.end;
         let mut events = Vec::new();
-        for day in &days {
+        for day in &window.days {
             let within = window.offsets.start..looked_to;
             let look = |connection: &Connection| look_in(connection, within, &window.way, room, filter, deadline);
             let Some((more, to)) = shared.read_day(day, look)? else { continue };
@@ -82,10 +83,10 @@ fn next_window(
     /// Blocks that are gone through at once: some ten milliseconds.
     const AT_ONCE: u64 = 16;
     if filter.exact().iter().any(|(column, _)| *column == "execution") {
-        return Ok(Some(Window { offsets, way: Way::OfRun }));
+        return Ok(Some(Window { offsets, days: days.to_vec(), way: Way::OfRun }));
     }
     let query = words_of(filter);
-    let (mut first, mut indexed_to) = (None, u64::MAX);
+    let (mut begins, mut indexed_to) = (Vec::new(), u64::MAX);
     for day in days {
         let look = |connection: &Connection| {
             let block = first_block(connection, offsets.start / BLOCK, filter)?;
@@ -93,20 +94,22 @@ fn next_window(
             Ok((block, if has_words { indexed(connection)? } else { u64::MAX }))
         };
         let Some((block, to)) = shared.read_day(day, look)? else { continue };
-        indexed_to = indexed_to.min(to);
-        first = [first, block].into_iter().flatten().min();
+        let Some(begin) = block.map(|block| offsets.start.max(block * BLOCK)) else { continue };
+        // Where a day has nothing, nothing of it is missing in the index.
+        indexed_to = indexed_to.min(to.max(begin));
+        begins.push((day, begin));
     }
-    let Some(first) = first else { return Ok(None) };
-    let start = offsets.start.max(first * BLOCK);
+    let Some(start) = begins.iter().map(|(_, begin)| *begin).min() else { return Ok(None) };
     if start >= offsets.end {
         return Ok(None);
     }
-    Ok(Some(match query {
-        Some(query) if start < indexed_to => {
-            Window { offsets: start..indexed_to.min(offsets.end), way: Way::ByWords(query) }
-        }
-        _ => Window { offsets: start..((start / BLOCK + AT_ONCE) * BLOCK).min(offsets.end), way: Way::Through },
-    }))
+    let (end, way) = match query {
+        Some(query) if start < indexed_to => (indexed_to, Way::ByWords(query)),
+        _ => ((start / BLOCK + AT_ONCE) * BLOCK, Way::Through),
+    };
+    let offsets = start..end.min(offsets.end);
+    let days = begins.into_iter().filter(|(_, begin)| *begin < offsets.end).map(|(day, _)| day.clone()).collect();
+    Ok(Some(Window { offsets, days, way }))
 }
 
 /// The first block from one on in which something happened when it is wanted.

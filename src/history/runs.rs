@@ -121,7 +121,9 @@ impl StoredRun {
         if matches!(event_type, EventType::Completed | EventType::Failed | EventType::Canceled) {
             self.figures.add(&figures_of(event, scope, event_type));
         }
-        let is_outermost = event.parent_span_id.is_none() && matches!(scope, Scope::Workflow | Scope::Agent);
+        let is_named = matches!(scope, Scope::Workflow | Scope::Agent);
+        // A call by itself is a run as well, and decides how it went unless something around it is known.
+        let is_outermost = event.parent_span_id.is_none() && (is_named || self.name.is_none());
         if !is_outermost || event_type == EventType::Progress {
             return;
         }
@@ -136,7 +138,9 @@ impl StoredRun {
                 self.figures.cost_usd = event.performance.cost_usd;
             }
         }
-        self.name = Some(event.component_id.as_str().to_owned());
+        if is_named {
+            self.name = Some(event.component_id.as_str().to_owned());
+        }
     }
 
     /// The same run as another part of its events tells of it: this part is the later.

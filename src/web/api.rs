@@ -163,8 +163,8 @@ pub async fn run_ledger(state: Shared, who: Who, Path(id): Path<String>) -> Resp
 /// `GET /api/v1/runs/{id}/events`
 pub async fn run_events(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
-    let is_in_memory = state.connector.read(|core| core.deriver.traces_of(&id)).is_some();
-    if state.history.is_some() && !is_in_memory && !query.0.iter().any(|(key, _)| key == "from") {
+    // All of them are found by their run, wherever they are.
+    if state.history.is_some() && !query.0.iter().any(|(key, _)| key == "from") {
         query.0.push(("from".into(), "0".into()));
     }
     query.0.push(("execution".into(), id));

@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod json;
 mod page;
+mod retold;
 mod socket;
 mod span;
 mod stored;

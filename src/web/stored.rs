@@ -1,15 +1,14 @@
 //! Runs that have left memory, as history knows them: in the list of runs, and each told again by its events.
 
-use std::time::{Duration, Instant};
-
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::api::{may_see, ok, refuse};
+use super::retold::Retold;
 use super::{State, json};
 use crate::auth::Principal;
-use crate::derive::{Deriver, Output, RunSummary, RunTree, Settings};
-use crate::event::{Filter, JsonObject, Timestamp};
+use crate::derive::RunSummary;
+use crate::event::{JsonObject, Timestamp};
 use crate::history::StoredRun;
 
 /// Runs in memory and in history, in one order.
@@ -82,19 +81,15 @@ impl Listed {
 /// `GET /api/v1/runs/{id}` of a run that has left memory.
 pub fn run(state: &State, who: &Principal, id: &str) -> Option<Response> {
     Some(match find(state, who, id)? {
-        Ok(run) => {
-            let told = retold(state, id).tree(id);
-            let tree = told.unwrap_or_else(|| RunTree { summary: run.summary(), roots: Vec::new() });
-            ok(json::stored_run(&tree, run.events))
-        }
+        Ok(run) => ok(json::stored_run(&Retold::of(&state.hub, id).tree(&run), run.events)),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     })
 }
 
-/// `GET /api/v1/runs/{id}/ledger` of a run that has left memory: what its calls cost is what was told then.
+/// `GET /api/v1/runs/{id}/ledger` of a run that has left memory.
 pub fn ledger(state: &State, who: &Principal, id: &str) -> Option<Response> {
     Some(match find(state, who, id)? {
-        Ok(_) => ok(json::run_ledger(id, &retold(state, id).calls(id).unwrap_or_default())),
+        Ok(_) => ok(json::run_ledger(id, &Retold::of(&state.hub, id).calls())),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     })
 }
@@ -105,33 +100,4 @@ pub fn find(state: &State, who: &Principal, id: &str) -> Option<Result<StoredRun
         Ok(run) => run.filter(|run| may_see(who, &run.summary())).map(Ok),
         Err(message) => Some(Err(message)),
     }
-}
-
-/// What derives runs, told again all beginnings and ends of one. So it is shown as it was when it was in memory, as far
-/// as its events tell: spans that mean nothing are not among them.
-fn retold(state: &State, id: &str) -> Deriver {
-    const MOST: usize = 100_000;
-    const AT_ONCE: usize = 5000;
-    const PATIENCE: Duration = Duration::from_secs(5);
-    let mut deriver = Deriver::new(Settings { wants_events: false, ..Settings::default() });
-    let types = ["started", "completed", "failed", "canceled"].map(|kind| ("type", kind));
-    let pairs = types.into_iter().chain([("execution", id)]);
-    let Ok(filter) = Filter::from_pairs(pairs, Timestamp::default()) else { return deriver };
-    let (begun, mut out) = (Instant::now(), Output::default());
-    let (mut next, mut told, mut last) = (0, 0, Timestamp::default());
-    while told < MOST && next < state.hub.head() && begun.elapsed() < PATIENCE {
-        let page = state.hub.read(next, AT_ONCE, &filter);
-        for (_, record) in &page.events {
-            // The times of events are those at which they are told: nothing goes on after the last.
-            last = last.max(record.event().timestamp);
-            deriver.event(record.event().clone(), last, &mut out);
-        }
-        told += page.events.len();
-        if page.next == next {
-            break;
-        }
-        next = page.next;
-    }
-    deriver.finish(last, &mut out);
-    deriver
 }
