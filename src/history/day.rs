@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Transaction, params};
 
+use super::files;
 use super::runs::{self, StoredRun};
 use super::stored::{Narrow, Text, event_of};
 use crate::event::{EventId, Timestamp, words};
@@ -61,6 +62,9 @@ pub struct Entered {
 
 /// Opens a day's file for writing, and makes it if it is missing.
 pub fn open(path: &Path) -> Result<Connection> {
+    if !path.exists() {
+        make(path)?;
+    }
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -70,9 +74,19 @@ pub fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "wal_autocheckpoint", 20_000)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
     connection.set_prepared_statement_cache_capacity(32);
-    // All or nothing, so that what ends in between leaves a file of no use, or none that lacks something.
-    connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
     Ok(connection)
+}
+
+/// Makes a day's file. It has its name once it is whole, so that nobody takes it for one that lacks something.
+fn make(path: &Path) -> Result<()> {
+    let new = path.with_extension("db.new");
+    // What is left of an attempt that was cut short; if it cannot be removed, that is found out below.
+    std::fs::remove_file(&new).unwrap_or_default();
+    let connection = Connection::open(&new)?;
+    connection.execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))?;
+    connection.close().map_err(|(_, error)| error)?;
+    files::remove_logs(path);
+    std::fs::rename(&new, path).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Opens a day's file for reading.
@@ -83,14 +97,10 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Why a file cannot be used any more, if so. `is_new` tells that nothing was noted of it yet, so that it may be empty.
-pub fn problem(path: &Path, is_new: bool) -> Option<String> {
+/// Why a file cannot be used any more, if so.
+pub fn problem(path: &Path) -> Option<String> {
     let check = || -> Result<Option<String>> {
         let connection = Connection::open(path)?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        if tables == 0 {
-            return Ok((!is_new).then(|| "it is empty".to_owned()));
-        }
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version != VERSION {
             return Ok(Some(format!("it is of version {version}, and this is {VERSION}")));

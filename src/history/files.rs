@@ -57,8 +57,8 @@ pub fn begin(directory: &Path, journal: &Journal) -> io::Result<Begun> {
         crate::report::warn(&format!("history {}: {day}.db is missing and is made anew", directory.display()));
         begun.damaged += 1;
     }
-    for (day, path) in all(directory)? {
-        if let Some(problem) = day::problem(&path, !days.contains(&&*day)) {
+    for (_, path) in all(directory)? {
+        if let Some(problem) = day::problem(&path) {
             set_aside(&path, &problem);
             begun.damaged += 1;
         }
@@ -110,8 +110,9 @@ pub fn set_aside(path: &Path, problem: &str) {
     crate::report::warn(&format!("history {}: {problem}; {outcome}", path.display()));
 }
 
-/// Removes what belongs to a file that is gone; what is not there need not be removed.
-fn remove_logs(path: &Path) {
+/// Removes what belongs to a file that is gone, and would be taken for that of the next one; what is not there need not be
+/// removed.
+pub fn remove_logs(path: &Path) {
     for ending in ["db-wal", "db-shm"] {
         fs::remove_file(path.with_extension(ending)).unwrap_or_default();
     }

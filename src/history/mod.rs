@@ -216,8 +216,8 @@ impl Shared {
         day: &str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, String> {
-        self.readers.read(day, read).map_err(|error| {
-            if is_damage(&error) {
+        self.readers.read(day, read).map_err(|(error, is_current)| {
+            if is_current && is_damage(&error) {
                 self.is_damaged(day, &error);
             }
             broken(&files::path(&self.settings.directory, day), &error)

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use memchr::memmem;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
@@ -167,14 +168,35 @@ pub fn runs_with_words(
                WHERE e.offset >= ?1 AND e.offset < ?2 AND e.execution IS NOT NULL ORDER BY e.offset DESC";
     let mut statement = connection.prepare_cached(sql)?;
     let from = if words_of(filter).is_some() { indexed_to } else { 0 };
+    let plain = PlainWords::of(filter);
     let mut rows = statement.query(params![from as i64, to as i64])?;
     while let Some(row) = rows.next()?.filter(|_| found.len() < most && Instant::now() < deadline) {
-        let run: String = row.get(0)?;
-        if !found.contains(&run) && event_of(row.get_ref(1)?.as_bytes()?).is_some_and(|event| filter.matches(&event)) {
+        let (run, json): (String, _) = (row.get(0)?, row.get_ref(1)?.as_bytes()?);
+        let fits = || event_of(json).is_some_and(|event| filter.matches(&event));
+        if !found.contains(&run) && plain.may_be_in(json) && fits() {
             found.insert(run);
         }
     }
     Ok(found.into_iter().collect())
+}
+
+/// The words of ASCII that an event must have in its JSON, so that most need not be read to know that they do not fit.
+struct PlainWords(Vec<String>);
+
+impl PlainWords {
+    fn of(filter: &Filter) -> PlainWords {
+        let words = filter.texts().into_iter().flat_map(words::words).filter(|word| word.is_ascii());
+        PlainWords(words.map(str::to_owned).collect())
+    }
+
+    /// Other letters may be ASCII in lower case, and letters may be escaped: then only reading tells.
+    fn may_be_in(&self, json: &[u8]) -> bool {
+        if self.0.is_empty() || !json.is_ascii() || memmem::find(json, b"\\u").is_some() {
+            return true;
+        }
+        let json = json.to_ascii_lowercase();
+        self.0.iter().all(|word| memmem::find(&json, word.as_bytes()).is_some())
+    }
 }
 
 /// Events of one file, and how far it was looked through.
@@ -189,12 +211,14 @@ fn look_in(
     let (sql, values) = statement(&offsets, way, filter);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let plain = PlainWords::of(filter);
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         let offset = row.get::<_, i64>(0)? as u64;
         let json = row.get_ref(1)?.as_bytes()?;
         // SQL has narrowed it down; what fits is decided in one place only.
-        if let Some(event) = event_of(json).filter(|event| filter.matches(event)) {
+        let event = if plain.may_be_in(json) { event_of(json) } else { None };
+        if let Some(event) = event.filter(|event| filter.matches(event)) {
             events.push((offset, Arc::new(Record::of_json(event, json))));
         }
         if events.len() == limit || Instant::now() > deadline {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, ErrorCode, Result};
+use rusqlite::{Connection, Error, ErrorCode, Result};
 
 use super::{day, files};
 
@@ -29,8 +29,16 @@ impl Readers {
         Readers { directory: directory.to_owned(), idle: Mutex::default() }
     }
 
-    /// Reads a day's file; nothing if there is none any more.
-    pub fn read<T>(&self, day: &str, read: impl FnOnce(&Connection) -> Result<T>) -> Result<Option<T>> {
+    /// Reads a day's file; nothing if there is none. An error is told with whether it is of the file that is there now, and
+    /// not of one that was taken away meanwhile.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read<T>(
+        &self,
+        day: &str,
+        read: impl FnOnce(&Connection) -> Result<T>,
+    ) -> std::result::Result<Option<T>, (Error, bool)> {
         let (known, generation) = {
             let mut idle = self.lock();
             let at = idle.connections.iter().rposition(|(of, _)| of == day);
@@ -42,11 +50,13 @@ impl Readers {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => {
                 return Ok(None);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err((error, self.lock().generation == generation)),
         };
-        let answer = read(&connection)?;
+        let answer = read(&connection);
         let mut idle = self.lock();
-        if idle.generation == generation {
+        let is_current = idle.generation == generation;
+        let answer = answer.map_err(|error| (error, is_current))?;
+        if is_current {
             idle.connections.push((day.to_owned(), connection));
             if idle.connections.len() > Readers::MOST_IDLE {
                 idle.connections.remove(0);

@@ -83,12 +83,13 @@ impl Writer {
         if damaged.is_empty() {
             return;
         }
+        // First, so that whoever reads meanwhile can see that something may be missing.
+        self.move_to(self.shared.journal.first());
         for (day, problem) in damaged {
             self.open.remove(&day);
             files::set_aside(&files::path(&self.shared.settings.directory, &day), &problem);
         }
         self.shared.readers.forget();
-        self.move_to(self.shared.journal.first());
         // A crash must not make it go on where it was.
         self.keep();
     }

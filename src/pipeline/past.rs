@@ -204,6 +204,8 @@ impl Past for Events {
 fn found(history: &History, offsets: Range<u64>, limit: usize, filter: &Filter) -> Option<Page> {
     let end = offsets.end.min(history.position());
     match history.read(offsets.start..end, limit, filter) {
+        // A file was taken away meanwhile, and what was in it may be missing.
+        Ok(_) if history.position() < end => None,
         Ok(found) => Some(Page { events: found.events, next: found.next, ..Page::default() }),
         Err(message) => {
             crate::report::error(&message);

@@ -296,7 +296,7 @@ impl<'a> Mentioned<'a> {
     fn find(state: &'a State, who: &Principal, filter: &RunFilter) -> Result<Mentioned<'a>, String> {
         let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
             let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
-            history.runs_with(&who.limit(filter))
+            tokio::task::block_in_place(|| history.runs_with(&who.limit(filter)))
         });
         Ok(Mentioned { state, runs: found.transpose()?.unwrap_or_default() })
     }

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use tokio::task::block_in_place;
 
 use super::api::{may_see, ok, refuse};
 use super::retold::Retold;
@@ -43,7 +44,9 @@ pub fn runs_besides(
     if let Some(history) = &state.history {
         // One that memory knows is known there better, also when it does not fit.
         let is_gone = |run: &StoredRun| state.connector.read(|core| core.deriver.traces_of(&run.id)).is_none();
-        let listed = history.runs(before, limit + 1, |run| is_wanted(&run.summary()) && is_gone(run))?;
+        let is_wanted = |run: &StoredRun| is_wanted(&run.summary()) && is_gone(run);
+        // It waits for the disk.
+        let listed = block_in_place(|| history.runs(before, limit + 1, is_wanted))?;
         runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
         looked_to = listed.looked_to;
     }
@@ -96,7 +99,8 @@ pub fn ledger(state: &State, who: &Principal, id: &str) -> Option<Response> {
 
 /// A run of history that somebody may see.
 pub fn find(state: &State, who: &Principal, id: &str) -> Option<Result<StoredRun, String>> {
-    match state.history.as_ref()?.run(id) {
+    let history = state.history.as_ref()?;
+    match block_in_place(|| history.run(id)) {
         Ok(run) => run.filter(|run| may_see(who, &run.summary())).map(Ok),
         Err(message) => Some(Err(message)),
     }
