@@ -120,22 +120,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &[]),
-    (
-        "cli",
-        &[
-            "config",
-            "console",
-            "demo",
-            "duration",
-            "event",
-            "hub",
-            "measure",
-            "otlp",
-            "pipeline",
-            "report",
-            "telemetry",
-        ],
-    ),
+    ("cli", &["config", "console", "demo", "duration", "event", "measure", "otlp", "pipeline", "report", "telemetry"]),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.

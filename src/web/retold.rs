@@ -14,8 +14,14 @@ use crate::hub::Hub;
 pub struct Retold {
     id: String,
     deriver: Deriver,
-    /// What steps are called, and what they do, which only spans tell a deriver.
-    steps: HashMap<SpanId, (Option<String>, Option<Op>)>,
+    /// What only spans tell a deriver.
+    steps: HashMap<SpanId, Step>,
+}
+
+/// What a step is called, and what it does.
+struct Step {
+    name: Option<String>,
+    op: Option<Op>,
 }
 
 impl Retold {
@@ -51,7 +57,7 @@ impl Retold {
     }
 
     fn name_steps(&self, node: &mut TreeNode) {
-        if let Some((name, op)) = self.steps.get(&node.span_id) {
+        if let Some(Step { name, op }) = self.steps.get(&node.span_id) {
             node.name = name.as_deref().map(Into::into).or(node.name.take());
             node.operation = op.map_or(node.operation, Op::as_str);
         }
@@ -106,12 +112,12 @@ fn tell(events: &[Event], others: &HashSet<SpanId>) -> Deriver {
     deriver
 }
 
-fn step(event: &Event) -> Option<(SpanId, (Option<String>, Option<Op>))> {
+fn step(event: &Event) -> Option<(SpanId, Step)> {
     if event.scope != Scope::WorkflowStep || event.event_type == EventType::Progress {
         return None;
     }
     let data = event.data.to_map();
     let name = data.get("step_name").and_then(|name| name.as_str()).map(str::to_owned);
     let op = data.get("step_type").and_then(|kind| kind.as_str()).map(Op::of_operation_name);
-    Some((event.span_id?, (name, op)))
+    Some((event.span_id?, Step { name, op }))
 }
