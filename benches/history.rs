@@ -80,16 +80,14 @@ fn enter(journal: &Arc<Journal>, directory: &Path, readers: usize) -> String {
     });
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = cpu_of_writer().map(|cpu| format!(", {:.1} µs of a core each", cpu.as_secs_f64() * 1e6 / EVENTS as f64));
+    let entered = format!("{:.0} events/s{}", EVENTS as f64 / seconds, cpu.unwrap_or_default());
+    if times.is_empty() {
+        return entered;
+    }
     times.sort_unstable();
     let place = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
-    format!(
-        "{:.0} events/s{}; {} answers, half within {:.1?}, 99 of 100 within {:.1?}",
-        EVENTS as f64 / seconds,
-        cpu.unwrap_or_default(),
-        times.len(),
-        place(0.5),
-        place(0.99),
-    )
+    let (half, most) = (place(0.5), place(0.99));
+    format!("{entered}; {} answers, half within {half:.1?}, 99 of 100 within {most:.1?}", times.len())
 }
 
 /// How long the thread that writes was at work, whatever else the machine did; Linux tells.
