@@ -37,7 +37,7 @@ pub struct RunsArgs {
     /// Only runs that began before
     #[arg(long)]
     until: Vec<String>,
-    /// Only runs whose name, agent or id has this text
+    /// Only runs whose name, agent or id has this text, or whose events mention it
     #[arg(long)]
     q: Vec<String>,
     /// How many

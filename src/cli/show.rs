@@ -37,6 +37,7 @@ pub async fn full_id(target: &Target, id: &str) -> Result<String, Failure> {
     let ids = runs["runs"].as_array().into_iter().flatten().filter_map(|run| run["id"].as_str());
     let fitting: Vec<&str> = ids.filter(|known| known.starts_with(id)).collect();
     match fitting.as_slice() {
+        whole if whole.contains(&id) => Ok(id.to_owned()),
         [only] => Ok((*only).to_owned()),
         [] => Ok(id.to_owned()),
         several => {
