@@ -97,7 +97,7 @@ OPEN["gridPos"]["h"] = 9
 WHO = [
     AGENTS, OPEN,
     series("Runs by outcome", "How many runs of agents ended per minute, and how.",
-           [(f"{total(RUNS, AGENT, RATE, ('outcome',))} / {PER_MINUTE}", "{{outcome}}")], "suffix:/min", 12, stacked=True),
+           [(f"{total(RUNS, AGENT, RATE, ('outcome',))} / {PER_MINUTE}", "{{outcome}}")], "cpm", 12, stacked=True),
     series("Run duration", "95 of 100 runs of an agent took no longer than that. The points are runs; each leads to its "
            "trace.", [(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, ("agent",)), "{{agent}}")], "s", 12,
            exemplars=True),
@@ -114,7 +114,7 @@ WHY = [
     series("Escalations and answers", "How often per minute agents asked people, and how people answered.",
            [(f"{or_none(total('agent_escalations_total', DERIVED, RATE))} / {PER_MINUTE}", "escalated"),
             (f"{total('agent_human_wait_seconds_count', DERIVED, RATE, ('resolution',))} / {PER_MINUTE}",
-             "{{resolution}}")], "suffix:/min", 12),
+             "{{resolution}}")], "cpm", 12),
     series("Human wait", "How long agents waited for people who then answered: half of them no longer than the lower line, "
            "95 of 100 no longer than the upper one. Over one hour at each point.",
            [(quantile(0.5, "agent_human_wait_seconds", DERIVED, "1h"), "median"),

@@ -58,10 +58,10 @@ MODELS = [
            [(quantile(0.95, FIRST, MODEL, RATE, BY_MODEL), "{{gen_ai_request_model}}")], "s", 8, exemplars=True),
     series("Errors by type", "Failed calls of models per minute, by the type of the error. Empty if none failed.",
            [(f"{total(f'{CALLS}_count', f'{MODEL}, {FAILED}', RATE, ('error_type',))} / {PER_MINUTE}", "{{error_type}}")],
-           "suffix:/min", 8, stacked=True),
+           "cpm", 8, stacked=True),
     series("Tokens", "Tokens per second that models read, caches included, and wrote, reasoning included.",
            [(f"{total(TOKENS, MODEL, RATE, ('gen_ai_token_type',))} / {PER_SECOND}", "{{gen_ai_token_type}}")],
-           "suffix:/s", 8, stacked=True),
+           "cps", 8, stacked=True),
     table("Models", "What each model was asked in the range.", [("gen_ai_request_model", "Model")], [
         ("Calls", total(f"{CALLS}_count", MODEL, RANGE, BY_MODEL), "short", None),
         ("Failing", failing_calls(RANGE, BY_MODEL), "percentunit", [SOME, MANY]),
@@ -81,7 +81,7 @@ TOOL_PANELS = [
         ("Failing", failing_tools(RANGE, ("tool", "agent")), "percentunit", [(0.05, "yellow"), (0.2, "red")]),
     ], 12),
     series("Calls of tools by outcome", "How many calls of tools ended per minute, and how.",
-           [(f"{total(TOOLS, TOOL, RATE, ('outcome',))} / {PER_MINUTE}", "{{outcome}}")], "suffix:/min", 12, stacked=True),
+           [(f"{total(TOOLS, TOOL, RATE, ('outcome',))} / {PER_MINUTE}", "{{outcome}}")], "cpm", 12, stacked=True),
 ]
 
 DASHBOARD = dashboard(

@@ -78,7 +78,7 @@ WHO = [
     series("Cost by model", "US dollars per hour.", [(f"{total(COST, AGENT, RATE, ('model',))} / {PER_HOUR}", "{{model}}")],
            "currencyUSD", 8, stacked=True),
     series("Tokens by agent", "Tokens per second, read and written.",
-           [(f"{total(TOKENS, AGENT, RATE, BY_AGENT)} / {PER_SECOND}", "{{agent}}")], "suffix:/s", 8, stacked=True),
+           [(f"{total(TOKENS, AGENT, RATE, BY_AGENT)} / {PER_SECOND}", "{{agent}}")], "cps", 8, stacked=True),
     series("Run duration", "95 of 100 prompts of an agent took no longer. The points are runs; each leads to its trace.",
            [(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, BY_AGENT), "{{agent}}")], "s", 8, exemplars=True),
 ]
@@ -86,12 +86,12 @@ WHO = [
 WORK = [
     series("Decisions", "How often per minute people and rules let a tool go ahead, or did not.",
            [(f"{total(DECISIONS, PEOPLE_AND_RULES, RATE, ('reviewer', 'decision'))} / {PER_MINUTE}",
-             "{{decision}} by {{reviewer}}")], "suffix:/min", 8, stacked=True),
+             "{{decision}} by {{reviewer}}")], "cpm", 8, stacked=True),
     table("Tools", "What each agent called in the range.", [("agent", "Agent"), ("tool", "Tool")], [
         ("Calls", total(TOOLS, AGENT, RANGE, ("agent", "tool")), "short", None),
     ], 8),
     series("Lines of code", "Lines per minute that were added and removed. Empty for agents that do not count them.",
-           [(f"{total(LINES, AGENT, RATE, ('type',))} / {PER_MINUTE}", "{{type}}")], "suffix:/min", 8),
+           [(f"{total(LINES, AGENT, RATE, ('type',))} / {PER_MINUTE}", "{{type}}")], "cpm", 8),
 ]
 
 DASHBOARD = dashboard(

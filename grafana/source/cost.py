@@ -78,7 +78,7 @@ KNOWN = [
           [("Calls", total(UNPRICED, MODEL, RANGE, ("provider", "model", "reason")), "short", None)], 8),
     series("Verdicts", "How often per minute programs asked whether there is money left, and what they were told.",
            [(f"{total('agent_budget_verdicts_total', DERIVED, RATE, ('verdict',))} / {PER_MINUTE}", "{{verdict}}")],
-           "suffix:/min", 8, stacked=True),
+           "cpm", 8, stacked=True),
 ]
 
 DASHBOARD = dashboard(

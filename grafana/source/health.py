@@ -22,35 +22,33 @@ FIGURES = [
     stat("Not delivered", "What exporters gave up on.", or_none(total(EXPORT_FAILED, HEALTH, RANGE)), "short", [(1, "red")], 3,
          0),
     stat("Fullest queue", "How full the fullest queue of an exporter is. From a full one it drops, or senders wait.",
-         f"max({FULL})", "percentunit", [(0.5, "yellow"), (0.8, "red")], 3, 0),
-    stat("Received", "Spans, log records, data points and events per second, at the end of the range.",
-         f"{total(ACCEPTED, HEALTH, RATE)} / {PER_SECOND}", "suffix:/s", None, 3, 1),
+         f"max({FULL})", "percentunit", [(0.5, "yellow"), (0.8, "red")], 4, 0),
     stat("Memory", "Resident memory of the largest collector.", f"max(spanlight_process_memory_bytes{{{HEALTH}}})", "bytes",
-         None, 3),
+         None, 4),
     stat("Up for", "How long the collector that was started last has run.",
-         f"min(spanlight_process_uptime_seconds_total{{{HEALTH}}})", "s", None, 3, 0),
+         f"min(spanlight_process_uptime_seconds_total{{{HEALTH}}})", "s", None, 4, 0),
 ]
 
 IN = [
     series("Received", "What receivers took over per second, by signal.",
-           [(f"{total(ACCEPTED, HEALTH, RATE, ('signal',))} / {PER_SECOND}", "{{signal}}")], "suffix:/s", 8, stacked=True),
+           [(f"{total(ACCEPTED, HEALTH, RATE, ('signal',))} / {PER_SECOND}", "{{signal}}")], "cps", 8, stacked=True),
     series("Refused by reason", "What receivers did not take per minute. Overloaded and too slow may be sent again; the rest "
            "is wrong with the sender.",
-           [(f"{total(REFUSED, HEALTH, RATE, ('reason',))} / {PER_MINUTE}", "{{reason}}")], "suffix:/min", 8, stacked=True),
+           [(f"{total(REFUSED, HEALTH, RATE, ('reason',))} / {PER_MINUTE}", "{{reason}}")], "cpm", 8, stacked=True),
     series("Dropped by reason", "What was taken over and went nowhere per minute. Duplicates were there before; what was "
            "derived here or filtered was to be left out.",
            [(f"{total(DROPPED, HEALTH, RATE, ('component', 'reason'))} / {PER_MINUTE}", "{{reason}} in {{component}}")],
-           "suffix:/min", 8, stacked=True),
+           "cpm", 8, stacked=True),
 ]
 
 OUT = [
     series("Exporters", "What exporters delivered per second.",
-           [(f"{total(SENT, HEALTH, RATE, ('exporter', 'signal'))} / {PER_SECOND}", "{{exporter}} {{signal}}")], "suffix:/s", 8,
+           [(f"{total(SENT, HEALTH, RATE, ('exporter', 'signal'))} / {PER_SECOND}", "{{exporter}} {{signal}}")], "cps", 8,
            stacked=True),
     series("Failures of exporters", "Attempts per minute that are repeated, and items per minute that exporters gave up on.",
            [(f"{total(RETRIED, HEALTH, RATE, ('exporter',))} / {PER_MINUTE}", "{{exporter}} retried"),
             (f"{total(EXPORT_FAILED, HEALTH, RATE, ('exporter', 'reason'))} / {PER_MINUTE}", "{{exporter}} {{reason}}")],
-           "suffix:/min", 8),
+           "cpm", 8),
     series("Queues", "How full the queue of each exporter is.",
            [(f"max by (exporter, signal) ({FULL})", "{{exporter}} {{signal}}")], "percentunit", 8, most=1, limit=0.8),
 ]
@@ -69,7 +67,7 @@ ROOM = [
            "in memory, measurements older than the oldest window. What was beyond it is summed under others or left out.",
            [(f"{total(f'spanlight_agent_{what}_total', HEALTH, RATE)} / {PER_MINUTE}", what.replace("_", " "))
             for what in ("series_overflow", "ledger_overflow", "runs_evicted", "runs_cut_short", "too_late")],
-           "suffix:/min", 24),
+           "cpm", 24),
 ]
 
 DASHBOARD = dashboard(

@@ -39,8 +39,8 @@ def grown(metric, matchers, window):
     scraped makes nothing new.
     """
     series = f"{metric}{{{matchers}}}"
-    born = f"{series} unless last_over_time({metric}{{{matchers}}}[1h] offset {window})"
-    return f"(({born}) or increase({metric}{{{matchers}}}[{window}]))"
+    born = f"last_over_time({series}[{window}]) unless last_over_time({series}[1h] offset {window})"
+    return f"({born} or increase({series}[{window}]))"
 
 
 def total(metric, matchers, window, by=()):
