@@ -1,7 +1,7 @@
 """Agents overview: is anything wrong, who is it, and why?"""
 
 from .kit import (
-    DERIVED, PER_MINUTE, dashboard, falling, or_none, quantile, ratio, series, stat, table, total, variable, whose,
+    DERIVED, PER_MINUTE, dashboard, falling, or_none, quantile, ratio, series, some, stat, table, total, variable, whose,
 )
 
 AGENT = f'{DERIVED}, agent=~"$agent"'
@@ -77,11 +77,11 @@ WRONG = [
 
 AGENTS = table(
     "Agents", "What each agent did in the range. Follow the name to the calls it made.", [("agent", "Agent")], [
-        ("Runs", total(RUNS, AGENT, RANGE, ("agent",)), "short", None),
+        ("Runs", some(total(RUNS, AGENT, RANGE, ("agent",))), "short", None),
         ("Failing", failing(RANGE, ("agent",)), "percentunit", [(0.05, "yellow"), (0.2, "red")]),
-        ("p95", quantile(0.95, "agent_run_duration_seconds", AGENT, RANGE, ("agent",)), "s", None),
+        ("p95", some(quantile(0.95, "agent_run_duration_seconds", AGENT, RANGE, ("agent",))), "s", None),
         ("Utilisation", f"avg by (agent) ({utilisation(RANGE, '$__range_s')})", "percentunit", None),
-        ("Cost", total("agent_cost_usd_total", AGENT, RANGE, ("agent",)), "currencyUSD", None),
+        ("Cost", some(total("agent_cost_usd_total", AGENT, RANGE, ("agent",))), "currencyUSD", None),
     ],
     width=14, height=9,
     links=[("Agent", {"title": "What it cost", "url": "/d/spanlight-cost?var-agent=${__value.text}&${job:queryparam}"
@@ -99,7 +99,7 @@ WHO = [
     series("Runs by outcome", "How many runs of agents ended per minute, and how.",
            [(f"{total(RUNS, AGENT, RATE, ('outcome',))} / {PER_MINUTE}", "{{outcome}}")], "cpm", 12, stacked=True),
     series("Run duration", "95 of 100 runs of an agent took no longer than that. The points are runs; each leads to its "
-           "trace.", [(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, ("agent",)), "{{agent}}")], "s", 12,
+           "trace.", [(some(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, ("agent",))), "{{agent}}")], "s", 12,
            exemplars=True),
 ]
 

@@ -1,7 +1,7 @@
 """LLM and tools: how models and tools answer, how fast, and what fails."""
 
 from .kit import (
-    DERIVED, PER_MINUTE, PER_SECOND, bars, dashboard, heatmap, or_none, quantile, ratio, series, stat, table, total, variable,
+    DERIVED, PER_MINUTE, PER_SECOND, bars, dashboard, heatmap, or_none, quantile, ratio, series, some, stat, table, total, variable,
     whose,
 )
 
@@ -53,21 +53,21 @@ MODELS = [
     heatmap("Time to first chunk", "How many streamed answers began after how long. Empty where no program says so.", FIRST,
             MODEL),
     series("p95 by model", "95 of 100 calls of a model took no longer. The points are calls; each leads to its trace.",
-           [(quantile(0.95, CALLS, MODEL, RATE, BY_MODEL), "{{gen_ai_request_model}}")], "s", 8, exemplars=True),
+           [(some(quantile(0.95, CALLS, MODEL, RATE, BY_MODEL)), "{{gen_ai_request_model}}")], "s", 8, exemplars=True),
     series("First chunk, p95 by model", "95 of 100 streamed answers of a model began no later.",
-           [(quantile(0.95, FIRST, MODEL, RATE, BY_MODEL), "{{gen_ai_request_model}}")], "s", 8, exemplars=True),
+           [(some(quantile(0.95, FIRST, MODEL, RATE, BY_MODEL)), "{{gen_ai_request_model}}")], "s", 8, exemplars=True),
     series("Errors by type", "Failed calls of models per minute, by the type of the error. Empty if none failed.",
-           [(f"{total(f'{CALLS}_count', f'{MODEL}, {FAILED}', RATE, ('error_type',))} / {PER_MINUTE}", "{{error_type}}")],
+           [(some(f"{total(f'{CALLS}_count', f'{MODEL}, {FAILED}', RATE, ('error_type',))} / {PER_MINUTE}"), "{{error_type}}")],
            "cpm", 8, stacked=True),
     series("Tokens", "Tokens per second that models read, caches included, and wrote, reasoning included.",
            [(f"{total(TOKENS, MODEL, RATE, ('gen_ai_token_type',))} / {PER_SECOND}", "{{gen_ai_token_type}}")],
            "cps", 8, stacked=True),
     table("Models", "What each model was asked in the range.", [("gen_ai_request_model", "Model")], [
-        ("Calls", total(f"{CALLS}_count", MODEL, RANGE, BY_MODEL), "short", None),
+        ("Calls", some(total(f"{CALLS}_count", MODEL, RANGE, BY_MODEL)), "short", None),
         ("Failing", failing_calls(RANGE, BY_MODEL), "percentunit", [SOME, MANY]),
         ("Mean", mean(CALLS, MODEL, RANGE, BY_MODEL), "s", None),
-        ("p95", quantile(0.95, CALLS, MODEL, RANGE, BY_MODEL), "s", None),
-        ("Tokens", total(TOKENS, MODEL, RANGE, BY_MODEL), "short", None),
+        ("p95", some(quantile(0.95, CALLS, MODEL, RANGE, BY_MODEL)), "s", None),
+        ("Tokens", some(total(TOKENS, MODEL, RANGE, BY_MODEL)), "short", None),
     ], 16),
 ]
 
@@ -75,9 +75,9 @@ TOOL_PANELS = [
     heatmap("Latency of tools", "How many calls of tools took how long. The points are calls; each leads to its trace.",
             TOOL_TIME, TOOL, width=12),
     bars("Slowest tools", "95 of 100 calls of a tool took no longer, of the ten that took longest in the range.",
-         f"topk(10, {quantile(0.95, TOOL_TIME, TOOL, RANGE, BY_TOOL)})", "{{tool}}", "s", 12),
+         f"topk(10, {some(quantile(0.95, TOOL_TIME, TOOL, RANGE, BY_TOOL))})", "{{tool}}", "s", 12),
     table("Tools", "What each tool was called for in the range, and by whom.", [("tool", "Tool"), ("agent", "Agent")], [
-        ("Calls", total(TOOLS, TOOL, RANGE, ("tool", "agent")), "short", None),
+        ("Calls", some(total(TOOLS, TOOL, RANGE, ("tool", "agent"))), "short", None),
         ("Failing", failing_tools(RANGE, ("tool", "agent")), "percentunit", [(0.05, "yellow"), (0.2, "red")]),
     ], 12),
     series("Calls of tools by outcome", "How many calls of tools ended per minute, and how.",

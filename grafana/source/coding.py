@@ -1,7 +1,7 @@
 """Coding agents: what they did, what it cost, and what people let them do."""
 
 from .kit import (
-    DERIVED, PER_HOUR, PER_MINUTE, PER_SECOND, dashboard, falling, or_none, quantile, ratio, series, stat, table, total, whose,
+    DERIVED, PER_HOUR, PER_MINUTE, PER_SECOND, dashboard, falling, or_none, quantile, ratio, series, some, stat, table, total, whose,
 )
 
 AGENT = f'{DERIVED}, agent=~"$agent"'
@@ -66,21 +66,21 @@ FIGURES = [
 
 WHO = [
     table("Coding agents", "What each did in the range.", [("agent", "Agent")], [
-        ("Prompts", total(RUNS, AGENT, RANGE, BY_AGENT), "short", None),
+        ("Prompts", some(total(RUNS, AGENT, RANGE, BY_AGENT)), "short", None),
         ("Failing", failing(RANGE, BY_AGENT), "percentunit", [(0.1, "yellow"), (0.3, "red")]),
-        ("p95", quantile(0.95, "agent_run_duration_seconds", AGENT, RANGE, BY_AGENT), "s", None),
-        ("Cost", total(COST, AGENT, RANGE, BY_AGENT), "currencyUSD", None),
-        ("Tokens", total(TOKENS, AGENT, RANGE, BY_AGENT), "short", None),
-        ("Tools", total(TOOLS, AGENT, RANGE, BY_AGENT), "short", None),
+        ("p95", some(quantile(0.95, "agent_run_duration_seconds", AGENT, RANGE, BY_AGENT)), "s", None),
+        ("Cost", some(total(COST, AGENT, RANGE, BY_AGENT)), "currencyUSD", None),
+        ("Tokens", some(total(TOKENS, AGENT, RANGE, BY_AGENT)), "short", None),
+        ("Tools", some(total(TOOLS, AGENT, RANGE, BY_AGENT)), "short", None),
     ], 12),
-    series("Cost by agent", "US dollars per hour.", [(f"{total(COST, AGENT, RATE, BY_AGENT)} / {PER_HOUR}", "{{agent}}")],
+    series("Cost per hour by agent", "US dollars per hour, by agent.", [(some(f"{total(COST, AGENT, RATE, BY_AGENT)} / {PER_HOUR}"), "{{agent}}")],
            "currencyUSD", 12, stacked=True),
-    series("Cost by model", "US dollars per hour.", [(f"{total(COST, AGENT, RATE, ('model',))} / {PER_HOUR}", "{{model}}")],
+    series("Cost per hour by model", "US dollars per hour, by model.", [(some(f"{total(COST, AGENT, RATE, ('model',))} / {PER_HOUR}"), "{{model}}")],
            "currencyUSD", 8, stacked=True),
     series("Tokens by agent", "Tokens per second, read and written.",
-           [(f"{total(TOKENS, AGENT, RATE, BY_AGENT)} / {PER_SECOND}", "{{agent}}")], "cps", 8, stacked=True),
+           [(some(f"{total(TOKENS, AGENT, RATE, BY_AGENT)} / {PER_SECOND}"), "{{agent}}")], "cps", 8, stacked=True),
     series("Run duration", "95 of 100 prompts of an agent took no longer. The points are runs; each leads to its trace.",
-           [(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, BY_AGENT), "{{agent}}")], "s", 8, exemplars=True),
+           [(some(quantile(0.95, "agent_run_duration_seconds", AGENT, RATE, BY_AGENT)), "{{agent}}")], "s", 8, exemplars=True),
 ]
 
 WORK = [
@@ -88,7 +88,7 @@ WORK = [
            [(f"{total(DECISIONS, PEOPLE_AND_RULES, RATE, ('reviewer', 'decision'))} / {PER_MINUTE}",
              "{{decision}} by {{reviewer}}")], "cpm", 8, stacked=True),
     table("Tools", "What each agent called in the range.", [("agent", "Agent"), ("tool", "Tool")], [
-        ("Calls", total(TOOLS, AGENT, RANGE, ("agent", "tool")), "short", None),
+        ("Calls", some(total(TOOLS, AGENT, RANGE, ("agent", "tool"))), "short", None),
     ], 8),
     series("Lines of code", "Lines per minute that were added and removed. Empty for agents that do not count them.",
            [(f"{total(LINES, AGENT, RATE, ('type',))} / {PER_MINUTE}", "{{type}}")], "cpm", 8),

@@ -1,6 +1,6 @@
 """Cost and budgets: how much, on what, and how long it lasts."""
 
-from .kit import DERIVED, PER_HOUR, PER_MINUTE, bars, dashboard, or_none, ratio, series, stat, table, total, variable, whose
+from .kit import DERIVED, PER_HOUR, PER_MINUTE, bars, dashboard, or_none, ratio, series, some, stat, table, total, variable, whose
 
 COST, UNPRICED, INPUT = "agent_cost_usd_total", "agent_cost_unpriced_total", "agent_input_tokens_total"
 MODEL = f'{DERIVED}, model=~"$model"'
@@ -20,11 +20,11 @@ def hits(window, by=()):
 
 
 def an_hour(by):
-    return f"{total(COST, OURS, RATE, by)} / {PER_HOUR}"
+    return some(f"{total(COST, OURS, RATE, by)} / {PER_HOUR}")
 
 
 def cost_by(label, heading, width=8):
-    return series(f"Cost by {label}", f"US dollars per hour, by {label}. What has no {label} has no name here.",
+    return series(f"Cost per hour by {label}", f"US dollars per hour, by {label}. What has no {label} has no name here.",
                   [(an_hour((label,)), f"{{{{{label}}}}}")], "currencyUSD", width, stacked=True)
 
 
@@ -63,7 +63,7 @@ ON_WHAT = [
     cost_by("feature", "Feature"), cost_by("agent", "Agent"), cost_by("model", "Model"),
     table("Most expensive", "What was spent in the range, by feature, agent and model, and what the same calls read from "
           "caches.", [("feature", "Feature"), ("agent", "Agent"), ("model", "Model")], [
-              ("Cost", f"topk(50, {total(COST, OURS, RANGE, ('feature', 'agent', 'model'))})", "currencyUSD", None),
+              ("Cost", f"topk(50, {some(total(COST, OURS, RANGE, ('feature', 'agent', 'model')))})", "currencyUSD", None),
               ("Cache hits", hits(RANGE, ("feature", "agent", "model")), "percentunit", None),
           ], 16),
     series("Cache hit ratio by model", "Of the tokens that a model read, how many a cache served. Over one hour at each point.",
@@ -75,7 +75,7 @@ KNOWN = [
            "or the program itself.", [(an_hour(("price_source",)), "{{price_source}}")], "currencyUSD", 8, stacked=True),
     table("Unpriced calls by reason", "Calls of the range whose price is not known. An override of your own for the model is "
           "the remedy for an unknown one.", [("provider", "Provider"), ("model", "Model"), ("reason", "Reason")],
-          [("Calls", total(UNPRICED, MODEL, RANGE, ("provider", "model", "reason")), "short", None)], 8),
+          [("Calls", some(total(UNPRICED, MODEL, RANGE, ("provider", "model", "reason"))), "short", None)], 8),
     series("Verdicts", "How often per minute programs asked whether there is money left, and what they were told.",
            [(f"{total('agent_budget_verdicts_total', DERIVED, RATE, ('verdict',))} / {PER_MINUTE}", "{{verdict}}")],
            "cpm", 8, stacked=True),

@@ -52,6 +52,11 @@ def ratio(part, whole):
     return f"{part} / ({whole} > 0)"
 
 
+def some(expression):
+    """Only what there is any of: a hundred agents that did nothing would hide the three that did."""
+    return f"({expression}) > 0"
+
+
 def quantile(q, metric, matchers, window, by=()):
     buckets = f"{metric}_bucket"
     return f"histogram_quantile({q}, {total(buckets, matchers, window, ('le', *by))})"
@@ -160,7 +165,7 @@ def table(title, description, by, columns, width=12, height=8, links=()):
     the first of them is what is sorted by."""
     panel = base("table", title, description, width, height, "short", "–")
     panel["options"] = {
-        "showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""},
+        "showHeader": True, "cellHeight": "sm", "frameIndex": 0,
         "sortBy": [{"displayName": columns[0][0], "desc": True}],
     }
     letters = [chr(ord("A") + number) for number in range(len(columns))]
@@ -190,6 +195,9 @@ def table(title, description, by, columns, width=12, height=8, links=()):
 
 def column_properties(unit, steps):
     yield ("unit", unit)
+    if unit == "short":
+        # What grew in a window is extrapolated to its ends: 9.06 runs were 9.
+        yield ("decimals", 0)
     if steps:
         yield ("thresholds", thresholds(steps))
         yield ("custom.cellOptions", {"type": "color-text"})
@@ -274,7 +282,7 @@ def dashboard(uid, title, description, variables, rows):
 
 def data_source():
     return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "regex": "",
-            "hide": 0, "includeAll": False, "multi": False, "refresh": 1, "options": [], "current": {},
+            "hide": 0, "includeAll": False, "multi": False, "refresh": 1, "options": [], "current": {"text": "default", "value": "default"},
             "skipUrlSync": False}
 
 
@@ -283,7 +291,7 @@ def variable(name, metric, matchers="", every=".*", label=None, heading=None):
     query = f"label_values({metric}{{{matchers}}}, {label or name})"
     return {
         "name": name, "label": heading or name.capitalize(), "type": "query", "datasource": DATASOURCE,
-        "definition": query, "query": {"query": query, "refId": name}, "regex": "", "refresh": 2, "sort": 5,
+        "query": {"query": query, "refId": name}, "regex": "", "refresh": 2, "sort": 5,
         "multi": True, "includeAll": True, "allValue": every, "hide": 0, "options": [], "skipUrlSync": False,
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
     }

@@ -80,7 +80,9 @@ impl Measure {
     fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
         let (provider, model) = (Label::from(&call.provider), Label::from(&call.model));
         let operation = Label::from(call.op.as_str());
-        let (request_model, response_model) = (Label::from(&call.request_model), Label::from(&call.response_model));
+        // Events and metrics name a model without saying whether it was asked for or answered.
+        let request_model = Label::from(if call.request_model.is_some() { &call.request_model } else { &call.model });
+        let response_model = Label::from(&call.response_model);
         let failed = fact.outcome != Outcome::Completed;
         let error = match &call.error_type {
             _ if !failed => Label::from(""),

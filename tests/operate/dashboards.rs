@@ -1,13 +1,15 @@
 //! Dashboards: that they are what their sources say, and that every panel shows something.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::Value;
+use tokio::process::Command;
 
 use super::expressions::{labels_of, selectors, with_times};
-use super::filled::{Filled, seconds_now};
+use super::filled::Filled;
 use super::prometheus::Series;
-use super::support::tools::{file, python};
+use super::support::tools::{file, python, tool};
 
 /// Selectors that nothing answers to in a world in which all goes well, and why. What panels show of them is zero.
 pub const MAY_BE_ABSENT: &[(&str, &str)] = &[(
@@ -17,10 +19,15 @@ pub const MAY_BE_ABSENT: &[(&str, &str)] = &[(
 
 /// All that are provisioned.
 pub fn all() -> Vec<Value> {
+    let read = |path: &PathBuf| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    paths().iter().map(read).collect()
+}
+
+fn paths() -> Vec<PathBuf> {
     let folder = std::fs::read_dir(file("grafana/dashboards")).unwrap();
-    let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    paths.iter().map(|path| serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()).collect()
+    paths
 }
 
 /// The panels of a dashboard, without the headings of rows.
@@ -61,16 +68,16 @@ pub async fn look_at(dashboard: &Value, world: &Filled, wrong: &mut Vec<String>)
 }
 
 async fn look_at_target(target: &Value, dashboard: &Value, world: &Filled, complain: &mut impl FnMut(String)) {
-    let seconds = world.age().ceil() as u64;
+    let seconds = world.seconds().ceil() as u64;
     let expression = with_variables(target["expr"].as_str().unwrap(), dashboard, seconds);
     if expression.contains('$') {
         complain(format!("a variable is not known: {expression}"));
     }
     let prometheus = &world.prometheus;
     let answer = if target["instant"] == true {
-        prometheus.now(&expression).await
+        prometheus.at(&expression, world.until).await
     } else {
-        prometheus.between(&expression, world.since, seconds_now()).await
+        prometheus.between(&expression, world.since, world.until).await
     };
     match answer {
         Err(error) => complain(format!("{error}: {expression}")),
@@ -82,7 +89,7 @@ async fn look_at_target(target: &Value, dashboard: &Value, world: &Filled, compl
     }
     if target["exemplar"] == true {
         // Those of recorded runs are as old as these are.
-        let asked = [("query", expression.as_str()), ("start", "0"), ("end", &seconds_now().to_string())];
+        let asked = [("query", expression.as_str()), ("start", "0"), ("end", &world.until.to_string())];
         let found = prometheus.ask("query_exemplars", &asked).await;
         if !found["data"].to_string().contains("trace_id") {
             complain(format!("no exemplar leads to a trace: {found}"));
@@ -92,7 +99,7 @@ async fn look_at_target(target: &Value, dashboard: &Value, world: &Filled, compl
 
 /// Whether a selector selects anything; where several stand in an expression, an empty one would not be seen.
 pub async fn find(selector: &str, world: &Filled, complain: &mut impl FnMut(String)) {
-    let found = world.prometheus.between(selector, world.since, seconds_now()).await;
+    let found = world.prometheus.between(selector, world.since, world.until).await;
     let is_empty = found.is_ok_and(|series| series.is_empty());
     let name = selector.split('{').next().unwrap();
     if is_empty && !MAY_BE_ABSENT.iter().any(|(absent, _)| *absent == name) {
@@ -122,6 +129,19 @@ async fn what_is_written_is_what_the_sources_say() {
     build.arg(file("grafana/build.py")).arg("--check").stdin(Stdio::null());
     let said = build.output().await.unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[tokio::test]
+async fn grafana_knows_every_option() {
+    let packages = tool("grafana/node_modules");
+    let mut check = Command::new("node");
+    check.current_dir(packages.parent().unwrap()).stdin(Stdio::null());
+    // Beside the packages, because that is where its imports are looked for.
+    std::fs::copy(file("tests/operate/schema/check.mjs"), packages.with_file_name("check.mjs")).unwrap();
+    check.arg("check.mjs").args(paths());
+    let said = check.output().await.unwrap();
+    let words = [String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr)].concat();
+    assert!(said.status.success(), "{words}");
 }
 
 #[test]

@@ -29,12 +29,14 @@ service:
     metrics/derived: {receivers: [agent], exporters: [prometheus]}
 "#;
 
-/// What neither the recorded runs nor the demonstration have: work that is open, a prompt that failed, a task that waits for
-/// people, and lines, commits and pull requests of a coding agent.
+/// What neither the recorded runs nor the demonstration have: work that is open, a prompt that failed, a task that is done at
+/// once, one that waits for people, and lines, commits and pull requests of a coding agent.
 const MORE: &str = r#"[
   {"name": "agent.started", "agent": "scribe", "execution_id": "e-1", "component_id": "scribe"},
   {"name": "agent.started", "agent": "codex", "execution_id": "e-2", "component_id": "codex"},
   {"name": "agent.failed", "agent": "codex", "execution_id": "e-2", "component_id": "codex", "message": "no network"},
+  {"name": "task.queued", "task_id": "t-2", "feature": "login"},
+  {"name": "validation.completed", "task_id": "t-2", "feature": "login", "data": {"passed": true}},
   {"name": "hitl.escalated", "agent": "scribe", "task_id": "t-1", "priority": "high"}
 ]"#;
 const CODE: &str = r#"{"resourceMetrics": [{
@@ -56,6 +58,8 @@ pub struct Filled {
     collector: Collector,
     /// When it began, in seconds since 1970.
     pub since: f64,
+    /// The time that is looked at.
+    pub until: f64,
 }
 
 impl Filled {
@@ -66,25 +70,35 @@ impl Filled {
         let since = seconds_now();
         let prometheus = Prometheus::scrapes(url.trim_start_matches("http://")).await;
         fill(&collector).await;
-        // Tasks enter histograms some seconds after they are over, and they are what comes last.
-        for awaited in [
-            r#"job_feature:time_to_completion_seconds:mean1h{feature!=""}"#,
-            "job:task_retries:mean1h",
-            "job:critic_rejection:ratio1h",
-            "agent_human_wait_seconds_count",
-            "agent_code_pull_requests_total",
-            "agent_escalations_open > 0",
-            r#"agent_runs_total{agent="codex", outcome="failed"}"#,
-        ] {
-            until(awaited, async || (!prometheus.now(awaited).await.unwrap().is_empty()).then_some(())).await;
-        }
-        Filled { prometheus, collector, since }
+        let until = until("all to be there at one time", async || all_there(&prometheus).await).await;
+        Filled { prometheus, collector, since, until }
     }
 
-    /// How many seconds it has been there.
-    pub fn age(&self) -> f64 {
-        seconds_now() - self.since
+    /// How many seconds there are between its beginning and the time that is looked at.
+    pub fn seconds(&self) -> f64 {
+        self.until - self.since
     }
+}
+
+/// A time at which what comes last is there, and the last scrape went well: one that took too long makes everything absent
+/// until the next.
+async fn all_there(prometheus: &Prometheus) -> Option<f64> {
+    let now = seconds_now();
+    for awaited in [
+        r#"up{job="spanlight"} == 1"#,
+        r#"job_feature:time_to_completion_seconds:mean1h{feature!=""}"#,
+        "job:task_retries:mean1h",
+        "job:critic_rejection:ratio1h",
+        "agent_human_wait_seconds_count",
+        "agent_code_pull_requests_total",
+        "agent_escalations_open > 0",
+        r#"agent_runs_total{agent="codex", outcome="failed"}"#,
+    ] {
+        if prometheus.at(awaited, now).await.unwrap().is_empty() {
+            return None;
+        }
+    }
+    Some(now)
 }
 
 async fn fill(collector: &Collector) {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::filled::seconds_now;
 use super::support::client;
 use super::support::tools::{file, tool};
 use super::support::until;
@@ -31,7 +32,7 @@ impl Prometheus {
         let dir = tempfile::tempdir().unwrap();
         let config = std::fs::read_to_string(file("prometheus/prometheus.yml")).unwrap();
         let rules = file("prometheus/rules");
-        let config = replaced(&config, "scrape_interval: 15s", "scrape_interval: 2s");
+        let config = replaced(&config, "scrape_interval: 15s", "scrape_interval: 4s");
         let config = replaced(&config, "evaluation_interval: 30s", "evaluation_interval: 2s");
         let config = replaced(&config, "rules/*.yml", &format!("{}/*.yml", rules.display()));
         let config = replaced(&config, "spanlight:3010", address);
@@ -53,16 +54,16 @@ impl Prometheus {
         })
         .await;
         until("the first scrape", async || {
-            let up = prometheus.now(r#"up{job="spanlight"} == 1"#).await.unwrap();
+            let up = prometheus.at(r#"up{job="spanlight"} == 1"#, seconds_now()).await.unwrap();
             (!up.is_empty()).then_some(())
         })
         .await;
         prometheus
     }
 
-    /// What an expression is now.
-    pub async fn now(&self, expression: &str) -> Result<Vec<Series>, String> {
-        self.series("query", &[("query", expression)]).await
+    /// What an expression was at a time in seconds.
+    pub async fn at(&self, expression: &str, time: f64) -> Result<Vec<Series>, String> {
+        self.series("query", &[("query", expression), ("time", &time.to_string())]).await
     }
 
     /// What it was between two times in seconds, every two seconds up to the last.
