@@ -5,8 +5,9 @@ from .kit import HEALTH, PER_MINUTE, PER_SECOND, dashboard, or_none, series, sta
 RANGE, RATE = "$__range", "$__rate_interval"
 ACCEPTED, REFUSED, DROPPED = "spanlight_receiver_accepted_total", "spanlight_receiver_refused_total", "spanlight_dropped_total"
 SENT, EXPORT_FAILED, RETRIED = (f"spanlight_exporter_{what}_total" for what in ("sent", "failed", "retried"))
-# Of these reasons nothing is lost that was wanted: it was there before, or somebody asked for it to be left out.
-WANTED = "duplicate_span|duplicate_event|derived_here|filtered|processed|pending_span"
+# Of these reasons nothing is lost that was wanted: it was there before, somebody asked for it to be left out or to expire, or
+# nobody read it on the console.
+WANTED = "duplicate_span|duplicate_event|derived_here|expired|filtered|pending_span|processed|unread"
 LOST = f'{HEALTH}, reason!~"{WANTED}"'
 FULL = f"spanlight_queue_size{{{HEALTH}}} / (spanlight_queue_capacity{{{HEALTH}}} > 0)"
 JOURNAL = "spanlight_journal"

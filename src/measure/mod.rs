@@ -192,6 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn tasks_wait_for_people_until_they_answer() {
+        const ASKED: &str = r#"{"name":"hitl.escalated","task_id":"t","timestamp":999999900}"#;
+        const ANSWERED: &str = r#"{"name":"hitl.resolved","task_id":"t","timestamp":999999990,"decision":"approved"}"#;
+        let value = |measure: &Measure, name: &str| series(measure, name).first().map(|series| series.value.clone());
+        let (waiting, over) = (after(ASKED), after(&format!("{ASKED}\n{ANSWERED}")));
+        assert_eq!(value(&waiting, "agent.escalations.open"), Some(Value::Number(1.0)));
+        assert_eq!(value(&waiting, "agent.escalations.oldest.timestamp"), Some(Value::Number(999_999_900.0)));
+        assert_eq!(value(&over, "agent.escalations.open"), Some(Value::Number(0.0)));
+        assert_eq!(value(&over, "agent.escalations.oldest.timestamp"), None);
+    }
+
+    #[test]
     fn absurd_attempts_do_not_overflow() {
         let escalated = |task: u32| format!(r#"{{"name":"hitl.escalated","task_id":"{task}","attempts":1e19}}"#);
         let measure = after(&(0..4).map(|task| escalated(task) + "\n").collect::<String>());
