@@ -76,7 +76,7 @@ WRONG = [
 ]
 
 AGENTS = table(
-    "Agents", "What each agent did in the range. Follow the name to the calls it made.", [("agent", "Agent")], [
+    "Agents", "What each agent did in the range. Follow the name to what it cost.", [("agent", "Agent")], [
         ("Runs", some(total(RUNS, AGENT, RANGE, ("agent",))), "short", None),
         ("Failing", failing(RANGE, ("agent",)), "percentunit", [(0.05, "yellow"), (0.2, "red")]),
         ("p95", some(quantile(0.95, "agent_run_duration_seconds", AGENT, RANGE, ("agent",))), "s", None),
