@@ -174,3 +174,20 @@ fn agents_in_flight(in_flight: &[(Name, u64)]) -> Family {
         series: in_flight.iter().map(series).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let page = include_str!("../../docs/metrics.md");
+        let counted = Instruments::new(1).counted();
+        let missing: Vec<_> = counted
+            .iter()
+            .map(|counted| counted.family.name.clone())
+            .filter(|name| !page.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

@@ -13,6 +13,7 @@ mod demo;
 mod documents;
 mod files;
 mod forward;
+mod guides;
 mod journal;
 mod library;
 mod measure;
