@@ -80,3 +80,22 @@ fn tree(arguments: &[&str]) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// `deny.toml` is for `cargo deny`, which not everybody has: its list of licences is held to here.
+#[test]
+fn every_licence_is_one_that_is_allowed() {
+    let text = include_str!("../deny.toml");
+    let (_, list) = text.split_once("allow = [").unwrap();
+    let allowed: Vec<&str> = list.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();
+    let lines = tree(&["--all-features", "--edges", "normal,build", "--target", "all", "--format", "{p}\t{l}"]);
+    let crates: BTreeSet<&str> = lines.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.len() > 100, "the list was not read well");
+    for line in crates {
+        let (name, licence) = line.split_once('\t').unwrap();
+        let licence = licence.replace('/', " OR ").replace(['(', ')'], " ");
+        // All that are joined by AND, of each at least one that is joined by OR.
+        let is_allowed = |one: &str| allowed.contains(&one.trim());
+        let is_good = licence.split(" AND ").all(|either| either.split(" OR ").any(is_allowed));
+        assert!(is_good, "{name} is under {licence}, which deny.toml does not allow");
+    }
+}
