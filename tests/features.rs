@@ -99,3 +99,33 @@ fn every_licence_is_one_that_is_allowed() {
         assert!(is_good, "{name} is under {licence}, which deny.toml does not allow");
     }
 }
+
+/// A pattern without a slash in front fits in every folder, and packages what was installed there.
+#[test]
+fn the_package_has_what_it_is_built_of_and_nothing_else() {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = String::from_utf8(output.stdout).unwrap();
+    let folders = ["src/", "collector-config/", "packaging/"];
+    let beside: Vec<&str> = list.lines().filter(|path| !folders.iter().any(|begin| path.starts_with(begin))).collect();
+    let known = [
+        ".cargo_vcs_info.json",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "Cargo.toml.orig",
+        "LICENSE",
+        "README.md",
+        "docs/bus.md",
+    ];
+    let unknown: Vec<_> = beside.iter().filter(|path| !known.contains(path)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for needed in ["Cargo.lock", "LICENSE", "docs/bus.md", "collector-config/default.yaml", "src/web/assets/index.html"] {
+        assert!(list.lines().any(|path| path == needed), "{needed} is missing:\n{list}");
+    }
+}
