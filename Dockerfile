@@ -14,7 +14,7 @@ COPY examples/client.rs examples/client.rs
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bin spanlight \
-    && install -D -m 755 target/release/spanlight /out/usr/local/bin/spanlight \
+    && install -D -s -m 755 target/release/spanlight /out/usr/local/bin/spanlight \
     && install -D -m 644 -t /out/etc/spanlight collector-config/*.yaml \
     && install -d -m 750 /out/var/lib/spanlight
 

@@ -125,7 +125,8 @@ fn the_package_has_what_it_is_built_of_and_nothing_else() {
     ];
     let unknown: Vec<_> = beside.iter().filter(|path| !known.contains(path)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
-    for needed in ["Cargo.lock", "LICENSE", "docs/bus.md", "collector-config/default.yaml", "src/web/assets/index.html"] {
+    for needed in ["Cargo.lock", "LICENSE", "docs/bus.md", "collector-config/default.yaml", "src/web/assets/index.html"]
+    {
         assert!(list.lines().any(|path| path == needed), "{needed} is missing:\n{list}");
     }
 }

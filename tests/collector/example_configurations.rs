@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::support::collector::{Collector, run_in, run_with};
+use super::support::sink::Sink;
 use super::support::{client, telemetry, tools, until};
 
 /// What they need from the environment, which is whatever is somebody's own.
@@ -45,6 +46,46 @@ async fn an_example_that_lacks_its_key_says_which() {
         let ended = run_in(&std::env::temp_dir(), &["config", "check", file.to_str().unwrap()]).await;
         assert_eq!(ended.status.code(), Some(2), "{ended:?}");
         assert!(ended.stderr.contains(&format!("the environment has no {variable}; set it")), "{ended:?}");
+    }
+}
+
+/// What a backend's configuration sends, and where: whatever is not the endpoint is as it stands in the file.
+#[tokio::test]
+async fn what_backends_ask_for_is_sent() {
+    for (name, endpoint, path, headers) in [
+        (
+            "langfuse",
+            "exporters.otlphttp/langfuse.endpoint=URL/api/public/otel",
+            "/api/public/otel/v1/traces",
+            &[("authorization", "Basic cGs6c2s="), ("x-langfuse-ingestion-version", "4")][..],
+        ),
+        ("phoenix", "exporters.otlphttp/phoenix.endpoint=URL", "/v1/traces", &[("authorization", "Bearer none")]),
+        ("logfire", "exporters.otlphttp/logfire.endpoint=URL", "/v1/traces", &[("authorization", "t")]),
+        (
+            "datadog",
+            "exporters.otlphttp/datadog.traces_endpoint=URL/v1/traces",
+            "/v1/traces",
+            &[("dd-api-key", "k"), ("dd-otlp-source", "llmobs")],
+        ),
+        ("tempo", "exporters.otlp/tempo.endpoint=URL", "/opentelemetry.proto", &[("x-scope-orgid", "single-tenant")]),
+        ("jaeger", "exporters.otlp/jaeger.endpoint=URL", "/opentelemetry.proto", &[]),
+    ] {
+        let sink = Sink::start().await;
+        let text = std::fs::read_to_string(tools::file(&format!("collector-config/{name}.yaml"))).unwrap();
+        let collector = Collector::with_changes(
+            &text,
+            &[&endpoint.replace("URL", &sink.url()), "processors.batch.timeout=10ms"],
+            NEEDED,
+        )
+        .await;
+        collector.take_traces(telemetry::traces(vec![telemetry::agent(7, 1, 0, "scribe")])).await;
+        let (found, sent) = sink
+            .until("spans", |received| received.first().map(|first| (first.path.clone(), first.headers.clone())))
+            .await;
+        assert!(found.starts_with(path), "{name}: {found}");
+        for (key, value) in headers {
+            assert_eq!(sent.get(*key).map(|value| value.to_str().unwrap()), Some(*value), "{name}: {key}");
+        }
     }
 }
 

@@ -78,6 +78,12 @@ impl Collector {
         Collector::spawn(Some(config), &[], variables).await
     }
 
+    /// Starts it with a configuration of which some values are changed, on free ports.
+    pub async fn with_changes(config: &str, changes: &[&str], variables: &[(&str, &str)]) -> Collector {
+        let changes: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
+        Collector::spawn(Some(config), &[&ON_FREE_PORTS[..], &changes].concat(), variables).await
+    }
+
     async fn spawn(config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
         Collector::run(Command::new(env!("CARGO_BIN_EXE_spanlight")), config, args, variables).await
     }
