@@ -38,7 +38,8 @@ def corpus():
 
 
 def post(port, signal, kind, body, host="127.0.0.1"):
-    answer = requests.post(f"http://{host}:{port}/v1/{signal}", data=body, headers={"content-type": kind}, timeout=30)
+    url = f"http://{host}:{port}/v1/{signal}"
+    answer = requests.post(url, data=body, headers={"content-type": kind}, timeout=30)
     assert answer.status_code == 200, f"{signal}: {answer.status_code} {answer.text}"
     # Nothing was left out: no partial success, or one that is empty.
     assert answer.content in (b"", b"\x0a\x00", b"{}", b'{"partialSuccess":{}}'), f"{signal}: {answer.text}"
@@ -53,7 +54,7 @@ def send_corpus(port, signals=REQUESTS, host="127.0.0.1"):
 
 def generate(signal, count, *more):
     """The Collector project's own generator."""
-    command = [str(TOOLS / "go/telemetrygen"), signal, f"--{signal}", str(count), "--otlp-insecure", "--rate", "0", *more]
+    command = [TOOLS / "go/telemetrygen", signal, f"--{signal}", str(count), "--otlp-insecure", "--rate", "0", *more]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-600:]
 
@@ -68,7 +69,7 @@ def traces_of_corpus():
 
 
 def is_announcement(span):
-    """Logfire announces spans that are not over, under ids that come to nothing: Spanlight reads them, nobody else can."""
+    """Logfire announces work that is not over under ids that come to nothing: Spanlight alone reads and keeps them."""
     return any(one.key == "logfire.span_type" and one.value.string_value == "pending_span" for one in span.attributes)
 
 
@@ -126,20 +127,22 @@ def meaning(resource, scope, span):
 
 
 def groups_in_file(path, signal):
-    """What the Collector's file exporter wrote, a count for each group of one resource, as bytes."""
-    kind, field = REQUESTS[signal]
-    data, at, groups = path.read_bytes(), 0, collections.Counter()
-    while at + 4 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if at + 4 + size > len(data):
-            break
-        request = kind.FromString(data[at + 4 : at + 4 + size])
+    """What the Collector wrote, a count for each group of one resource, as bytes."""
+    groups = collections.Counter()
+    for request in requests_in_file(path, signal):
         if signal == "traces":
             for group in request.resource_spans:
                 without_announcements(group)
-        groups.update(group.SerializeToString(deterministic=True) for group in getattr(request, field))
-        at += 4 + size
+        groups.update(group.SerializeToString(deterministic=True) for group in getattr(request, REQUESTS[signal][1]))
     return groups
+
+
+def requests_in_file(path, signal):
+    """What the Collector's file exporter has written so far: each request behind its length."""
+    data, at = path.read_bytes(), 0
+    while (end := at + 4 + int.from_bytes(data[at : at + 4], "big")) <= len(data) and at < len(data):
+        yield REQUESTS[signal][0].FromString(data[at + 4 : end])
+        at = end
 
 
 def to_files(peers, name):
@@ -222,13 +225,13 @@ def corpus_in_jaeger(peers, stack):
     for trace in sorted(traces):
         wanted = {key: meaning(*span) for key, span in trace_of_jaeger(direct, trace).items()}
         assert wanted, f"{trace} is not in the Jaeger that got it directly"
-        read = lambda: {key: meaning(*span) for key, span in trace_of_jaeger(stack["jaeger"], trace).items()}
-        until(f"trace {trace} in Jaeger", lambda: read().keys() == wanted.keys())
-        found = read()
+        until(f"trace {trace} in Jaeger", lambda: trace_of_jaeger(stack["jaeger"], trace).keys() == wanted.keys())
+        found = {key: meaning(*span) for key, span in trace_of_jaeger(stack["jaeger"], trace).items()}
         wrong = [key for key in wanted if found[key] != wanted[key]]
         assert not wrong, f"{wrong[0]}:\n{wanted[wrong[0]]}\n{found[wrong[0]]}"
         count += len(wanted)
-    return f"{count} spans in {len(traces)} traces, the same as in a Jaeger that got them directly: parents, times, attributes, events, links, status"
+    same = "the same as in a Jaeger that got them directly: parents, times, attributes, events, links, status"
+    return f"{count} spans in {len(traces)} traces, {same}"
 
 
 def library_in_jaeger(stack):
@@ -264,16 +267,23 @@ def runs(stack):
     return requests.get(f"http://127.0.0.1:{stack['web']}/api/v1/runs?limit=1000", timeout=10).json()["runs"]
 
 
+def accepted_by(stack, signal):
+    text = requests.get(f"http://127.0.0.1:{stack['web']}/metrics", timeout=10).text
+    lines = re.findall(r"^spanlight_receiver_accepted_total\{([^}]*)\} (\S+)$", text, re.MULTILINE)
+    return sum(float(value) for labels, value in lines if f'signal="{signal}"' in labels)
+
+
 def metrics_in_prometheus(stack):
     def query(text):
-        answer = requests.get(f"http://127.0.0.1:{stack['prometheus']}/api/v1/query", params={"query": text}, timeout=10)
+        url = f"http://127.0.0.1:{stack['prometheus']}/api/v1/query"
+        answer = requests.get(url, params={"query": text}, timeout=10)
         return [float(one["value"][1]) for one in answer.json()["data"]["result"]]
 
     until("a scrape", lambda: query('up{job="spanlight"}') == [1.0])
     text = requests.get(f"http://127.0.0.1:{stack['web']}/metrics", timeout=10).text
     families = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     accepted = 'sum(spanlight_receiver_accepted_total{signal="traces"})'
-    ours = sum(float(v) for v in re.findall(r'^spanlight_receiver_accepted_total\{[^}]*signal="traces"[^}]*\} (\S+)$', text, re.MULTILINE))
+    ours = accepted_by(stack, "traces")
     assert ours > 0, "nothing was counted"
     until("Prometheus to have our counter", lambda: query(accepted) == [ours])
     for name, kind in families:
@@ -298,9 +308,7 @@ def events_in_redis(stack):
 def collector_as_source(stack):
     """The project's generator to the Collector, and from there to us."""
     def accepted(signal):
-        text = requests.get(f"http://127.0.0.1:{stack['web']}/metrics", timeout=10).text
-        lines = re.findall(r"^spanlight_receiver_accepted_total\{([^}]*)\} (\S+)$", text, re.MULTILINE)
-        return sum(float(value) for labels, value in lines if f'signal="{signal}"' in labels)
+        return accepted_by(stack, signal)
 
     before = {signal: accepted(signal) for signal in REQUESTS}
     grpc, http = (f"127.0.0.1:{stack['collector'][name]}" for name in ("grpc", "http"))
@@ -335,14 +343,9 @@ def in_the_collectors_place(peers):
     generate("logs", 50, "--otlp-endpoint", f"127.0.0.1:{ports['programs_http']}", "--otlp-http")
 
     def spans():
-        data, at, count = files["traces"].read_bytes() if files["traces"].exists() else b"", 0, 0
-        while at + 4 <= len(data):
-            size = int.from_bytes(data[at : at + 4], "big")
-            count += len(spans_of(ExportTraceServiceRequest.FromString(data[at + 4 : at + 4 + size])))
-            at += 4 + size
-        return count == 100
+        return sum(len(spans_of(request)) for request in requests_in_file(files["traces"], "traces"))
 
-    until("100 spans behind it", spans)
+    until("100 spans behind it", lambda: spans() == 100)
     until("records behind it", lambda: groups_in_file(files["logs"], "logs").total() > 0)
     return "collector-config/otel-collector.yaml as it is: 100 spans handed on, its health check answers"
 
@@ -354,10 +357,12 @@ def configurations(_):
         [TOOLS / "go/compose", ROOT / "docker-compose.yml"],
     ]
     if shutil.which("systemd-analyze"):
-        checks.append(["systemd-analyze", "security", "--offline=true", "--threshold=20", ROOT / "packaging/spanlight.service"])
+        unit = ROOT / "packaging/spanlight.service"
+        checks.append(["systemd-analyze", "security", "--offline=true", "--threshold=20", unit])
     rules = ROOT / "prometheus"
     if (rules / "prometheus.yml").exists():
-        checks.append([TOOLS / "prometheus/usr/bin/promtool", "check", "config", "--syntax-only", rules / "prometheus.yml"])
+        promtool = TOOLS / "prometheus/usr/bin/promtool"
+        checks.append([promtool, "check", "config", "--syntax-only", rules / "prometheus.yml"])
     for command in checks:
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
@@ -403,11 +408,13 @@ def main():
         write(rows)
     if any(result == "NO" for _, result, _ in rows):
         sys.exit(f"logs are in {logs}")
+    shutil.rmtree(logs)
 
 
 def write(rows):
     page = ROOT / "docs/interop.md"
-    table = "| what | arrived | how it was seen |\n|---|---|---|\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    lines = [("what", "arrived", "how it was seen"), ("---", "---", "---"), *rows]
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
     begin, end = "<!-- results -->\n", "<!-- end of results -->"
     before, rest = page.read_text().split(begin)
     page.write_text(before + begin + table + end + rest.split(end)[1])

@@ -55,6 +55,7 @@ class Peers:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
     def run(self, name, *command, env=None):
         log = open(self.dir / f"{name}-{len(self.running)}.log", "w")
@@ -99,7 +100,8 @@ class Peers:
         # These would listen everywhere, or where another one does.
         own = {"jaeger_query.http": 16686, "jaeger_query.grpc": 16685, "healthcheckv2.grpc": 13132}
         sets = [f"--set=extensions.{what}.endpoint={host}:{port}" for what, port in own.items()]
-        self.run("jaeger", TOOLS / "go/jaeger", *sets, env={"JAEGER_LISTEN_HOST": host, "OTEL_TRACES_SAMPLER": "always_off"})
+        env = {"JAEGER_LISTEN_HOST": host, "OTEL_TRACES_SAMPLER": "always_off"}
+        self.run("jaeger", TOOLS / "go/jaeger", *sets, env=env)
         until("Jaeger", answers(f"http://{host}:13133/status"))
         return host
 
