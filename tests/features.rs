@@ -8,6 +8,8 @@ use std::process::Command;
 const COLLECTOR_ONLY: &[&str] = &[
     "axum",
     "clap",
+    "clap_complete",
+    "clap_mangen",
     "libsqlite3-sys",
     "mimalloc",
     "redis",
