@@ -7,11 +7,13 @@ mod configuration;
 mod demo;
 mod demo_button;
 mod explain;
+mod health;
 mod open_files;
 mod outcome;
 mod report;
 mod run;
 mod runs;
+mod shell;
 mod show;
 mod signals;
 mod tail;
@@ -58,6 +60,12 @@ enum Command {
     Tail(Box<tail::TailArgs>),
     /// Check or print a configuration, or list the components there are
     Config(configuration::ConfigArgs),
+    /// Say whether a running collector moves: ends with 0 if it does, else with 1
+    Health(Target),
+    /// Write completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write the man page
+    Man,
 }
 
 /// What the collector is told beside its configuration.
@@ -127,6 +135,9 @@ pub fn main() -> ExitCode {
             Command::Report(args) => report::report(args).await,
             Command::Tail(args) => tail::tail(*args).await,
             Command::Config(args) => configuration::configuration(&args),
+            Command::Health(target) => health::health(target).await,
+            Command::Completions(args) => shell::completions(&args),
+            Command::Man => shell::man(),
         }
     });
     let code = match result {

@@ -58,6 +58,9 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
         line("API", &format!("{}/api/v1/runs", url(web)));
         line("metrics", &format!("{}/metrics", url(web)));
     }
+    for (what, url) in &addresses.beside {
+        line(what, url);
+    }
     for file in &addresses.files {
         line("events", &file.display().to_string());
     }

@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, json};
+use super::{Scrape, Shared, json};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
@@ -34,8 +34,13 @@ pub async fn readyz(state: Shared) -> Response {
 
 /// `GET /metrics`
 pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
+    scraped(&state.scrape, &headers)
+}
+
+/// All metrics as a scraper with these headers wants them.
+pub fn scraped(scrape: &Scrape, headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let (content_type, text) = (state.scrape)(accept);
+    let (content_type, text) = scrape(accept);
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 

@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod json;
 mod page;
+mod ports;
 mod socket;
 mod span;
 mod stream;
@@ -37,6 +38,7 @@ use crate::listen::Listener;
 use crate::measure::Family;
 use crate::recent::Recent;
 pub use demo::Demo;
+pub use ports::{HealthCheckConfig, serve_health, serve_metrics};
 pub use socket::Limits as SocketLimits;
 use socket::Sockets;
 
@@ -79,7 +81,7 @@ pub struct State {
     /// What the page plays if nothing has come yet; not for other machines.
     pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
-    pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    pub unready: Unready,
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
     /// Who may read; without it, everybody who can connect.
@@ -91,7 +93,10 @@ pub struct State {
 }
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
-pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+
+/// Says why the pipelines do not move, if they do not.
+pub type Unready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Our own counters as they stand.
 pub type Counters = Box<dyn Fn() -> Vec<Family> + Send + Sync>;

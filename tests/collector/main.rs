@@ -11,6 +11,7 @@ mod corpus;
 mod deliver;
 mod demo;
 mod documents;
+mod example_configurations;
 mod files;
 mod forward;
 mod guides;
@@ -27,6 +28,7 @@ mod recorded;
 mod redis;
 mod sdk;
 mod socket;
+mod stack;
 mod stop;
 mod support;
 #[path = "../golden/truth.rs"]
