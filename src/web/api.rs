@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, json};
+use super::{Shared, columns, json};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
@@ -126,9 +126,18 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
 }
 
 /// `GET /api/v1/runs/{id}`
-pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
+pub async fn run(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let write = match query.take("tree").as_deref() {
+        None | Some("nested") => json::run,
+        Some("columns") => columns::run,
+        Some(other) => return bad(&no_word("tree", other, &["nested", "columns"])),
+    };
+    if let Some(answer) = query.unknown(&["tree"]) {
+        return answer;
+    }
     match state.connector.read(|core| core.deriver.tree(&id)).filter(|tree| may_see(&who, &tree.summary)) {
-        Some(tree) => ok(json::run(&tree)),
+        Some(tree) => ok(write(&tree)),
         None => no_run(&id),
     }
 }

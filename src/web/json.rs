@@ -154,7 +154,8 @@ pub fn gap(from: u64, to: u64, reason: &str) -> String {
     String::from_utf8(json).unwrap_or_default()
 }
 
-fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
+/// A run as in a list.
+pub fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
     object.str("id", &run.id);
     object.str("name", &run.name);
     object.str("status", run.status.as_str());

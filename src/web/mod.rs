@@ -2,6 +2,7 @@
 
 mod api;
 mod budgets;
+mod columns;
 mod demo;
 mod documents;
 mod explain;

@@ -12,7 +12,7 @@
 /**
  * An entry of the transcript. `depth` is how many agents are around it.
  * @typedef {{kind: "step" | "agent" | "call" | "tool" | "output" | "note", key: string, depth: number, row: Row | null,
- *   at: string, messages?: Message[], response?: Message[], streaming?: string, arguments?: any, result?: any,
+ *   messages?: Message[], response?: Message[], streaming?: string, arguments?: any, result?: any,
  *   input?: any, output?: any, event?: DomainEvent}} Entry
  */
 
@@ -87,7 +87,7 @@ class Builder {
   begin(row) {
     const { node } = row;
     const { data, chunks } = this.bySpan.get(node.span_id) ?? { data: {}, chunks: "" };
-    const entry = { key: node.span_id, row, depth: this.open.length, at: node.started_at };
+    const entry = { key: node.span_id, row, depth: this.open.length };
     if (node.scope === "agent") {
       this.entries.push({ ...entry, kind: "agent", input: data.input });
       this.open.push({ row, said: new Set(), last: "", output: data.output });
@@ -127,12 +127,12 @@ class Builder {
       const text = textOf(messagesOf(output));
       if (!text || text.trim() === last.trim()) continue;
       const key = `${row.node.span_id}/output`;
-      this.entries.push({ kind: "output", key, row, depth: this.open.length, at: row.node.ended_at ?? "", output });
+      this.entries.push({ kind: "output", key, row, depth: this.open.length, output });
     }
   }
 
   note(event) {
-    this.entries.push({ kind: "note", key: event.event_id, row: null, depth: this.open.length, at: event.timestamp, event });
+    this.entries.push({ kind: "note", key: event.event_id, row: null, depth: this.open.length, event });
   }
 
   agentOf(row) {

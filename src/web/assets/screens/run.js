@@ -33,7 +33,7 @@ const PARTS = [
  */
 export function Run({ id }) {
   const { query } = usePlace();
-  const ask = (signal) => api(`/api/v1/runs/${encodeURIComponent(id)}`, { signal });
+  const ask = (signal) => api(`/api/v1/runs/${encodeURIComponent(id)}?tree=columns`, { signal });
   const { data: run, error, refresh } = useQuery(id, ask, {
     follow: (event) => event.execution_id === id || event.trace_id === id,
     gap: 400,
@@ -44,7 +44,7 @@ export function Run({ id }) {
     const timer = window.setInterval(refresh, 3000);
     return () => window.clearInterval(timer);
   }, [run?.provisional]);
-  const rows = useMemo(() => (run ? rowsOf(run.tree) : []), [run]);
+  const rows = useMemo(() => (run ? rowsOf(run) : []), [run]);
   const part = PARTS.find(({ id }) => id === query.get("part")) ?? PARTS[0];
   const selected = query.get("span");
   const events = useEvents(id, part.tellsOfEvents || selected !== null);
