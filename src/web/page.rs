@@ -141,6 +141,7 @@ const ASSETS: &[Asset] = &[
     asset!("lib/token.js"),
     asset!("lib/transcript.js"),
     asset!("lib/tree.js"),
+    asset!("lib/useruns.js"),
     asset!("lib/zoom.js"),
     asset!("run/agents.js"),
     asset!("run/calls.js"),
