@@ -45,7 +45,7 @@ pub async fn post_events(state: Shared, request: Request) -> Response {
 }
 
 /// `GET /api/v1/ledger`
-pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
+pub async fn ledger(state: Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let by = query.take("by").unwrap_or_else(|| "model".into());
     let Some(by) = By::parse(&by) else {
@@ -64,9 +64,11 @@ pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
     if let Some(answer) = query.unknown(&["by", "window", "explain"]) {
         return answer;
     }
-    let (report, provisional) =
-        state.connector.read(|core| (core.deriver.ledger(by, since), core.deriver.is_provisional()));
-    ok(json::ledger(by, &window, &report, provisional, explains))
+    let (report, provisional) = state.connector.read(|core| match who.sees_all() {
+        true => (core.deriver.ledger(by, since), core.deriver.is_provisional()),
+        false => core.deriver.ledger_of(by, since, |run| may_see(&who, run)),
+    });
+    ok(json::ledger((by, &window), &report, (provisional, !who.sees_all()), explains))
 }
 
 /// `GET /api/v1/metrics`

@@ -133,6 +133,7 @@ const ASSETS: &[Asset] = &[
     asset!("lib/html.js"),
     asset!("lib/keys.js"),
     asset!("lib/live.js"),
+    asset!("lib/notes.js"),
     asset!("lib/otlp.js"),
     asset!("lib/query.js"),
     asset!("lib/router.js"),

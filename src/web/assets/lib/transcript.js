@@ -29,7 +29,7 @@ export function transcript(rows, events) {
   const builder = new Builder(rows, bySpan);
   let next = 0;
   const tellNotesUntil = (time) => {
-    while (next < notes.length && Date.parse(notes[next].timestamp) < time) builder.note(notes[next++]);
+    while (next < notes.length && timeOf(notes[next].timestamp) < time) builder.note(notes[next++]);
   };
   for (const row of rows) {
     builder.endBefore(row.index, tellNotesUntil);
@@ -160,6 +160,12 @@ function sort(events) {
   }
   notes.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
   return { bySpan, notes };
+}
+
+/** A time in milliseconds since 1970, microseconds included, which this and the work around it may have in common. */
+function timeOf(text) {
+  const beyond = /\.\d{3}(\d+)/.exec(text);
+  return Date.parse(text) + (beyond ? Number(`0.${beyond[1]}`) : 0);
 }
 
 function system(instructions) {
