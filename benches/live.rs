@@ -25,7 +25,7 @@ use process::Collector;
 const PROBES: usize = 1000;
 /// Between two probes, in milliseconds.
 const APART: std::ops::Range<u64> = 5..40;
-/// Agents that work beside the probes under load, each with some fifty spans a second.
+/// Agents that work beside the probes under load, each with some seventy spans a second.
 const OTHERS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -49,7 +49,7 @@ async fn main() {
     others.iter().for_each(|other| other.abort());
 
     let in_page = page.as_mut().map(Page::heard).unwrap_or_default();
-    for (case, name, mut client) in [("rest", "at rest", at_rest), ("load", "1000 spans/s beside", under_load)] {
+    for (case, name, mut client) in [("rest", "at rest", at_rest), ("load", "under load", under_load)] {
         print(&format!("a WebSocket client, {name}"), &mut client);
         let mut page: Vec<f64> =
             in_page.iter().filter(|(agent, _)| agent.starts_with(case)).map(|(_, millis)| *millis).collect();
@@ -117,7 +117,7 @@ struct Page(Child);
 impl Page {
     /// If there is a browser for the tests.
     fn open(url: &str) -> Option<Page> {
-        let root = concat!(env!("CARGO_MANIFEST_DIR"));
+        let root = env!("CARGO_MANIFEST_DIR");
         let mut command = Command::new("node");
         command.arg(format!("{root}/benches/live/browser.mjs")).current_dir(format!("{root}/target/tools/browser"));
         let child = command.env("PAGE", url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
@@ -126,7 +126,9 @@ impl Page {
 
     /// What it heard of, and how many milliseconds after its span had begun.
     fn heard(&mut self) -> Vec<(String, f64)> {
-        self.0.stdin.take().map(|mut stdin| stdin.write_all(b"end\n"));
+        if let Some(mut stdin) = self.0.stdin.take() {
+            stdin.write_all(b"end\n").expect("the browser listens");
+        }
         let lines = self.0.stdout.take().map(|stdout| BufReader::new(stdout).lines());
         let line = lines.and_then(|mut lines| lines.next()).and_then(Result::ok).unwrap_or_default();
         serde_json::from_str(&line).unwrap_or_default()

@@ -74,8 +74,8 @@ impl Table {
                 let style = styles.iter().find(|(styled, _)| *styled == column);
                 let cell = style.map_or((*cell).to_owned(), |(_, style)| style(cell).paint(cell, colours));
                 match self.header[column].starts_with('>') {
-                    true => text.extend([&padding, &cell]),
-                    false => text.extend([&cell, &padding]),
+                    true => text.extend([padding.as_str(), cell.as_str()]),
+                    false => text.extend([cell.as_str(), padding.as_str()]),
                 }
                 text.push_str("  ");
             }

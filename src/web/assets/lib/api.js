@@ -13,11 +13,13 @@ import { denied, token } from "./token.js";
 /** @typedef {"running" | "completed" | "failed" | "canceled" | "lost"} Status */
 
 /**
- * A run in a list; `columns` if it was asked for by its id, `open` if it was asked for as what goes on.
+ * A run in a list; `columns` if it was asked for by its id, `open` if it was asked for as what goes on, and
+ * `stored` if it has left memory.
  * @typedef {{id: string, name: string, status: Status, started_at: string, ended_at?: string, duration_ms?: number,
  *   service?: string, dialect?: string, conversation_id?: string, session_id?: string, user_id?: string,
  *   feature?: string, task_id?: string, agents: string[], error?: string, provisional: boolean,
- *   missing_parents?: number, figures: Figures, columns?: Columns, open?: OpenWork[], last_seen_at?: string}} Run
+ *   missing_parents?: number, stored?: boolean, figures: Figures, columns?: Columns, open?: OpenWork[],
+ *   last_seen_at?: string}} Run
  */
 
 /**

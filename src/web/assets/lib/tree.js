@@ -77,7 +77,7 @@ export function unfolded(rows, folded) {
 }
 
 /**
- * From when to when the work goes; what goes on goes on until `now`.
+ * From when to when the work goes; what goes on goes on until `now`. Of work that took no time, it is a millisecond.
  * @param {Row[]} rows
  * @param {number} now
  */
@@ -88,7 +88,7 @@ export function extent(rows, now) {
     from = Math.min(from, start);
     to = Math.max(to, stop ?? now);
   }
-  return rows.length === 0 ? { from: 0, to: 1 } : { from, to: Math.max(to, from + 0.001) };
+  return rows.length === 0 ? { from: 0, to: 1 } : { from, to: to > from ? to : from + 1 };
 }
 
 /**

@@ -99,7 +99,8 @@ function Verdict({ run, rows }) {
     </dl>
     <${Labels} run=${run} />
     ${run.error && html`<p class="banner bad"><${Icon} name="cross" /> <span>${run.error}</span></p>`}
-    ${run.status === "lost" && html`<p class="banner warn"><${Icon} name="question" /> Nothing was heard of it any more; its process may have died. It comes back to life if more arrives.</p>`}
+    ${run.stored && html`<p class="banner"><${Icon} name="memory" /> <span>This run has left memory: its events are known, and what they come to.</span></p>`}
+    ${run.status === "lost" && !run.stored && html`<p class="banner warn"><${Icon} name="question" /> Nothing was heard of it any more; its process may have died. It comes back to life if more arrives.</p>`}
     ${run.missing_parents > 0 && html`<p class="banner warn"><${Icon} name="warning" /> ${counted(run.missing_parents, "span")} that others name as their parent ${run.missing_parents === 1 ? "has" : "have"} not arrived.</p>`}
   </header>`;
 }
