@@ -7,6 +7,7 @@ mod configuration;
 mod demo;
 mod demo_button;
 mod explain;
+mod open_files;
 mod outcome;
 mod report;
 mod run;

@@ -21,6 +21,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     for warning in &plan.warnings {
         crate::report::warn(&warning.to_string());
     }
+    super::open_files::raise_limit();
     let mut signals = Signals::new()?;
     console::write_in_background();
     let running = start(plan, &options).await.map_err(Failure::new)?;
