@@ -2,13 +2,15 @@
 
 use super::{Style, cut, safe};
 
+/// In which style the cells of a column are.
+type Styled = (usize, fn(&str) -> Style);
+
 /// A table being filled.
 #[derive(Debug)]
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// In which style cells of a column are.
-    styles: Vec<(usize, fn(&str) -> Style)>,
+    styles: Vec<Styled>,
 }
 
 impl Table {
@@ -67,7 +69,7 @@ impl Table {
     pub fn render(&self, colours: bool) -> String {
         let title = |column: usize| self.header[column].trim_start_matches('>');
         let widths: Vec<usize> = (0..self.header.len()).map(|column| self.width_of(column)).collect();
-        let line = |cells: Vec<&str>, styles: &[(usize, fn(&str) -> Style)]| {
+        let line = |cells: Vec<&str>, styles: &[Styled]| {
             let mut text = String::new();
             for (column, cell) in cells.iter().enumerate() {
                 let padding = " ".repeat(widths[column].saturating_sub(cell.chars().count()));

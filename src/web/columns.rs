@@ -41,7 +41,7 @@ fn in_order(roots: &[TreeNode]) -> Vec<Row<'_>> {
 fn write<'a>(columns: &mut JsonObject<'_>, rows: &[Row<'a>], began: Timestamp) {
     let since = |time: Timestamp| time.micros_since(began) as f64 / 1000.0;
     let nodes = || rows.iter().map(|row| row.node);
-    let usage = |of: fn(&Usage) -> Option<u64>| nodes().map(move |node| node.usage.as_ref().and_then(of));
+    let usage = |of: Count| nodes().map(move |node| node.usage.as_ref().and_then(of));
     json::list(columns.key("span_id"), rows, |out, row| push_str(out, &row.node.span_id.to_string()));
     numbers(columns, "parent", rows.iter().map(|row| row.parent.map(|parent| parent as f64)));
     let mut words = Words::default();
@@ -63,8 +63,11 @@ fn write<'a>(columns: &mut JsonObject<'_>, rows: &[Row<'a>], began: Timestamp) {
     words.write(columns);
 }
 
-/// The tokens of a call.
-const COUNTS: &[(&str, fn(&Usage) -> Option<u64>)] = &[
+/// A count of the tokens of a call.
+type Count = fn(&Usage) -> Option<u64>;
+
+/// The counts, as columns are called.
+const COUNTS: &[(&str, Count)] = &[
     ("input_tokens", |usage| usage.input),
     ("output_tokens", |usage| usage.output),
     ("cache_read_tokens", |usage| usage.cache_read),
