@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Scrape, Shared, json};
+use super::{Scrape, Shared, columns, json};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
@@ -50,7 +50,7 @@ pub async fn post_events(state: Shared, request: Request) -> Response {
 }
 
 /// `GET /api/v1/ledger`
-pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
+pub async fn ledger(state: Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let by = query.take("by").unwrap_or_else(|| "model".into());
     let Some(by) = By::parse(&by) else {
@@ -69,9 +69,11 @@ pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
     if let Some(answer) = query.unknown(&["by", "window", "explain"]) {
         return answer;
     }
-    let (report, provisional) =
-        state.connector.read(|core| (core.deriver.ledger(by, since), core.deriver.is_provisional()));
-    ok(json::ledger(by, &window, &report, provisional, explains))
+    let (report, provisional) = state.connector.read(|core| match who.sees_all() {
+        true => (core.deriver.ledger(by, since), core.deriver.is_provisional()),
+        false => core.deriver.ledger_of(by, since, |run| may_see(&who, run)),
+    });
+    ok(json::ledger((by, &window), &report, (provisional, !who.sees_all()), explains))
 }
 
 /// `GET /api/v1/metrics`
@@ -131,9 +133,18 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
 }
 
 /// `GET /api/v1/runs/{id}`
-pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
+pub async fn run(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let write = match query.take("tree").as_deref() {
+        None | Some("nested") => json::run,
+        Some("columns") => columns::run,
+        Some(other) => return bad(&no_word("tree", other, &["nested", "columns"])),
+    };
+    if let Some(answer) = query.unknown(&["tree"]) {
+        return answer;
+    }
     match state.connector.read(|core| core.deriver.tree(&id)).filter(|tree| may_see(&who, &tree.summary)) {
-        Some(tree) => ok(json::run(&tree)),
+        Some(tree) => ok(write(&tree)),
         None => no_run(&id),
     }
 }

@@ -14,8 +14,14 @@ pub fn error(message: &str) -> Vec<u8> {
     object(|object| object.str("error", message))
 }
 
-/// The ledger, with how its costs were made if somebody wants to know.
-pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains: bool) -> Vec<u8> {
+/// The ledger, with how its costs were made if somebody wants to know. It may still change, and may be limited to what
+/// somebody may see.
+pub fn ledger(
+    (by, window): (By, &str),
+    report: &Report,
+    (provisional, limited): (bool, bool),
+    explains: bool,
+) -> Vec<u8> {
     let write = |object: &mut JsonObject<'_>, figures: &Figures, making: &Making| {
         figures.write(object);
         if explains {
@@ -26,6 +32,9 @@ pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains
         object.display("by", by);
         object.str("window", window);
         object.bool("provisional", provisional);
+        if limited {
+            object.bool("limited", true);
+        }
         let mut totals = JsonObject::begin(object.key("totals"));
         write(&mut totals, &report.totals, &report.making);
         totals.end();
@@ -154,7 +163,8 @@ pub fn gap(from: u64, to: u64, reason: &str) -> String {
     String::from_utf8(json).unwrap_or_default()
 }
 
-fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
+/// A run as in a list.
+pub fn write_summary(object: &mut JsonObject<'_>, run: &RunSummary) {
     object.str("id", &run.id);
     object.str("name", &run.name);
     object.str("status", run.status.as_str());

@@ -2,6 +2,7 @@
 
 mod api;
 mod budgets;
+mod columns;
 mod demo;
 mod documents;
 mod explain;
@@ -160,6 +161,7 @@ fn of_runs() -> Router<Arc<State>> {
         .route("/api/v1/runs/{id}/events", get(api::run_events))
         .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
         .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
+        .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/stream", get(stream::stream))
 }
@@ -173,6 +175,5 @@ fn of_everything() -> Router<Arc<State>> {
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/budgets", get(budgets::budgets))
         .route("/api/v1/budgets/{name}/verdict", get(budgets::verdict))
-        .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/metrics", get(api::summary))
 }
