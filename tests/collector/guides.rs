@@ -30,7 +30,7 @@ async fn the_programs_of_getting_started_show_up() {
         });
         let found = found.await;
         // 1840 tokens at 2.50 and 95 at 10 US dollars a million.
-        assert_eq!(found["cost_usd"], 0.00555, "{found}");
+        assert_eq!(found["figures"]["cost_usd"], 0.00555, "{found}");
     }
 }
 
