@@ -1,5 +1,6 @@
 //! The whole collector as a process: CPU time per span, from OTLP in to OTLP out, against reading the same bytes
-//! with prost. The collector runs on core 1; load and sink share core 0.
+//! with prost, and against another collector that only forwards them: `ROTEL=PATH` names the program of PyPI's wheel
+//! `rotel`. The collector runs on core 1; load and sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/agents.rs"]
@@ -10,6 +11,7 @@ use std::convert::Infallible;
 use std::fs;
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -25,7 +27,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 /// Requests under way at a time.
@@ -61,22 +63,37 @@ fn main() {
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let rotel = std::env::var_os("ROTEL").map(PathBuf::from);
     println!("{:<50} {:>12} {:>8} {:>10} {:>9}", "", "CPU µs/span", "x prost", "spans/s", "peak MiB");
-    for case in &cases {
-        LocalSet::new().block_on(&runtime, measure(case));
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
+        LocalSet::new().block_on(&runtime, measure(case, Program::Ours));
+        if let Some(rotel) = rotel.as_ref().filter(|_| case.config == "forward") {
+            LocalSet::new().block_on(&runtime, measure(case, Program::Rotel(rotel)));
+        }
     }
 }
 
-async fn measure(case: &Case) {
+/// Which collector.
+#[derive(Clone, Copy)]
+enum Program<'a> {
+    Ours,
+    /// Forwards, and derives nothing.
+    Rotel(&'a Path),
+}
+
+async fn measure(case: &Case, program: Program<'_>) {
     let requests: Vec<Bytes> = requests(case).into_iter().map(Bytes::from).collect();
     let prost = prost_micros(&requests[0], case.spans);
     let folder = tempfile::tempdir().expect("a folder");
     let sink = Sink::start().await;
-    let collector = Collector::start(case, folder.path(), sink.address);
+    let mut collector = Collector::start(case, program, folder.path(), sink.address);
     collector.is_ready().await;
     let sent = Rc::new(Cell::new(0));
     let load: Vec<_> = (0..CONCURRENCY)
-        .map(|worker| tokio::task::spawn_local(load(case.protocol, requests.clone(), worker, sent.clone())))
+        .map(|worker| {
+            tokio::task::spawn_local(load(case.protocol, collector.ports, requests.clone(), worker, sent.clone()))
+        })
         .collect();
     tokio::time::sleep(WARM_UP).await;
     let (cpu, spans, start) = (collector.cpu(), sent.get() * case.spans as u64, Instant::now());
@@ -85,7 +102,11 @@ async fn measure(case: &Case) {
     let rate = spans as f64 / start.elapsed().as_secs_f64();
     load.iter().for_each(tokio::task::JoinHandle::abort);
     let micros = cpu.as_secs_f64() * 1e6 / spans as f64;
-    println!("{:<50} {micros:>12.2} {:>8.2} {rate:>10.0} {:>9.1}", case.name, micros / prost, collector.peak_mib());
+    let name = match program {
+        Program::Ours => case.name,
+        Program::Rotel(_) => "    Rotel, forwarding the same",
+    };
+    println!("{name:<50} {micros:>12.2} {:>8.2} {rate:>10.0} {:>9.1}", micros / prost, collector.peak_mib());
 }
 
 /// Different requests, so many that memory has forgotten the first when it comes again.
@@ -104,7 +125,7 @@ fn prost_micros(request: &Bytes, spans: usize) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / read as f64
 }
 
-async fn load(protocol: Protocol, requests: Vec<Bytes>, worker: usize, sent: Rc<Cell<u64>>) {
+async fn load(protocol: Protocol, ports: Ports, requests: Vec<Bytes>, worker: usize, sent: Rc<Cell<u64>>) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Grpc).build(connector);
@@ -112,10 +133,10 @@ async fn load(protocol: Protocol, requests: Vec<Bytes>, worker: usize, sent: Rc<
     loop {
         let body = &requests[next % requests.len()];
         let request = match protocol {
-            Protocol::Grpc => Request::post(format!("http://{GRPC}/{TRACES}"))
+            Protocol::Grpc => Request::post(format!("http://{}/{TRACES}", ports.grpc))
                 .header("content-type", "application/grpc")
                 .body(Full::new(framed(body))),
-            Protocol::Http => Request::post(format!("http://{HTTP}/v1/traces"))
+            Protocol::Http => Request::post(format!("http://{}/v1/traces", ports.http))
                 .header("content-type", "application/x-protobuf")
                 .body(Full::new(body.clone())),
         };
@@ -130,10 +151,6 @@ async fn load(protocol: Protocol, requests: Vec<Bytes>, worker: usize, sent: Rc<
     }
 }
 
-// Where the configurations listen.
-const GRPC: &str = "127.0.0.1:14317";
-const HTTP: &str = "127.0.0.1:14318";
-const WEB: &str = "http://127.0.0.1:13010/readyz";
 const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 fn framed(body: &[u8]) -> Bytes {
@@ -141,45 +158,92 @@ fn framed(body: &[u8]) -> Bytes {
 }
 
 /// The process that is measured.
-struct Collector(Child);
+struct Collector {
+    process: Child,
+    ports: Ports,
+}
+
+/// Where it listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    web: SocketAddr,
+}
+
+impl Ports {
+    fn free() -> Ports {
+        let listeners = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let [grpc, http, web] = listeners.each_ref().map(|listener| listener.local_addr().expect("a port"));
+        Ports { grpc, http, web }
+    }
+}
 
 impl Collector {
-    fn start(case: &Case, folder: &std::path::Path, sink: SocketAddr) -> Collector {
-        let config = fs::read_to_string(format!("benches/collector/{}.yaml", case.config)).expect("a configuration");
-        let path = folder.join("collector.yaml");
-        fs::write(&path, config.replace("127.0.0.1:5317", &sink.to_string())).expect("a folder to write to");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
-        command.arg("run").arg("--config").arg(path).current_dir(folder).stdout(Stdio::null());
-        let child = command.spawn().expect("the collector");
-        pin(child.id(), 1);
-        Collector(child)
+    fn start(case: &Case, program: Program<'_>, folder: &Path, sink: SocketAddr) -> Collector {
+        let ports = Ports::free();
+        let mut command = match program {
+            Program::Ours => ours(case, folder, ports, sink),
+            Program::Rotel(path) => rotel(path, folder, ports, sink),
+        };
+        let process = command.current_dir(folder).stdout(Stdio::null()).spawn().expect("the collector");
+        pin(process.id(), 1);
+        Collector { process, ports }
     }
 
-    async fn is_ready(&self) {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        while client.get(WEB.parse().expect("a URL")).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    async fn is_ready(&mut self) {
+        for address in [self.ports.grpc, self.ports.http] {
+            while TcpStream::connect(address).await.is_err() {
+                assert!(self.process.try_wait().expect("a child").is_none(), "the collector ended");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 
     /// User and system time so far. A tick is a hundredth of a second on every Linux.
     fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("Linux");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("Linux");
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
         Duration::from_millis(ticks * 10)
     }
 
     fn peak_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).expect("Linux");
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("Linux");
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
         line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0) / 1024.0
     }
 }
 
+fn ours(case: &Case, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
+    let config = fs::read_to_string(format!("benches/collector/{}.yaml", case.config)).expect("a configuration");
+    let addresses = [
+        ("127.0.0.1:14317", ports.grpc),
+        ("127.0.0.1:14318", ports.http),
+        ("127.0.0.1:13010", ports.web),
+        ("127.0.0.1:5317", sink),
+    ];
+    let config = addresses.iter().fold(config, |config, (from, to)| config.replace(from, &to.to_string()));
+    let path = folder.join("collector.yaml");
+    fs::write(&path, config).expect("a folder to write to");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    command.arg("run").arg("--config").arg(path);
+    command
+}
+
+fn rotel(program: &Path, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command.arg("start").arg("--pid-file").arg(folder.join("rotel.pid"));
+    command.arg("--otlp-grpc-endpoint").arg(ports.grpc.to_string());
+    command.arg("--otlp-http-endpoint").arg(ports.http.to_string());
+    command.args(["--exporter", "otlp", "--otlp-exporter-protocol", "grpc", "--otlp-exporter-compression", "none"]);
+    command.arg("--otlp-exporter-endpoint").arg(format!("http://{sink}"));
+    command
+}
+
 impl Drop for Collector {
     fn drop(&mut self) {
-        self.0.kill().and_then(|()| self.0.wait()).expect("the collector was running");
+        self.process.kill().and_then(|()| self.process.wait()).expect("the collector was running");
     }
 }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 const COLLECTOR_ONLY: &[&str] = &[
     "axum",
     "clap",
+    "clap_complete",
+    "clap_mangen",
     "libsqlite3-sys",
     "mimalloc",
     "redis",
@@ -79,4 +81,54 @@ fn tree(arguments: &[&str]) -> String {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// `deny.toml` is for `cargo deny`, which not everybody has: its list of licences is held to here.
+#[test]
+fn every_licence_is_one_that_is_allowed() {
+    let text = include_str!("../deny.toml");
+    let (_, list) = text.split_once("allow = [").unwrap();
+    let allowed: Vec<&str> = list.split(']').next().unwrap().split('"').skip(1).step_by(2).collect();
+    let lines = tree(&["--all-features", "--edges", "normal,build", "--target", "all", "--format", "{p}\t{l}"]);
+    let crates: BTreeSet<&str> = lines.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+    assert!(crates.len() > 100, "the list was not read well");
+    for line in crates {
+        let (name, licence) = line.split_once('\t').unwrap();
+        let licence = licence.replace('/', " OR ").replace(['(', ')'], " ");
+        // All that are joined by AND, of each at least one that is joined by OR.
+        let is_allowed = |one: &str| allowed.contains(&one.trim());
+        let is_good = licence.split(" AND ").all(|either| either.split(" OR ").any(is_allowed));
+        assert!(is_good, "{name} is under {licence}, which deny.toml does not allow");
+    }
+}
+
+/// A pattern without a slash in front fits in every folder, and packages what was installed there.
+#[test]
+fn the_package_has_what_it_is_built_of_and_nothing_else() {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["package", "--list", "--allow-dirty", "--offline"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let list = String::from_utf8(output.stdout).unwrap();
+    let folders = ["src/", "collector-config/", "packaging/"];
+    let beside: Vec<&str> = list.lines().filter(|path| !folders.iter().any(|begin| path.starts_with(begin))).collect();
+    let known = [
+        ".cargo_vcs_info.json",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "Cargo.toml.orig",
+        "LICENSE",
+        "README.md",
+        "docs/bus.md",
+    ];
+    let unknown: Vec<_> = beside.iter().filter(|path| !known.contains(path)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    for needed in ["Cargo.lock", "LICENSE", "docs/bus.md", "collector-config/default.yaml", "src/web/assets/index.html"]
+    {
+        assert!(list.lines().any(|path| path == needed), "{needed} is missing:\n{list}");
+    }
 }

@@ -94,6 +94,8 @@ pub struct Standing {
     pub spent: Usd,
     /// How much may be.
     pub limit: Usd,
+    /// When the next window begins; never of runs and of all time.
+    pub resets_at: Option<Timestamp>,
     /// How often each verdict was given.
     pub verdicts: [(Decision, u64); 3],
 }
@@ -206,6 +208,7 @@ impl Budgets {
                 budget: book.budget.name().into(),
                 spent: spent.unwrap_or_default().max(Usd::ZERO),
                 limit: book.budget.limit(),
+                resets_at: Window::of(book.budget.per(), now, &"".into()).end(book.budget.per()),
                 verdicts: [Decision::Allow, Decision::Warn, Decision::Stop].map(|d| (d, book.verdicts[d as usize])),
             }
         };

@@ -281,3 +281,12 @@ proptest! {
         prop_assert_eq!((again, told_again), (windows, told));
     }
 }
+
+#[test]
+fn those_of_a_time_say_when_they_begin_anew() {
+    let budgets =
+        Budgets::new(vec![Budget::daily("daily", 1.0), Budget::total("all", 1.0), Budget::per_run("run", 1.0)]);
+    let now = Timestamp::parse("2026-11-21T06:28:00Z").unwrap();
+    let resets: Vec<_> = budgets.standings(now).iter().map(|standing| standing.resets_at).collect();
+    assert_eq!(resets, [Timestamp::parse("2026-11-22T00:00:00Z"), None, None]);
+}

@@ -9,13 +9,16 @@ mod demo_button;
 mod explain;
 mod export;
 mod filter;
+mod health;
 mod import;
+mod open_files;
 mod outcome;
 mod recorded;
 mod replay;
 mod report;
 mod run;
 mod runs;
+mod shell;
 mod show;
 mod signals;
 mod tail;
@@ -68,6 +71,12 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check or print a configuration, or list the components there are
     Config(configuration::ConfigArgs),
+    /// Say whether a running collector moves: ends with 0 if it does, else with 1
+    Health(Target),
+    /// Write completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write the man page
+    Man,
 }
 
 /// What the collector is told beside its configuration.
@@ -144,6 +153,9 @@ pub fn main() -> ExitCode {
             Command::Import(args) => import::import(args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Config(args) => configuration::configuration(&args),
+            Command::Health(target) => health::health(target).await,
+            Command::Completions(args) => shell::completions(&args),
+            Command::Man => shell::man(),
         }
     });
     let code = match result {

@@ -21,6 +21,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     for warning in &plan.warnings {
         crate::report::warn(&warning.to_string());
     }
+    super::open_files::raise_limit();
     let mut signals = Signals::new()?;
     console::write_in_background();
     let running = start(plan, &options).await.map_err(Failure::new)?;
@@ -56,6 +57,9 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
         line("page", &url(web));
         line("API", &format!("{}/api/v1/runs", url(web)));
         line("metrics", &format!("{}/metrics", url(web)));
+    }
+    for (what, url) in &addresses.beside {
+        line(what, url);
     }
     for file in &addresses.files {
         line("events", &file.display().to_string());

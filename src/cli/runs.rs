@@ -77,6 +77,8 @@ pub async fn runs(args: RunsArgs) -> Result<(), Failure> {
     for run in &runs {
         table.row(row(run));
     }
+    table.style("status", style);
+    fit(&mut table, console::width());
     console::output(&table.render(console::colours()));
     if answer["next"].is_string() {
         console::output(&Style::Dim.paint("There are more: --limit shows them.", console::colours()));
@@ -84,18 +86,39 @@ pub async fn runs(args: RunsArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// As much as a line of the terminal has room for; what matters least goes first.
+fn fit(table: &mut Table, width: usize) {
+    const LEAST: usize = 14;
+    table.cut("agents", LEAST, width);
+    for column in ["agents", "tools", "calls", "tokens"] {
+        if table.width() > width {
+            table.without(column);
+        }
+    }
+    table.cut("name", LEAST, width);
+}
+
+/// How a status looks.
+pub fn style(status: &str) -> Style {
+    match status {
+        "completed" => Style::Green,
+        "failed" | "lost" => Style::Red,
+        _ => Style::Yellow,
+    }
+}
+
 fn row(run: &Value) -> Vec<String> {
     let text = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
     let figures = &run["figures"];
     let count = |key: &str| figures[key].as_u64().unwrap_or(0);
     let agents: Vec<&str> = run["agents"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let started = Timestamp::parse(&text("started_at")).map(event::clock).unwrap_or_default();
+    let started = Timestamp::parse(&text("started_at")).map(|at| event::day_and_clock(at, Timestamp::now()));
     vec![
-        started,
+        started.unwrap_or_default(),
         text("id").chars().take(12).collect(),
         text("status"),
-        console::cut(&text("name"), 24),
-        console::cut(&agents.join(", "), 30),
+        console::cut(&text("name"), 40),
+        console::cut(&agents.join(", "), 60),
         (count("llm_calls") + count("llm_failed")).to_string(),
         count("tool_calls").to_string(),
         (count("input_tokens") + count("output_tokens")).to_string(),

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::{encode, get, get_bytes};
-use super::runs::{cost, took};
+use super::runs::{cost, style, took};
 use super::{Failure, Target};
 use crate::console::{self, Style, counted, event};
 
@@ -54,7 +54,7 @@ fn render(run: &Value, colours: bool) -> String {
     let mut out = format!(
         "{} {}  {}\n",
         Style::Bold.paint(&console::safe(text("name")), colours),
-        status(text("status"), colours),
+        style(text("status")).paint(text("status"), colours),
         Style::Dim.paint(text("id"), colours),
     );
     let facts = [
@@ -120,13 +120,4 @@ fn node_line(node: &Value) -> String {
     }
     parts.extend(text("error").map(console::safe));
     parts.join("  ")
-}
-
-fn status(status: &str, colours: bool) -> String {
-    let style = match status {
-        "completed" => Style::Green,
-        "failed" | "lost" => Style::Red,
-        _ => Style::Yellow,
-    };
-    style.paint(status, colours)
 }

@@ -213,6 +213,11 @@ impl Node {
         self.entries()?.iter().find(|(known, _)| known.text == key).map(|(_, node)| node)
     }
 
+    /// Whether it is a value that reads like one of these.
+    pub fn is_one_of(&self, texts: &[&str]) -> bool {
+        matches!(&self.value, Value::Scalar { text, .. } if texts.contains(&text.as_str()))
+    }
+
     /// What kind of thing it is, for messages.
     pub fn kind(&self) -> &'static str {
         match &self.value {

@@ -55,6 +55,11 @@ impl Kept {
             let series = |s: &Standing| Series { attributes: attributes(s), value: Value::Number(pick(s)) };
             standings.iter().map(series).collect::<Vec<_>>()
         };
+        let resets = standings.iter().filter_map(|standing| {
+            let attributes = vec![("budget".into(), standing.budget.clone())];
+            Some(Series { attributes, value: Value::Number(standing.resets_at?.as_micros() as f64 / 1e6) })
+        });
+        let resets = resets.collect();
         let verdicts = standings.iter().flat_map(|standing| {
             standing.verdicts.iter().map(|(decision, times)| Series {
                 attributes: vec![
@@ -65,6 +70,7 @@ impl Kept {
             })
         });
         const SPENT: &str = "Spent of a budget in the window that is open; of several, in the one with the most.";
+        const RESETS: &str = "When the next window of a budget begins, in seconds since 1970.";
         let verdicts = verdicts.collect();
         vec![
             family("agent.budget.spent.usd", "{USD}", SPENT, FamilyKind::Gauge, gauge(|s| s.spent.dollars())),
@@ -75,6 +81,7 @@ impl Kept {
                 FamilyKind::Gauge,
                 gauge(|s| s.limit.dollars()),
             ),
+            family("agent.budget.reset.timestamp", "s", RESETS, FamilyKind::Gauge, resets),
             family("agent.budget.verdicts", "{verdict}", "Verdicts that were given.", FamilyKind::Counter, verdicts),
         ]
     }

@@ -1,5 +1,6 @@
 //! Events for people: in full, with a field a line, or short, with an event a line.
 
+use jiff::Zoned;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -146,8 +147,17 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// The time of day where the reader is, with the date if that is not today's.
+pub fn day_and_clock(time: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| zoned(time).date();
+    if day(time) == day(now) { clock(time) } else { zoned(time).strftime("%m-%d %H:%M").to_string() }
+}
+
 /// The time of day where the reader is.
 pub fn clock(time: Timestamp) -> String {
-    let instant = jiff::Timestamp::from_microsecond(time.as_micros()).unwrap_or_default();
-    instant.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+    zoned(time).strftime("%H:%M:%S").to_string()
+}
+
+fn zoned(time: Timestamp) -> Zoned {
+    jiff::Timestamp::from_microsecond(time.as_micros()).unwrap_or_default().to_zoned(TimeZone::system())
 }

@@ -3,6 +3,8 @@
 //! Such an event goes on to the sinks as it is. On its way it opens and closes the node of its work, so that
 //! what is in flight shows, and so that a span which arrives later tells nothing twice.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
@@ -113,7 +115,7 @@ impl Run {
         let name = own_name(event);
         let same = |run: &Run, at: &NodeIx| {
             let node = run.node(*at);
-            node.scope() == Some(event.scope) && node.name.as_deref() == name
+            node.scope() == Some(event.scope) && name.as_deref().is_none_or(|name| node.name.as_deref() == Some(name))
         };
         let open = self.open().find(|at| same(self, at));
         if let (Some(open), false) = (open, event.event_type == EventType::Started) {
@@ -177,7 +179,7 @@ impl Run {
                 *slot = Some(share(value));
             }
         };
-        fill(&mut node.name, own_name(event), share);
+        fill(&mut node.name, own_name(event).as_deref(), share);
         fill(&mut node.agent, event.dimensions.agent.as_deref(), share);
         fill(&mut node.model, event.dimensions.model.as_deref(), share);
         fill(&mut node.provider, event.dimensions.provider.as_deref(), share);
@@ -253,17 +255,20 @@ impl Run {
     }
 }
 
-/// The work's own name, as the component id or a dimension gives it.
-fn own_name(event: &Event) -> Option<&str> {
+/// The work's own name, as the component id, a dimension or, of a step, the payload gives it.
+fn own_name(event: &Event) -> Option<Cow<'_, str>> {
     use crate::event::ComponentId;
     match &event.component_id {
-        ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Tool { name, .. } => Some(name),
+        ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Tool { name, .. } => {
+            Some(Cow::from(&**name))
+        }
         ComponentId::Step { .. } | ComponentId::Llm { .. } | ComponentId::System(_) => match event.scope {
-            Scope::Agent => event.dimensions.agent.as_deref(),
-            Scope::Tool => event.dimensions.tool.as_deref(),
-            _ => None,
+            Scope::WorkflowStep => Some(event.data.get("step_name")?.as_str()?.to_owned().into()),
+            Scope::Agent => event.dimensions.agent.as_deref().map(Cow::from),
+            Scope::Tool => event.dimensions.tool.as_deref().map(Cow::from),
+            Scope::Workflow | Scope::LlmRequest | Scope::System => None,
         },
-        ComponentId::Verbatim(text) => Some(text),
+        ComponentId::Verbatim(text) => Some(Cow::from(&**text)),
     }
 }
 

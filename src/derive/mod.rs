@@ -207,14 +207,7 @@ impl Deriver {
     /// The ledger since a time, or since ever.
     pub fn ledger(&self, by: By, since: Option<Timestamp>) -> Report {
         let mut report = ReportBuilder::default();
-        for run in self.counted_runs() {
-            let id = run.key.id();
-            for posting in run.postings() {
-                if since.is_none_or(|since| posting.at >= since) {
-                    report.add(&posting, by, &id);
-                }
-            }
-        }
+        self.counted_runs().for_each(|run| run.add_to(&mut report, by, since));
         for (of, posting) in self.meters.postings() {
             if since.is_none_or(|since| posting.at >= since) {
                 report.add(&posting, by, of);
@@ -222,6 +215,17 @@ impl Deriver {
         }
         self.ledger.add_to(&mut report, by, since);
         report.finish()
+    }
+
+    /// The ledger of those runs in memory that somebody may see, and whether some rows of it may still change.
+    pub fn ledger_of(&self, by: By, since: Option<Timestamp>, may_see: impl Fn(&RunSummary) -> bool) -> (Report, bool) {
+        let mut report = ReportBuilder::default();
+        let mut provisional = false;
+        for run in self.counted_runs().filter(|run| may_see(&run.summary())) {
+            run.add_to(&mut report, by, since);
+            provisional |= !run.closed && run.has_meaning;
+        }
+        (report.finish(), provisional)
     }
 
     /// The runs in memory without those that others tell of better.

@@ -4,7 +4,7 @@
 //! node enters them five seconds after it arrived if all above it is known by then, and otherwise when it is, when its
 //! run has closed, or after some minutes, whichever is first.
 
-use super::cost::{CallCost, Figures, LeftOut, Posting, Price, Reason};
+use super::cost::{By, CallCost, Figures, LeftOut, Posting, Price, Reason, ReportBuilder};
 use super::names::Name;
 use super::node::{Happened, NodeIx, Outcome, State};
 use super::run::Run;
@@ -287,6 +287,14 @@ impl Run {
     /// The figures of all work that counts.
     pub fn postings(&self) -> impl Iterator<Item = Posting<'_>> {
         (0..self.nodes.len() as NodeIx).filter_map(|at| self.posting(at))
+    }
+
+    /// Adds the figures of its work to a report, since a time or since ever.
+    pub fn add_to(&self, report: &mut ReportBuilder, by: By, since: Option<Timestamp>) {
+        let id = self.key.id();
+        for posting in self.postings().filter(|posting| since.is_none_or(|since| posting.at >= since)) {
+            report.add(&posting, by, &id);
+        }
     }
 
     /// The figures of all of it together.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fields::Fillable;
-use super::lexicon::{Lexicon, Marks};
+use super::lexicon::{Known, Lexicon, Marks};
 use crate::otlp::view::{AnyValue, KeyValue, Span};
 use crate::semconv::Key;
 
@@ -15,14 +15,9 @@ pub struct Attributes<'a> {
     /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
-    marks: Marks,
-    fillable: Fillable,
-    gen_ai: bool,
-    numbered: bool,
+    /// What their names say, of all together.
+    known: Known,
 }
-
-/// What the names of attributes begin with that spread messages over many, with numbers in the names.
-const NUMBERED: [&[u8]; 3] = [b"llm.", b"gen_ai.prompt.", b"gen_ai.completion."];
 
 impl<'a> Attributes<'a> {
     /// More keys than all dialects and a configuration have; what is beyond is not read.
@@ -32,14 +27,7 @@ impl<'a> Attributes<'a> {
 
     /// None yet.
     pub fn new() -> Attributes<'a> {
-        Attributes {
-            values: Vec::with_capacity(32),
-            places: [0; Attributes::KEYS],
-            marks: Marks::default(),
-            fillable: Fillable::default(),
-            gen_ai: false,
-            numbered: false,
-        }
+        Attributes { values: Vec::with_capacity(32), places: [0; Attributes::KEYS], known: Known::default() }
     }
 
     /// Forgets those of the last record.
@@ -48,25 +36,21 @@ impl<'a> Attributes<'a> {
         for (key, _) in self.values.drain(..) {
             self.places[key.index()] = 0;
         }
-        (self.marks, self.fillable) = (Marks::default(), Fillable::default());
-        (self.gen_ai, self.numbered) = (false, false);
+        self.known = Known::default();
     }
 
     /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
     /// counts, as for SDKs.
     #[inline]
     pub fn take(&mut self, lexicon: &Lexicon, attribute: KeyValue<'a>) {
-        let name = attribute.key.as_bytes();
-        self.gen_ai |= name.first_chunk() == Some(b"gen_ai.");
-        let (key, known) = lexicon.look_up(name);
+        let (key, known) = lexicon.look_up(attribute.key.as_bytes());
         // What is empty says nothing, not even whose it is.
         if matches!(attribute.value, AnyValue::Empty) {
+            self.known.is_gen_ai |= known.is_gen_ai;
             return;
         }
-        self.marks = self.marks.and(known.marks);
-        self.numbered |= key.is_none() && NUMBERED.iter().any(|beginning| name.starts_with(beginning));
+        self.known = self.known.and(known);
         if let Some(key) = key {
-            self.fillable = self.fillable.and(known.fillable);
             self.put(key, attribute.value);
         }
     }
@@ -85,7 +69,7 @@ impl<'a> Attributes<'a> {
     /// These attributes, and of those keys what events of the span say last.
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut all = self.clone();
-        all.fillable = Fillable::ALL;
+        all.known.fillable = Fillable::ALL;
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -102,24 +86,24 @@ impl<'a> Attributes<'a> {
 
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
-        self.gen_ai
+        self.known.is_gen_ai
     }
 
     /// Whether any may hold a piece of a message that is spread over many.
     pub fn has_numbered(&self) -> bool {
-        self.numbered
+        self.known.is_numbered
     }
 
     /// What their names are signs of.
     #[inline]
     pub fn marks(&self) -> Marks {
-        self.marks
+        self.known.marks
     }
 
     /// What they may say: of all else they say nothing.
     #[inline]
     pub(super) fn fillable(&self) -> Fillable {
-        self.fillable
+        self.known.fillable
     }
 
     /// Whether the attribute is there.

@@ -125,6 +125,8 @@ keys_of! {
 pub struct Fillable(u64);
 
 impl Fillable {
+    /// None at all.
+    pub const NONE: Fillable = Fillable(0);
     /// All there are.
     pub const ALL: Fillable = Fillable(u64::MAX);
     /// Counts have the upper half.

@@ -45,14 +45,36 @@ pub struct Known {
     pub marks: Marks,
     /// What its value may be.
     pub fillable: Fillable,
+    /// Whether it begins with `gen_ai.`.
+    pub is_gen_ai: bool,
+    /// Whether it may be a piece of a message that is spread over many attributes, with numbers in their names.
+    pub is_numbered: bool,
 }
+
+/// What names begin with that say something without speaking for a dialect.
+const OTHER_FAMILIES: [(&str, Known); 4] = [
+    ("gen_ai.", Known { is_gen_ai: true, ..Known::NOTHING }),
+    ("gen_ai.prompt.", Known { is_numbered: true, ..Known::NOTHING }),
+    ("gen_ai.completion.", Known { is_numbered: true, ..Known::NOTHING }),
+    ("llm.", Known { is_numbered: true, ..Known::NOTHING }),
+];
 
 /// Beginnings of words, found by their first letter.
 #[derive(Clone, Debug)]
 struct ByFirst {
     /// For each letter, where its beginnings are in `all`.
     places: [(u8, u8); 256],
-    all: Vec<(&'static str, Marks)>,
+    all: Vec<Beginning>,
+}
+
+/// What words begin with, and what they are known for.
+#[derive(Clone, Debug)]
+struct Beginning {
+    text: &'static str,
+    /// The first eight bytes of it, and which of eight bytes these are: one comparison tells nearly all others from it.
+    head: u64,
+    mask: u64,
+    known: Known,
 }
 
 impl Signs {
@@ -91,17 +113,20 @@ impl Lexicon {
     /// All keys that any dialect reads, and `more`.
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Lexicon {
         let of_all = |signs: fn(&Signs) -> &'static [&'static str]| {
-            ByFirst::new(DIALECTS.iter().enumerate().flat_map(|(place, dialect)| {
-                signs(&dialect.signs).iter().map(move |beginning| (*beginning, Marks::of(place)))
-            }))
+            DIALECTS.iter().enumerate().flat_map(move |(place, dialect)| {
+                let known = Known { marks: Marks::of(place), ..Known::default() };
+                signs(&dialect.signs).iter().map(move |beginning| (*beginning, known))
+            })
         };
-        let (families, span_names) = (of_all(|signs| signs.families), of_all(|signs| signs.names));
-        let mark = |key: Key| {
+        let families = ByFirst::new(of_all(|signs| signs.families).chain(OTHER_FAMILIES));
+        let span_names = ByFirst::new(of_all(|signs| signs.names));
+        let of_key = |key: Key| {
+            let by_name = families.known(key.name().as_bytes());
             let speaks_for = DIALECTS.iter().enumerate().filter(|(_, dialect)| dialect.signs.keys.contains(&key));
-            let by_name = families.marks(key.name().as_bytes());
-            speaks_for.fold(by_name, |marks, (place, _)| marks.and(Marks::of(place)))
+            let marks = speaks_for.fold(by_name.marks, |marks, (place, _)| marks.and(Marks::of(place)));
+            Known { marks, fillable: Fillable::by(key), is_gen_ai: by_name.is_gen_ai, is_numbered: false }
         };
-        let known = Key::all().map(|key| Known { marks: mark(key), fillable: Fillable::by(key) }).collect();
+        let known = Key::all().map(of_key).collect();
         Lexicon { known, names: KeyTable::with(more), families, span_names }
     }
 
@@ -109,8 +134,12 @@ impl Lexicon {
     #[inline]
     pub fn look_up(&self, name: &[u8]) -> (Option<Key>, Known) {
         match self.find(name) {
-            Some(key) => (Some(key), self.known.get(key.index()).copied().unwrap_or_default()),
-            None => (None, Known { marks: self.families.marks(name), ..Known::default() }),
+            Some(key) => {
+                let is_gen_ai = || self.families.known(name).is_gen_ai;
+                let of_configuration = || Known { is_gen_ai: is_gen_ai(), ..Known::default() };
+                (Some(key), self.known.get(key.index()).copied().unwrap_or_else(of_configuration))
+            }
+            None => (None, self.families.known(name)),
         }
     }
 
@@ -123,7 +152,7 @@ impl Lexicon {
     /// What the name of a span is a sign of.
     #[inline]
     pub fn marks_of_name(&self, name: &[u8]) -> Marks {
-        self.span_names.marks(name)
+        self.span_names.known(name).marks
     }
 
     /// What an instrumentation scope is a sign of. Once for all of its records.
@@ -148,26 +177,62 @@ fn marked(is_sign: impl Fn(&Signs) -> bool) -> Marks {
     speaks_for.fold(Marks::default(), |marks, (place, _)| marks.and(Marks::of(place)))
 }
 
+impl Known {
+    const NOTHING: Known = Known { marks: Marks(0), fillable: Fillable::NONE, is_gen_ai: false, is_numbered: false };
+
+    /// Both.
+    #[must_use]
+    #[inline]
+    pub fn and(self, other: Known) -> Known {
+        Known {
+            marks: self.marks.and(other.marks),
+            fillable: self.fillable.and(other.fillable),
+            is_gen_ai: self.is_gen_ai | other.is_gen_ai,
+            is_numbered: self.is_numbered | other.is_numbered,
+        }
+    }
+}
+
 impl ByFirst {
-    fn new(beginnings: impl Iterator<Item = (&'static str, Marks)>) -> ByFirst {
-        let mut all: Vec<(&'static str, Marks)> = beginnings.filter(|(beginning, _)| !beginning.is_empty()).collect();
-        all.sort_by_key(|(beginning, _)| *beginning);
+    fn new(beginnings: impl Iterator<Item = (&'static str, Known)>) -> ByFirst {
+        let of = |(text, known): (&'static str, Known)| Beginning {
+            text,
+            head: head(text.as_bytes()),
+            mask: u64::MAX >> (64 - 8 * text.len().clamp(1, 8)),
+            known,
+        };
+        let mut all: Vec<Beginning> = beginnings.filter(|(text, _)| !text.is_empty()).map(of).collect();
+        all.sort_by_key(|beginning| beginning.text);
         let mut places = [(0, 0); 256];
-        for (at, (beginning, _)) in all.iter().enumerate() {
-            let place = &mut places[usize::from(beginning.as_bytes()[0])];
+        for (at, beginning) in all.iter().enumerate() {
+            let place = &mut places[usize::from(beginning.text.as_bytes()[0])];
             let first = if place.1 == 0 { at as u8 } else { place.0 };
             *place = (first, at as u8 + 1);
         }
         ByFirst { places, all }
     }
 
+    /// What the word is known for by all that it begins with.
     #[inline]
-    fn marks(&self, word: &[u8]) -> Marks {
-        let Some(first) = word.first() else { return Marks::default() };
+    fn known(&self, word: &[u8]) -> Known {
+        let Some(first) = word.first() else { return Known::default() };
         let (from, to) = self.places[usize::from(*first)];
         let of_letter = self.all.get(usize::from(from)..usize::from(to)).unwrap_or_default();
-        let fits = of_letter.iter().filter(|(beginning, _)| word.starts_with(beginning.as_bytes()));
-        fits.fold(Marks::default(), |marks, (_, mark)| marks.and(*mark))
+        let head = head(word);
+        let fits = |beginning: &&Beginning| {
+            head & beginning.mask == beginning.head
+                && (beginning.text.len() <= 8 || word.starts_with(beginning.text.as_bytes()))
+        };
+        of_letter.iter().filter(fits).fold(Known::default(), |known, beginning| known.and(beginning.known))
+    }
+}
+
+/// The first eight bytes of a word, zeros where it has fewer.
+#[inline]
+fn head(word: &[u8]) -> u64 {
+    match word.first_chunk::<8>() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => word.iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
     }
 }
 

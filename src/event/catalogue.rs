@@ -156,4 +156,25 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_name_is_documented_and_no_other() {
+        let page = include_str!("../../docs/events.md");
+        let list = page.split("## The catalogue").nth(1).unwrap_or_default().split("\n## ").next().unwrap_or_default();
+        let mut documented = Vec::new();
+        for row in list.lines().filter(|line| line.starts_with("| `")) {
+            let names = row.split('|').nth(1).unwrap_or_default();
+            let mut subject = "";
+            for name in names.split('`').map(str::trim).filter(|name| !name.is_empty()) {
+                // Of those of one subject the first has it.
+                subject = name.split_once('.').map(|(subject, _)| subject).filter(|s| !s.is_empty()).unwrap_or(subject);
+                let verb = name.rsplit('.').next().unwrap_or_default();
+                documented.push(format!("{subject}.{verb}"));
+            }
+        }
+        let mut known: Vec<_> = CATALOGUE.iter().map(|entry| entry.name.to_owned()).collect();
+        known.sort();
+        documented.sort();
+        assert_eq!(documented, known);
+    }
 }

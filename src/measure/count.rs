@@ -80,7 +80,9 @@ impl Measure {
     fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
         let (provider, model) = (Label::from(&call.provider), Label::from(&call.model));
         let operation = Label::from(call.op.as_str());
-        let (request_model, response_model) = (Label::from(&call.request_model), Label::from(&call.response_model));
+        // Events and metrics name a model without saying whether it was asked for or answered.
+        let request_model = Label::from(if call.request_model.is_some() { &call.request_model } else { &call.model });
+        let response_model = Label::from(&call.response_model);
         let failed = fact.outcome != Outcome::Completed;
         let error = match &call.error_type {
             _ if !failed => Label::from(""),
@@ -101,6 +103,7 @@ impl Measure {
                 self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
             }
         }
+        self.input_tokens(fact, call, now);
         let (mut unpriced, mut cost_usd) = (0, 0.0);
         match (call.price.source(), call.price.usd()) {
             (Ok(source), Some(usd)) => {
@@ -129,6 +132,19 @@ impl Measure {
                 sums.runs += 1;
                 sums.errors += u64::from(failed);
             });
+        }
+    }
+
+    /// What of the input came from caches and went into them. The sum is all of it.
+    fn input_tokens(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
+        let Some(input) = call.usage.input else { return };
+        let read = call.usage.cache_read.unwrap_or(0).min(input);
+        let write = call.usage.cache_write.unwrap_or(0).min(input - read);
+        for (cache, tokens) in [("read", read), ("write", write), ("none", input - read - write)] {
+            if tokens > 0 {
+                let labels = [cache.into(), (&fact.agent).into(), (&fact.feature).into(), (&call.model).into()];
+                self.instruments.input_tokens.add(labels, tokens as f64, now);
+            }
         }
     }
 

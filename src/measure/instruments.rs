@@ -56,10 +56,9 @@ macro_rules! instruments {
                 }
             }
 
-            /// All as they stand. What is in flight is counted since `since`.
-            pub fn counted(&self, in_flight: &[(Name, u64)], since: Timestamp) -> Vec<Counted> {
-                let in_flight = Counted { began: vec![since; in_flight.len()], family: agents_in_flight(in_flight) };
-                vec![$(self.$field.counted(),)* in_flight]
+            /// All as they stand.
+            pub fn counted(&self) -> Vec<Counted> {
+                vec![$(self.$field.counted(),)*]
             }
 
             /// Forgets series that have been idle since `since`.
@@ -91,6 +90,8 @@ instruments! {
     /// Time until the first piece of a model's answer.
     time_to_first_chunk: Histogram<4> = "gen_ai.client.operation.time_to_first_chunk", "s",
         ["gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"], SECONDS;
+    /// Tokens that models read: from a cache, into a cache, or past any.
+    input_tokens: Counter<4> = "agent.input.tokens", "{token}", ["cache", "agent", "feature", "model"];
     /// Cost of calls of models, in US dollars.
     cost: Counter<5> = "agent.cost.usd", "{USD}", ["agent", "feature", "model", "provider", "price_source"];
     /// Calls of models whose price is not known.
@@ -141,6 +142,25 @@ instruments! {
     collaborations: Counter<2> = "agent.collaborations", "{collaboration}", ["agent", "consensus"];
 }
 
+/// What is open now: runs by agent, and the tasks that wait for people, by when each began to.
+pub fn open_now(in_flight: &[(Name, u64)], waiting: &[Timestamp]) -> [Family; 3] {
+    let gauge = |name: &str, unit: &str, help: &str, value: Option<f64>| Family {
+        name: name.into(),
+        unit: unit.into(),
+        help: help.into(),
+        kind: FamilyKind::Gauge,
+        series: value.map(|value| Series { attributes: Vec::new(), value: Value::Number(value) }).into_iter().collect(),
+    };
+    const OPEN: &str = "Tasks that wait for people.";
+    const OLDEST: &str = "Since when the task has waited for people that has waited longest, in seconds since 1970.";
+    let oldest = waiting.iter().min().map(|since| since.as_micros() as f64 / 1e6);
+    [
+        agents_in_flight(in_flight),
+        gauge("agent.escalations.open", "{escalation}", OPEN, Some(waiting.len() as f64)),
+        gauge("agent.escalations.oldest.timestamp", "s", OLDEST, oldest),
+    ]
+}
+
 fn agents_in_flight(in_flight: &[(Name, u64)]) -> Family {
     let series = |(agent, runs): &(Name, u64)| Series {
         attributes: vec![("agent".into(), agent.clone())],
@@ -152,5 +172,22 @@ fn agents_in_flight(in_flight: &[(Name, u64)]) -> Family {
         help: "Open runs of agents.".into(),
         kind: FamilyKind::UpDownCounter,
         series: in_flight.iter().map(series).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let page = include_str!("../../docs/metrics.md");
+        let counted = Instruments::new(1).counted();
+        let missing: Vec<_> = counted
+            .iter()
+            .map(|counted| counted.family.name.clone())
+            .filter(|name| !page.contains(&format!("`{name}`")))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -27,7 +27,7 @@ use alerts::Alerts;
 pub use alerts::{Alert, AlertMetric, Firing};
 pub use buckets::{Buckets, LeftOutOfBuckets, SharedBuckets, Snapshot, Writer};
 pub use encode::{own_resource, to_batch};
-use instruments::Instruments;
+use instruments::{Instruments, open_now};
 pub use snapshot::{Bucket, Counted, Exemplar, Family, FamilyKind, Series, Value};
 pub use summary::{Summary, SummaryRow};
 use tasks::Tasks;
@@ -108,7 +108,10 @@ impl Measure {
 
     /// All metrics as they stand. `in_flight` is the number of open runs by agent.
     pub fn snapshot(&self, in_flight: &[(Name, u64)]) -> Vec<Counted> {
-        self.instruments.counted(in_flight, self.since)
+        let waiting: Vec<Timestamp> = self.tasks.open().map(|open| open.since).collect();
+        let open = open_now(in_flight, &waiting);
+        let open = open.map(|family| Counted { began: vec![self.since; family.series.len()], family });
+        self.instruments.counted().into_iter().chain(open).collect()
     }
 
     /// Says after which time nobody waits any more for people to answer; by default they are waited for forever.
@@ -186,6 +189,18 @@ mod tests {
         assert_eq!(wait(""), (1, 90.0));
         assert_eq!(wait(r#","waited_ms":5000"#), (1, 5.0));
         assert_eq!(wait(r#","waited_ms":-5000"#), (1, 90.0), "it cannot be what is said");
+    }
+
+    #[test]
+    fn tasks_wait_for_people_until_they_answer() {
+        const ASKED: &str = r#"{"name":"hitl.escalated","task_id":"t","timestamp":999999900}"#;
+        const ANSWERED: &str = r#"{"name":"hitl.resolved","task_id":"t","timestamp":999999990,"decision":"approved"}"#;
+        let value = |measure: &Measure, name: &str| series(measure, name).first().map(|series| series.value.clone());
+        let (waiting, over) = (after(ASKED), after(&format!("{ASKED}\n{ANSWERED}")));
+        assert_eq!(value(&waiting, "agent.escalations.open"), Some(Value::Number(1.0)));
+        assert_eq!(value(&waiting, "agent.escalations.oldest.timestamp"), Some(Value::Number(999_999_900.0)));
+        assert_eq!(value(&over, "agent.escalations.open"), Some(Value::Number(0.0)));
+        assert_eq!(value(&over, "agent.escalations.oldest.timestamp"), None);
     }
 
     #[test]

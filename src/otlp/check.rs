@@ -93,6 +93,14 @@ fn check_message(
     let mut seen_once = 0u32;
     let mut valid_ids = 0u32;
     while !bytes.is_empty() {
+        if let Some(attributes) = schema.item
+            && depth > 2
+        {
+            bytes = behind_plain_attributes(bytes, attributes);
+            if bytes.is_empty() {
+                break;
+            }
+        }
         let field = read_field(&mut bytes).map_err(Problem::Wire)?;
         let Some(known) = schema.field(field.number) else {
             if depth == 0 {
@@ -131,11 +139,22 @@ fn check_message(
             (_, value) => check_scalar(known, value).map_err(|problem| problem.within(known))?,
         }
     }
-    if schema.item {
+    if schema.item.is_some() {
         checked.items += 1;
         checked.invalid_ids += usize::from(valid_ids & schema.required_ids != schema.required_ids);
     }
     Ok(())
+}
+
+/// What is left of a message behind the attributes in front that are in order and short.
+#[inline]
+fn behind_plain_attributes(mut bytes: &[u8], number: u8) -> &[u8] {
+    while let Some((attribute, rest)) = short_bytes(bytes, number)
+        && is_plain_attribute(attribute)
+    {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Whether an attribute is in order and of the common form: a key and one scalar. If not, the general check
@@ -157,7 +176,17 @@ fn is_plain_attribute(attribute: &[u8]) -> bool {
 
 #[inline]
 fn is_utf8(text: &[u8]) -> bool {
-    text.is_ascii() || std::str::from_utf8(text).is_ok()
+    is_ascii(text) || std::str::from_utf8(text).is_ok()
+}
+
+/// By words of eight bytes without an end in between, because most texts are short and all of it. The last word overlaps
+/// the one before.
+#[inline]
+fn is_ascii(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk::<8>() else { return text.iter().fold(0, |all, byte| all | byte) < 0x80 };
+    let words = text.as_chunks::<8>().0.iter();
+    let all = words.fold(u64::from_le_bytes(*last), |all, word| all | u64::from_le_bytes(*word));
+    all & 0x8080_8080_8080_8080 == 0
 }
 
 fn check_scalar(field: &Field, value: Wire<'_>) -> Result<(), Problem> {

@@ -15,8 +15,9 @@ pub struct Message {
     pub name: &'static str,
     /// All fields, in order of number.
     pub fields: &'static [Field],
-    /// Whether each of these is one of the things a signal counts: a span, a log record, a data point.
-    pub item: bool,
+    /// Whether each of these is one of the things a signal counts (a span, a log record, a data point), and then the field
+    /// number of its attributes, which most of its bytes are.
+    pub item: Option<u8>,
     /// The field numbers, as bits, of ids without which the item is invalid.
     pub required_ids: u32,
     positions: [u8; Message::NUMBERS],
@@ -120,11 +121,11 @@ impl Message {
             positions[fields[at].number as usize] = at as u8;
             at += 1;
         }
-        Message { name, fields, item: false, required_ids: 0, positions }
+        Message { name, fields, item: None, required_ids: 0, positions }
     }
 
-    const fn item(mut self) -> Message {
-        self.item = true;
+    const fn item_with_attributes(mut self, number: u8) -> Message {
+        self.item = Some(number);
         self
     }
 
@@ -214,7 +215,7 @@ static SPAN: Message = Message::new(
         one(16, "flags", Fixed32),
     ],
 )
-.item()
+.item_with_attributes(9)
 .requires_ids(&[1, 2]);
 static SPAN_EVENT: Message = Message::new(
     "Span.Event",
@@ -262,7 +263,7 @@ static LOG_RECORD: Message = Message::new(
         one(12, "eventName", String),
     ],
 )
-.item();
+.item_with_attributes(6);
 
 static RESOURCE_METRICS: Message = Message::new(
     "ResourceMetrics",
@@ -316,7 +317,7 @@ static NUMBER_DATA_POINT: Message = Message::new(
         one(8, "flags", Uint32),
     ],
 )
-.item();
+.item_with_attributes(7);
 static HISTOGRAM_DATA_POINT: Message = Message::new(
     "HistogramDataPoint",
     &[
@@ -333,7 +334,7 @@ static HISTOGRAM_DATA_POINT: Message = Message::new(
         one(12, "max", Double),
     ],
 )
-.item();
+.item_with_attributes(9);
 static EXPONENTIAL_DATA_POINT: Message = Message::new(
     "ExponentialHistogramDataPoint",
     &[
@@ -353,7 +354,7 @@ static EXPONENTIAL_DATA_POINT: Message = Message::new(
         one(14, "zeroThreshold", Double),
     ],
 )
-.item();
+.item_with_attributes(1);
 static BUCKETS: Message = Message::new("Buckets", &[one(1, "offset", Sint32), many(2, "bucketCounts", Uint64)]);
 static SUMMARY_DATA_POINT: Message = Message::new(
     "SummaryDataPoint",
@@ -367,7 +368,7 @@ static SUMMARY_DATA_POINT: Message = Message::new(
         one(8, "flags", Uint32),
     ],
 )
-.item();
+.item_with_attributes(7);
 static QUANTILE: Message = Message::new("ValueAtQuantile", &[one(1, "quantile", Double), one(2, "value", Double)]);
 static EXEMPLAR: Message = Message::new(
     "Exemplar",

@@ -156,6 +156,14 @@ impl<'a> Fields<'a> {
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
+
+    /// The next field if it is this one, length-delimited and shorter than 128 bytes.
+    #[inline(always)]
+    pub fn next_short(&mut self, number: u8) -> Option<&'a [u8]> {
+        let (bytes, rest) = short_bytes(self.rest, number)?;
+        self.rest = rest;
+        Some(bytes)
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {

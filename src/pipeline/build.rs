@@ -142,7 +142,7 @@ impl Builder<'_> {
         if let Component::Prometheus(config) = component {
             let known = self.scraped.iter().find(|(known, _)| known == id).map(|(_, prometheus)| prometheus.clone());
             let prometheus = known.unwrap_or_else(|| {
-                let prometheus = Arc::new(Prometheus::new(*config));
+                let prometheus = Arc::new(Prometheus::new(config.clone()));
                 self.scraped.push((id.clone(), prometheus.clone()));
                 self.built.prometheus.push(prometheus.clone());
                 prometheus

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::alerts::AlertConfig;
+use super::foreign;
 use super::past::{HistoryConfig, JournalConfig};
 use super::prices::PricesConfig;
 use crate::auth::Auth;
@@ -59,6 +60,8 @@ pub enum Component {
     History(HistoryConfig),
     /// Extension `web`.
     Web(web::Config),
+    /// Extension `health_check`.
+    HealthCheck(web::HealthCheckConfig),
     /// Extension `journal`.
     Journal(JournalConfig),
 }
@@ -172,10 +175,20 @@ impl AgentConfig {
     }
 }
 
-/// Reads the configuration of a component. What is wrong with it becomes a problem.
-pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut Vec<Problem>) -> Option<Component> {
+/// Reads the configuration of a component. What is wrong with it becomes a problem, what nothing comes of a warning.
+pub fn component(
+    section: Section,
+    id: &ComponentId,
+    node: &Node,
+    problems: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
+) -> Option<Component> {
     let path = format!("{}.{id}", section.name());
     let before = problems.len();
+    if section == Section::Extensions && foreign::is_extension(id, node, warnings) {
+        return None;
+    }
+    let node = &foreign::set_aside(section, id, node, warnings);
     let component = match (section, id.kind.as_str()) {
         (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
         (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
@@ -195,6 +208,7 @@ pub fn component(section: Section, id: &ComponentId, node: &Node, problems: &mut
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Exporters, "history") => read(node, &path, problems).map(Component::History),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
+        (Section::Extensions, "health_check") => read(node, &path, problems).map(Component::HealthCheck),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
@@ -254,6 +268,7 @@ impl Component {
             Component::RedisReceiver(config) => config.validate(),
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
+            Component::HealthCheck(config) => config.validate(),
             Component::Journal(config) => config.validate(),
             Component::History(config) => config.validate(),
             _ => Ok(()),
@@ -282,13 +297,14 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("otlp", "OTLP over gRPC"),
             ("otlphttp", "OTLP over HTTP"),
             ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
-            ("prometheus", "metrics at /metrics of the web extension"),
+            ("prometheus", "metrics at /metrics of the web extension, and on a port of its own"),
             ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
             ("history", "an index of all events on disk, by what they say"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],
         Section::Extensions => &[
             ("web", "the HTTP API, the stream of events, /metrics and health"),
+            ("health_check", "whether the pipelines move, on a port of its own"),
             ("journal", "events on disk, so that they and their offsets outlive the process"),
         ],
     }

@@ -20,7 +20,7 @@ use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
 use crate::recent::Recent;
-use crate::web::{Demo, PostEvents, SocketLimits, State};
+use crate::web::{Demo, PostEvents, Scrape, SocketLimits, State, Unready};
 
 /// Puts together what the endpoint serves from.
 pub fn state(
@@ -28,7 +28,7 @@ pub fn state(
     hub: Arc<Hub>,
     recent: Arc<Recent>,
     health: &Health,
-    built: &Built,
+    (scrape, unready): (Scrape, Unready),
     events: Events,
 ) -> State {
     let connector = agent.cloned().unwrap_or_else(|| Arc::new(Connector::new(Settings::default())));
@@ -37,8 +37,8 @@ pub fn state(
         counters: Box::new(move || counters.families()),
         receivers: Vec::new(),
         demo: None,
-        scrape: Box::new(scrape(connector.clone(), health.clone(), built)),
-        unready: Box::new(unready(connector.clone(), built)),
+        scrape,
+        unready,
         post_events: post_events(events),
         connector,
         hub,
@@ -57,11 +57,8 @@ const DENIED: About = About {
 };
 
 /// Our own health, what was derived, and what was received.
-fn scrape(
-    connector: Arc<Connector>,
-    health: Health,
-    built: &Built,
-) -> impl Fn(&str) -> (&'static str, String) + Send + Sync + use<> {
+pub fn scrape(connector: Option<&Arc<Connector>>, health: &Health, built: &Built) -> Scrape {
+    let health = health.clone();
     let prometheus: Vec<Arc<Prometheus>> = built.prometheus.clone();
     for store in &prometheus {
         show_left_out(&health, store);
@@ -70,15 +67,16 @@ fn scrape(
         let of_metrics = pipeline.from_agent && pipeline.signal == Signal::Metrics;
         of_metrics && route.is_scraped()
     });
-    move |accept| {
+    let connector = connector.filter(|_| derived_too).cloned();
+    Arc::new(move |accept| {
         let format = Format::negotiate(accept);
         let mut families = health.families();
-        if derived_too {
+        if let Some(connector) = &connector {
             families.extend(connector.metrics().into_iter().map(|metric| of_this_scope(metric.family)));
         }
         families.extend(prometheus.iter().flat_map(|store| store.families(Timestamp::now())));
         (format.content_type(), render(&families, format))
-    }
+    })
 }
 
 /// Says of every derived series that it is ours: emitters may send metrics of the same names.
@@ -109,16 +107,17 @@ fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
 }
 
 /// Time must pass, and exporters must not all be failing.
-fn unready(connector: Arc<Connector>, built: &Built) -> impl Fn() -> Option<String> + Send + Sync + use<> {
+pub fn unready(connector: Option<&Arc<Connector>>, built: &Built) -> Unready {
     const STUCK: Duration = Duration::from_secs(5);
     let ends_in_agent = built.routes.iter().any(|(pipeline, _): &(Pipeline, _)| pipeline.to_agent);
+    let connector = connector.filter(|_| ends_in_agent).cloned();
     let dead: Vec<_> = built.pumps.iter().map(|pump| pump.liveness()).collect();
-    move || {
-        if ends_in_agent && connector.since_tick() > STUCK {
+    Arc::new(move || {
+        if connector.as_ref().is_some_and(|connector| connector.since_tick() > STUCK) {
             return Some("the agent connector is stuck".into());
         }
         dead.iter().find_map(|liveness| liveness.died())
-    }
+    })
 }
 
 /// The demonstration, where this machine's page can ask for it and there is a port to play it to.

@@ -95,7 +95,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     let mut components = Vec::new();
     for (section, id, node) in &config.components {
         let mut found = Vec::new();
-        let component = component(*section, id, node, &mut found);
+        let component = component(*section, id, node, &mut found, &mut warnings);
         problems.extend(found.into_iter().filter(|problem| !config.is_explained(problem, node)));
         if is_used(config, *section, id) {
             components.extend(component.map(|component| (*section, id.clone(), component)));

@@ -45,6 +45,8 @@ pub struct Addresses {
     pub receivers: Vec<(&'static str, SocketAddr)>,
     /// The web endpoint.
     pub web: Option<SocketAddr>,
+    /// Ports beside those: what they are, and their URLs.
+    pub beside: Vec<(&'static str, String)>,
     /// Files of events and telemetry.
     pub files: Vec<PathBuf>,
 }

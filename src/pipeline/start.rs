@@ -14,6 +14,7 @@ use super::build::{Built, build};
 use super::components::{AgentConfig, Component};
 use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
+use super::ports::Ports;
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
@@ -70,6 +71,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         }
         None => None,
     };
+    let ports = Ports::bind(&plan, options).await?;
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
     let agent = agent(&plan, wants_hub);
@@ -95,7 +97,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     if let Some(budgets) = &budgets {
         tasks.spawn(budgets.clone().keep_written());
     }
-    let mut addresses = Addresses { files: built.files.clone(), ..Addresses::default() };
+    let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
         let router = Arc::new(router(&built.routes, Some(&receiver.id), agent.as_ref()));
@@ -104,6 +106,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     serving.extend(read_streams(&plan, &built, agent.as_ref(), &gate, &health)?);
     let stop_web = CancellationToken::new();
+    let views = (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
+    ports.serve(&mut tasks, &views.0, &views.1, &stop_web, &health);
     if let Some((config, listener)) = web {
         addresses.web = listener.local_addr().ok();
         let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
@@ -112,7 +116,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
         let receivers = addresses.receivers.clone();
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
-        let state = endpoint::state(agent.as_ref(), hub, recent, &health, &built, events);
+        let state = endpoint::state(agent.as_ref(), hub, recent, &health, views, events);
         let state = State { auth, sockets, receivers, demo, history: history.clone(), ..state };
         let listener = Listener::new(listener, "web", Limits::default(), &health);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
@@ -219,7 +223,8 @@ async fn bind_receivers(plan: &Plan, options: &Options) -> Result<Vec<BoundRecei
     Ok(bound)
 }
 
-async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, StartError> {
+/// Binds a port, unless that would open it to other machines by mistake.
+pub(super) async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, StartError> {
     if !endpoint.is_loopback() && !options.insecure_bind {
         return Err(StartError::Exposed { address: endpoint.text.clone() });
     }

@@ -52,7 +52,17 @@ impl Key {
 #[derive(Clone, Debug)]
 pub struct KeyTable {
     names: Vec<Box<str>>,
+    /// Of the names, by number.
+    shapes: Vec<Shape>,
     slots: Box<[u16]>,
+}
+
+/// The length of a name, and its eight bytes at the beginning, in the middle and at the end, which may overlap. Of one that
+/// is not longer than these it is all there is; of others it tells nearly all apart, and is as quickly had.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    len: usize,
+    words: [u64; 3],
 }
 
 impl KeyTable {
@@ -66,25 +76,27 @@ impl KeyTable {
                 names.push(name.into());
             }
         }
+        let shapes: Vec<Shape> = names.iter().map(|name| Shape::of(name.as_bytes())).collect();
         let mut slots = vec![KeyTable::EMPTY; (names.len() * 4).next_power_of_two()].into_boxed_slice();
-        for (number, name) in names.iter().enumerate() {
-            let mut slot = hash(name.as_bytes()) as usize & (slots.len() - 1);
+        for (number, shape) in shapes.iter().enumerate() {
+            let mut slot = shape.hash() as usize & (slots.len() - 1);
             while slots[slot] != KeyTable::EMPTY {
                 slot = (slot + 1) & (slots.len() - 1);
             }
             slots[slot] = number as u16;
         }
-        KeyTable { names, slots }
+        KeyTable { names, shapes, slots }
     }
 
     /// The key of a name, if anyone reads it.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<Key> {
-        let mut slot = hash(name) as usize & (self.slots.len() - 1);
+        let shape = Shape::of(name);
+        let mut slot = shape.hash() as usize & (self.slots.len() - 1);
         loop {
             let number = self.slots[slot];
-            let known = self.names.get(usize::from(number))?;
-            if same(known.as_bytes(), name) {
+            let known = self.shapes.get(usize::from(number))?;
+            if known.is_as(&shape) && (shape.is_all() || *self.names[usize::from(number)].as_bytes() == *name) {
                 return Some(Key(number));
             }
             slot = (slot + 1) & (self.slots.len() - 1);
@@ -92,39 +104,45 @@ impl KeyTable {
     }
 }
 
-/// Whether two names are one, by words of eight bytes: names are too short for a call of `memcmp` to pay. The last word
-/// overlaps the one before.
-#[inline]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
+impl Shape {
+    #[inline]
+    fn of(name: &[u8]) -> Shape {
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let middle = name.get(name.len().wrapping_sub(8) / 2..).and_then(<[u8]>::first_chunk);
+        let words = match (name.first_chunk(), middle, name.last_chunk()) {
+            (Some(first), Some(middle), Some(last)) => [first, middle, last].map(word),
+            _ => [word_of_few(name), 0, 0],
+        };
+        Shape { len: name.len(), words }
     }
-    let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
-        return a.iter().zip(b).all(|(a, b)| a == b);
-    };
-    let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    words.fold(differ(a_last, b_last), |difference, (a, b)| difference | differ(a, b)) == 0
+
+    /// In registers: what `==` makes of arrays goes through memory.
+    #[inline]
+    fn is_as(&self, other: &Shape) -> bool {
+        let ([a, b, c], [d, e, f]) = (self.words, other.words);
+        (a ^ d) | (b ^ e) | (c ^ f) | (self.len ^ other.len) as u64 == 0
+    }
+
+    /// Multiply and fold. The table is fixed, so nobody gains by finding collisions.
+    #[inline]
+    fn hash(&self) -> u64 {
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let [first, middle, last] = self.words;
+        let ends = (first ^ self.len as u64).wrapping_mul(FACTOR) ^ last;
+        let all = (ends ^ ends >> 32).wrapping_add(middle).wrapping_mul(FACTOR);
+        all ^ all >> 32
+    }
+
+    /// Whether nothing of the name is left out.
+    #[inline]
+    fn is_all(&self) -> bool {
+        self.len <= 24
+    }
 }
 
-/// Multiply and fold over words of eight bytes, of which the last overlaps the one before. The table is fixed, so nobody
-/// gains by finding collisions.
-#[inline]
-fn hash(name: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut state = name.len() as u64;
-    let mut take = |word: u64| {
-        state = (state ^ word).wrapping_mul(FACTOR);
-        state ^= state >> 32;
-    };
-    match name.last_chunk::<8>() {
-        Some(last) => {
-            name.as_chunks::<8>().0.iter().for_each(|word| take(u64::from_le_bytes(*word)));
-            take(u64::from_le_bytes(*last));
-        }
-        None => take(name.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
-    }
-    state
+#[cold]
+fn word_of_few(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 /// What `logfire.span_type` is on spans that stand for others which go on.

@@ -8,7 +8,8 @@ use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{Shared, State, json, stored};
+use super::json::Tree;
+use super::{Scrape, Shared, State, json, stored};
 use crate::auth::Principal;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
@@ -35,8 +36,13 @@ pub async fn readyz(state: Shared) -> Response {
 
 /// `GET /metrics`
 pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
+    scraped(&state.scrape, &headers)
+}
+
+/// All metrics as a scraper with these headers wants them.
+pub fn scraped(scrape: &Scrape, headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let (content_type, text) = (state.scrape)(accept);
+    let (content_type, text) = scrape(accept);
     ([(header::CONTENT_TYPE, content_type)], text).into_response()
 }
 
@@ -46,7 +52,7 @@ pub async fn post_events(state: Shared, request: Request) -> Response {
 }
 
 /// `GET /api/v1/ledger`
-pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
+pub async fn ledger(state: Shared, who: Who, RawQuery(query): RawQuery) -> Response {
     let mut query = Query::parse(query.as_deref());
     let by = query.take("by").unwrap_or_else(|| "model".into());
     let Some(by) = By::parse(&by) else {
@@ -65,9 +71,11 @@ pub async fn ledger(state: Shared, RawQuery(query): RawQuery) -> Response {
     if let Some(answer) = query.unknown(&["by", "window", "explain"]) {
         return answer;
     }
-    let (report, provisional) =
-        state.connector.read(|core| (core.deriver.ledger(by, since), core.deriver.is_provisional()));
-    ok(json::ledger(by, &window, &report, provisional, explains))
+    let (report, provisional) = state.connector.read(|core| match who.sees_all() {
+        true => (core.deriver.ledger(by, since), core.deriver.is_provisional()),
+        false => core.deriver.ledger_of(by, since, |run| may_see(&who, run)),
+    });
+    ok(json::ledger((by, &window), &report, (provisional, !who.sees_all()), explains))
 }
 
 /// `GET /api/v1/metrics`
@@ -133,10 +141,19 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
 }
 
 /// `GET /api/v1/runs/{id}`
-pub async fn run(state: Shared, who: Who, Path(id): Path<String>) -> Response {
+pub async fn run(state: Shared, who: Who, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
+    let mut query = Query::parse(query.as_deref());
+    let form = match query.take("tree").as_deref() {
+        None | Some("nested") => Tree::Nested,
+        Some("columns") => Tree::Columns,
+        Some(other) => return bad(&no_word("tree", other, &["nested", "columns"])),
+    };
+    if let Some(answer) = query.unknown(&["tree"]) {
+        return answer;
+    }
     match state.connector.read(|core| core.deriver.tree(&id)).filter(|tree| may_see(&who, &tree.summary)) {
-        Some(tree) => ok(json::run(&tree)),
-        None => stored::run(&state, &who, &id).unwrap_or_else(|| no_run(&id)),
+        Some(tree) => ok(json::run(&tree, form, None)),
+        None => stored::run(&state, &who, &id, form).unwrap_or_else(|| no_run(&id)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the API answers, as JSON.
 
+use super::columns;
 use super::explain::{write_call, write_making};
 use crate::derive::cost::{By, Figures, Making, Report};
 use crate::derive::{CallRecord, OpenWork, RunSummary, RunTree, RunningRun, TreeNode};
@@ -14,8 +15,14 @@ pub fn error(message: &str) -> Vec<u8> {
     object(|object| object.str("error", message))
 }
 
-/// The ledger, with how its costs were made if somebody wants to know.
-pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains: bool) -> Vec<u8> {
+/// The ledger, with how its costs were made if somebody wants to know. It may still change, and may be limited to what
+/// somebody may see.
+pub fn ledger(
+    (by, window): (By, &str),
+    report: &Report,
+    (provisional, limited): (bool, bool),
+    explains: bool,
+) -> Vec<u8> {
     let write = |object: &mut JsonObject<'_>, figures: &Figures, making: &Making| {
         figures.write(object);
         if explains {
@@ -26,6 +33,9 @@ pub fn ledger(by: By, window: &str, report: &Report, provisional: bool, explains
         object.display("by", by);
         object.str("window", window);
         object.bool("provisional", provisional);
+        if limited {
+            object.bool("limited", true);
+        }
         let mut totals = JsonObject::begin(object.key("totals"));
         write(&mut totals, &report.totals, &report.making);
         totals.end();
@@ -82,21 +92,27 @@ pub fn write_summary_of(object: &mut JsonObject<'_>, window: &str, summary: &Sum
     });
 }
 
-/// One run as a tree.
-pub fn run(tree: &RunTree) -> Vec<u8> {
-    object(|object| {
-        write_summary(object, &tree.summary);
-        list(object.key("tree"), &tree.roots, write_node);
-    })
+/// How a run's work is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Tree {
+    /// As objects, each with those below it.
+    Nested,
+    /// As columns, for whoever has much to read.
+    Columns,
 }
 
-/// One run that is told again by so many events.
-pub fn stored_run(tree: &RunTree, events: u64) -> Vec<u8> {
+/// One run with its work; `stored` is by how many events it is told again, where it has left memory.
+pub fn run(tree: &RunTree, form: Tree, stored: Option<u64>) -> Vec<u8> {
     object(|object| {
         write_summary(object, &tree.summary);
-        object.bool("stored", true);
-        object.u64("events", events);
-        list(object.key("tree"), &tree.roots, write_node);
+        if let Some(events) = stored {
+            object.bool("stored", true);
+            object.u64("events", events);
+        }
+        match form {
+            Tree::Nested => list(object.key("tree"), &tree.roots, write_node),
+            Tree::Columns => columns::write_tree(object, tree),
+        }
     })
 }
 

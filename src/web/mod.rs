@@ -2,6 +2,7 @@
 
 mod api;
 mod budgets;
+mod columns;
 mod demo;
 mod documents;
 mod etag;
@@ -10,6 +11,7 @@ mod guard;
 mod health;
 mod json;
 mod page;
+mod ports;
 mod retold;
 mod socket;
 mod span;
@@ -41,6 +43,7 @@ use crate::listen::Listener;
 use crate::measure::Family;
 use crate::recent::Recent;
 pub use demo::Demo;
+pub use ports::{HealthCheckConfig, serve_health, serve_metrics};
 pub use socket::Limits as SocketLimits;
 use socket::Sockets;
 
@@ -85,7 +88,7 @@ pub struct State {
     /// What the page plays if nothing has come yet; not for other machines.
     pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
-    pub unready: Box<dyn Fn() -> Option<String> + Send + Sync>,
+    pub unready: Unready,
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
     /// Who may read; without it, everybody who can connect.
@@ -97,7 +100,10 @@ pub struct State {
 }
 
 /// Writes all metrics for an `Accept` header: the content type and the text.
-pub type Scrape = Box<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+
+/// Says why the pipelines do not move, if they do not.
+pub type Unready = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Our own counters as they stand.
 pub type Counters = Box<dyn Fn() -> Vec<Family> + Send + Sync>;
@@ -166,6 +172,7 @@ fn of_runs() -> Router<Arc<State>> {
         .route("/api/v1/runs/{id}/events", get(api::run_events))
         .route("/api/v1/runs/{id}/spans/{span}", get(span::span))
         .route("/api/v1/runs/{id}/ledger", get(api::run_ledger))
+        .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/events", get(api::events))
         .route("/api/v1/stream", get(stream::stream))
 }
@@ -179,6 +186,5 @@ fn of_everything() -> Router<Arc<State>> {
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/budgets", get(budgets::budgets))
         .route("/api/v1/budgets/{name}/verdict", get(budgets::verdict))
-        .route("/api/v1/ledger", get(api::ledger))
         .route("/api/v1/metrics", get(api::summary))
 }

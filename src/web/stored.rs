@@ -5,6 +5,7 @@ use axum::response::Response;
 use tokio::task::block_in_place;
 
 use super::api::{may_see, ok, refuse};
+use super::json::Tree;
 use super::retold::Retold;
 use super::{State, json};
 use crate::auth::Principal;
@@ -82,9 +83,9 @@ impl Listed {
 }
 
 /// `GET /api/v1/runs/{id}` of a run that has left memory.
-pub fn run(state: &State, who: &Principal, id: &str) -> Option<Response> {
+pub fn run(state: &State, who: &Principal, id: &str, form: Tree) -> Option<Response> {
     Some(match find(state, who, id)? {
-        Ok(run) => ok(json::stored_run(&Retold::of(&state.hub, id).tree(&run), run.events)),
+        Ok(run) => ok(json::run(&Retold::of(&state.hub, id).tree(&run), form, Some(run.events))),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     })
 }

@@ -51,6 +51,7 @@ await withBrowser(async (browser) => {
   await press("ArrowRight");
   await page.waitForSelector('.line.selected[aria-level="2"]');
   await sees(page, ".detail h2", "plan");
+  await timeIsChosen(page, press);
   await press("Escape");
   await page.waitForSelector(".detail", { state: "detached" });
 
@@ -73,3 +74,24 @@ await withBrowser(async (browser) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
   assert.deepEqual(page.wrong, []);
 });
+
+/** Closer, on, and back to all of it. */
+async function timeIsChosen(page, press) {
+  const shown = (fits) => page.waitForFunction((fits) => new RegExp(fits).test(new URLSearchParams(window.location.search).get("time") ?? "all"), fits);
+  const rows = await page.locator(".line").count();
+  await press("z");
+  await shown("^[\\d.]+-[\\d.]+$");
+  await sees(page, ".overview output", ` of `);
+  assert.ok((await page.locator(".line").count()) < rows, "what was at another time is not shown");
+  const before = new URL(page.url()).searchParams.get("time");
+  await press("Shift+ArrowRight");
+  await page.waitForFunction((before) => !window.location.search.includes(before), before);
+  await press("0");
+  await shown("^all$");
+  await page.focus('[role=slider][aria-label="Shown from"]');
+  await press("ArrowRight", "ArrowRight");
+  await shown("^[\\d.]+-");
+  await isSound(page, "a part of the timeline");
+  await press("-", "-");
+  await shown("^all$");
+}

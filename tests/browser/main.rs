@@ -119,7 +119,7 @@ async fn the_page_comes_back_with_the_collector() {
 async fn the_page_asks_who_is_there() {
     let config = "connectors: {agent: {}}\n\
          receivers: {otlp: {protocols: {http: {endpoint: \"127.0.0.1:0\"}}}}\n\
-         extensions: {web: {endpoint: \"127.0.0.1:0\", auth: {token: open sesame}}}\n\
+         extensions: {web: {endpoint: \"127.0.0.1:0\", auth: {token: open sesame, jwt: {algorithm: HS256, secret: a secret that has thirty-two bytes}}}}\n\
          service: {extensions: [web], pipelines: {traces: {receivers: [otlp], exporters: [agent]}}}\n";
     let collector = Collector::with(config).await;
     Script::start("door", &collector).await.ends_well().await;

@@ -50,6 +50,17 @@ async function theAddressIsTheState(browser) {
   await sees(page, ".detail h2", failed.name);
   await page.click(`.line.selected`);
   await page.waitForFunction(() => !window.location.search.includes("span="));
+  const strip = await page.locator(".strip").boundingBox();
+  const y = strip.y + 5;
+  await page.mouse.move(strip.x + strip.width * 0.5, y);
+  await page.mouse.down();
+  await page.mouse.move(strip.x + strip.width * 0.75, y, { steps: 3 });
+  await page.mouse.up();
+  await page.waitForFunction(() => window.location.search.includes("time="));
+  await page.reload();
+  await sees(page, ".overview output", " of ");
+  await page.dblclick(".strip", { position: { x: 20, y: 5 } });
+  await page.waitForFunction(() => !window.location.search.includes("time="));
   await page.click('a[role="tab"]:has-text("Agents")');
   await sees(page, ".agentcard", "planner");
   await page.goBack();

@@ -89,10 +89,31 @@ async fn everybody_sees_their_own() {
         assert_eq!(get(&collector, &format!("/api/v1/runs/eve-critic{path}"), &dana).await.0, 404);
     }
     assert_eq!(agents(&get(&collector, "/api/v1/runs/eve-critic/events", &dana).await.1), [""; 0]);
-    for path in ["/metrics", "/api/v1/ledger", "/api/v1/metrics"] {
+    for path in ["/metrics", "/api/v1/metrics", "/api/v1/health"] {
         assert_eq!(get(&collector, path, &dana).await.0, 403, "{path}");
         assert_eq!(get(&collector, path, &all).await.0, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn everybody_sees_what_their_own_runs_cost() {
+    let collector = collector().await;
+    for (user, agent, usd) in [("dana", "writer", 1.0), ("eve", "critic", 2.0), ("dana", "critic", 4.0)] {
+        let call = json!({"name": "llm.completed", "agent": agent, "model": "m", "user_id": user, "cost_usd": usd,
+                          "execution_id": format!("{user}-{agent}")});
+        let root = [("authorization", "Bearer root")];
+        let answer = post(&(web(&collector).await + "/v1/events"), &root, call.to_string().into()).await;
+        assert_eq!(answer.json(), json!({"accepted": 1}));
+    }
+    let cost_of = async |claims: Value| {
+        let (status, ledger) = get(&collector, "/api/v1/ledger?by=run&explain=true", &token(claims)).await;
+        assert_eq!(status, 200);
+        (ledger["totals"]["cost_usd"].as_f64(), ledger["rows"].as_array().unwrap().len(), ledger["limited"].as_bool())
+    };
+    assert_eq!(cost_of(json!({"sub": "dana"})).await, (Some(5.0), 2, Some(true)));
+    assert_eq!(cost_of(json!({"sub": "dana", "agents": ["critic"]})).await, (Some(4.0), 1, Some(true)));
+    assert_eq!(cost_of(json!({"sub": "nobody"})).await, (None, 0, Some(true)));
+    assert_eq!(cost_of(json!({"sub": "ops", "permissions": ["all"]})).await, (Some(7.0), 3, None));
 }
 
 #[tokio::test]

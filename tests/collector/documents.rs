@@ -131,7 +131,7 @@ async fn answers(collector: &Collector) -> Vec<Value> {
             collector.json(&format!("/api/v1/runs/{id}")).await["tree"][0]["span_id"].as_str().map(str::to_owned);
         let span = format!("/api/v1/runs/{id}/spans/{}", root.as_deref().unwrap_or("none"));
         answers.push(answer(collector, "/api/v1/runs/{id}/spans/{span}", &span).await);
-        for end in ["", "/ledger", "/events?limit=1000"] {
+        for end in ["", "?tree=columns", "?tree=leafs", "/ledger", "/events?limit=1000"] {
             let template = format!("/api/v1/runs/{{id}}{}", end.split('?').next().unwrap());
             answers.push(answer(collector, &template, &format!("/api/v1/runs/{id}{end}")).await);
         }

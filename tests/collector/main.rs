@@ -11,8 +11,10 @@ mod corpus;
 mod deliver;
 mod demo;
 mod documents;
+mod example_configurations;
 mod files;
 mod forward;
+mod guides;
 mod history;
 mod journal;
 mod library;
@@ -27,6 +29,7 @@ mod recorded;
 mod redis;
 mod sdk;
 mod socket;
+mod stack;
 mod stop;
 mod support;
 #[path = "../golden/truth.rs"]

@@ -348,30 +348,48 @@ async fn wherever_a_connection_breaks_off_the_stream_is_whole() {
 }
 
 #[tokio::test]
-async fn those_that_stand_still_hold_nobody_up() {
+async fn a_thousand_clients_and_those_that_stand_still_hold_nobody_up() {
+    allow_many_connections();
     let collector = Collector::start().await;
-    let mut clients = Vec::new();
-    for _ in 0..200 {
-        clients.push(Client::connect(&collector).await);
-    }
     // Nobody reads what these are sent.
-    let mut stalled = clients.split_off(190);
+    let mut stalled = Vec::new();
+    for _ in 0..10 {
+        stalled.push(Client::connect(&collector).await);
+    }
     // More than the buffers of a connection hold.
     let long = "x".repeat(18_000);
-    let event = |number: u64| {
-        json!({"name": "agent.failed", "agent": "a", "message": number.to_string(), "data": {"long": long}}).to_string()
+    let send = async |numbers: std::ops::Range<u64>| {
+        let event = |number: u64| {
+            let data = json!({"long": &long});
+            json!({"name": "agent.failed", "agent": "a", "message": number.to_string(), "data": data}).to_string()
+        };
+        let count = numbers.end - numbers.start;
+        let answer = collector.post("/v1/events", &[], numbers.map(event).collect::<Vec<_>>().join("\n")).await;
+        assert_eq!(answer.json(), json!({"accepted": count}));
     };
     for portion in 0..40 {
-        let events: Vec<String> = (portion * 10..portion * 10 + 10).map(event).collect();
-        let answer = collector.post("/v1/events", &[], events.join("\n")).await;
-        assert_eq!(answer.json(), json!({"accepted": 10}));
+        send(portion * 10..portion * 10 + 10).await;
     }
-    let all = clients.iter_mut().map(|client| client.events(400));
+    let mut clients = Vec::new();
+    for _ in 0..990 {
+        clients.push(Client::connect(&collector).await);
+    }
+    for number in 400..410 {
+        send(number..number + 1).await;
+    }
+    let all = clients.iter_mut().map(|client| client.events(10));
     for events in futures_util::future::join_all(all).await {
-        assert_eq!(events, numbered(0..400));
+        assert_eq!(events, numbered(400..410));
     }
     // They have lost nothing either.
-    assert_eq!(stalled[0].events(400).await, numbered(0..400));
+    assert_eq!(stalled[0].events(410).await, numbered(0..410));
+}
+
+/// Both ends of a connection are open files, and many systems grant a thousand.
+fn allow_many_connections() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
 }
 
 #[tokio::test]

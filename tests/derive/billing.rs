@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
-use spanlight::measure::Measure;
+use spanlight::measure::{self, Measure, Series};
 
 use super::scene::{Scene, agent, attribute, bare_chat, chat, failed, int, nanodollars, text, tool, workflow};
 
@@ -146,5 +146,29 @@ fn a_model_that_nobody_named_as_answering_is_no_response_model() {
     assert_eq!(attributes_of(call.clone()), ([None, None, None], asked.clone(), asked.clone()));
     call.attributes.push(text("gen_ai.response.model", "gpt-4o-2024-08-06"));
     let answered = Some("gpt-4o-2024-08-06".to_owned());
-    assert_eq!(attributes_of(call), ([answered.clone(), answered.clone(), answered.clone()], asked, answered));
+    let all = [answered.clone(), answered.clone(), answered.clone()];
+    assert_eq!(attributes_of(call.clone()), (all.clone(), asked, answered.clone()));
+    call.attributes.retain(|attribute| attribute.key != "gen_ai.request.model");
+    assert_eq!(attributes_of(call), (all, answered.clone(), answered), "it is the only name it has");
+}
+
+#[test]
+fn input_is_told_apart_by_the_cache_it_came_from() {
+    let mut call = chat(1, 0, (0, 10), 1000, 10);
+    call.attributes.push(int("gen_ai.usage.cache_read.input_tokens", 600));
+    call.attributes.push(int("gen_ai.usage.cache_creation.input_tokens", 100));
+    let mut scene = Scene::new();
+    scene.arrive(&[call, chat(2, 0, (0, 10), 50, 10)]).finish();
+    let counted = scene.measured().snapshot(&[]);
+    let family =
+        counted.iter().map(|counted| &counted.family).find(|family| &*family.name == "agent.input.tokens").unwrap();
+    let tokens = |cache: &str| {
+        let is_it =
+            |series: &&Series| series.attributes.iter().any(|(key, value)| &**key == "cache" && &**value == cache);
+        family.series.iter().find(is_it).map(|series| series.value.clone())
+    };
+    let expected = [("read", 600.0), ("write", 100.0), ("none", 350.0)];
+    for (cache, amount) in expected {
+        assert_eq!(tokens(cache), Some(measure::Value::Number(amount)), "{cache}");
+    }
 }

@@ -96,6 +96,21 @@ fn a_span_fills_in_what_its_event_left_out() {
 }
 
 #[test]
+fn a_step_has_the_name_that_its_events_give_it() {
+    let trace = "01".repeat(16);
+    let step = |name: &str, span: &str, more: &str| {
+        format!(r#"{{"name":"step.{name}","trace_id":"{trace}","span_id":"{span}","component_id":"w:step:0"{more}}}"#)
+    };
+    let (plan, write) = ("00000000000000a1", "00000000000000a2");
+    let mut scene = Scene::new();
+    scene.json(&step("started", plan, r#","data":{"step_name":"plan"}"#));
+    scene.json(&step("started", write, r#","step_name":"write""#)).json(&step("completed", write, ""));
+    let roots = scene.deriver.tree(&trace).unwrap().roots;
+    let named: Vec<_> = roots.iter().map(|node| (node.name.as_deref(), node.status.as_str())).collect();
+    assert_eq!(named, [(Some("plan"), "running"), (Some("write"), "completed")]);
+}
+
+#[test]
 fn each_event_says_what_its_work_is_for() {
     let mut scene = Scene::new();
     for (agent, feature, usd) in [("a", "login", 1.0), ("b", "search", 2.0)] {

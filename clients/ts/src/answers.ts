@@ -182,6 +182,8 @@ export interface Ledger {
   by: LedgerBy
   window: string
   provisional: boolean
+  /** The token does not see everything: this is of the runs that it sees, as far as they are in memory. */
+  limited?: boolean
   totals: Figures & { explanation?: Explanation }
   rows: (Figures & { key: string; explanation?: Explanation })[]
 }

@@ -19,6 +19,9 @@ use crate::otlp::json::to_json;
 pub struct Config {
     /// The file; a relative path is below the data directory.
     pub path: PathBuf,
+    /// How telemetry is written. There is one way, which configurations may name.
+    #[serde(default)]
+    pub format: Format,
     /// When a new file is begun.
     #[serde(default)]
     pub rotate: Rotate,
@@ -28,6 +31,15 @@ pub struct Config {
     /// After how many days old files are deleted; 0 is never.
     #[serde(default = "a_month")]
     pub delete_after_days: u32,
+}
+
+/// How telemetry is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// OTLP/JSON, a batch a line.
+    #[default]
+    Json,
 }
 
 /// When a new file is begun.
@@ -44,7 +56,13 @@ pub enum Rotate {
 impl Config {
     /// A file that is rotated and kept as usual.
     pub fn usual(path: PathBuf) -> Config {
-        Config { path, rotate: Rotate::default(), compress_after_days: a_week(), delete_after_days: a_month() }
+        Config {
+            path,
+            format: Format::default(),
+            rotate: Rotate::default(),
+            compress_after_days: a_week(),
+            delete_after_days: a_month(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod names;
 mod store;
 mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
@@ -11,25 +12,48 @@ use serde::Deserialize;
 
 pub use text::{Format, render};
 
-use crate::config::types::Span;
+use crate::config::types::{Listen, Span};
 use crate::event::Timestamp;
-use crate::measure::Family;
+use crate::measure::{Family, FamilyKind};
 use crate::otlp::Batch;
 use store::Store;
 
-/// How received metrics are kept.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// How received metrics are kept and shown.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// A port of its own for `/metrics`, beside that of the web extension.
+    pub endpoint: Option<Listen>,
+    /// What the names of received metrics begin with.
+    pub namespace: String,
+    /// Labels that every received series gets.
+    pub const_labels: BTreeMap<String, String>,
+    /// Whether the attributes of resources stand on every series rather than on `target_info`.
+    pub resource_to_telemetry_conversion: ResourceLabels,
     /// After how long without a new value a series is no longer shown.
     pub metric_expiration: Span,
     /// The most series of one metric; what comes on top is dropped and counted.
     pub max_series: usize,
 }
 
+/// Where the attributes of resources stand.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourceLabels {
+    /// On every series.
+    pub enabled: bool,
+}
+
 impl Default for Config {
     fn default() -> Config {
-        Config { metric_expiration: Span(std::time::Duration::from_secs(3600)), max_series: 10_000 }
+        Config {
+            endpoint: None,
+            namespace: String::new(),
+            const_labels: BTreeMap::new(),
+            resource_to_telemetry_conversion: ResourceLabels::default(),
+            metric_expiration: Span(std::time::Duration::from_secs(3600)),
+            max_series: 10_000,
+        }
     }
 }
 
@@ -56,7 +80,8 @@ pub struct LeftOut {
 impl Prometheus {
     /// Nothing received yet.
     pub fn new(config: Config) -> Prometheus {
-        Prometheus { config, store: Mutex::new(Store::new(config.max_series)) }
+        let store = Store::new(config.max_series, config.resource_to_telemetry_conversion.enabled);
+        Prometheus { config, store: Mutex::new(store) }
     }
 
     /// Takes the metrics of a batch in.
@@ -68,7 +93,24 @@ impl Prometheus {
     pub fn families(&self, now: Timestamp) -> Vec<Family> {
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         store.expire(now.minus(self.config.metric_expiration.0));
-        store.families()
+        let mut families = store.families();
+        families.iter_mut().for_each(|family| self.label(family));
+        families
+    }
+
+    /// What the configuration adds to names and labels.
+    fn label(&self, family: &mut Family) {
+        if !self.config.namespace.is_empty() && family.kind != FamilyKind::Info {
+            family.name = format!("{}.{}", self.config.namespace, family.name).into();
+        }
+        for (key, value) in &self.config.const_labels {
+            for series in &mut family.series {
+                // What the emitter says itself stands.
+                if !series.attributes.iter().any(|(known, _)| **known == **key) {
+                    series.attributes.push((key.as_str().into(), value.as_str().into()));
+                }
+            }
+        }
     }
 
     /// Forgets what has expired, also where nobody scrapes.

@@ -21,6 +21,8 @@ pub struct Store {
     /// The resource attributes of each emitter, which stand on one metric of their own.
     targets: HashMap<Attributes, (Attributes, Timestamp), RandomState>,
     max_series: usize,
+    /// The attributes of resources stand on every series.
+    resources_on_series: bool,
     left_out: LeftOut,
 }
 
@@ -54,8 +56,14 @@ struct Bound(f64);
 
 impl Store {
     /// Nothing received yet.
-    pub fn new(max_series: usize) -> Store {
-        Store { metrics: BTreeMap::new(), targets: HashMap::default(), max_series, left_out: LeftOut::default() }
+    pub fn new(max_series: usize, resources_on_series: bool) -> Store {
+        Store {
+            metrics: BTreeMap::new(),
+            targets: HashMap::default(),
+            max_series,
+            resources_on_series,
+            left_out: LeftOut::default(),
+        }
     }
 
     /// Takes the metrics of a batch in.
@@ -88,7 +96,10 @@ impl Store {
             }
         }
         if !target.is_empty() && (self.targets.len() < self.max_series || self.targets.contains_key(&target)) {
-            self.targets.insert(target.clone(), (rest, now));
+            self.targets.insert(target.clone(), (rest.clone(), now));
+        }
+        if self.resources_on_series {
+            target.extend(rest);
         }
         target
     }

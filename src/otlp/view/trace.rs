@@ -81,7 +81,13 @@ impl<'a> Span<'a> {
     #[inline]
     pub fn read_with(raw: &'a [u8], mut on_attribute: impl FnMut(KeyValue<'a>)) -> Span<'a> {
         let mut span = Span { raw, ..Span::default() };
-        for field in Fields::of(raw) {
+        let mut fields = Fields::of(raw);
+        loop {
+            // Most fields of most spans are short attributes.
+            while let Some(attribute) = fields.next_short(9) {
+                on_attribute(KeyValue::read(attribute));
+            }
+            let Some(field) = fields.next() else { return span };
             match (field.number, field.value) {
                 (1, Wire::Bytes(id)) => span.trace_id = id,
                 (2, Wire::Bytes(id)) => span.span_id = id,
@@ -101,7 +107,6 @@ impl<'a> Span<'a> {
                 _ => {}
             }
         }
-        span
     }
 
     fn read_status(&mut self, raw: &'a [u8]) {

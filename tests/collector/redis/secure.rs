@@ -45,8 +45,7 @@ async fn a_cluster_takes_all_of_it(kind: Kind) {
     post(&collector, &run(now - 100, 0, "a", "f", "t", 0.5)).await;
     server.becomes(&["XLEN", "events"], 2).await;
     assert!(collector.stop().await.status.success());
-    let buckets: Vec<String> = server.ask(&["KEYS", "metrics:*"]).await;
-    assert_eq!(buckets.len(), 2);
+    hours_and_days_are_there(&server).await;
     let reader = reading(&format!("{{url: '{}', stream: events, start: all}}", server.url())).await;
     reader.events(2).await;
 }
@@ -57,8 +56,7 @@ async fn the_environment_is_enough(kind: Kind) {
     post(&collector, &run(jiff::Timestamp::now().as_second() - 100, 0, "a", "f", "t", 0.5)).await;
     server.becomes(&["XLEN", "spanlight:events"], 2).await;
     assert!(collector.stop().await.status.success());
-    let buckets: Vec<String> = server.ask(&["KEYS", "metrics:*"]).await;
-    assert_eq!(buckets.len(), 2);
+    hours_and_days_are_there(&server).await;
 }
 
 async fn a_program_writes_by_itself(kind: Kind) {
@@ -73,9 +71,21 @@ async fn a_program_writes_by_itself(kind: Kind) {
     });
     let telemetry = telemetry.await.unwrap();
     assert_eq!(server.ask::<u64>(&["XLEN", "spanlight:events"]).await, 2);
-    let day: Vec<String> = server.ask(&["KEYS", "metrics:daily:*"]).await;
-    assert_eq!(server.ask::<String>(&["HGET", &day[0], "runs"]).await, "1");
+    hours_and_days_are_there(&server).await;
     tokio::task::spawn_blocking(move || drop(telemetry)).await.unwrap();
+}
+
+/// One of each; two of each where the run went on across an hour or a day.
+async fn hours_and_days_are_there(server: &Server) {
+    for kind in ["metrics:hourly:*", "metrics:daily:*"] {
+        let buckets: Vec<String> = server.ask(&["KEYS", kind]).await;
+        assert!(matches!(buckets.len(), 1 | 2), "{buckets:?}");
+        let mut runs = 0;
+        for bucket in &buckets {
+            runs += server.ask::<Option<u64>>(&["HGET", bucket, "runs"]).await.unwrap_or(0);
+        }
+        assert_eq!(runs, 1, "{buckets:?}");
+    }
 }
 
 /// The wheel that has Valkey has it without TLS.

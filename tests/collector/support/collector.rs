@@ -78,6 +78,12 @@ impl Collector {
         Collector::spawn(Some(config), &[], variables).await
     }
 
+    /// Starts it with a configuration of which some values are changed, on free ports.
+    pub async fn with_changes(config: &str, changes: &[&str], variables: &[(&str, &str)]) -> Collector {
+        let changes: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
+        Collector::spawn(Some(config), &[&ON_FREE_PORTS[..], &changes].concat(), variables).await
+    }
+
     async fn spawn(config: Option<&str>, args: &[&str], variables: &[(&str, &str)]) -> Collector {
         Collector::run(Command::new(env!("CARGO_BIN_EXE_spanlight")), config, args, variables).await
     }
@@ -276,8 +282,14 @@ pub async fn run(args: &[&str]) -> Ended {
 
 /// Runs a command that ends by itself, in a directory.
 pub async fn run_in(dir: &std::path::Path, args: &[&str]) -> Ended {
+    run_with(dir, args, &[]).await
+}
+
+/// Runs a command that ends by itself, in a directory, with variables in its environment.
+pub async fn run_with(dir: &std::path::Path, args: &[&str], variables: &[(&str, &str)]) -> Ended {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
-    let command = command.current_dir(dir).args(args).stdin(Stdio::null()).kill_on_drop(true);
+    let command = command.current_dir(dir).args(args).envs(variables.iter().copied());
+    let command = command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { status: output.status, stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -4,6 +4,8 @@ import { counted } from "../lib/format.js";
 import { Copy } from "./copy.js";
 
 const SHORT = 1500;
+/** Text is laid out in pieces of about this length, and only those that are seen. */
+const PIECE = 8000;
 const ONE_LINE = 76;
 
 /**
@@ -20,9 +22,9 @@ export function Value({ value, label }) {
 export function LongText({ text, label, class: className = "prose" }) {
   const [isWhole, setWhole] = useState(false);
   const isLong = text.length > SHORT * 1.2;
-  const shown = isLong && !isWhole ? text.slice(0, SHORT) : text;
+  const shown = isLong ? text.slice(0, SHORT) : text;
   return html`<div class=${`value ${className}`}>
-    <pre>${shown}${isLong && !isWhole ? "…" : ""}</pre>
+    ${isWhole ? pieces(text).map((piece, index) => html`<pre key=${index} class="piece">${piece}</pre>`) : html`<pre>${shown}${isLong ? "…" : ""}</pre>`}
     <div class="actions">
       ${isLong &&
       html`<button type="button" class="quiet" aria-expanded=${isWhole} onClick=${() => setWhole(!isWhole)}>
@@ -31,6 +33,19 @@ export function LongText({ text, label, class: className = "prose" }) {
       <${Copy} text=${text} label=${label} />
     </div>
   </div>`;
+}
+
+/** Text in pieces that end where a line does, if there are lines. */
+function pieces(text) {
+  const found = [];
+  for (let from = 0; from < text.length; ) {
+    const line = text.length - from > PIECE ? text.indexOf("\n", from + PIECE) : -1;
+    const isNear = line >= 0 && line - from < 2 * PIECE;
+    const to = isNear ? line : Math.min(text.length, from + 2 * PIECE);
+    found.push(text.slice(from, to));
+    from = isNear ? to + 1 : to;
+  }
+  return found;
 }
 
 /** A value as text that can be copied: on one line if it is short. */

@@ -36,7 +36,7 @@ export function StatusMark({ status, wordless = false }) {
  */
 export function KindMark({ scope }) {
   const { icon, word } = kind(scope);
-  return html`<span class=${`kind ${scope}`} title=${word}><${Icon} name=${icon} /><span class="unseen">${word}</span></span>`;
+  return html`<span class=${`kind ${scope}`} role="img" aria-label=${word} title=${word}><${Icon} name=${icon} /></span>`;
 }
 
 /** The word for a kind of work. */

@@ -5,10 +5,10 @@ import { ago, fullTime, ticking } from "../lib/format.js";
 
 /**
  * How long something has been going on.
- * @param {{since: string}} props
+ * @param {{since: string | number}} props RFC 3339, or milliseconds since 1970
  */
 export function Clock({ since }) {
-  const began = Date.parse(since);
+  const began = typeof since === "number" ? since : Date.parse(since);
   const text = useTime(useCallback((now) => ticking(now - began), [began]));
   return html`<time class="clock" title=${`since ${fullTime(since)}`}>${text}</time>`;
 }

@@ -13,19 +13,28 @@ import { denied, token } from "./token.js";
 /** @typedef {"running" | "completed" | "failed" | "canceled" | "lost"} Status */
 
 /**
- * A run in a list; `tree` if it was asked for by its id, `open` if it was asked for as what goes on.
+ * A run in a list; `columns` if it was asked for by its id, `open` if it was asked for as what goes on, and
+ * `stored` if it has left memory.
  * @typedef {{id: string, name: string, status: Status, started_at: string, ended_at?: string, duration_ms?: number,
  *   service?: string, dialect?: string, conversation_id?: string, session_id?: string, user_id?: string,
  *   feature?: string, task_id?: string, agents: string[], error?: string, provisional: boolean,
- *   missing_parents?: number, figures: Figures, tree?: TreeNode[], open?: OpenWork[], last_seen_at?: string}} Run
+ *   missing_parents?: number, stored?: boolean, figures: Figures, columns?: Columns, open?: OpenWork[],
+ *   last_seen_at?: string}} Run
  */
 
 /**
- * A piece of work in a run's tree.
- * @typedef {{span_id: string, scope: string, operation: string, name?: string, status: Status, started_at: string,
- *   ended_at?: string, duration_ms?: number, inferred?: boolean, agent?: string, model?: string,
- *   input_tokens?: number, output_tokens?: number, cache_read_tokens?: number, cache_write_tokens?: number,
- *   reasoning_tokens?: number, counts?: boolean, cost_usd?: number, error?: string, children?: TreeNode[]}} TreeNode
+ * The work of a run, the outer before the inner: columns with a value for each piece of work, or null. Words are places
+ * in `words`; `inferred` and `uncounted` are the places of the work of which that is true. See /api/openapi.json.
+ * @typedef {{words: string[], span_id: string[], inferred?: number[], uncounted?: number[]}
+ *   & Record<string, (number | null)[] | undefined>} Columns
+ */
+
+/**
+ * A piece of work in a run's tree. Times are milliseconds since 1970.
+ * @typedef {{span_id: string, scope: string, operation: string, name?: string, status: Status, started_at: number,
+ *   duration_ms?: number, inferred: boolean, agent?: string, model?: string, input_tokens?: number,
+ *   output_tokens?: number, cache_read_tokens?: number, cache_write_tokens?: number, reasoning_tokens?: number,
+ *   counts: boolean, cost_usd?: number, error?: string}} Work
  */
 
 /**

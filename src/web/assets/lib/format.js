@@ -21,6 +21,22 @@ export function duration(millis) {
 }
 
 /**
+ * A time on an axis, as exact as its steps are.
+ * @param {number} millis since its origin
+ * @param {number} step between two times on the axis
+ */
+export function onAxis(millis, step) {
+  const places = (unit) => Math.min(6, Math.max(0, -Math.floor(Math.log10(step / unit) + 1e-9)));
+  if (millis === 0) return "0";
+  if (millis < 999.5) return `${millis.toFixed(places(1))} ms`;
+  if (millis < 59_999) return `${(millis / 1000).toFixed(places(1000))} s`;
+  const minutes = Math.floor(millis / 60_000 + 1e-9);
+  const [whole, fraction] = Math.max(0, millis / 1000 - minutes * 60).toFixed(places(1000)).split(".");
+  const rest = fraction === undefined ? pad(whole) : `${pad(whole)}.${fraction}`;
+  return minutes < 60 ? `${minutes}m ${rest}s` : `${Math.floor(minutes / 60)}h ${pad(minutes % 60)}m${step < 60_000 ? ` ${rest}s` : ""}`;
+}
+
+/**
  * A duration that grows while one looks at it: whole seconds, so that it ticks.
  * @param {number} millis
  */
@@ -127,7 +143,7 @@ export function ago(millis) {
 
 /**
  * A time on the clock, with milliseconds.
- * @param {string} time RFC 3339
+ * @param {string | number} time RFC 3339, or milliseconds since 1970
  */
 export function clock(time) {
   const at = new Date(time);
@@ -137,7 +153,7 @@ export function clock(time) {
 
 /**
  * A time with its date, in this browser's time zone.
- * @param {string} time RFC 3339
+ * @param {string | number} time RFC 3339, or milliseconds since 1970
  */
 export function fullTime(time) {
   const at = new Date(time);

@@ -12,7 +12,7 @@
 /**
  * An entry of the transcript. `depth` is how many agents are around it.
  * @typedef {{kind: "step" | "agent" | "call" | "tool" | "output" | "note", key: string, depth: number, row: Row | null,
- *   at: string, messages?: Message[], response?: Message[], streaming?: string, arguments?: any, result?: any,
+ *   messages?: Message[], response?: Message[], streaming?: string, arguments?: any, result?: any,
  *   input?: any, output?: any, event?: DomainEvent}} Entry
  */
 
@@ -29,7 +29,7 @@ export function transcript(rows, events) {
   const builder = new Builder(rows, bySpan);
   let next = 0;
   const tellNotesUntil = (time) => {
-    while (next < notes.length && Date.parse(notes[next].timestamp) < time) builder.note(notes[next++]);
+    while (next < notes.length && timeOf(notes[next].timestamp) < time) builder.note(notes[next++]);
   };
   for (const row of rows) {
     builder.endBefore(row.index, tellNotesUntil);
@@ -87,7 +87,7 @@ class Builder {
   begin(row) {
     const { node } = row;
     const { data, chunks } = this.bySpan.get(node.span_id) ?? { data: {}, chunks: "" };
-    const entry = { key: node.span_id, row, depth: this.open.length, at: node.started_at };
+    const entry = { key: node.span_id, row, depth: this.open.length };
     if (node.scope === "agent") {
       this.entries.push({ ...entry, kind: "agent", input: data.input });
       this.open.push({ row, said: new Set(), last: "", output: data.output });
@@ -127,12 +127,12 @@ class Builder {
       const text = textOf(messagesOf(output));
       if (!text || text.trim() === last.trim()) continue;
       const key = `${row.node.span_id}/output`;
-      this.entries.push({ kind: "output", key, row, depth: this.open.length, at: row.node.ended_at ?? "", output });
+      this.entries.push({ kind: "output", key, row, depth: this.open.length, output });
     }
   }
 
   note(event) {
-    this.entries.push({ kind: "note", key: event.event_id, row: null, depth: this.open.length, at: event.timestamp, event });
+    this.entries.push({ kind: "note", key: event.event_id, row: null, depth: this.open.length, event });
   }
 
   agentOf(row) {
@@ -160,6 +160,12 @@ function sort(events) {
   }
   notes.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
   return { bySpan, notes };
+}
+
+/** A time in milliseconds since 1970, microseconds included, which this and the work around it may have in common. */
+function timeOf(text) {
+  const beyond = /\.\d{3}(\d+)/.exec(text);
+  return Date.parse(text) + (beyond ? Number(`0.${beyond[1]}`) : 0);
 }
 
 function system(instructions) {

@@ -2,35 +2,59 @@
 
 /**
  * A piece of work as a row. `end` is the place behind the last row below it.
- * @typedef {{node: import("./api.js").TreeNode, depth: number, parent: number, end: number, index: number,
+ * @typedef {{node: import("./api.js").Work, depth: number, parent: number, end: number, index: number,
  *   place: number, siblings: number, start: number, stop: number | null}} Row
  */
 
 /**
- * All work of a run in the order of its tree.
- * @param {import("./api.js").TreeNode[]} roots
+ * All work of a run in the order of its tree, of the columns that the API sends.
+ * @param {import("./api.js").Run} run
  * @returns {Row[]}
  */
-export function rowsOf(roots) {
+export function rowsOf({ columns, started_at: began }) {
+  if (!columns) return [];
+  const { words, span_id: ids } = columns;
+  const text = (column, index) => words[column?.[index] ?? -1];
+  const number = (column, index) => column?.[index] ?? undefined;
+  const [inferred, uncounted] = [new Set(columns.inferred), new Set(columns.uncounted)];
+  const origin = Date.parse(began);
   /** @type {Row[]} */
   const rows = [];
-  // Trees may be deeper than a browser's stack.
-  const waiting = [{ nodes: roots, next: 0, parent: -1 }];
-  while (waiting.length > 0) {
-    const level = waiting[waiting.length - 1];
-    if (level.next === level.nodes.length) {
-      waiting.pop();
-      if (level.parent >= 0) rows[level.parent].end = rows.length;
-      continue;
-    }
-    const node = level.nodes[level.next];
-    level.next += 1;
-    const index = rows.length;
-    const stop = node.ended_at === undefined ? null : Date.parse(node.ended_at);
-    const start = node.duration_ms === undefined || stop === null ? Date.parse(node.started_at) : stop - node.duration_ms;
-    const [place, siblings] = [level.next, level.nodes.length];
-    rows.push({ node, depth: waiting.length - 1, parent: level.parent, end: index + 1, index, place, siblings, start, stop });
-    if (node.children?.length) waiting.push({ nodes: node.children, next: 0, parent: index });
+  const children = [0];
+  for (let index = 0; index < ids.length; index += 1) {
+    const parent = columns.parent?.[index] ?? -1;
+    const start = origin + columns.began_ms[index];
+    const stop = number(columns.ended_ms, index) === undefined ? null : origin + columns.ended_ms[index];
+    const node = {
+      span_id: ids[index],
+      scope: text(columns.scope, index),
+      operation: text(columns.operation, index),
+      name: text(columns.name, index),
+      status: text(columns.status, index),
+      started_at: start,
+      // Not the difference of two times since 1970, which have no room for microseconds.
+      duration_ms: stop === null ? undefined : columns.ended_ms[index] - columns.began_ms[index],
+      agent: text(columns.agent, index),
+      model: text(columns.model, index),
+      error: text(columns.error, index),
+      input_tokens: number(columns.input_tokens, index),
+      output_tokens: number(columns.output_tokens, index),
+      cache_read_tokens: number(columns.cache_read_tokens, index),
+      cache_write_tokens: number(columns.cache_write_tokens, index),
+      reasoning_tokens: number(columns.reasoning_tokens, index),
+      cost_usd: number(columns.cost_usd, index),
+      inferred: inferred.has(index),
+      counts: !uncounted.has(index),
+    };
+    const depth = parent < 0 ? 0 : rows[parent].depth + 1;
+    children.push(0);
+    children[parent + 1] += 1;
+    rows.push({ node, depth, parent, end: index + 1, index, place: children[parent + 1], siblings: 0, start, stop });
+  }
+  for (let index = rows.length - 1; index >= 0; index -= 1) {
+    const row = rows[index];
+    row.siblings = children[row.parent + 1];
+    if (row.parent >= 0) rows[row.parent].end = Math.max(rows[row.parent].end, row.end);
   }
   return rows;
 }
@@ -53,7 +77,7 @@ export function unfolded(rows, folded) {
 }
 
 /**
- * From when to when the work goes; what goes on goes on until `now`.
+ * From when to when the work goes; what goes on goes on until `now`. Of work that took no time, it is a millisecond.
  * @param {Row[]} rows
  * @param {number} now
  */
@@ -64,12 +88,12 @@ export function extent(rows, now) {
     from = Math.min(from, start);
     to = Math.max(to, stop ?? now);
   }
-  return rows.length === 0 ? { from: 0, to: 1 } : { from, to: Math.max(to, from + 0.001) };
+  return rows.length === 0 ? { from: 0, to: 1 } : { from, to: to > from ? to : from + 1 };
 }
 
 /**
  * What a piece of work is called.
- * @param {import("./api.js").TreeNode} node
+ * @param {import("./api.js").Work} node
  */
 export function nameOf(node) {
   return node.name ?? node.model ?? node.operation ?? "";
@@ -92,15 +116,16 @@ export function troubleBelow(rows) {
 
 /**
  * Times on an axis: round ones, no more than fit.
- * @param {number} length in milliseconds
+ * @param {number} from in milliseconds
+ * @param {number} to
  * @param {number} most
- * @returns {number[]}
+ * @returns {{step: number, times: number[]}}
  */
-export function ticks(length, most) {
-  const rough = length / Math.max(1, most);
+export function ticks(from, to, most) {
+  const rough = (to - from) / Math.max(1, most);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((times) => times * power).find((step) => step >= rough) ?? rough;
-  const found = [];
-  for (let at = 0; at <= length * (1 + 1e-9); at += step) found.push(at);
-  return found;
+  const times = [];
+  for (let at = Math.ceil(from / step - 1e-9); at * step <= to * (1 + 1e-9); at += 1) times.push(at * step);
+  return { step, times };
 }

@@ -2,7 +2,7 @@
 import { html, useMemo } from "../lib/html.js";
 import { agentAbove, agentsOf, median, nameOf } from "../lib/agents.js";
 import { now } from "../lib/clock.js";
-import { counted, dollars, duration, integer } from "../lib/format.js";
+import { counted, dollars, duration, integer, onAxis } from "../lib/format.js";
 import { choose, usePlace } from "../lib/router.js";
 import { extent, ticks } from "../lib/tree.js";
 import { Icon } from "../components/icon.js";
@@ -127,8 +127,9 @@ function Lanes({ agents, rows }) {
   const length = span.to - span.from;
   const share = (time) => ((time - span.from) / length) * 100;
   const work = useMemo(() => workByAgent(rows, length), [rows, length]);
+  const scale = ticks(0, length, 5);
   return html`<div class="lanesview">
-    <div class="axis" aria-hidden="true"><span class="tree">Agent</span><span class="bars">${ticks(length, 5).map((tick) => html`<span class="tick" style=${{ left: `${(tick / length) * 100}%` }}>${tick ? duration(tick) : "0"}</span>`)}</span></div>
+    <div class="axis" aria-hidden="true"><span class="tree">Agent</span><span class="bars">${scale.times.map((tick) => html`<span class="tick" style=${{ left: `${(tick / length) * 100}%` }}>${onAxis(tick, scale.step)}</span>`)}</span></div>
     <ol>${agents.map(
       (agent) => html`<li class="lanerow" key=${agent.name} style=${{ height: `${LANE}px` }}>
         <span class="tree" style=${{ paddingLeft: `${16 + Math.min(agent.depth, 8) * 14}px` }} title=${agent.name}><${Icon} name="agent" /> ${agent.name} <span class="count">×${integer(agent.runs.length)}</span></span>

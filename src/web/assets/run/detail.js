@@ -54,7 +54,7 @@ function Figures({ run, row, parent, first }) {
   const lines = [
     ["Kind", node.operation && `${kindWord(node.scope)} · ${node.operation}`],
     ["Took", node.status === "running" ? html`<${Clock} since=${node.started_at} /> so far` : duration(node.duration_ms)],
-    ["Began", html`<span title=${fullTime(node.started_at)}>${clock(node.started_at)} (+${duration(Math.max(0, offset))})</span>`],
+    ["Began", html`<span title=${fullTime(node.started_at)}>${clock(node.started_at)}${offset > 0 ? ` (+${duration(offset)})` : ""}</span>`],
     ["Agent", node.agent],
     ["Model", node.model],
     ["Provider", first?.provider],

@@ -1,6 +1,7 @@
 // The events of a run as they were told, one in each row; only rows that are seen are there.
 import { html, useMemo } from "../lib/html.js";
 import { clock, dollars, duration, integer } from "../lib/format.js";
+import { noteOf } from "../lib/notes.js";
 import { choose, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
 import { Icon } from "../components/icon.js";
@@ -57,7 +58,8 @@ function Line({ entry, isSelected, place, count }) {
   const facts = [
     performance.duration_ms !== undefined && duration(performance.duration_ms),
     performance.cost_usd !== undefined && dollars(performance.cost_usd),
-    event.message ?? event.data?.chunk ?? event.data?.current_step,
+    noteOf(event),
+    event.message ?? event.data?.chunk ?? event.data?.current_step ?? (event.scope === "llm_request" && event.type === "started" && event.model),
   ].filter(Boolean);
   return html`<div id=${`event-${offset}`} role="option" aria-selected=${isSelected} aria-posinset=${place} aria-setsize=${count}
       class=${`eventrow ${event.type} ${isSelected ? "selected" : ""}`}
@@ -65,7 +67,7 @@ function Line({ entry, isSelected, place, count }) {
     <span class="when" title=${event.timestamp}>${clock(event.timestamp)}</span>
     <${KindMark} scope=${event.scope} />
     <span class="name">${event.name}</span>
-    <span class="of" title=${event.component_id}>${event.component_id}</span>
+    <span class="of" title=${event.component_id}>${event.data?.step_name ?? event.component_id}</span>
     <span class="facts-line">${facts.join(" · ")}</span>
   </div>`;
 }

@@ -1,6 +1,7 @@
 // The transcript: who said and did what, agents within agents.
 import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
-import { clock, dollars, duration, integer, words } from "../lib/format.js";
+import { clock, dollars, duration, integer } from "../lib/format.js";
+import { isBad, noteOf } from "../lib/notes.js";
 import { choose } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
 import { messagesOf, transcript } from "../lib/transcript.js";
@@ -113,24 +114,11 @@ function Said({ entry }) {
   </div>`;
 }
 
-const NOTES = {
-  "agent.handed_off": ({ data }) => `${data?.from ?? "The agent"} handed off to ${data?.to ?? "another"}`,
-  "budget.exceeded": ({ data }) => `Budget ${data?.budget ?? ""} exceeded`,
-  "budget.warning": ({ data }) => `Budget ${data?.budget ?? ""} is nearly spent`,
-  "hitl.escalated": ({ data }) => `Escalated to a person${data?.priority ? `, priority ${data.priority}` : ""}`,
-  "hitl.resolved": ({ data }) => `A person decided: ${words(data?.decision ?? "resolved")}`,
-  "review.decided": ({ data, agent }) => `${data?.reviewer ?? agent ?? "A reviewer"}: ${words(data?.decision ?? "decided")}${data?.target ? ` (${data.target})` : ""}`,
-  "task.queued": () => "Task queued",
-  "validation.completed": ({ status }) => (status === "failed" ? "Validation failed" : "Validation passed"),
-};
-const BAD = new Set(["rejected", "revise", "timed_out"]);
-
 /** What happened between the work. */
 function Note({ event }) {
-  const words = NOTES[event.name]?.(event) ?? event.name;
-  const isBad = event.status === "failed" || BAD.has(event.data?.decision);
-  const icon = isBad ? "cross" : event.name.startsWith("hitl") ? "person" : event.name.startsWith("budget") ? "dollar" : "bell";
-  return html`<p class=${`happened ${isBad ? "bad" : ""}`} title=${`${event.name} · ${clock(event.timestamp)}`}>
-    <${Icon} name=${icon} /> <b>${words}</b> ${event.message && html`<span>${event.message}</span>`}
+  const bad = isBad(event);
+  const icon = bad ? "cross" : event.name.startsWith("hitl") ? "person" : event.name.startsWith("budget") ? "dollar" : "bell";
+  return html`<p class=${`happened ${bad ? "bad" : ""}`} title=${`${event.name} · ${clock(event.timestamp)}`}>
+    <${Icon} name=${icon} /> <b>${noteOf(event) ?? event.name}</b> ${event.message && html`<span>${event.message}</span>`}
   </p>`;
 }

@@ -56,11 +56,12 @@ function Ledger({ ledger, by, chosen }) {
       <${Fact} name="Without a price" class=${totals.unpriced_calls ? "is-warn" : ""}>${integer(totals.unpriced_calls ?? 0)}<//>
       <${Fact} name="Runs of agents"><${WithFailed} done=${(totals.agent_runs ?? 0) - (totals.agent_failed ?? 0)} failed=${totals.agent_failed} /><//>
     </dl>
+    ${ledger.limited && html`<p class="quiet-note">Of the runs that your token may see, as far as they are in memory.</p>`}
     ${ledger.provisional && html`<p class="quiet-note">Some runs are not over: these figures may still change.</p>`}
     ${rows.length === 0 && html`<${Empty} title="Nothing was spent in this time." icon="dollar" />`}
     ${rows.length > 0 && html`<div class="table costlist" role="table" aria-label=${`Cost by ${by}`}>
       <div class="row head" role="row">
-        <span role="columnheader">${by}</span><span role="columnheader" class="number">Cost</span>
+        <span role="columnheader">${by[0].toUpperCase()}${by.slice(1)}</span><span role="columnheader" class="number">Cost</span>
         <span role="columnheader">Share</span><span role="columnheader" class="number">Calls</span>
         <span role="columnheader" class="number">Tokens</span><span role="columnheader" class="number">Cached</span>
         <span role="columnheader" class="number">Tools</span>
@@ -82,11 +83,11 @@ function Row({ row, by, most, isOpen }) {
         </button>
       </span>
       <span role="cell" class="number of-cost"><${CostOf} figures=${row} /></span>
-      <span role="cell" class="share of-share"><span style=${{ width: `${share * 100}%` }}></span></span>
+      <span role="cell" class="share of-share">${share > 0 && html`<span style=${{ width: `${share * 100}%` }}></span>`}</span>
       <span role="cell" class="number of-calls">${compact((row.llm_calls ?? 0) + (row.llm_failed ?? 0))}${row.llm_failed ? html` <span class="bad" title=${`${row.llm_failed} failed`}>✗${compact(row.llm_failed)}</span>` : ""}</span>
       <span role="cell" class="number of-tokens">${tokens ? compact(tokens) : "–"}</span>
       <span role="cell" class="number of-cached">${cached}</span>
-      <span role="cell" class="number of-tools">${compact(row.tool_calls ?? 0)}</span>
+      <span role="cell" class="number of-tools">${row.tool_calls ? compact(row.tool_calls) : "–"}</span>
       ${isOpen && html`<div class="inside" role="cell">
         ${by === "run" && html`<p><a href=${runUrl(row.key, "?part=cost")}>Open the run, call by call</a></p>`}
         ${["feature", "agent"].includes(by) && html`<p><a href=${withQuery("/runs", { [by]: row.key })}>Runs of this ${by}</a></p>`}

@@ -11,14 +11,24 @@ import { Icon } from "../components/icon.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 import { Ago } from "../components/time.js";
 
-/** Reasons that are no loss: the same thing came twice, or somebody asked for it. */
-const HARMLESS = new Set(["duplicate_span", "duplicate_event", "derived_here", "pending_span", "filtered"]);
+/** Reasons that are no loss, and why. */
+const HARMLESS = new Map([
+  ["duplicate_span", "it had come before"],
+  ["duplicate_event", "it had come before"],
+  ["derived_here", "it is derived here as well"],
+  ["pending_span", "it stood for work that has come since"],
+  ["filtered", "somebody asked for it"],
+]);
 
 const ask = (signal) => api("/api/v1/health", { signal });
 const askRuns = (signal) => api("/api/v1/runs?limit=500", { signal });
 
 export function Health() {
-  const { data, error, refresh } = useQuery("health", ask, { every: 2000, gap: 500 });
+  const [isForbidden, setForbidden] = useState(false);
+  const { data, error, refresh } = useQuery(isForbidden ? null : "health", ask, { every: 2000, gap: 500 });
+  const isRefused = isForbidden || error?.status === 403;
+  useEffect(() => setForbidden(isRefused), [isRefused]);
+  if (isRefused) return html`<${NotForAll} />`;
   if (!data) return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
   const counters = read(data.metrics);
   return html`<div class="screen health">
@@ -34,6 +44,22 @@ export function Health() {
     </div>
     <details class="all"><summary>All counters</summary><${Everything} metrics=${data.metrics} /></details>
   </div>`;
+}
+
+/** For whoever may see only their own: whether the collector is well, which is nobody's secret. */
+function NotForAll() {
+  const { data } = useQuery("readiness", askReadiness, { every: 5000 });
+  return html`<div class="screen health">
+    <h1 class="unseen">Health</h1>
+    ${data && (data.ready ? html`<p class="banner good"><${Icon} name="check" /> <span><b>The collector is ready.</b> Your agents can send to it.</span></p>` : html`<p class="banner bad"><${Icon} name="cross" /> <span><b>Not ready.</b> ${data.reason}</span></p>`)}
+    <${Empty} title="The rest of this screen adds up everybody's work." icon="person">
+      <p>Your token shows what is yours: <a href="/runs">your runs</a> and <a href="/cost">what they cost</a>. With the permission <code>all</code> it would show this, too.</p>
+    <//></div>`;
+}
+
+async function askReadiness(signal) {
+  const answer = await fetch("/readyz", { signal });
+  return { ready: answer.ok, reason: await answer.text() };
 }
 
 /** In one sentence. */
@@ -142,7 +168,7 @@ function Losses({ counters }) {
   return html`<table class="plain-table">
     <thead><tr><th scope="col">Reason</th><th scope="col">Where</th><th scope="col" class="number">How many</th></tr></thead>
     <tbody>${found.map(
-      ({ what, where, reason, value }) => html`<tr><th scope="row">${words(reason)} <span class="soft">${what}</span></th><td>${where}</td>
+      ({ what, where, reason, value }) => html`<tr><th scope="row">${words(reason)} <span class="soft">${what}${HARMLESS.has(reason) ? `, which is no loss: ${HARMLESS.get(reason)}` : ""}</span></th><td>${where}</td>
         <td class=${`number ${HARMLESS.has(reason) ? "" : "bad"}`}>${integer(value)}</td></tr>`,
     )}</tbody>
   </table>`;

@@ -5,6 +5,7 @@ import { compact, counted, dollars, integer, percent } from "../lib/format.js";
 import { now } from "../lib/clock.js";
 import { runUrl } from "../lib/router.js";
 import { useQuery } from "../lib/query.js";
+import { token } from "../lib/token.js";
 import { CostOf, Fact, Tokens } from "../components/figures.js";
 import { Icon } from "../components/icon.js";
 import { RunList } from "../components/runlist.js";
@@ -21,21 +22,26 @@ const askNow = (signal) => api("/api/v1/now", { signal });
 async function askLatest(signal) {
   const [latest, hour, ledger] = await Promise.all([
     api("/api/v1/runs?limit=12&status=completed&status=failed&status=canceled&status=lost", { signal }),
-    unlessForbidden(api("/api/v1/metrics?window=1h", { signal })),
-    unlessForbidden(api("/api/v1/ledger?window=1h&by=model", { signal })),
+    unlessForbidden("/api/v1/metrics?window=1h", signal),
+    api("/api/v1/ledger?window=1h&by=model", { signal }),
   ]);
-  return { latest: latest.runs, hour: hour?.summary ?? {}, figures: ledger?.totals ?? null };
+  return { latest: latest.runs, hour: hour?.summary ?? {}, figures: ledger.totals };
 }
 
-/** What is added up over everybody is not for those who may see only their own. */
-async function unlessForbidden(answer) {
+/** What is added up over everybody is not for those who may see only their own; they are not refused again and again. */
+async function unlessForbidden(path, signal) {
+  if (forbidden.has(token.get())) return null;
   try {
-    return await answer;
+    return await api(path, { signal });
   } catch (error) {
-    if (error.status === 403) return null;
-    throw error;
+    if (error.status !== 403) throw error;
+    forbidden.add(token.get());
+    return null;
   }
 }
+
+/** Tokens that may see only their own. */
+const forbidden = new Set();
 
 export function Now() {
   const moment = useQuery("now", askNow, { follow: anyEvent, every: 3000, gap: 200 });
@@ -78,7 +84,7 @@ function Hour({ data }) {
   return html`<dl class="facts" aria-label="Now, and the last hour">
     <${Fact} name="Runs at work" class="lead">${integer(running.length + more)}<//>
     <${Fact} name="Agents at work" class="lead">${integer(agents.size)}<//>
-    ${figures && html`<${Spent} figures=${figures} hour=${hour} />`}
+    <${Spent} figures=${figures} hour=${hour} />
   </dl>`;
 }
 
@@ -144,16 +150,16 @@ function Lane({ lane }) {
   const { agent, doing } = lane;
   return html`<li class="lane">
     <${KindMark} scope=${agent ? "agent" : doing[0].scope} />
-    <span class="who" title=${agent?.name}>${agent?.name ?? agent?.agent ?? doing[0].name ?? doing[0].operation}</span>
+    <span class="who" title=${agent?.name}>${agent?.name ?? agent?.agent ?? doing[0].name ?? doing[0].model ?? doing[0].operation}</span>
     <span class="what">
       ${doing.length === 0 && html`<span class="idle">thinking</span>`}
-      ${doing.map(
+      ${(agent ? doing : []).map(
         (work) => html`<span class="act" key=${work.span_id} title=${work.name ?? work.model}>
           <${KindMark} scope=${work.scope} />${work.name ?? work.model ?? work.operation} <${Clock} since=${work.started_at} />
         </span>`,
       )}
     </span>
-    ${agent && html`<${Clock} since=${agent.started_at} />`}
+    <${Clock} since=${(agent ?? doing[0]).started_at} />
   </li>`;
 }
 

@@ -33,7 +33,7 @@ const PARTS = [
  */
 export function Run({ id }) {
   const { query } = usePlace();
-  const ask = (signal) => api(`/api/v1/runs/${encodeURIComponent(id)}`, { signal });
+  const ask = (signal) => api(`/api/v1/runs/${encodeURIComponent(id)}?tree=columns`, { signal });
   const { data: run, error, refresh } = useQuery(id, ask, {
     follow: (event) => event.execution_id === id || event.trace_id === id,
     gap: 400,
@@ -44,7 +44,7 @@ export function Run({ id }) {
     const timer = window.setInterval(refresh, 3000);
     return () => window.clearInterval(timer);
   }, [run?.provisional]);
-  const rows = useMemo(() => (run ? rowsOf(run.tree) : []), [run]);
+  const rows = useMemo(() => (run ? rowsOf(run) : []), [run]);
   const part = PARTS.find(({ id }) => id === query.get("part")) ?? PARTS[0];
   const selected = query.get("span");
   const events = useEvents(id, part.tellsOfEvents || selected !== null);
@@ -99,7 +99,8 @@ function Verdict({ run, rows }) {
     </dl>
     <${Labels} run=${run} />
     ${run.error && html`<p class="banner bad"><${Icon} name="cross" /> <span>${run.error}</span></p>`}
-    ${run.status === "lost" && html`<p class="banner warn"><${Icon} name="question" /> Nothing was heard of it any more; its process may have died. It comes back to life if more arrives.</p>`}
+    ${run.stored && html`<p class="banner"><${Icon} name="memory" /> <span>This run has left memory: its events are known, and what they come to.</span></p>`}
+    ${run.status === "lost" && !run.stored && html`<p class="banner warn"><${Icon} name="question" /> Nothing was heard of it any more; its process may have died. It comes back to life if more arrives.</p>`}
     ${run.missing_parents > 0 && html`<p class="banner warn"><${Icon} name="warning" /> ${counted(run.missing_parents, "span")} that others name as their parent ${run.missing_parents === 1 ? "has" : "have"} not arrived.</p>`}
   </header>`;
 }

@@ -1,17 +1,13 @@
 // Runs: all of them, the latest first, found by text, status, agent, feature and time.
 import { html, useEffect, useRef, useState } from "../lib/html.js";
-import { api, withQuery } from "../lib/api.js";
-import { counted, integer } from "../lib/format.js";
+import { counted } from "../lib/format.js";
 import { choose, go, place, runUrl, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
-import { useQuery } from "../lib/query.js";
+import { useRuns } from "../lib/useruns.js";
 import { Icon } from "../components/icon.js";
 import { RunList } from "../components/runlist.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 
-const PAGE = 50;
-/** No answer of the API has more runs. */
-const MOST = 1000;
 const STATUSES = ["running", "completed", "failed", "canceled", "lost"];
 const SINCE = [
   ["", "any time"],
@@ -22,19 +18,14 @@ const SINCE = [
 /** What runs can be chosen by beside their status; each is a parameter of the API and of the address. */
 const FIELDS = ["agent", "feature", "task", "conversation", "user"];
 
-const anyEvent = () => true;
-
 export function Runs() {
   const { query } = usePlace();
   const chosen = filterOf(query);
   const key = JSON.stringify(chosen);
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const limit = Math.min(MOST, Number(query.get("show")) || PAGE);
-  const ask = (signal) => api(withQuery("/api/v1/runs", { ...chosen, limit }), { signal });
-  const { data, error, refresh } = useQuery(key, ask, { follow: anyEvent, every: 5000, gap: 500 });
-  useEffect(refresh, [limit]);
+  const { runs: all, isLoaded, isWhole, error, refresh, more } = useRuns(key, chosen);
   const selected = query.get("row");
-  const { shown: runs, held, showAll } = useSteady(key, data?.runs, selected === null);
+  const { shown: runs, held, showAll } = useSteady(key, isLoaded ? all : null, selected === null);
   const move = (by) => {
     // Keys may come faster than what they do is drawn.
     const at = runs.findIndex((run) => run.id === place.get().query.get("row"));
@@ -50,21 +41,16 @@ export function Runs() {
     Enter: () => selected && go(runUrl(selected)),
     Escape: () => (document.activeElement === search.current ? search.current.blur() : choose({ row: null })),
   });
-  useEffect(() => {
-    if (selected) document.querySelector(`[data-run="${CSS.escape(selected)}"]`)?.scrollIntoView({ block: "nearest" });
-  }, [selected]);
 
   return html`<div class="screen runs">
     <h1 class="unseen">Runs</h1>
     <${Filters} query=${query} search=${search} runs=${runs} />
     ${held > 0 && html`<button type="button" class="pill" onClick=${showAll}>${counted(held, "new run")}</button>`}
     ${error && html`<${Failure} error=${error} retry=${refresh} />`}
-    ${!data && !error && html`<${Loading} />`}
-    ${data && runs.length === 0 && html`<${NoRuns} isFiltered=${key !== "{}"} />`}
+    ${!isLoaded && !error && html`<${Loading} />`}
+    ${isLoaded && runs.length === 0 && html`<${NoRuns} isFiltered=${key !== "{}"} />`}
     ${runs.length > 0 && html`<${RunList} runs=${runs} selected=${selected} label="Runs" />`}
-    ${data?.next && limit < MOST && html`<p class="more-rows">
-      <button type="button" onClick=${() => choose({ show: String(Math.min(MOST, 4 * limit)) })}>Show earlier runs</button>
-    </p>`}
+    ${isLoaded && !isWhole && html`<${More} key=${runs.length} more=${more} />`}
   </div>`;
 }
 
@@ -115,6 +101,17 @@ function Choice({ label, name, query, values }) {
       ${values.map((value) => html`<option value=${value}>${value}</option>`)}
     </select>
   </label>`;
+}
+
+/** Earlier runs come when the end of the list is near. */
+function More({ more }) {
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  useEffect(() => {
+    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && more(), { rootMargin: "1500px" });
+    observer.observe(button.current);
+    return () => observer.disconnect();
+  }, []);
+  return html`<p class="more-rows"><button type="button" ref=${button} onClick=${more}>Earlier runs</button></p>`;
 }
 
 function NoRuns({ isFiltered }) {
