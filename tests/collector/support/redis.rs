@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, cmd};
@@ -38,7 +39,7 @@ impl Server {
 
     /// One that does not run yet.
     pub fn absent(kind: Kind, arguments: &[&str]) -> Server {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port_for_later();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Server { dir: tempfile::tempdir().unwrap(), port, kind, arguments, process: None }
     }
@@ -99,4 +100,13 @@ impl Server {
     pub async fn becomes<T: FromRedisValue + PartialEq>(&self, words: &[&str], expected: T) {
         until(&format!("{words:?}"), async || (self.ask::<T>(words).await == expected).then_some(())).await;
     }
+}
+
+/// A free port that the system gives to nobody who asks for any: it is still free when the server comes.
+fn port_for_later() -> u16 {
+    const NOT_EPHEMERAL: std::ops::Range<u16> = 20_000..32_000;
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos() + std::process::id();
+    let from = (seed % u32::from(NOT_EPHEMERAL.end - NOT_EPHEMERAL.start)) as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    NOT_EPHEMERAL.cycle().skip(from.into()).find(is_free).unwrap()
 }
