@@ -64,19 +64,17 @@ fn longest_name(width: usize, others: usize) -> usize {
 /// The ledger. Rows of agents also say how busy each was.
 pub fn costs(ledger: &Value, busy: Option<Vec<(&str, Option<f64>)>>, colours: bool, width: usize) -> String {
     let by = ledger["by"].as_str().unwrap_or_default();
-    let columns: &[&str] = match busy {
-        Some(_) => &[">runs", ">failed", ">busy", ">calls", ">tools", ">input", ">output", ">cost"],
-        None => &[">calls", ">failed", ">tools", ">input", ">cached", ">output", ">cost"],
-    };
-    let mut table = Table::new(&[&[by][..], columns].concat());
-    let name = longest_name(width, 60);
+    let columns = columns(by);
+    let titles = columns.iter().map(|(title, _)| *title);
+    let mut table = Table::new(&[by].into_iter().chain(titles).chain([">cost"]).collect::<Vec<_>>());
+    let name = longest_name(width, 66);
     let of_agent =
         |key: &str| busy.as_ref().map(|busy| busy.iter().find(|(agent, _)| *agent == key).and_then(|row| row.1));
     for row in ledger["rows"].as_array().into_iter().flatten() {
         let key = row["key"].as_str().unwrap_or_default();
-        table.row(cells(&console::cut(key, name), row, of_agent(key)));
+        table.row(cells(&console::cut(key, name), columns, row, of_agent(key)));
     }
-    table.row(cells("total", &ledger["totals"], of_agent("")));
+    table.row(cells("total", columns, &ledger["totals"], of_agent("")));
     let title = match ledger["window"].as_str() {
         Some("all") | None => format!("Cost by {by} since the collector started"),
         Some(window) => format!("Cost by {by} of the last {window}"),
@@ -90,26 +88,54 @@ pub fn costs(ledger: &Value, busy: Option<Vec<(&str, Option<f64>)>>, colours: bo
     text
 }
 
-/// The cells of a row: of an agent, if `busy` is given, with its share of time at work as far as that is known.
-fn cells(key: &str, figures: &Value, busy: Option<Option<f64>>) -> Vec<String> {
-    let count = |key: &str| figures[key].as_u64().map_or("-".to_owned(), |count| count.to_string());
-    let counts = |keys: &[&str]| keys.iter().map(|key| count(key)).collect::<Vec<_>>();
-    let mut cells = vec![key.to_owned()];
-    match busy {
-        Some(busy) => {
-            cells.extend(counts(&["agent_runs", "agent_failed"]));
-            cells.push(busy.map_or("-".into(), percent));
-            cells.extend(counts(&["llm_calls", "tool_calls", "input_tokens", "output_tokens"]));
-        }
-        None => cells.extend(counts(&[
-            "llm_calls",
-            "llm_failed",
-            "tool_calls",
-            "input_tokens",
-            "cache_read_tokens",
-            "output_tokens",
-        ])),
+/// The columns of a table but for its cost, with the figures that they show: a table of tools is about calls of tools, and
+/// no model runs any.
+fn columns(by: &str) -> &'static [(&'static str, &'static str)] {
+    match by {
+        "agent" => &[
+            (">runs", "agent_runs"),
+            (">failed", "agent_failed"),
+            (">busy", BUSY),
+            (">calls", "llm_calls"),
+            (">tools", "tool_calls"),
+            (">input", "input_tokens"),
+            (">output", "output_tokens"),
+        ],
+        "tool" => &[
+            (">runs", "tool_calls"),
+            (">failed", "tool_failed"),
+            (">calls", "llm_calls"),
+            (">input", "input_tokens"),
+            (">output", "output_tokens"),
+        ],
+        "model" => &[
+            (">calls", "llm_calls"),
+            (">failed", "llm_failed"),
+            (">input", "input_tokens"),
+            (">cached", "cache_read_tokens"),
+            (">output", "output_tokens"),
+        ],
+        _ => &[
+            (">calls", "llm_calls"),
+            (">failed", "llm_failed"),
+            (">tools", "tool_calls"),
+            (">input", "input_tokens"),
+            (">cached", "cache_read_tokens"),
+            (">output", "output_tokens"),
+        ],
     }
+}
+
+/// The share of time at work, which no row has: it comes from elsewhere.
+const BUSY: &str = "busy";
+
+/// The cells of a row: of an agent with its share of time at work, as far as that is known.
+fn cells(key: &str, columns: &[(&str, &str)], figures: &Value, busy: Option<Option<f64>>) -> Vec<String> {
+    let mut cells = vec![key.to_owned()];
+    cells.extend(columns.iter().map(|(_, figure)| match *figure {
+        BUSY => busy.flatten().map_or("-".into(), percent),
+        figure => figures[figure].as_u64().map_or("-".to_owned(), |count| count.to_string()),
+    }));
     cells.push(cost(figures));
     cells
 }

@@ -1,6 +1,6 @@
 //! `spanlight run`: the collector, from its banner to its last words.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::configuration::load_for_run;
@@ -76,7 +76,11 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
     text
 }
 
-fn url(address: SocketAddr) -> String {
+/// How it is reached from this machine: whoever listens everywhere is here as well.
+fn url(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
+    }
     format!("http://{address}")
 }
 
@@ -111,7 +115,10 @@ fn last_words(report: &Report) -> String {
         status.cost_usd.map_or("no known cost".into(), usd),
     );
     if status.refused > 0 || status.dropped > 0 {
-        text.push_str(&format!("Refused {}, dropped {}; /metrics had the reasons.\n", status.refused, status.dropped));
+        text.push_str(&format!(
+            "Refused {}, dropped {}; the page and /metrics had the reasons.\n",
+            status.refused, status.dropped
+        ));
     }
     match report.left.as_slice() {
         [] if status.dropped > 0 => text.push_str("Nothing was left on its way."),

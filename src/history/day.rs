@@ -12,7 +12,7 @@ use super::stored::{Narrow, Text, event_of};
 use crate::event::{EventId, Timestamp, words};
 
 /// The layout of the tables; a file of another is made anew.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// What is looked for is narrow, so that going through a day reads little; the JSON is beside it. Offsets are in the order
 /// of arrival, and so are rows. An index costs every event, so the only one is for what is asked most: one run. Blocks say
@@ -28,7 +28,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS runs (
         id TEXT PRIMARY KEY, started INTEGER NOT NULL, seen INTEGER NOT NULL, ended INTEGER, name TEXT, status TEXT,
         user TEXT, feature TEXT, task TEXT, conversation TEXT, session TEXT, service TEXT, dialect TEXT, error TEXT,
-        agents TEXT NOT NULL, events INTEGER NOT NULL, figures TEXT NOT NULL) WITHOUT ROWID;
+        agents TEXT NOT NULL, events INTEGER NOT NULL, figures TEXT NOT NULL, told_usd REAL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started, id);
     CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii');
     CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;

@@ -51,6 +51,8 @@ pub struct StoredRun {
     pub events: u64,
     /// What its calls of models and tools come to.
     pub figures: Figures,
+    /// What the end of its outermost work says that it cost, for runs of whose calls none has a price.
+    pub told_usd: Option<f64>,
 }
 
 /// Some runs, and where to go on.
@@ -63,7 +65,7 @@ pub struct Listed {
 }
 
 const COLUMNS: &str = "id, started, seen, ended, name, status, user, feature, task, conversation, session, service, \
-                       dialect, error, agents, events, figures";
+                       dialect, error, agents, events, figures, told_usd";
 
 impl StoredRun {
     /// A run of which the first event is yet to be absorbed, and when that happened.
@@ -86,6 +88,7 @@ impl StoredRun {
             agents: Vec::new(),
             events: 0,
             figures: Figures::default(),
+            told_usd: None,
         }
     }
 
@@ -134,9 +137,7 @@ impl StoredRun {
             self.ended_at = Some(at);
             let failed = event_type == EventType::Failed;
             self.error = event.message.as_ref().filter(|_| failed).map(|message| message.as_str().to_owned());
-            if self.figures.cost_usd.is_none() {
-                self.figures.cost_usd = event.performance.cost_usd;
-            }
+            self.told_usd = event.performance.cost_usd.or(self.told_usd);
         }
         if is_named {
             self.name = Some(event.component_id.as_str().to_owned());
@@ -161,6 +162,7 @@ impl StoredRun {
         self.dialect = earlier.dialect.or(self.dialect);
         self.events += earlier.events;
         self.figures.add(&earlier.figures);
+        self.told_usd = self.told_usd.or(earlier.told_usd);
         let later = std::mem::replace(&mut self.agents, earlier.agents);
         for agent in later {
             if !self.agents.contains(&agent) {
@@ -201,7 +203,7 @@ impl StoredRun {
             feature: name(&self.feature),
             task_id: name(&self.task_id),
             agents: self.agents.iter().map(|agent| agent.as_str().into()).collect(),
-            figures: self.figures.clone(),
+            figures: Figures { cost_usd: self.figures.cost_usd.or(self.told_usd), ..self.figures.clone() },
             error: name(&self.error),
             provisional: false,
             orphans: 0,
@@ -278,7 +280,7 @@ fn read_figures(json: &str) -> Figures {
 pub fn save(transaction: &Transaction<'_>, runs: impl Iterator<Item = StoredRun>) -> rusqlite::Result<()> {
     let mut known = transaction.prepare_cached(&format!("SELECT {COLUMNS} FROM runs WHERE id = ?1"))?;
     let mut put = transaction.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ))?;
     for run in runs {
         let run = match known.query_row([&run.id], read).optional()? {
@@ -303,6 +305,7 @@ pub fn save(transaction: &Transaction<'_>, runs: impl Iterator<Item = StoredRun>
             serde_json::to_string(&run.agents).unwrap_or_default(),
             run.events as i64,
             Data::build(|figures| run.figures.write(figures)).as_json(),
+            run.told_usd,
         ])?;
     }
     Ok(())
@@ -328,6 +331,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         agents: serde_json::from_str(&row.get::<_, String>(14)?).unwrap_or_default(),
         events: row.get::<_, i64>(15)? as u64,
         figures: read_figures(&row.get::<_, String>(16)?),
+        told_usd: row.get(17)?,
     })
 }
 
@@ -430,4 +434,43 @@ pub fn with(shared: &Shared, filter: &Filter, deadline: Instant) -> Result<HashS
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of which each part was told apart from the others.
+    fn told_in(parts: &[&str]) -> RunSummary {
+        let at = Timestamp::default();
+        let of = |part: &&str| {
+            let mut run = StoredRun::new("r", at);
+            for line in part.lines() {
+                run.absorb(&serde_json::from_str(line).unwrap(), at);
+            }
+            run
+        };
+        parts.iter().map(of).reduce(|earlier, later| later.join(earlier)).unwrap().summary()
+    }
+
+    #[test]
+    fn what_the_outermost_work_says_that_it_cost_holds_its_calls() {
+        let event = |name: &str, scope: &str, more: &str| {
+            format!(
+                r#"{{"event_id":"e","name":"{name}","scope":"{scope}","type":"completed","status":"completed","component_id":"a",
+                "timestamp":"2026-11-21T10:00:00Z","source":{{"kind":"otlp"}}{more}}}"#
+            )
+            .replace('\n', " ")
+        };
+        let call = event(
+            "llm.completed",
+            "llm_request",
+            r#","parent_span_id":"0000000000000001","performance":{"cost_usd":0.25}"#,
+        );
+        let root = event("workflow.completed", "workflow", r#","performance":{"cost_usd":0.25}"#);
+        for parts in [vec![&*call, &*root], vec![&*root, &*call], vec![&*format!("{call}\n{root}")]] {
+            assert_eq!(told_in(&parts).figures.cost_usd, Some(0.25), "{parts:?}");
+        }
+        assert_eq!(told_in(&[&root]).figures.cost_usd, Some(0.25), "of its calls none has a price");
+    }
 }

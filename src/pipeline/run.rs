@@ -95,7 +95,8 @@ impl Running {
     /// What there is to say right now.
     pub fn status(&self) -> Status {
         let dropped: u64 = self.health.sum(DROPPED.name, &[]) + self.health.sum(FAILED.name, &[]);
-        let duplicates: u64 = ["duplicate_span", "duplicate_event", "filtered"]
+        // Left out on purpose, and nothing is lost with it.
+        let duplicates: u64 = ["duplicate_span", "duplicate_event", "derived_here", "pending_span", "filtered"]
             .iter()
             .map(|reason| self.health.sum(DROPPED.name, &[("reason", reason)]))
             .sum();

@@ -63,14 +63,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let health = Health::default();
     let gate = Arc::new(Gate::new());
     let receivers = bind_receivers(&plan, options).await?;
-    let web = match plan.web() {
-        Some(config) => {
-            // Whoever asks who is there may be asked by others.
-            let options = Options { insecure_bind: options.insecure_bind || config.auth.is_some(), ..options.clone() };
-            Some((config.clone(), bind(&config.endpoint, &options).await?))
-        }
-        None => None,
-    };
+    let web = bind_web(&plan, options).await?;
     let ports = Ports::bind(&plan, options).await?;
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
@@ -139,6 +132,14 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         stop_web,
         started: Instant::now(),
     })
+}
+
+/// The port of the web endpoint, if there is one.
+async fn bind_web(plan: &Plan, options: &Options) -> Result<Option<(web::Config, TcpListener)>, StartError> {
+    let Some(config) = plan.web() else { return Ok(None) };
+    // Whoever asks who is there may be asked by others.
+    let options = Options { insecure_bind: options.insecure_bind || config.auth.is_some(), ..options.clone() };
+    Ok(Some((config.clone(), bind(&config.endpoint, &options).await?)))
 }
 
 fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> Result<Arc<Journal>, StartError> {

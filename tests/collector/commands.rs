@@ -98,9 +98,9 @@ async fn the_report_shows_outcome_and_cost() {
     let report = text_of(&collector, &["report"]).await;
     let expected = "\
 Cost by model of the last 24h
-model              calls  failed  tools  input  cached  output       cost
-gpt-4o-2024-08-06      1       0      0   1000       -     100  $0.003500
-total                  1       0      1   1000       -     100  $0.003500
+model              calls  failed  input  cached  output       cost
+gpt-4o-2024-08-06      1       0   1000       -     100  $0.003500
+total                  1       0   1000       -     100  $0.003500
 ";
     let (outcome, costs) = report.rsplit_once("\n\n").unwrap();
     assert_eq!(costs, expected);

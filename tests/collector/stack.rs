@@ -150,7 +150,10 @@ async fn health_says_whether_a_collector_moves() {
 async fn completions_and_the_man_page_know_every_command() {
     let help = run(&["--help"]).await.stdout;
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let commands: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // What is said of one may go on in the next line, further in.
+    let command = |line: &'_ str| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')).map(str::to_owned);
+    let commands: Vec<String> = commands.lines().filter_map(command).collect();
+    let commands: Vec<&str> = commands.iter().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(commands.len() > 8, "{help}");
     let page = run(&["man"]).await;
     assert!(page.status.success() && page.stdout.contains(".TH spanlight 1"), "{page:?}");

@@ -50,8 +50,8 @@ export function Run({ id }) {
   const events = useEvents(id, part.tellsOfEvents || selected !== null);
   useKeys({
     ...Object.fromEntries(PARTS.map(({ id }, index) => [String(index + 1), () => choose({ part: id })])),
-    "[": () => step(id, -1),
-    "]": () => step(id, 1),
+    "[": () => step(-1),
+    "]": () => step(1),
     Escape: () => (selected || query.has("event") ? choose({ span: null, event: null }) : go("/runs")),
   });
   useEffect(() => {
@@ -150,10 +150,10 @@ function NoRun({ error, retry }) {
     <p class="more-rows"><a href="/runs">All runs</a></p></div>`;
 }
 
-/** The run before or after in time. */
-async function step(id, by) {
+/** The run before or after in time, as seen from the address: the screen may still be about to follow it. */
+async function step(by) {
   const { runs } = await api("/api/v1/runs?limit=1000");
-  const at = runs.findIndex((run) => run.id === id);
+  const at = runs.findIndex((run) => runUrl(run.id).split("?")[0] === window.location.pathname);
   const next = runs[at + (by < 0 ? -1 : 1)];
   if (next) go(runUrl(next.id, window.location.search.replace(/[?&](span|event)=[^&]*/g, "")));
 }
