@@ -121,7 +121,7 @@ fn ask(history: &History, done: &AtomicBool, reader: u64) -> Vec<Duration> {
         let begun = Instant::now();
         match filters.get(number % 7) {
             Some(filter) => drop(history.read(0..history.position(), 100, filter).expect("an answer")),
-            None => drop(history.runs((Timestamp::from_micros(i64::MAX), ""), 50, |_| true).expect("runs")),
+            None => drop(history.runs((Timestamp::from_micros(i64::MAX), ""), 50, |_| true, |_| true).expect("runs")),
         }
         times.push(begun.elapsed());
         // As pages and people do, and not as loops.

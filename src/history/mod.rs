@@ -128,7 +128,7 @@ impl History {
         query::read(&self.shared, offsets, limit, filter, Instant::now() + History::PATIENCE)
     }
 
-    /// The runs that began before a time, the latest first, as far as they are wanted.
+    /// The runs that began before a time, the latest first: of those whose ids are asked for as many as are wanted.
     ///
     /// # Errors
     /// A file cannot be read; which, and why.
@@ -136,9 +136,11 @@ impl History {
         &self,
         before: (Timestamp, &str),
         limit: usize,
+        is_asked_for: impl Fn(&str) -> bool,
         is_wanted: impl Fn(&StoredRun) -> bool,
     ) -> Result<Listed, String> {
-        runs::list(&self.shared, before, limit, is_wanted, Instant::now() + History::PATIENCE)
+        let deadline = Instant::now() + History::PATIENCE;
+        runs::list(&self.shared, before, limit, (is_asked_for, is_wanted), deadline)
     }
 
     /// The latest runs with an event that fits a filter of text, a few thousand at most, as far as two seconds go.

@@ -341,7 +341,7 @@ pub fn list(
     shared: &Shared,
     before: (Timestamp, &str),
     limit: usize,
-    is_wanted: impl Fn(&StoredRun) -> bool,
+    (is_asked_for, is_wanted): (impl Fn(&str) -> bool, impl Fn(&StoredRun) -> bool),
     deadline: Instant,
 ) -> Result<Listed, String> {
     let days = shared.days_within((None, None))?;
@@ -358,7 +358,8 @@ pub fn list(
             if let Some(last) = some.last() {
                 before = (last.started_at, last.id.clone());
             }
-            for run in some {
+            // What other days add is read only of those that are asked for.
+            for run in some.into_iter().filter(|run| is_asked_for(&run.id)) {
                 let Some(run) = from_first_day_on(shared, &days, at, run)?.filter(&is_wanted) else { continue };
                 listed.runs.push(run);
                 if listed.runs.len() == limit {

@@ -333,7 +333,7 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
     kept.tell(&told);
     let (mut before, mut listed) = ((Timestamp::from_micros(i64::MAX), String::new()), Vec::new());
     loop {
-        let page = kept.history.runs((before.0, &before.1), 6, |_| true).unwrap();
+        let page = kept.history.runs((before.0, &before.1), 6, |_| true, |_| true).unwrap();
         let Some(last) = page.runs.last() else { break };
         before = (last.started_at, last.id.clone());
         listed.extend(page.runs);

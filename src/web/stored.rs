@@ -44,10 +44,10 @@ pub fn runs_besides(
     let mut looked_to = None;
     if let Some(history) = &state.history {
         // One that memory knows is known there better, also when it does not fit.
-        let is_gone = |run: &StoredRun| state.connector.read(|core| core.deriver.traces_of(&run.id)).is_none();
-        let is_wanted = |run: &StoredRun| is_wanted(&run.summary()) && is_gone(run);
+        let is_gone = |id: &str| state.connector.read(|core| core.deriver.traces_of(id)).is_none();
+        let is_wanted = |run: &StoredRun| is_wanted(&run.summary());
         // It waits for the disk.
-        let listed = block_in_place(|| history.runs(before, limit + 1, is_wanted))?;
+        let listed = block_in_place(|| history.runs(before, limit + 1, is_gone, is_wanted))?;
         runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
         looked_to = listed.looked_to;
     }
