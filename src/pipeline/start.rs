@@ -285,8 +285,8 @@ impl fmt::Display for StartError {
             StartError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
             StartError::Exposed { address } => write!(
                 f,
-                "{address} would be open to other machines without authentication; the extension `web` takes \
-                 `auth`, and if it is meant, add --insecure-bind"
+                "{address} would be open to other machines without authentication: of all ports only that of the \
+                 extension `web` can have it, as `auth`; if it is meant, add --insecure-bind"
             ),
             StartError::Component { id, message } => write!(f, "{id}: {message}"),
         }

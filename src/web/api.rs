@@ -411,10 +411,7 @@ fn percent_decode(text: &str) -> String {
 
 /// The answer to a question about a run that is not there.
 pub fn no_run(id: &str) -> Response {
-    refuse(
-        StatusCode::NOT_FOUND,
-        &format!("there is no run `{id}` in memory; `spanlight runs` and GET /api/v1/runs list them"),
-    )
+    refuse(StatusCode::NOT_FOUND, &format!("no run `{id}` is known; `spanlight runs` and GET /api/v1/runs list them"))
 }
 
 pub fn bad(message: &str) -> Response {

@@ -22,7 +22,7 @@ const SCREENS = [
   [`/runs/${told.id}?part=cost`, ".callrow", "claude-sonnet-4-5"],
   [`/runs/${agents.id}?part=agents`, ".agentcard", "supervisor"],
   [`/runs/${agents.id}`, ".entry", "add things"],
-  ["/runs/0000", ".state", "This run is not in memory"],
+  ["/runs/0000", ".state", "This run is not known"],
   ["/cost", ".costlist", told.feature],
   [`/cost?by=model&row=gpt-5`, ".explanation", "per million"],
   ["/cost?by=day&window=all", ".costlist", "20"],

@@ -154,7 +154,7 @@ async fn what_makes_no_sense_is_said_with_what_was_meant() {
         (&["report", "--by", "modl"], 2, "; did you mean `model`?"),
         (&["report", "--since", "week"], 2, "`week` is no window"),
         (&["tail", "--scope", "agnet"], 2, "`agnet` is no scope"),
-        (&["show", "zzz"], 1, "there is no run `zzz` in memory; `spanlight runs`"),
+        (&["show", "zzz"], 1, "no run `zzz` is known; `spanlight runs`"),
         (&["show", "../../metrics"], 1, "there is no run `../../metrics`"),
     ] {
         let (found, stderr) = failure_of(&collector, args).await;

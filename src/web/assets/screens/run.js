@@ -143,7 +143,7 @@ function Tabs({ current, run, rows, events }) {
 }
 
 function NoRun({ error, retry }) {
-  const words = "This run is not in memory: it has not been heard of, or it left memory to make room.";
+  const words = "This run is not known: it has not been heard of, or it is kept no more.";
   return html`<div class="screen">
     <h1 class="unseen">Run</h1>
     <${Failure} error=${error.status === 404 ? new Error(words) : error} retry=${retry} />
