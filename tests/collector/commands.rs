@@ -155,7 +155,7 @@ async fn what_makes_no_sense_is_said_with_what_was_meant() {
         (&["report", "--since", "week"], 2, "`week` is no window"),
         (&["tail", "--scope", "agnet"], 2, "`agnet` is no scope"),
         (&["show", "zzz"], 1, "no run `zzz` is known; `spanlight runs`"),
-        (&["show", "../../metrics"], 1, "there is no run `../../metrics`"),
+        (&["show", "../../metrics"], 1, "no run `../../metrics` is known"),
     ] {
         let (found, stderr) = failure_of(&collector, args).await;
         assert!(found == code && stderr.starts_with("error: ") && stderr.contains(message), "{args:?}: {stderr}");
