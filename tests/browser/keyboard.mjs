@@ -7,6 +7,11 @@ await withBrowser(async (browser) => {
   const press = async (...keys) => {
     for (const key of keys) await page.keyboard.press(key);
   };
+  // What is pressed before a run's screen is there is pressed in vain.
+  const isShown = async () => {
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await page.waitForSelector("#tab-agents");
+  };
   const isAt = (path) => page.waitForFunction((path) => window.location.pathname === path, path);
 
   await press("g", "c");
@@ -37,6 +42,7 @@ await withBrowser(async (browser) => {
   await page.waitForSelector(`.row.selected[data-run="${first}"]`);
   await press("Enter");
   await isAt(`/runs/${first}`);
+  await isShown();
 
   await press("2");
   await sees(page, ".line.workflow", "write-test");
@@ -63,6 +69,7 @@ await withBrowser(async (browser) => {
 
   await press("]");
   await page.waitForFunction((first) => !window.location.pathname.endsWith(first), first);
+  await isShown();
   await press("[");
   await isAt(`/runs/${first}`);
 

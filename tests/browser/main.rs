@@ -16,22 +16,28 @@ use support::collector::{Collector, Port, run};
 use support::tools::file;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A script at work.
 struct Script {
     name: &'static str,
     process: Child,
+    _seat: SemaphorePermit<'static>,
 }
+
+/// So many browsers at a time: each is several processes, and one that waits for the others looks as if it hung.
+static SEATS: Semaphore = Semaphore::const_new(2);
 
 impl Script {
     async fn start(name: &'static str, collector: &Collector) -> Script {
+        let seat = SEATS.acquire().await.unwrap();
         let tools = file("target/tools/browser");
         assert!(tools.exists(), "there is no {}: run scripts/test-tools", tools.display());
         let mut command = Command::new("node");
         command.arg(file(&format!("tests/browser/{name}.mjs"))).current_dir(tools);
         command.env("PAGE", collector.url(Port::Web).await).env("OTLP", collector.url(Port::Http).await);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        Script { name, process: command.spawn().unwrap() }
+        Script { name, process: command.spawn().unwrap(), _seat: seat }
     }
 
     /// Waits for a line of its output.
