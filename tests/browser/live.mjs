@@ -1,6 +1,6 @@
 // Nothing at first, then agents at work: seen without a reload, paused and gone on with.
 import assert from "node:assert/strict";
-import { OTLP, PAGE, isSound, open, sees, send, withBrowser } from "./browser.mjs";
+import { OTLP, PAGE, goTo, isSound, open, sees, send, withBrowser } from "./browser.mjs";
 
 const trace_id = "0af7651916cd43dd8448eb211c80319c";
 const at = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
@@ -37,6 +37,8 @@ await withBrowser(async (browser) => {
   await isSound(page, "now, with a failure");
 
   await newRunsWait(browser);
+  await earlierRunsComeByFewAtATime(browser);
+  await newRunsReplaceAllThatWereKnown(browser);
   await theDemonstrationBegins(browser);
   assert.deepEqual([...page.wrong, ...other.wrong], []);
 });
@@ -53,6 +55,57 @@ async function newRunsWait(browser) {
   await page.click(".pill");
   await sees(page, ".runlist .row", "newcomer");
   assert.deepEqual(page.wrong, []);
+}
+
+/** Where others keep the disk busy, an answer may have no runs, only where to look on. */
+async function earlierRunsComeByFewAtATime(browser) {
+  const answers = {
+    "": { runs: listed(1000, 100), next: "a" },
+    a: { runs: [], next: "b" },
+    b: { runs: [], next: "c" },
+    c: { runs: listed(500, 1), next: null },
+  };
+  const page = await answering(browser, (cursor) => answers[cursor]);
+  await page.evaluate(() => document.querySelector("main").scrollTo(0, 1e6));
+  await sees(page, ".runlist .row", "run 500");
+  assert.deepEqual(page.wrong, []);
+}
+
+/** A row is chosen, so new runs wait; but if they are all that the collector still tells of, they are shown. */
+async function newRunsReplaceAllThatWereKnown(browser) {
+  let first = 1000;
+  const page = await answering(browser, () => ({ runs: listed(first, 100), next: null }));
+  await page.keyboard.press("j");
+  await page.waitForSelector(".runlist .row.selected");
+  first = 2000;
+  await sees(page, ".runlist .row", "run 2000");
+  assert.deepEqual(page.wrong, []);
+}
+
+/** The list of runs, where the API answers as told for each cursor. */
+async function answering(browser, answer) {
+  const page = await open(browser, { path: "/health" });
+  await page.route("**/api/v1/runs?*", (route) => {
+    const cursor = new URL(route.request().url()).searchParams.get("cursor") ?? "";
+    return route.fulfill({ json: answer(cursor) });
+  });
+  await goTo(page, "/runs");
+  await sees(page, ".runlist .row", "run 1000");
+  return page;
+}
+
+/** Runs as the API lists them, from a number down. */
+function listed(first, count) {
+  const run = (number) => ({
+    id: `r${number}`,
+    name: `run ${number}`,
+    status: "completed",
+    started_at: new Date(Date.UTC(2026, 0, 1, 0, 0, number)).toISOString(),
+    duration_ms: 5,
+    agents: [],
+    figures: {},
+  });
+  return Array.from({ length: count }, (_, index) => run(first - index));
 }
 
 /** A second performance has to wait for the end of the first. */

@@ -8,12 +8,14 @@ import { useQuery } from "./query.js";
 /**
  * What is known. `next`: where earlier ones begin, null if there are none; `pages`: the earlier ones by where each began.
  * @typedef {{key: string, runs: Map<string, Run>, next: string | null | undefined, pages: Map<string, string[]>,
- *   isAsking: boolean}} Known
+ *   isAsking: boolean, asked: number}} Known
  */
 
 /** So many are asked for again and again, and so many at a time of the earlier ones. */
 const NEWEST = 100;
 const EARLIER = 500;
+/** Milliseconds until it is tried again what went wrong. */
+const RETRY = 2000;
 const anyEvent = () => true;
 /** What was said of a run, word for word. */
 const said = new WeakMap();
@@ -22,7 +24,7 @@ const said = new WeakMap();
  * @param {string} key which runs
  * @param {Record<string, any>} chosen the same as parameters of the API
  * @returns {{runs: Run[], isLoaded: boolean, isWhole: boolean, error: Error | null, refresh: () => void,
- *   more: () => void}} `isWhole`: there are no earlier ones
+ *   more: () => void, end: string}} `isWhole`: there are no earlier ones; `end` is another whenever `more` would ask anew
  */
 export function useRuns(key, chosen) {
   const known = useRef(nothing(""));
@@ -42,18 +44,19 @@ export function useRuns(key, chosen) {
   const more = useCallback(async () => {
     if (here.isAsking || !here.next) return;
     here.isAsking = true;
-    // If it fails, the button for it is still there.
-    await ask(here.next).catch(() => null);
+    await ask(here.next).catch(() => new Promise((done) => window.setTimeout(done, RETRY)));
     here.isAsking = false;
+    here.asked += 1;
     redraw({});
   }, [here]);
   const runs = useMemo(() => [...here.runs.values()].sort(latestFirst), [data, earlier, here.runs.size]);
-  return { runs, isLoaded: data !== null, isWhole: !here.next, error, refresh, more };
+  const end = `${here.next} ${here.asked}`;
+  return { runs, isLoaded: data !== null, isWhole: !here.next, error, refresh, more, end };
 }
 
 /** @returns {Known} */
 function nothing(key) {
-  return { key, runs: new Map(), next: undefined, pages: new Map(), isAsking: false };
+  return { key, runs: new Map(), next: undefined, pages: new Map(), isAsking: false, asked: 0 };
 }
 
 function takeNewest(known, { runs, next = null }) {

@@ -23,7 +23,7 @@ export function Runs() {
   const chosen = filterOf(query);
   const key = JSON.stringify(chosen);
   const search = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const { runs: all, isLoaded, isWhole, error, refresh, more } = useRuns(key, chosen);
+  const { runs: all, isLoaded, isWhole, error, refresh, more, end } = useRuns(key, chosen);
   const selected = query.get("row");
   const { shown: runs, held, showAll } = useSteady(key, isLoaded ? all : null, selected === null);
   const move = (by) => {
@@ -50,7 +50,7 @@ export function Runs() {
     ${!isLoaded && !error && html`<${Loading} />`}
     ${isLoaded && runs.length === 0 && html`<${NoRuns} isFiltered=${key !== "{}"} />`}
     ${runs.length > 0 && html`<${RunList} runs=${runs} selected=${selected} label="Runs" />`}
-    ${isLoaded && !isWhole && html`<${More} key=${runs.length} more=${more} />`}
+    ${isLoaded && !isWhole && html`<${More} key=${end} more=${more} />`}
   </div>`;
 }
 
@@ -103,7 +103,7 @@ function Choice({ label, name, query, values }) {
   </label>`;
 }
 
-/** Earlier runs come when the end of the list is near. */
+/** Earlier runs come when the end of the list is near, and go on coming for as long as it is: an answer may have few. */
 function More({ more }) {
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   useEffect(() => {
@@ -142,7 +142,9 @@ function useSteady(key, runs, isFree) {
     if (isOpen && newest) setLimit({ key, newest });
   }, [isOpen, key, newest]);
   if (!runs) return { shown: [], held: 0, showAll: () => {} };
-  const shown = isOpen ? runs : runs.filter((run) => orderOf(run) <= limit.newest);
+  const steady = isOpen ? runs : runs.filter((run) => orderOf(run) <= limit.newest);
+  // So many may have come that none of the known ones is among those asked for.
+  const shown = steady.length > 0 ? steady : runs;
   return { shown, held: runs.length - shown.length, showAll: () => setLimit({ key, newest }) };
 }
 
