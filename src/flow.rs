@@ -12,7 +12,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::event::Event;
+use crate::event::{Event, TraceId};
 use crate::otlp::{Batch, Signal};
 
 /// An event on its way to sinks, serialised once for all of them.
@@ -71,6 +71,14 @@ pub trait Intake: Send + Sync + 'static {
     fn import(&self, events: Vec<Event>) -> Imported<'_> {
         Box::pin(async move { self.events(events).await.map(|()| 0) })
     }
+
+    /// Whether work of a trace is in progress, so that what has come of it is needed again by whoever goes on with it.
+    fn is_in_progress(&self, _: TraceId) -> bool {
+        false
+    }
+
+    /// Forgets the work of traces that is in progress: somebody else goes on with it, and counts and tells all of it.
+    fn forget(&self, _: &[TraceId]) {}
 }
 
 /// The answer to events that are imported: how many were known.

@@ -92,6 +92,8 @@ pub mod content;
 #[cfg(feature = "collector")]
 pub mod auth;
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "layer")]

@@ -23,11 +23,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("content", &["event", "flow", "health", "otlp", "semconv"]),
     ("config", &["duration", "nearest", "otlp"]),
+    ("kafka", &["config", "tls"]),
     ("redis", &["config", "duration", "tls"]),
     ("console", &["duration", "event"]),
     ("report", &["console", "event"]),
     ("listen", &["health", "report"]),
-    ("receive", &["config", "event", "flow", "health", "listen", "otlp", "redis", "report", "tls"]),
+    ("receive", &["config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "report", "tls"]),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
@@ -43,8 +44,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "export",
         &[
-            "config", "console", "content", "derive", "duration", "event", "flow", "health", "measure", "otlp",
-            "redis", "report", "semconv", "tls",
+            "config", "console", "content", "derive", "duration", "event", "flow", "health", "kafka", "measure",
+            "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
     (

@@ -191,6 +191,15 @@ impl Connector {
         edited.unwrap_or(batch)
     }
 
+    /// Forgets what is in progress of these traces, because another process goes on with it: nothing more is told or
+    /// counted of it here.
+    pub fn forget(&self, traces: &[TraceId]) {
+        if !traces.is_empty() {
+            let deriver = &mut self.lock().deriver;
+            traces.iter().for_each(|trace| deriver.forget(*trace));
+        }
+    }
+
     /// Lets time pass.
     pub fn tick(&self) {
         let now = Timestamp::now();
@@ -252,6 +261,7 @@ impl Connector {
         health.total(MALFORMED_IDS, &[], count(|counts| counts.malformed_component_ids));
         health.total(CUT_SHORT, &[], count(|counts| counts.runs_cut_short));
         health.total(EVICTED, &[], count(|counts| counts.runs_evicted));
+        health.total(HANDED_OVER, &[], count(|counts| counts.runs_handed_over));
         health.total(LEDGER_OVERFLOW, &[], count(|counts| counts.ledger_overflow));
         let connector = self.clone();
         health.gauge(RUNS, &[], move || connector.read(|core| core.deriver.in_memory().1) as f64);
@@ -337,6 +347,11 @@ const EVICTED: About = About {
     name: "spanlight.agent.runs_evicted",
     unit: "{run}",
     help: "Runs that were over and left memory to make room; the ledger keeps their sums.",
+};
+const HANDED_OVER: About = About {
+    name: "spanlight.agent.runs_handed_over",
+    unit: "{run}",
+    help: "Runs in progress that left memory because another process goes on with them.",
 };
 const TOO_LATE: About = About {
     name: "spanlight.agent.too_late",

@@ -48,7 +48,7 @@ use node::NodeIx;
 pub use node::Outcome;
 pub use now::{OpenWork, RunningRun};
 pub use read::{CallRecord, RunStatus, RunSummary, RunTree, TreeNode};
-use run::Run;
+use run::{Run, RunKey};
 pub use runs::Limits;
 use runs::{RunIx, Runs};
 use seen::Seen;
@@ -61,7 +61,7 @@ pub use waits::without;
 pub use within::{Note, NoteKind};
 
 use crate::dialect::Lexicon;
-use crate::event::{Event, SourceKind, Timestamp};
+use crate::event::{Event, SourceKind, Timestamp, TraceId};
 use crate::otlp::{Batch, Signal};
 use crate::semconv::spanlight;
 
@@ -118,6 +118,8 @@ pub struct Counts {
     pub runs_cut_short: u64,
     /// Runs that left memory after they were over.
     pub runs_evicted: u64,
+    /// Runs in progress that another process goes on with.
+    pub runs_handed_over: u64,
     /// Work that left memory and found no row of its own in the ledger.
     pub ledger_overflow: u64,
 }
@@ -258,6 +260,21 @@ impl Deriver {
     /// Runs in which work goes on, or whose root is still to be heard of.
     pub fn running(&self) -> usize {
         self.runs.iter().filter(|run| run.has_meaning && run.is_running()).count()
+    }
+
+    /// Whether the run of a trace is in memory and not over.
+    pub fn is_in_progress(&self, trace: TraceId) -> bool {
+        self.runs.find(&RunKey::Trace(trace)).and_then(|ix| self.runs.get(ix)).is_some_and(|run| !run.closed)
+    }
+
+    /// Forgets the run of a trace, unless it is over: another process goes on with it, and tells and counts all of it.
+    pub fn forget(&mut self, trace: TraceId) {
+        if self.is_in_progress(trace)
+            && let Some(run) = self.runs.find(&RunKey::Trace(trace)).and_then(|ix| self.runs.take(ix))
+        {
+            self.counts.runs_handed_over += 1;
+            self.runs.recycle(*run);
+        }
     }
 
     /// Spans and runs in memory.

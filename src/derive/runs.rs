@@ -204,7 +204,8 @@ impl Runs {
         None
     }
 
-    fn take(&mut self, ix: RunIx) -> Option<Box<Run>> {
+    /// Takes a run out of memory.
+    pub fn take(&mut self, ix: RunIx) -> Option<Box<Run>> {
         let slot = self.slots.get_mut(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
         let run = slot.run.take()?;
         slot.generation += 1;

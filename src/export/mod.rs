@@ -2,6 +2,11 @@
 
 pub mod debug;
 pub mod file;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+#[cfg(not(feature = "kafka"))]
+#[path = "without_kafka.rs"]
+pub mod kafka;
 pub mod local;
 pub mod otlp;
 #[cfg(feature = "collector")]
@@ -35,6 +40,8 @@ pub enum Exporter {
     Webhook(webhook::WebhookExporter),
     /// Redis.
     Redis(redis::RedisExporter),
+    /// Kafka.
+    Kafka(kafka::KafkaExporter),
 }
 
 /// What came of an attempt.
@@ -71,6 +78,7 @@ impl Exporter {
             Exporter::OtlpHttp(exporter) => exporter.export(load).await,
             Exporter::Webhook(exporter) => exporter.export(load).await,
             Exporter::Redis(exporter) => exporter.export(load).await,
+            Exporter::Kafka(exporter) => exporter.export(load).await,
         }
     }
 
@@ -79,6 +87,7 @@ impl Exporter {
         match self {
             Exporter::File(exporter) => exporter.close().await,
             Exporter::Redis(exporter) => exporter.close().await,
+            Exporter::Kafka(exporter) => exporter.close().await,
             Exporter::Debug(_) | Exporter::OtlpGrpc(_) | Exporter::OtlpHttp(_) | Exporter::Webhook(_) => {}
         }
     }

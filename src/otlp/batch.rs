@@ -207,7 +207,7 @@ impl Packer {
 }
 
 /// All fields but those of number 2, which holds the scopes of a resource and the records of a scope.
-fn without_field_2(message: &[u8]) -> Vec<u8> {
+pub(super) fn without_field_2(message: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = message;
     while !rest.is_empty() {

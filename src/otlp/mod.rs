@@ -12,6 +12,7 @@ mod check;
 mod normalise;
 
 mod batch;
+mod by_trace;
 pub mod view;
 
 pub mod edit;

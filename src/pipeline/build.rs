@@ -15,7 +15,7 @@ use crate::export::prometheus::Prometheus;
 use crate::export::pump::Settings;
 use crate::export::queue::Portion;
 use crate::export::webhook::WebhookExporter;
-use crate::export::{Exporter, Inlet, Pump, local, redis};
+use crate::export::{Exporter, Inlet, Pump, kafka, local, redis};
 use crate::health::Health;
 use crate::merge::Merge;
 use crate::otlp::{Limit, Signal};
@@ -219,6 +219,7 @@ fn exporter(
             let exporters = (0..config.sending_queue.num_consumers).map(|_| one()).collect::<Result<_, _>>()?;
             Ok((config.settings(), exporters))
         }
+        Component::Kafka(config) => Ok((batched(config.settings(), batching), kafka::exporters(config)?)),
         Component::Debug(config) => {
             let exporter = DebugExporter::new(config)?;
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
@@ -231,17 +232,20 @@ fn exporter(
 }
 
 fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings, Vec<Exporter>), String> {
-    let mut portion = Portion::USUAL;
-    let mut split = None;
-    if let Some(batch) = batching {
-        (portion.enough, portion.wait) = (batch.send_batch_size, batch.timeout.0);
-        portion.items = batch.send_batch_size.max(1);
-        if batch.send_batch_max_size > 0 {
-            portion.items = batch.send_batch_max_size;
-            split = Some(Limit { bytes: usize::MAX, items: batch.send_batch_max_size });
-        }
+    let (settings, exporters) = remote.exporters(Portion::USUAL, None)?;
+    Ok((batched(settings, batching), exporters))
+}
+
+/// As the processor `batch` wants it.
+fn batched(mut settings: Settings, batching: Option<batch::Config>) -> Settings {
+    let Some(batch) = batching else { return settings };
+    (settings.portion.enough, settings.portion.wait) = (batch.send_batch_size, batch.timeout.0);
+    settings.portion.items = batch.send_batch_size.max(1);
+    if batch.send_batch_max_size > 0 {
+        settings.portion.items = batch.send_batch_max_size;
+        settings.split = Some(Limit { bytes: usize::MAX, items: batch.send_batch_max_size });
     }
-    remote.exporters(portion, split)
+    settings
 }
 
 impl Built {

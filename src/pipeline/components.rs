@@ -13,12 +13,12 @@ use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
 use crate::export::otlp::Remote;
-use crate::export::{debug, file, otlp as otlp_export, prometheus, redis, webhook};
+use crate::export::{debug, file, kafka, otlp as otlp_export, prometheus, redis, webhook};
 use crate::health::Health;
 use crate::measure::Alert;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
-use crate::receive::{otlp as otlp_receive, redis as redis_receive};
+use crate::receive::{kafka as kafka_receive, otlp as otlp_receive, redis as redis_receive};
 use crate::web;
 
 /// A component with its typed configuration.
@@ -28,6 +28,8 @@ pub enum Component {
     OtlpReceiver(otlp_receive::Config),
     /// Receiver `redis`.
     RedisReceiver(Box<redis_receive::Config>),
+    /// Receiver `kafka`.
+    KafkaReceiver(Box<kafka_receive::Config>),
     /// Processor `memory_limiter`.
     MemoryLimiter(memory_limiter::Config),
     /// Processor `batch`.
@@ -54,6 +56,8 @@ pub enum Component {
     Prometheus(prometheus::Config),
     /// Exporter `redis`.
     Redis(Box<redis::Config>),
+    /// Exporter `kafka`.
+    Kafka(Box<kafka::Config>),
     /// Exporter `websocket`.
     WebSocket(web::SocketLimits),
     /// Exporter `history`.
@@ -192,6 +196,7 @@ pub fn component(
     let component = match (section, id.kind.as_str()) {
         (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
         (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
+        (Section::Receivers, "kafka") => read(node, &path, problems).map(Component::KafkaReceiver),
         (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
         (Section::Processors, "batch") => read(node, &path, problems).map(Component::Batch),
         (Section::Processors, "filter") => read(node, &path, problems).map(Component::Filter),
@@ -205,6 +210,7 @@ pub fn component(
         (Section::Exporters, "webhook") => read(node, &path, problems).map(Box::new).map(Component::Webhook),
         (Section::Exporters, "prometheus") => read(node, &path, problems).map(Component::Prometheus),
         (Section::Exporters, "redis") => read(node, &path, problems).map(Component::Redis),
+        (Section::Exporters, "kafka") => read(node, &path, problems).map(Component::Kafka),
         (Section::Exporters, "websocket") => read(node, &path, problems).map(Component::WebSocket),
         (Section::Exporters, "history") => read(node, &path, problems).map(Component::History),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
@@ -266,6 +272,8 @@ impl Component {
             }
             Component::Redis(config) => config.validate(),
             Component::RedisReceiver(config) => config.validate(),
+            Component::Kafka(config) => config.validate(),
+            Component::KafkaReceiver(config) => config.validate(),
             Component::WebSocket(config) => config.validate(),
             Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
             Component::HealthCheck(config) => config.validate(),
@@ -282,6 +290,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
         Section::Receivers => &[
             ("otlp", "OTLP over gRPC and HTTP, protobuf and JSON; and JSON events"),
             ("redis", "events from streams of Redis or Valkey, shared by a group of collectors"),
+            ("kafka", "OTLP and JSON events from topics of Kafka, shared by a group of collectors"),
         ],
         Section::Processors => &[
             ("memory_limiter", "refuses requests while memory is short, before their bodies are read"),
@@ -299,6 +308,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("webhook", "events as JSON to a URL, signed: of budgets, unless told otherwise"),
             ("prometheus", "metrics at /metrics of the web extension, and on a port of its own"),
             ("redis", "sums by hour and day, and events in a stream and on a channel, of Redis or Valkey"),
+            ("kafka", "OTLP by trace, and events as JSON, into topics of Kafka"),
             ("history", "an index of all events on disk, by what they say"),
             ("websocket", "events as they happen, at /ws of the web extension"),
         ],

@@ -39,6 +39,13 @@ pub struct Pipeline {
     pub to_agent: bool,
 }
 
+impl Pipeline {
+    /// Whether it carries the events of the agent connector.
+    fn carries_events(&self) -> bool {
+        self.from_agent && self.signal == Signal::Logs
+    }
+}
+
 impl Plan {
     /// A component that is used.
     pub fn component(&self, section: Section, id: &ComponentId) -> Option<&Component> {
@@ -111,6 +118,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     check_sockets(config, &components, &mut problems);
     check_streams(config, &components, &mut problems);
+    check_topics(config, &pipelines, &components, &mut problems);
     tell_of_content(config, &pipelines, &components, &mut warnings);
     let prices = prices(config, &components, &mut problems, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
@@ -240,6 +248,7 @@ fn tell_of_content(
         let carries = |pipeline: &Pipeline| pipeline.signal != Signal::Metrics && pipeline.exporters.contains(id);
         let drops_unasked = match component {
             Component::Redis(redis) => redis.drops_unasked(),
+            Component::Kafka(kafka) => kafka.drops_unasked(),
             _ => component.remote().is_some_and(|remote| remote.drops_unasked()),
         };
         if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
@@ -284,6 +293,39 @@ fn check_streams(config: &Config, components: &[(Section, ComponentId, Component
             let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
             let message = format!("`{reader}` reads what the exporter `{writer}` writes: the stream {stream}");
             problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
+    }
+}
+
+/// What is read from the topic that it is written to would come again for ever; and events need somebody to take them.
+fn check_topics(
+    config: &Config,
+    pipelines: &[Pipeline],
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+) {
+    let written = components.iter().flat_map(|(_, id, component)| {
+        let Component::Kafka(kafka) = component else { return Vec::new() };
+        let ending = pipelines.iter().filter(|pipeline| pipeline.exporters.contains(id));
+        let signals = ending.map(|pipeline| (!pipeline.carries_events()).then_some(pipeline.signal));
+        signals.filter_map(|signal| Some((id, kafka.written_topic(signal)?))).collect()
+    });
+    let written: Vec<_> = written.collect();
+    for (_, reader, component) in components {
+        let Component::KafkaReceiver(kafka) = component else { continue };
+        let fed = || pipelines.iter().filter(|pipeline| pipeline.receivers.contains(reader));
+        let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+        let mut problem = |message| problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        let reads = |topic: &str| {
+            kafka.is_reading(None, topic) || fed().any(|pipeline| kafka.is_reading(Some(pipeline.signal), topic))
+        };
+        if let Some((writer, topic)) = written.iter().find(|(_, topic)| reads(topic)) {
+            problem(format!("`{reader}` reads what the exporter `{writer}` writes: the topic {topic}"));
+        }
+        if kafka.reads_events() && !fed().any(|pipeline| pipeline.signal == Signal::Logs && pipeline.to_agent) {
+            problem(format!(
+                "`{reader}` reads events, which belong into logs that end in the connector `agent`: name it there"
+            ));
         }
     }
 }

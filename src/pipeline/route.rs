@@ -7,7 +7,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
 use crate::connector::Connector;
-use crate::event::{Event, Filter, Timestamp};
+use crate::event::{Event, Filter, Timestamp, TraceId};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Load};
 use crate::flow::{Acknowledged, Imported, Intake, SharedRecord};
@@ -200,5 +200,15 @@ impl Intake for Router {
             let known = told - events.len();
             self.events(events).await.map(|()| known)
         })
+    }
+
+    fn is_in_progress(&self, trace: TraceId) -> bool {
+        self.agent.as_ref().is_some_and(|agent| agent.read(|core| core.deriver.is_in_progress(trace)))
+    }
+
+    fn forget(&self, traces: &[TraceId]) {
+        if let Some(agent) = &self.agent {
+            agent.forget(traces);
+        }
     }
 }

@@ -30,7 +30,7 @@ use crate::listen::{Limits, Listener, Serving};
 use crate::merge::Merge;
 use crate::otlp::Signal;
 use crate::receive::otlp::{self, Service};
-use crate::receive::{Events, redis};
+use crate::receive::{Events, kafka, redis};
 use crate::recent::Recent;
 use crate::web::{self, State};
 
@@ -171,10 +171,13 @@ fn read_streams(
 ) -> Result<Vec<Serving>, StartError> {
     let mut serving = Vec::new();
     for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
-        let Component::RedisReceiver(config) = component else { continue };
-        let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent));
-        let failed = |message| StartError::Component { id: id.to_string(), message };
-        serving.push(redis::serve(&id.to_string(), config, &intake, gate, health).map_err(failed)?);
+        let intake = || -> SharedIntake { Arc::new(router(&built.routes, Some(id), agent)) };
+        let read = match component {
+            Component::RedisReceiver(config) => redis::serve(&id.to_string(), config, &intake(), gate, health),
+            Component::KafkaReceiver(config) => kafka::serve(&id.to_string(), config, &intake(), gate, health),
+            _ => continue,
+        };
+        serving.push(read.map_err(|message| StartError::Component { id: id.to_string(), message })?);
     }
     Ok(serving)
 }

@@ -1,0 +1,178 @@
+//! `kafka`: telemetry by trace, and events, into topics of Kafka.
+
+mod config;
+mod messages;
+
+use std::sync::Arc;
+
+pub use config::Config;
+use messages::Message;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
+
+use super::{Exporter, Load, Outcome};
+use crate::kafka::{Cluster, Trouble, is_final};
+use crate::otlp::Batch;
+
+/// Sends what it is given and waits until it is delivered.
+pub struct KafkaExporter {
+    config: Box<Config>,
+    cluster: Cluster,
+    trouble: Trouble,
+    /// None only once the end has come.
+    producer: Option<FutureProducer<Trouble>>,
+    /// What the last attempt has left over.
+    unsent: Option<Unsent>,
+}
+
+/// A load of which something is still to be delivered.
+struct Unsent {
+    /// Held, so that no other is taken for it.
+    load: Load,
+    messages: Vec<Message>,
+    rejected: usize,
+    why: String,
+}
+
+/// The exporters that a configuration wants, each making one attempt at a time; nothing is connected yet.
+///
+/// # Errors
+/// What is wrong with the configuration, or with its files of TLS.
+pub fn exporters(config: &Config) -> Result<Vec<Exporter>, String> {
+    let one = |_| KafkaExporter::new(config).map(Exporter::Kafka);
+    (0..config.sending_queue.num_consumers).map(one).collect()
+}
+
+impl KafkaExporter {
+    fn new(config: &Config) -> Result<KafkaExporter, String> {
+        let trouble = Trouble::default();
+        let producer = Some(connect(config, &trouble)?);
+        Ok(KafkaExporter {
+            config: Box::new(config.clone()),
+            cluster: config.cluster()?,
+            trouble,
+            producer,
+            unsent: None,
+        })
+    }
+
+    /// One attempt: everything is sent and waited for. What was delivered is not sent again by the next one.
+    pub async fn export(&mut self, load: &Load) -> Outcome {
+        let known = self.unsent.take().filter(|unsent| is_same(&unsent.load, load));
+        let mut unsent = known.unwrap_or_else(|| Unsent {
+            load: load.clone(),
+            messages: messages::of(load, &self.config),
+            rejected: 0,
+            why: String::new(),
+        });
+        match self.attempt(&mut unsent).await {
+            Ok(()) => Outcome::Done { rejected: unsent.rejected, why: unsent.why },
+            Err(why) => {
+                self.unsent = Some(unsent);
+                self.begin_anew_if_broken().await;
+                Outcome::retry(format!("{} does not take messages: {why}", self.cluster))
+            }
+        }
+    }
+
+    /// Sends until nothing is left to be sent.
+    ///
+    /// # Errors
+    /// Why something is left.
+    async fn attempt(&self, unsent: &mut Unsent) -> Result<(), String> {
+        while !unsent.messages.is_empty() {
+            let before = unsent.messages.len();
+            let mut left = Vec::new();
+            let mut failed = None;
+            for (message, sent) in self.enqueue(std::mem::take(&mut unsent.messages)) {
+                let delivered = match sent {
+                    Ok(delivery) => delivered(delivery).await,
+                    Err(error) => Err(error),
+                };
+                match delivered {
+                    Ok(()) => {}
+                    Err(error) if is_final(&error) => {
+                        unsent.rejected += message.items;
+                        let bytes = message.payload.as_bytes().len();
+                        unsent.why = format!("{error}, of {bytes} bytes to `{}`", message.topic);
+                    }
+                    Err(error) => {
+                        failed = failed.or(Some(error));
+                        left.push(message);
+                    }
+                }
+            }
+            unsent.messages = left;
+            match failed {
+                // What found no room finds it now that the rest is away.
+                Some(error) if is_no_room(&error) && unsent.messages.len() < before => {}
+                Some(error) => return Err(self.trouble.behind(&error)),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands messages to librdkafka, which copies them and does not wait.
+    fn enqueue(&self, messages: Vec<Message>) -> Vec<(Message, Result<DeliveryFuture, KafkaError>)> {
+        let send = |message: &Message| {
+            let Some(producer) = &self.producer else { return Err(KafkaError::Canceled) };
+            let mut record = FutureRecord::<str, [u8]>::to(&message.topic).payload(message.payload.as_bytes());
+            if let Some(key) = &message.key {
+                record = record.key(key);
+            }
+            producer.send_result(record).map_err(|(error, _)| error)
+        };
+        messages.into_iter().map(|message| (send(&message), message)).map(|(sent, message)| (message, sent)).collect()
+    }
+
+    /// A producer that says of itself that it is of no use any more makes room for another.
+    async fn begin_anew_if_broken(&mut self) {
+        let broken = self.producer.as_ref().and_then(|producer| producer.client().fatal_error());
+        let Some((_, why)) = broken else { return };
+        crate::report::warn(&format!("{}: the producer begins anew: {why}", self.cluster));
+        self.close().await;
+        self.producer = connect(&self.config, &self.trouble).ok();
+    }
+
+    /// The end. What is still on its way is waited for by nobody.
+    pub async fn close(&mut self) {
+        // It waits for its threads.
+        let producer = self.producer.take();
+        if tokio::task::spawn_blocking(move || drop(producer)).await.is_err() {
+            crate::report::warn(&format!("{}: a producer did not end well", self.cluster));
+        }
+    }
+}
+
+fn connect(config: &Config, trouble: &Trouble) -> Result<FutureProducer<Trouble>, String> {
+    config.client()?.create_with_context(trouble.clone()).map_err(|error| error.to_string())
+}
+
+async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
+    match delivery.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => Err(error),
+        Err(_) => Err(KafkaError::Canceled),
+    }
+}
+
+fn is_no_room(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
+}
+
+/// Whether it is the same load once more, and not another that says the same.
+fn is_same(one: &Load, other: &Load) -> bool {
+    match (one, other) {
+        (Load::Batches(one), Load::Batches(other)) => {
+            let is_same = |(one, other): (&Batch, &Batch)| {
+                one.bytes().as_ptr() == other.bytes().as_ptr() && one.bytes().len() == other.bytes().len()
+            };
+            one.len() == other.len() && one.iter().zip(other).all(is_same)
+        }
+        (Load::Events(one), Load::Events(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,160 @@
+//! How far each partition was taken, and from where on whoever gets it next has to read.
+//!
+//! That is not the same: of a run in progress this process holds what came before. So an offset is committed only once
+//! the runs are over whose messages are before it, or have gone on for so long that they are given up on.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use crate::event::TraceId;
+
+/// A partition: which of the topics that are read, and its number there.
+pub type Place = (usize, i32);
+
+/// All partitions that are ours at the moment.
+#[derive(Debug, Default)]
+pub struct Progress {
+    partitions: HashMap<Place, Partition>,
+    replay: Duration,
+}
+
+/// One partition.
+#[derive(Debug, Default)]
+struct Partition {
+    /// The offset behind what was taken; none before anything was.
+    taken: Option<i64>,
+    /// Messages of runs that may be in progress, the oldest first.
+    held: VecDeque<Held>,
+    /// What was committed last, as far as we know.
+    committed: Option<i64>,
+}
+
+/// A message of which somebody may need to know again.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    offset: i64,
+    trace: TraceId,
+    since: Instant,
+}
+
+impl Progress {
+    /// The most messages of a partition that are held back.
+    const MOST_HELD: usize = 100_000;
+
+    /// Of no partition; messages of runs in progress are held back for so long at most.
+    pub fn new(replay: Duration) -> Progress {
+        Progress { partitions: HashMap::new(), replay }
+    }
+
+    /// A partition is ours from now on, and begins anew.
+    pub fn begin(&mut self, place: Place) {
+        self.partitions.insert(place, Partition::default());
+    }
+
+    /// A partition is ours no more. The traces of which we hold something.
+    pub fn end(&mut self, place: Place) -> Vec<TraceId> {
+        let partition = self.partitions.remove(&place);
+        let mut traces: Vec<TraceId> =
+            partition.into_iter().flat_map(|partition| partition.held).map(|held| held.trace).collect();
+        traces.sort_unstable();
+        traces.dedup();
+        traces
+    }
+
+    /// Whether a partition is ours.
+    pub fn owns(&self, place: Place) -> bool {
+        self.partitions.contains_key(&place)
+    }
+
+    /// How many partitions are ours.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// How many messages were taken whose offsets are held back.
+    pub fn held(&self) -> usize {
+        self.partitions.values().map(|partition| partition.held.len()).sum()
+    }
+
+    /// A message was taken, with spans or records of these traces.
+    pub fn took(&mut self, place: Place, offset: i64, traces: &[TraceId], now: Instant) {
+        let replays = !self.replay.is_zero();
+        let Some(partition) = self.partitions.get_mut(&place) else { return };
+        partition.taken = Some(offset + 1);
+        if replays {
+            partition.held.extend(traces.iter().map(|&trace| Held { offset, trace, since: now }));
+            let excess = partition.held.len().saturating_sub(Progress::MOST_HELD);
+            partition.held.drain(..excess);
+        }
+    }
+
+    /// The offsets to be committed that have changed since this was asked last.
+    pub fn to_commit(&mut self, now: Instant, is_in_progress: impl Fn(TraceId) -> bool) -> Vec<(Place, i64)> {
+        let replay = self.replay;
+        let next = |(place, partition): (&Place, &mut Partition)| {
+            let is_over = |held: &Held| now.duration_since(held.since) > replay || !is_in_progress(held.trace);
+            while partition.held.front().is_some_and(is_over) {
+                partition.held.pop_front();
+            }
+            let offset = partition.held.front().map(|held| held.offset).or(partition.taken)?;
+            (partition.committed != Some(offset)).then(|| {
+                partition.committed = Some(offset);
+                (*place, offset)
+            })
+        };
+        self.partitions.iter_mut().filter_map(next).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = (0, 3);
+
+    fn trace(number: u8) -> TraceId {
+        TraceId::from_bytes(&[number; 16]).unwrap()
+    }
+
+    fn progress(messages: &[(i64, u8)]) -> (Progress, Instant) {
+        let (mut progress, now) = (Progress::new(Duration::from_secs(60)), Instant::now());
+        progress.begin(PLACE);
+        for (offset, number) in messages {
+            progress.took(PLACE, *offset, &[trace(*number)], now);
+        }
+        (progress, now)
+    }
+
+    #[test]
+    fn what_is_over_is_committed_as_far_as_nothing_before_it_is_in_progress() {
+        let (mut progress, now) = progress(&[(10, 1), (11, 2), (12, 1), (13, 3)]);
+        let mut committed = |open: &[u8]| {
+            let offsets = progress.to_commit(now, |of| open.iter().any(|number| trace(*number) == of));
+            offsets.first().map(|(_, offset)| *offset)
+        };
+        assert_eq!(committed(&[1, 2, 3]), Some(10));
+        assert_eq!(committed(&[1, 3]), None, "nothing has changed");
+        assert_eq!(committed(&[3]), Some(13));
+        assert_eq!(committed(&[]), Some(14));
+        assert_eq!(committed(&[]), None);
+    }
+
+    #[test]
+    fn what_goes_on_for_too_long_is_held_back_no_more() {
+        let (mut progress, now) = progress(&[(10, 1), (11, 2)]);
+        progress.took(PLACE, 12, &[trace(1)], now + Duration::from_secs(30));
+        let offsets = progress.to_commit(now + Duration::from_secs(61), |_| true);
+        assert_eq!(offsets, [(PLACE, 12)]);
+    }
+
+    #[test]
+    fn what_is_not_ours_any_more_counts_for_nothing() {
+        let (mut progress, now) = progress(&[(10, 2), (11, 1), (12, 2)]);
+        assert_eq!((progress.partitions(), progress.held()), (1, 3));
+        assert_eq!(progress.end(PLACE), [trace(1), trace(2)]);
+        progress.took(PLACE, 13, &[trace(1)], now);
+        assert!(!progress.owns(PLACE) && progress.to_commit(now, |_| true).is_empty());
+        progress.begin(PLACE);
+        assert!(progress.to_commit(now, |_| true).is_empty(), "before anything is taken there is nothing to commit");
+    }
+}
