@@ -207,8 +207,8 @@ impl Config {
         client.set("auto.offset.reset", if latest { "latest" } else { "earliest" });
         client.set("session.timeout.ms", self.session_timeout.0.as_millis().to_string());
         client.set("heartbeat.interval.ms", self.heartbeat_interval.0.as_millis().to_string());
-        // Partitions stay where their runs are, as far as that is fair.
-        client.set("partition.assignment.strategy", "cooperative-sticky");
+        // Of all topics the same partitions go to the same collector, and with them all that is of a trace.
+        client.set("partition.assignment.strategy", "range");
         // What was taken is committed, and not what was read.
         client.set("enable.auto.offset.store", "false");
         client.set("auto.commit.interval.ms", "1000");

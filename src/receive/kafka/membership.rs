@@ -3,11 +3,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::Config;
 use super::progress::{Place, Progress};
 use crate::flow::SharedIntake;
 use crate::health::Count;
@@ -21,6 +22,8 @@ pub struct Membership {
     topics: Vec<String>,
     intake: SharedIntake,
     progress: Mutex<Progress>,
+    /// After this long without a sign of life, others have what was ours.
+    session: Duration,
     rebalances: Count,
     /// What stands in the way.
     pub trouble: Trouble,
@@ -28,9 +31,16 @@ pub struct Membership {
 
 impl Membership {
     /// Of no partition yet.
-    pub fn new(id: &str, topics: Vec<String>, intake: SharedIntake, replay: Duration, rebalances: Count) -> Membership {
-        let progress = Mutex::new(Progress::new(replay));
-        Membership { id: id.to_owned(), topics, intake, progress, rebalances, trouble: Trouble::default() }
+    pub fn new(id: &str, config: &Config, topics: Vec<String>, intake: SharedIntake, rebalances: Count) -> Membership {
+        Membership {
+            id: id.to_owned(),
+            topics,
+            intake,
+            progress: Mutex::new(Progress::new(config.replay.0)),
+            session: config.session_timeout.0,
+            rebalances,
+            trouble: Trouble::default(),
+        }
     }
 
     /// How far everything is.
@@ -66,6 +76,23 @@ impl Membership {
         }
     }
 
+    /// Whoever has a partition now reads again what is in progress there, and goes on; here it would count as lost one
+    /// day.
+    pub fn forget_what_was_given_away(&self) {
+        let traces = self.progress().given_away();
+        self.intake.forget(&traces);
+    }
+
+    /// Has those partitions that were ours before go on behind what was taken, and not from where others would begin.
+    fn set_offsets(&self, list: &mut TopicPartitionList, begin: &[(Place, Option<i64>)]) -> KafkaResult<()> {
+        for ((topic, partition), taken) in begin {
+            if let (Some(name), Some(taken)) = (self.topics.get(*topic), taken) {
+                list.set_partition_offset(name, *partition, Offset::Offset(*taken))?;
+            }
+        }
+        Ok(())
+    }
+
     fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
         list.elements().iter().filter_map(|element| self.place(element.topic(), element.partition())).collect()
     }
@@ -78,29 +105,31 @@ impl ClientContext for Membership {
 }
 
 impl ConsumerContext for Membership {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Membership>, rebalance: &Rebalance<'_>) {
-        self.rebalances.add(1);
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let mut progress = self.progress();
-                self.places(list).into_iter().for_each(|place| progress.begin(place));
+    /// All partitions go when the group shares them anew, and most come back: what is known of those is kept.
+    fn rebalance(&self, consumer: &BaseConsumer<Membership>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let places = self.places(list);
+        let done = match what {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                self.rebalances.add(1);
+                let begin = self.progress().arrive(&places, Instant::now(), self.session);
+                self.forget_what_was_given_away();
+                self.set_offsets(list, &begin).and_then(|()| consumer.assign(list))
             }
-            Rebalance::Revoke(list) => {
+            _ => {
                 self.store(consumer);
-                let traces: Vec<_> = {
-                    let mut progress = self.progress();
-                    self.places(list).into_iter().flat_map(|place| progress.end(place)).collect()
-                };
-                // Whoever gets the partition reads them again and goes on; here they would count as lost one day.
-                self.intake.forget(&traces);
+                self.progress().leave(&places, Instant::now());
+                if consumer.assignment_lost() {
+                    self.forget_what_was_given_away();
+                }
+                consumer.unassign()
             }
-            Rebalance::Error(error) => {
-                crate::report::warn(&format!("{}: partitions cannot be shared: {error}", self.id));
-            }
+        };
+        if let Err(error) = done {
+            crate::report::warn(&format!("{}: partitions cannot be shared: {error}", self.id));
         }
     }
 
-    fn commit_callback(&self, result: rdkafka::error::KafkaResult<()>, _: &TopicPartitionList) {
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         let Err(error) = result else { return };
         // Nothing to commit, or no longer ours: neither is any trouble.
         let harmless =

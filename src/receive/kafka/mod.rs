@@ -47,7 +47,7 @@ pub fn serve(
     let topics: Vec<_> = topics.collect();
     let names = topics.iter().map(|(topic, _, _)| topic.clone()).collect();
     let rebalances = health.counter(REBALANCES, &[("receiver", id)]);
-    let membership = Membership::new(id, names, intake.clone(), config.replay.0, rebalances);
+    let membership = Membership::new(id, config, names, intake.clone(), rebalances);
     let consumer: BaseConsumer<Membership> =
         config.client()?.create_with_context(membership).map_err(|error| error.to_string())?;
     let membership = consumer.context().clone();
@@ -67,7 +67,7 @@ pub fn serve(
 const REBALANCES: About = About {
     name: "spanlight.receiver.rebalances",
     unit: "{rebalance}",
-    help: "How often partitions of Kafka came to this process or went from it.",
+    help: "How often the partitions of Kafka were shared anew among the group that this process is of.",
 };
 const PARTITIONS: About = About {
     name: "spanlight.receiver.partitions",

@@ -23,6 +23,8 @@ pub struct Parcel {
 pub struct Taken {
     /// Its partition.
     pub place: Place,
+    /// The share of the group's partitions as part of which it was fetched.
+    pub share: u64,
     /// Where it stands there.
     pub offset: i64,
     /// Bytes as they came.
@@ -54,7 +56,12 @@ pub struct Wrong {
 }
 
 /// Reads a message, as far as it can be read, and says what is wrong with the rest of it.
-pub fn read(message: &BorrowedMessage<'_>, place: Place, kind: Kind, now: Timestamp) -> (Taken, Option<Wrong>) {
+pub fn read(
+    message: &BorrowedMessage<'_>,
+    (place, share): (Place, u64),
+    kind: Kind,
+    now: Timestamp,
+) -> (Taken, Option<Wrong>) {
     let payload = message.payload().unwrap_or_default();
     let key = message.key().and_then(|key| std::str::from_utf8(key).ok()).and_then(TraceId::from_hex);
     let (said, wrong) = match kind {
@@ -69,7 +76,7 @@ pub fn read(message: &BorrowedMessage<'_>, place: Place, kind: Kind, now: Timest
         (Said::Telemetry(batch), None) => distinct(batch.traces().flatten()),
         (Said::Events(events), None) => distinct(events.iter().filter_map(|event| event.trace_id)),
     };
-    (Taken { place, offset: message.offset(), bytes: payload.len(), traces, said }, wrong)
+    (Taken { place, share, offset: message.offset(), bytes: payload.len(), traces, said }, wrong)
 }
 
 fn telemetry(payload: &[u8], signal: Signal, encoding: Encoding) -> (Said, Option<Wrong>) {

@@ -15,12 +15,17 @@ pub type Place = (usize, i32);
 #[derive(Debug, Default)]
 pub struct Progress {
     partitions: HashMap<Place, Partition>,
+    /// Those that were ours until the group began to share them anew, and since when they are not.
+    leaving: HashMap<Place, (Partition, Instant)>,
     replay: Duration,
+    shares: u64,
 }
 
 /// One partition.
 #[derive(Debug, Default)]
 struct Partition {
+    /// Which time of all that it was given to us: what was fetched before comes again.
+    share: u64,
     /// The offset behind what was taken; none before anything was.
     taken: Option<i64>,
     /// Messages of runs that may be in progress, the oldest first.
@@ -43,27 +48,45 @@ impl Progress {
 
     /// Of no partition; messages of runs in progress are held back for so long at most.
     pub fn new(replay: Duration) -> Progress {
-        Progress { partitions: HashMap::new(), replay }
+        Progress { replay, ..Progress::default() }
     }
 
-    /// A partition is ours from now on, and begins anew.
-    pub fn begin(&mut self, place: Place) {
-        self.partitions.insert(place, Partition::default());
+    /// The group shares its partitions anew, and these are nobody's until it is done.
+    pub fn leave(&mut self, places: &[Place], now: Instant) {
+        for place in places {
+            if let Some(partition) = self.partitions.remove(place) {
+                self.leaving.insert(*place, (partition, now));
+            }
+        }
     }
 
-    /// A partition is ours no more. The traces of which we hold something.
-    pub fn end(&mut self, place: Place) -> Vec<TraceId> {
-        let partition = self.partitions.remove(&place);
-        let mut traces: Vec<TraceId> =
-            partition.into_iter().flat_map(|partition| partition.held).map(|held| held.trace).collect();
+    /// The group is done, and these partitions are ours: those that were so before go on at this offset, if anything was
+    /// taken of them. Nobody else can have had them meanwhile unless it took longer than `patience`.
+    pub fn arrive(&mut self, places: &[Place], now: Instant, patience: Duration) -> Vec<(Place, Option<i64>)> {
+        self.shares += 1;
+        let mut begin = Vec::new();
+        for place in places {
+            let kept = self.leaving.get(place).is_some_and(|(_, since)| now.duration_since(*since) <= patience);
+            let kept = if kept { self.leaving.remove(place).map(|(partition, _)| partition) } else { None };
+            let partition = Partition { share: self.shares, ..kept.unwrap_or_default() };
+            begin.push((*place, partition.taken));
+            self.partitions.insert(*place, partition);
+        }
+        begin
+    }
+
+    /// The traces of which we hold something and whose partitions are others' now.
+    pub fn given_away(&mut self) -> Vec<TraceId> {
+        let held = self.leaving.drain().flat_map(|(_, (partition, _))| partition.held);
+        let mut traces: Vec<TraceId> = held.map(|held| held.trace).collect();
         traces.sort_unstable();
         traces.dedup();
         traces
     }
 
-    /// Whether a partition is ours.
-    pub fn owns(&self, place: Place) -> bool {
-        self.partitions.contains_key(&place)
+    /// Which share of the group's partitions this one is of, if it is ours.
+    pub fn share(&self, place: Place) -> Option<u64> {
+        self.partitions.get(&place).map(|partition| partition.share)
     }
 
     /// How many partitions are ours.
@@ -111,6 +134,7 @@ mod tests {
     use super::*;
 
     const PLACE: Place = (0, 3);
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     fn trace(number: u8) -> TraceId {
         TraceId::from_bytes(&[number; 16]).unwrap()
@@ -118,7 +142,7 @@ mod tests {
 
     fn progress(messages: &[(i64, u8)]) -> (Progress, Instant) {
         let (mut progress, now) = (Progress::new(Duration::from_secs(60)), Instant::now());
-        progress.begin(PLACE);
+        progress.arrive(&[PLACE], now, PATIENCE);
         for (offset, number) in messages {
             progress.took(PLACE, *offset, &[trace(*number)], now);
         }
@@ -148,13 +172,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_any_more_counts_for_nothing() {
+    fn what_is_ours_again_goes_on_and_what_is_not_counts_for_nothing() {
+        const OTHER: Place = (1, 3);
         let (mut progress, now) = progress(&[(10, 2), (11, 1), (12, 2)]);
-        assert_eq!((progress.partitions(), progress.held()), (1, 3));
-        assert_eq!(progress.end(PLACE), [trace(1), trace(2)]);
+        assert_eq!(progress.arrive(&[OTHER], now, PATIENCE), [(OTHER, None)]);
+        progress.took(OTHER, 5, &[trace(3)], now);
+        assert_eq!((progress.partitions(), progress.held()), (2, 4));
+        let before = progress.share(PLACE);
+        progress.leave(&[PLACE, OTHER], now);
         progress.took(PLACE, 13, &[trace(1)], now);
-        assert!(!progress.owns(PLACE) && progress.to_commit(now, |_| true).is_empty());
-        progress.begin(PLACE);
+        assert!(progress.share(PLACE).is_none() && progress.to_commit(now, |_| true).is_empty());
+        assert_eq!(progress.arrive(&[PLACE], now + PATIENCE, PATIENCE), [(PLACE, Some(13))]);
+        assert_ne!(progress.share(PLACE), before, "what was fetched before comes again");
+        assert_eq!(progress.given_away(), [trace(3)]);
+        assert_eq!(progress.to_commit(now, |_| true), [(PLACE, 10)]);
+    }
+
+    #[test]
+    fn what_may_have_been_with_somebody_else_begins_anew() {
+        let (mut progress, now) = progress(&[(10, 2), (11, 1), (12, 2)]);
+        progress.leave(&[PLACE], now);
+        assert_eq!(progress.arrive(&[PLACE], now + 2 * PATIENCE, PATIENCE), [(PLACE, None)]);
+        assert_eq!(progress.given_away(), [trace(1), trace(2)]);
         assert!(progress.to_commit(now, |_| true).is_empty(), "before anything is taken there is nothing to commit");
     }
 }

@@ -76,7 +76,10 @@ impl Reader {
             }
             self.store(&mut state);
         }
+        let membership = self.consumer.context().clone();
         // Whoever is dropped leaves the group, and commits how far everything is.
+        drop(self);
+        membership.forget_what_was_given_away();
     }
 
     /// What has come, as much of it as is handed on at a time.
@@ -107,8 +110,9 @@ impl Reader {
     fn take(&self, message: &BorrowedMessage<'_>, waiting: &mut Waiting) {
         let membership = self.consumer.context();
         let Some(place) = membership.place(message.topic(), message.partition()) else { return };
+        let Some(share) = membership.progress().share(place) else { return };
         let Some((topic, kind, reception)) = self.topics.get(place.0) else { return };
-        let (taken, wrong) = read(message, place, *kind, Timestamp::now());
+        let (taken, wrong) = read(message, (place, share), *kind, Timestamp::now());
         if let Some(wrong) = wrong {
             reception.invalid.add(wrong.items);
             let (at, why) = (taken.offset, wrong.why);
@@ -130,8 +134,8 @@ impl Reader {
         let membership = self.consumer.context();
         let mut has_paused = false;
         while !stop.is_cancelled() {
-            // What went to somebody else while we waited is theirs.
-            parcel.messages.retain(|taken| membership.progress().owns(taken.place));
+            // What went to somebody else while we waited is theirs, and what has come back comes again.
+            parcel.messages.retain(|taken| membership.progress().share(taken.place) == Some(taken.share));
             let Some(first) = parcel.messages.first() else { break };
             let Some((_, _, reception)) = self.topics.get(first.place.0) else { break };
             match runtime.block_on(self.offer(&parcel)) {
