@@ -3,17 +3,20 @@
 # may be read-only. Everything it writes is below /var/lib/spanlight.
 
 FROM rust:1.95.0-slim-bookworm AS build
+# What librdkafka is built with.
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 COPY collector-config collector-config
 COPY docs/bus.md docs/bus.md
-# Benches and examples are named by the manifest, and not built.
+# Benches, examples and a test are named by the manifest, and not built.
 COPY benches benches
+COPY tests/kafka/main.rs tests/kafka/main.rs
 COPY examples/client.rs examples/client.rs
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin spanlight \
+    cargo build --release --locked --features kafka --bin spanlight \
     && install -D -s -m 755 target/release/spanlight /out/usr/local/bin/spanlight \
     && install -D -m 644 -t /out/etc/spanlight collector-config/*.yaml \
     && install -d -m 750 /out/var/lib/spanlight

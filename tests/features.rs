@@ -12,6 +12,7 @@ const COLLECTOR_ONLY: &[&str] = &[
     "clap_mangen",
     "libsqlite3-sys",
     "mimalloc",
+    "rdkafka",
     "redis",
     "regex",
     "rusqlite",
@@ -39,6 +40,15 @@ fn the_core_waits_for_nothing_and_traces_nothing() {
     let found: Vec<&&str> = unwanted.iter().chain(COLLECTOR_ONLY).filter(|name| crates.contains(**name)).collect();
     assert!(found.is_empty(), "without any feature there is {found:?}");
     assert!(crates.contains("serde_json"), "the list was not read well: {crates:?}");
+}
+
+#[test]
+fn kafka_is_for_whoever_asks_for_it() {
+    let found = |features: &[&str]| crates(features).contains("rdkafka");
+    assert!(!found(&["--features", "default"]) && found(&["--features", "kafka"]));
+    // OpenSSL is the system's, so it is asked for by itself.
+    assert!(!crates(&["--features", "kafka"]).contains("openssl-sys"));
+    assert!(crates(&["--features", "kafka-tls"]).contains("openssl-sys"));
 }
 
 #[test]

@@ -49,7 +49,9 @@ impl Cluster {
     /// # Errors
     /// What is wrong, in words that show no secret.
     pub fn new(said: &Said<'_>) -> Result<Cluster, String> {
-        let brokers = said.brokers.iter().map(|text| broker(text)).collect::<Result<Vec<_>, _>>()?;
+        // A variable of the environment is one text, however many there are.
+        let texts = said.brokers.iter().flat_map(|text| text.split(','));
+        let brokers = texts.map(broker).collect::<Result<Vec<_>, _>>()?;
         if brokers.is_empty() {
             return Err("`brokers` is a list of at least one, such as [localhost:9092]".into());
         }
@@ -89,7 +91,7 @@ impl Cluster {
 fn broker(text: &str) -> Result<String, String> {
     let wrong = || format!("`{text}` in `brokers` is no broker; write host:port, such as localhost:9092");
     let text = text.trim();
-    if text.is_empty() || text.contains([',', '/', ' ']) {
+    if text.is_empty() || text.contains(['/', ' ']) {
         return Err(wrong());
     }
     let has_port = text.rsplit_once(':').is_some_and(|(before, _)| !before.contains(':') || before.ends_with(']'));
@@ -223,7 +225,8 @@ mod tests {
         assert_eq!(shown("kafka"), "kafka:9092");
         assert_eq!(shown("[::1]:9093"), "[::1]:9093");
         assert_eq!(shown("[::1]"), "[::1]:9092");
-        for wrong in ["", "kafka:port", "kafka:1,other:2", "kafka://host:1"] {
+        assert_eq!(shown("kafka:1, other"), "kafka:1,other:9092");
+        for wrong in ["", "kafka:port", "kafka:1,", "kafka://host:1"] {
             assert!(cluster(&[wrong], None).unwrap_err().contains("brokers"), "{wrong}");
         }
         assert!(cluster(&[], None).unwrap_err().contains("brokers"));

@@ -40,7 +40,7 @@ async fn the_stack_is_valid_and_what_is_not_is_found() {
     let mut found = of_profile(None);
     found.sort_unstable();
     assert_eq!(found, always);
-    assert_eq!((of_profile(Some("kafka")).len(), of_profile(Some("tempo")).len()), (1, 2));
+    assert_eq!((of_profile(Some("kafka")).len(), of_profile(Some("tempo")).len()), (2, 2));
     let broken = compose().replace("    mem_limit: 512m\n", "    mem_limits: 512m\n");
     assert!(super::stack::stack(&broken).await.unwrap_err().contains("mem_limits"));
 }
