@@ -267,10 +267,13 @@ impl Deriver {
         self.runs.find(&RunKey::Trace(trace)).and_then(|ix| self.runs.get(ix)).is_some_and(|run| !run.closed)
     }
 
-    /// Forgets the run of a trace, unless it is over: another process goes on with it, and tells and counts all of it.
+    /// Forgets the run of a trace, unless it is over: another process goes on with it, and tells and counts all of it. A
+    /// run that is of more than this trace stays, because the other process may not get the rest of it.
     pub fn forget(&mut self, trace: TraceId) {
-        if self.is_in_progress(trace)
-            && let Some(run) = self.runs.find(&RunKey::Trace(trace)).and_then(|ix| self.runs.take(ix))
+        let Some(ix) = self.runs.find(&RunKey::Trace(trace)) else { return };
+        let is_whole = |run: &Run| !run.closed && run.aliases.is_empty() && run.other_traces.is_empty();
+        if self.runs.get(ix).is_some_and(is_whole)
+            && let Some(run) = self.runs.take(ix)
         {
             self.counts.runs_handed_over += 1;
             self.runs.recycle(*run);

@@ -178,10 +178,15 @@ pub struct Trouble(Arc<Mutex<Option<String>>>);
 impl Trouble {
     /// An error with the trouble behind it.
     pub fn behind(&self, error: &KafkaError) -> String {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.take() {
             Some(trouble) => format!("{error} ({trouble})"),
             None => error.to_string(),
         }
+    }
+
+    /// It, if there is any that was not asked for yet.
+    pub fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Remembers it.

@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import json
 import pathlib
 import re
 import shutil
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from peers import ROOT, SPANLIGHT, TOOLS, Peers, command_of_redis, free_port, until
+from peers import ROOT, SPANLIGHT, TOOLS, Peers, command_of_redis, free_port, java, until
 
 CONFIGS = ROOT / "collector-config"
 REQUESTS = {
@@ -350,6 +351,63 @@ def in_the_collectors_place(peers):
     return "collector-config/otel-collector.yaml as it is: 100 spans handed on, its health check answers"
 
 
+def through_kafka(peers):
+    """Spanlight to Kafka, and from there to Spanlight, with the files of the repository; Java says what is in between."""
+    broker = peers.kafka()
+    env = {"KAFKA_BROKERS": broker, "SPANLIGHT_CONTENT": "keep"}
+    web = free_port()
+
+    def reader(name):
+        sets = ["--set", f"extensions.web.endpoint=127.0.0.1:{web}", "--data-dir", peers.dir / name]
+        process = peers.run(name, SPANLIGHT, "run", "--config", CONFIGS / "kafka.yaml", *sets, env=env)
+        until("the reader", lambda: requests.get(f"http://127.0.0.1:{web}/readyz", timeout=5).status_code == 200)
+        return process
+
+    first = reader("reader-1")
+    sets = {
+        "receivers.otlp.protocols.grpc.endpoint": free_port(),
+        "receivers.otlp.protocols.http.endpoint": (http := free_port()),
+        "extensions.health_check.endpoint": (health := free_port()),
+    }
+    words = [word for key, port in sets.items() for word in ("--set", f"{key}=127.0.0.1:{port}")]
+    config = CONFIGS / "kafka-gateway.yaml"
+    peers.run("gateway", SPANLIGHT, "run", "--config", config, "--data-dir", peers.dir / "gateway", *words, env=env)
+    until("the gateway", lambda: requests.get(f"http://127.0.0.1:{health}/", timeout=5).status_code == 200)
+    sent = send_corpus(http, ["traces"])
+    wanted = sum(len(spans_of_body(kind, body)) for signal, kind, body in corpus() if signal == "traces")
+    until("all spans at the reader", lambda: accepted_by({"web": web}, "traces") >= wanted)
+    first.kill()
+    first.wait()
+    reader("reader-2")
+    rebuilt = until("runs in progress at the next reader", lambda: accepted_by({"web": web}, "traces"))
+    consumer = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+    shown = ["--property", "print.key=true", "--property", "print.partition=true", "--property", "print.value=false"]
+
+    def placed(topic):
+        words = ["--bootstrap-server", broker, "--topic", topic, "--from-beginning", "--timeout-ms", 10000, *shown]
+        lines = [line.split("\t") for line in java(consumer, *words).splitlines()]
+        return {(key, partition) for partition, key in lines}
+
+    ours = placed("otlp_spans")
+    keys = sorted({key for key, _ in ours})
+    java(
+        "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", broker, "--topic", "of_java",
+        "--property", "parse.key=true", text="".join(f"{key}\tx\n" for key in keys),
+    )
+    theirs = placed("of_java")
+    assert ours == theirs and len(ours) == len(keys), f"{sorted(ours ^ theirs)[:4]}"
+    return (
+        f"{sent} requests, {wanted} spans read by a reader; {len(keys)} traces, each in the partition that Java's producer"
+        f" puts its key into; {rebuilt:.0f} spans of runs in progress read again after `kill -9`"
+    )
+
+
+def spans_of_body(kind, body):
+    if kind == "application/x-protobuf":
+        return spans_of(ExportTraceServiceRequest.FromString(body))
+    return [span for resource in json.loads(body)["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+
+
 def configurations(_):
     """What the programs themselves say of the files that they are given."""
     checks = [
@@ -403,6 +461,7 @@ def main():
         row("Spanlight ← Prometheus scrapes", lambda: metrics_in_prometheus(stack))
         row("Spanlight → Redis", lambda: events_in_redis(stack))
         row("Spanlight in the Collector's place", lambda: in_the_collectors_place(peers))
+        row("Spanlight → Kafka → Spanlight", lambda: through_kafka(peers))
         logs = peers.dir
     if "--write" in sys.argv:
         write(rows)

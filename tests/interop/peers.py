@@ -116,6 +116,31 @@ class Peers:
         until("Redis", lambda: command_of_redis(port, "PING") == "PONG")
         return port
 
+    def kafka(self):
+        """A broker of one node."""
+        port, controller = free_port(), free_port()
+        config = self.dir / f"kafka-{port}.properties"
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": self.dir / f"kafka-{port}",
+            "num.partitions": 4,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+        }
+        config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config)
+        self.run("kafka", *JAVA, "kafka.Kafka", config)
+        broker = f"127.0.0.1:{port}"
+        for topic in ("otlp_spans", "otlp_logs", "otlp_metrics", "spanlight_events"):
+            java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker, "--create", "--topic", topic)
+        return broker
+
     def prometheus(self, targets):
         port = free_port()
         config = self.dir / f"prometheus-{port}.yml"
@@ -128,6 +153,17 @@ class Peers:
         )
         until("Prometheus", answers(f"http://127.0.0.1:{port}/-/ready"))
         return port
+
+
+JAVA = ["java", "-Xmx384m", "-cp", f"{TOOLS}/kafka/libs/*"]
+
+
+def java(tool, *words, text=None):
+    """What a tool of Kafka's prints."""
+    command = [*JAVA, tool, *(str(word) for word in words)]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-600:]
+    return done.stdout
 
 
 def command_of_redis(port, *words):

@@ -79,3 +79,19 @@ async fn a_run_whose_partition_goes_to_another_is_told_of_there_alone() {
     first.gone().await;
     assert!(events(&first).iter().all(|event| event["status"] != "lost"));
 }
+
+#[tokio::test]
+async fn a_cluster_that_is_away_is_told_of_and_holds_up_nobodys_end() {
+    let cluster = Cluster::start(1);
+    let (writing, reading) = (gateway(&cluster, "timeout: 500ms").await, deriving(&cluster, "").await);
+    reading.sample_becomes(PARTITIONS, 2.0).await;
+    cluster.mock.broker_down(1).unwrap();
+    writing.take_traces(traces(vec![agent(1, 1, 0, "scribe")])).await;
+    writing.line("does not take messages").await;
+    reading.line("cannot read of").await;
+    reading.signal("INT").await;
+    assert!(reading.ended().await.status.success());
+    writing.signal("INT").await;
+    // Something was left, which is said.
+    assert!(!writing.ended().await.status.success());
+}

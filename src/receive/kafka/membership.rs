@@ -27,6 +27,8 @@ pub struct Membership {
     rebalances: Count,
     /// What stands in the way.
     pub trouble: Trouble,
+    /// What stands in the way of all.
+    pub outage: Trouble,
 }
 
 impl Membership {
@@ -40,6 +42,7 @@ impl Membership {
             session: config.session_timeout.0,
             rebalances,
             trouble: Trouble::default(),
+            outage: Trouble::default(),
         }
     }
 
@@ -57,7 +60,7 @@ impl Membership {
     /// go.
     pub fn store(&self, consumer: &BaseConsumer<Membership>) {
         let is_in_progress = |trace| self.intake.is_in_progress(trace);
-        let offsets = self.progress().to_commit(Instant::now(), is_in_progress);
+        let offsets = self.progress().next_offsets(Instant::now(), is_in_progress);
         if offsets.is_empty() {
             return;
         }
@@ -99,8 +102,13 @@ impl Membership {
 }
 
 impl ClientContext for Membership {
-    fn error(&self, _: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
+        const OF_ALL: [RDKafkaErrorCode; 3] =
+            [RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::Authentication, RDKafkaErrorCode::Fatal];
         self.trouble.note(reason);
+        if error.rdkafka_error_code().is_some_and(|code| OF_ALL.contains(&code)) {
+            self.outage.note(reason);
+        }
     }
 }
 

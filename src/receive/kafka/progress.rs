@@ -112,7 +112,7 @@ impl Progress {
     }
 
     /// The offsets to be committed that have changed since this was asked last.
-    pub fn to_commit(&mut self, now: Instant, is_in_progress: impl Fn(TraceId) -> bool) -> Vec<(Place, i64)> {
+    pub fn next_offsets(&mut self, now: Instant, is_in_progress: impl Fn(TraceId) -> bool) -> Vec<(Place, i64)> {
         let replay = self.replay;
         let next = |(place, partition): (&Place, &mut Partition)| {
             let is_over = |held: &Held| now.duration_since(held.since) > replay || !is_in_progress(held.trace);
@@ -153,7 +153,7 @@ mod tests {
     fn what_is_over_is_committed_as_far_as_nothing_before_it_is_in_progress() {
         let (mut progress, now) = progress(&[(10, 1), (11, 2), (12, 1), (13, 3)]);
         let mut committed = |open: &[u8]| {
-            let offsets = progress.to_commit(now, |of| open.iter().any(|number| trace(*number) == of));
+            let offsets = progress.next_offsets(now, |of| open.iter().any(|number| trace(*number) == of));
             offsets.first().map(|(_, offset)| *offset)
         };
         assert_eq!(committed(&[1, 2, 3]), Some(10));
@@ -167,7 +167,7 @@ mod tests {
     fn what_goes_on_for_too_long_is_held_back_no_more() {
         let (mut progress, now) = progress(&[(10, 1), (11, 2)]);
         progress.took(PLACE, 12, &[trace(1)], now + Duration::from_secs(30));
-        let offsets = progress.to_commit(now + Duration::from_secs(61), |_| true);
+        let offsets = progress.next_offsets(now + Duration::from_secs(61), |_| true);
         assert_eq!(offsets, [(PLACE, 12)]);
     }
 
@@ -181,11 +181,11 @@ mod tests {
         let before = progress.share(PLACE);
         progress.leave(&[PLACE, OTHER], now);
         progress.took(PLACE, 13, &[trace(1)], now);
-        assert!(progress.share(PLACE).is_none() && progress.to_commit(now, |_| true).is_empty());
+        assert!(progress.share(PLACE).is_none() && progress.next_offsets(now, |_| true).is_empty());
         assert_eq!(progress.arrive(&[PLACE], now + PATIENCE, PATIENCE), [(PLACE, Some(13))]);
         assert_ne!(progress.share(PLACE), before, "what was fetched before comes again");
         assert_eq!(progress.given_away(), [trace(3)]);
-        assert_eq!(progress.to_commit(now, |_| true), [(PLACE, 10)]);
+        assert_eq!(progress.next_offsets(now, |_| true), [(PLACE, 10)]);
     }
 
     #[test]
@@ -194,6 +194,6 @@ mod tests {
         progress.leave(&[PLACE], now);
         assert_eq!(progress.arrive(&[PLACE], now + 2 * PATIENCE, PATIENCE), [(PLACE, None)]);
         assert_eq!(progress.given_away(), [trace(1), trace(2)]);
-        assert!(progress.to_commit(now, |_| true).is_empty(), "before anything is taken there is nothing to commit");
+        assert!(progress.next_offsets(now, |_| true).is_empty(), "before anything is taken there is nothing to commit");
     }
 }

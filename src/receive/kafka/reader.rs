@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +85,9 @@ impl Reader {
     /// What has come, as much of it as is handed on at a time.
     fn read(&self, state: &mut State) {
         let mut patience = Reader::PATIENCE;
+        if let Some(outage) = self.consumer.context().outage.take() {
+            self.tell(&outage, state);
+        }
         while self.poll(patience, state) && state.waiting.is_less_than(Reader::MOST_MESSAGES, Reader::MOST_BYTES) {
             patience = Duration::ZERO;
         }
@@ -101,7 +104,9 @@ impl Reader {
                 true
             }
             Some(Err(error)) => {
-                self.tell(&error, state);
+                self.tell(&self.consumer.context().trouble.behind(&error), state);
+                // Some are repeated at once.
+                std::thread::sleep(Reader::PATIENCE);
                 false
             }
         }
@@ -122,8 +127,7 @@ impl Reader {
     }
 
     /// Trouble is told once, until there is none any more.
-    fn tell(&self, error: &KafkaError, state: &mut State) {
-        let why = self.consumer.context().trouble.behind(error);
+    fn tell(&self, why: &str, state: &mut State) {
         if !std::mem::replace(&mut state.is_in_trouble, true) {
             crate::report::warn(&format!("{}: cannot read of {}: {why}; trying on", self.id, self.cluster));
         }
