@@ -113,6 +113,8 @@ pub mod journal;
 #[cfg(feature = "collector")]
 pub mod merge;
 #[cfg(feature = "collector")]
+mod off_worker;
+#[cfg(feature = "collector")]
 pub mod process;
 #[cfg(feature = "collector")]
 pub mod receive;

@@ -32,6 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
     ("journal", &["event", "health"]),
+    ("off_worker", &[]),
     ("history", &["derive", "dialect", "event", "flow", "health", "journal", "report"]),
     ("merge", &["event", "flow", "hub"]),
     ("auth", &["config", "event"]),
@@ -43,8 +44,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "export",
         &[
-            "config", "console", "content", "derive", "duration", "event", "flow", "health", "measure", "otlp",
-            "redis", "report", "semconv", "tls",
+            "config", "console", "content", "derive", "duration", "event", "flow", "health", "journal", "measure",
+            "off_worker", "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
     (
@@ -89,6 +90,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "measure",
             "merge",
             "nearest",
+            "off_worker",
             "otlp",
             "process",
             "receive",

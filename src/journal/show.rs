@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Journal;
+use super::{Journal, WhenFull};
 use super::shared::{Counts, Shared};
 use crate::health::{About, DROPPED, Health};
 
@@ -26,7 +26,12 @@ impl Journal {
         total(SYNCS, &labels, |counts| &counts.syncs);
         total(FAILURES, &labels, |counts| &counts.failures);
         total(GAPS, &labels, |counts| &counts.gaps);
-        let dropped = |reason, pick| total(DROPPED, &[("component", name), ("reason", reason)], pick);
+        let dropped = |reason, pick| {
+            // What a queue refuses is not lost: whoever wanted to put it in knows, and what is lost is counted there.
+            if self.shared.settings.when_full == WhenFull::DropOldest {
+                total(DROPPED, &[("component", name), ("reason", reason)], pick);
+            }
+        };
         dropped("queue_full", |counts| &counts.queue_full);
         dropped("disk_full", |counts| &counts.disk_full);
         dropped("disk_failed", |counts| &counts.disk_failed);

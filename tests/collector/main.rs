@@ -10,6 +10,7 @@ mod content;
 mod corpus;
 mod deliver;
 mod demo;
+mod disk_queue;
 mod documents;
 mod example_configurations;
 mod files;

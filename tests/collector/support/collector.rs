@@ -91,6 +91,18 @@ impl Collector {
     /// Kills it as the system does when there is no memory, and starts it again where it was.
     pub async fn killed_and_started_again(mut self) -> Collector {
         self.process.kill().await.unwrap();
+        self.started_again().await
+    }
+
+    /// Has it end by a signal, and starts it again where it was.
+    pub async fn ended_and_started_again(mut self, signal: &str) -> Collector {
+        self.signal(signal).await;
+        assert!(self.gone().await.success());
+        self.started_again().await
+    }
+
+    /// Starts one that is gone again, where it was.
+    pub async fn started_again(self) -> Collector {
         let Collector { dir, readers, .. } = self;
         readers.iter().for_each(JoinHandle::abort);
         let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
