@@ -78,6 +78,22 @@ impl Collector {
         Collector::spawn(Some(config), &[], variables).await
     }
 
+    /// Starts it with a configuration, and lets no file of it grow above this many KiB.
+    pub async fn with_small_files(config: &str, most_kib: u32) -> Collector {
+        let mut command = Command::new("sh");
+        let script = r#"trap '' XFSZ && ulimit -S -f "$0" && exec "$@""#;
+        // In blocks of 512 bytes.
+        command.args(["-c", script, &(2 * most_kib).to_string(), env!("CARGO_BIN_EXE_spanlight")]);
+        Collector::run(command, Some(config), &[], &[]).await
+    }
+
+    /// Lets files grow again.
+    pub async fn lift_limit_of_files(&self) {
+        let id = self.process.id().unwrap().to_string();
+        let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &id]).status().await.unwrap();
+        assert!(lifted.success());
+    }
+
     /// Starts it with a configuration of which some values are changed, on free ports.
     pub async fn with_changes(config: &str, changes: &[&str], variables: &[(&str, &str)]) -> Collector {
         let changes: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
