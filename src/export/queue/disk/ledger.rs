@@ -10,6 +10,8 @@ use super::entry::Sum;
 pub struct Ledger {
     /// How much was ever put in.
     through: Sum,
+    /// The offset behind the last of that.
+    end: u64,
     waiting: Sum,
     /// By their first offsets: what is being written, and what was not, as long as nobody has read past it.
     appends: BTreeMap<u64, Append>,
@@ -25,7 +27,7 @@ struct Append {
 impl Ledger {
     /// Of a queue in which `waiting` waits, when `through` was put in up to now.
     pub fn new(through: Sum, waiting: Sum) -> Ledger {
-        Ledger { through, waiting, appends: BTreeMap::new() }
+        Ledger { through, end: 0, waiting, appends: BTreeMap::new() }
     }
 
     /// How much was ever put in.
@@ -42,6 +44,7 @@ impl Ledger {
     pub fn begin(&mut self, offsets: Range<u64>, sum: Sum) {
         self.through = self.through + sum;
         self.waiting = self.waiting + sum;
+        self.end = offsets.end;
         self.appends.insert(offsets.start, Append { end: offsets.end, sum, refused: false });
     }
 
@@ -54,6 +57,11 @@ impl Ledger {
     pub fn refused(&mut self, first: u64) {
         let Some(Append { end, sum, .. }) = self.appends.remove(&first) else { return };
         self.waiting = self.waiting - sum;
+        if end == self.end {
+            self.take_back(first, sum);
+            return;
+        }
+        // What was put in behind it says how much there was before, with this.
         match self.appends.range_mut(..first).next_back() {
             // A disk may fail for long: that is one entry.
             Some((_, last)) if last.refused && last.end == first => {
@@ -61,6 +69,19 @@ impl Ledger {
                 last.sum = last.sum + sum;
             }
             _ => drop(self.appends.insert(first, Append { end, sum, refused: true })),
+        }
+    }
+
+    /// What was put in last, and what was refused right before it, was never put in: not even after a start will it be
+    /// missing.
+    fn take_back(&mut self, first: u64, sum: Sum) {
+        (self.end, self.through) = (first, self.through - sum);
+        while let Some(last) = self.appends.last_entry() {
+            if !last.get().refused || last.get().end != self.end {
+                return;
+            }
+            (self.end, self.through) = (*last.key(), self.through - last.get().sum);
+            last.remove();
         }
     }
 
@@ -108,6 +129,18 @@ mod tests {
         assert_eq!((ledger.waiting().items, ledger.appends.len()), (7, 0));
         ledger.settled(items(7) + items(0));
         assert_eq!(ledger.waiting().items, 0);
+    }
+
+    #[test]
+    fn what_is_refused_last_was_never_put_in() {
+        let mut ledger = Ledger::default();
+        (0..4).for_each(|first| ledger.begin(first..first + 1, items(first + 1)));
+        ledger.written(0);
+        [2, 3, 1].into_iter().for_each(|first| ledger.refused(first));
+        assert_eq!((ledger.through(), ledger.appends.len()), (items(1), 0));
+        ledger.begin(4..5, items(9));
+        assert_eq!(ledger.through(), items(1) + items(9));
+        assert_eq!(ledger.lost(1..4, Sum::default()), Sum::default());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::place::{Place, PlaceFile};
 use super::take::{Reader, Sending};
 use super::{Books, Counts, DiskQueue, listen};
-use crate::export::queue::{DiskAck, QueueConfig};
+use crate::export::queue::{Bounds, DiskAck, QueueConfig};
 use crate::health::Health;
 use crate::journal::disk::{Disk, LocalDisk};
 use crate::journal::{self, Begin, Hold, Journal, Limit, Recovery, WhenFull};
@@ -32,8 +32,18 @@ impl Settings {
     /// The smallest part of its disk space is deleted as a whole, so that there are enough of them.
     const SEGMENTS: u64 = 32;
 
+    fn bounds(&self) -> Bounds {
+        let bounds = self.queue.bounds();
+        let bytes = usize::try_from(self.max_bytes()).unwrap_or(usize::MAX);
+        Bounds { bytes: bounds.bytes.min(bytes), ..bounds }
+    }
+
+    fn max_bytes(&self) -> u64 {
+        (self.queue.max_gib() * f64::from(1 << 30)) as u64
+    }
+
     fn journal(&self) -> journal::Settings {
-        let max_bytes = (self.queue.max_gib() * f64::from(1 << 30)) as u64;
+        let max_bytes = self.max_bytes();
         journal::Settings {
             max_bytes,
             segment_bytes: (max_bytes / Settings::SEGMENTS).min(64 << 20),
@@ -105,7 +115,7 @@ impl DiskQueue {
         Ok(DiskQueue {
             cursor,
             ack: settings.queue.ack.unwrap_or(DiskAck::Journal),
-            bounds: settings.queue.bounds(),
+            bounds: settings.bounds(),
             books: Arc::new(books),
             reader: tokio::sync::Mutex::new(Reader::new(place, may_repeat)),
             sending: Mutex::new(Sending::new(place, file)),
