@@ -42,7 +42,11 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         () = signals.next() => return Err(Failure::new("stopped before everything was delivered")),
     };
     console::output(&last_words(&report));
-    if report.left.iter().all(|left| left.items == 0) { Ok(()) } else { Err(Failure::new("not everything was delivered")) }
+    if report.left.iter().all(|left| left.items == 0) {
+        Ok(())
+    } else {
+        Err(Failure::new("not everything was delivered"))
+    }
 }
 
 /// Where everything is, and what to paste into an agent's environment.

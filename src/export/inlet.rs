@@ -179,7 +179,8 @@ impl Keeping {
 impl Drop for Keeping {
     fn drop(&mut self) {
         // Whoever waited may have gone.
-        if let (Ok(Some(writing)), Queue::Disk(queue)) = (std::mem::replace(&mut self.writing, Ok(None)), &self.inlet.0.queue)
+        if let (Ok(Some(writing)), Queue::Disk(queue)) =
+            (std::mem::replace(&mut self.writing, Ok(None)), &self.inlet.0.queue)
         {
             queue.forget(writing);
         }

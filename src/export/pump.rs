@@ -17,7 +17,9 @@ use super::queue::{Bounds, Load, MemoryQueue, OnFull, Portion, Queue, QueueConfi
 use super::{Exporter, Inlet, Outcome, retry};
 use crate::content::{Classes, Withholding};
 use crate::flow::Refused;
-use crate::health::{Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_LIMIT, QUEUE_SIZE, RETRIED, SENT};
+use crate::health::{
+    Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_LIMIT, QUEUE_SIZE, RETRIED, SENT,
+};
 use crate::otlp::{Batch, Limit};
 
 /// How an exporter is pumped.

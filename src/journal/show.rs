@@ -3,8 +3,8 @@
 use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{Journal, WhenFull};
 use super::shared::{Counts, Shared};
+use super::{Journal, WhenFull};
 use crate::health::{About, DROPPED, Health};
 
 impl Journal {

@@ -137,7 +137,8 @@ impl Running {
     const GRACE: Duration = Duration::from_millis(200);
 
     fn pending(&self) -> Vec<Left> {
-        let left = |exporter: &Liveness| Left { exporter: exporter.id().to_owned(), items: exporter.pending(), kept: 0 };
+        let left =
+            |exporter: &Liveness| Left { exporter: exporter.id().to_owned(), items: exporter.pending(), kept: 0 };
         self.exporters.iter().map(left).filter(|left| left.items > 0).collect()
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::support::client::Connection;
 use super::support::collector::{Collector, Port};
 use super::support::config::traces_to;
-use super::support::sink::{Behaviour, Sink};
+use super::support::sink::{Behaviour, Received, Sink};
 use super::support::telemetry::{span, text, traces};
 use super::support::until;
 
@@ -310,4 +310,75 @@ async fn what_waits_on_disk_is_not_in_memory() {
     assert!(grown < 40.0 * MIB as f64, "it takes {} MiB more", grown as usize / MIB);
     peer.otherwise(Behaviour::Accept);
     arrive(&peer, &(0..105).collect()).await;
+}
+
+#[tokio::test]
+async fn what_one_queue_cannot_write_is_refused_and_counted_where_it_was_kept() {
+    let (first, second) = (dead().await, dead().await);
+    let settings = |peer: &Sink| on_disk(peer, ", max_gib: 0.002");
+    let exporters = [("otlphttp", &*settings(&first)), ("otlphttp/second", &*settings(&second))];
+    let collector = Collector::with(&traces_to(&exporters)).await;
+    collector.take_traces(sized(0, 20_000)).await;
+    // Its segment takes a few more, and another cannot be begun.
+    let directory = collector.data("queues/otlphttp@second/traces");
+    std::fs::remove_dir_all(&directory).unwrap();
+    let refused = until("a refusal", async || {
+        let answer = collector.post("/v1/traces", &[PROTOBUF], sized(1, 20_000)).await;
+        (answer.status != 200).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("the queue of otlphttp/second cannot be written"), "{}", refused.text());
+    let repeated =
+        r#"spanlight_exporter_repeated_total{exporter="otlphttp",reason="refused_elsewhere",signal="traces"}"#;
+    assert_eq!(collector.sample(repeated).await, Some(1.0));
+    std::fs::create_dir_all(&directory).unwrap();
+    collector.take_traces(sized(2, 20_000)).await;
+    first.otherwise(Behaviour::Accept);
+    arrive(&first, &(0..3).collect()).await;
+}
+
+#[tokio::test]
+async fn events_wait_on_disk_as_well() {
+    let (logs, hook) = (dead().await, dead().await);
+    let queue = "sending_queue: {storage: disk}, retry_on_failure: {initial_interval: 20ms, max_interval: 100ms}";
+    let config = format!(
+        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}\n\
+         connectors: {{agent: {{}}}}\n\
+         exporters:\n  otlphttp: {{endpoint: '{}', {queue}}}\n  webhook: {{url: '{}/hook', events: [agent.failed], {queue}}}\n\
+         extensions: {{web: {{endpoint: '127.0.0.1:0'}}}}\n\
+         service:\n  extensions: [web]\n  pipelines:\n    traces: {{receivers: [otlp], exporters: [agent]}}\n    \
+         logs: {{receivers: [agent], exporters: [otlphttp, webhook]}}\n",
+        logs.url(),
+        hook.url()
+    );
+    let mut collector = Collector::with(&config).await;
+    let event = r#"{"name": "agent.failed", "agent": "a", "message": "said once"}"#;
+    let url = format!("{}/v1/events", collector.url(Port::Web).await);
+    assert_eq!(Connection::new().post(&url, &[], event.into()).await, Some(200));
+    for exporter in ["otlphttp", "webhook"] {
+        // Nobody waits until they are written.
+        let written = format!(r#"spanlight_journal_appended_total{{journal="{exporter}/events"}}"#);
+        collector.sample_becomes(&written, 1.0).await;
+    }
+    collector = collector.killed_and_started_again().await;
+    for peer in [&logs, &hook] {
+        peer.otherwise(Behaviour::Accept);
+        let said = |body: &[u8]| body.windows(9).any(|words| words == b"said once");
+        let one = |received: &[Received]| received.iter().any(|one| one.taken && said(&one.body)).then_some(());
+        peer.until("the event", one).await;
+    }
+    drop(collector);
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_empties_any_more_is_said() {
+    let peer = dead().await;
+    let collector = Collector::with(&traces_to(&[("otlphttp", &on_disk(&peer, ""))])).await;
+    collector.take_traces(numbered(0)).await;
+    let other = traces_to(&[("otlphttp/other", &on_disk(&peer, ""))]);
+    std::fs::write(collector.dir.path().join("collector.yaml"), other).unwrap();
+    let collector = collector.killed_and_started_again().await;
+    let line = collector.line("is the queue of no exporter").await;
+    assert!(line.contains("queues/otlphttp/traces"), "{line}");
 }

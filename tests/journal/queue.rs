@@ -20,8 +20,7 @@ const DIR: &str = "/data/queues/otlp/traces";
 const PORTION: Portion = Portion { items: 5, ..Portion::USUAL };
 
 fn open(disk: &MemoryDisk, ack: DiskAck, health: &Health) -> Result<DiskQueue, String> {
-    let queue =
-        QueueConfig { storage: Storage::Disk, ack: Some(ack), max_gib: Some(0.001), ..QueueConfig::default() };
+    let queue = QueueConfig { storage: Storage::Disk, ack: Some(ack), max_gib: Some(0.001), ..QueueConfig::default() };
     let settings = Settings { id: "otlp".into(), signal: "traces".into(), queue };
     DiskQueue::open_on(Arc::new(disk.clone()), Path::new(DIR), &settings, health)
 }
@@ -89,7 +88,8 @@ async fn what_was_acknowledged_as_durable_survives_the_loss_of_power() {
             acknowledged.extend([one, two, three].into_iter().flatten());
             delivered.extend(sent);
             // These are on their way when it happens.
-            let unheard: Vec<_> = (0..5).filter_map(|number| queue.put(&[numbered(first + 300 + number)]).ok()).collect();
+            let unheard: Vec<_> =
+                (0..5).filter_map(|number| queue.put(&[numbered(first + 300 + number)]).ok()).collect();
             disk.cut_power();
             drop((unheard, queue));
             disk = disk.after_power_loss(seed * 10 + life);

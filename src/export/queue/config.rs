@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::de::{self, Deserializer};
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 
 use super::Bounds;
 use crate::config::types::Span;
@@ -119,7 +119,9 @@ impl QueueConfig {
     pub fn validate_in_memory(&self) -> Result<(), String> {
         match self.storage {
             Storage::Memory => self.validate(),
-            Storage::Disk => Err("`sending_queue.storage: disk` is for OTLP and webhooks; this queue is in memory".into()),
+            Storage::Disk => {
+                Err("`sending_queue.storage: disk` is for OTLP and webhooks; this queue is in memory".into())
+            }
         }
     }
 
@@ -174,7 +176,10 @@ mod tests {
         let memory = QueueConfig::default();
         assert_eq!((memory.bounds().requests, memory.bounds().items, memory.bounds().bytes), (1000, 200_000, 64 << 20));
         let disk = QueueConfig { storage: Storage::Disk, ..memory };
-        assert_eq!((disk.bounds().requests, disk.bounds().items, disk.bounds().bytes), (usize::MAX, usize::MAX, usize::MAX));
+        assert_eq!(
+            (disk.bounds().requests, disk.bounds().items, disk.bounds().bytes),
+            (usize::MAX, usize::MAX, usize::MAX)
+        );
         assert_eq!((memory.failing_after().is_some(), disk.failing_after()), (true, None));
         let few = QueueConfig { queue_size: Some(7), sizer: Sizer::Items, ..disk };
         assert_eq!(few.bounds().items, 7);

@@ -112,7 +112,8 @@ fn for_buckets(config: &Config) -> Settings {
         ..config.sending_queue
     };
     // Whatever is written is as of then, so there is nothing that could be given up.
-    let retry = retry::Config { enabled: true, max_elapsed_time: Some(Span(Duration::ZERO)), ..config.retry_on_failure };
+    let retry =
+        retry::Config { enabled: true, max_elapsed_time: Some(Span(Duration::ZERO)), ..config.retry_on_failure };
     let portion = Portion { items: 1 << 41, bytes: usize::MAX, enough: 100, wait: Duration::from_secs(5) };
     Settings { queue, retry, timeout: NO_LIMIT, portion, split: None, content: Classes::default() }
 }

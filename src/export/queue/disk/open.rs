@@ -162,4 +162,3 @@ fn last(journal: &Journal, from: u64) -> io::Result<Option<Waiting>> {
     }
     Ok(None)
 }
-

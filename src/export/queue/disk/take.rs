@@ -208,7 +208,10 @@ impl DiskQueue {
             return;
         }
         self.books.counts.unreadable.add(lost.items as usize);
-        crate::report::error(&format!("{}: {} items of its queue are lost: what was written {why}", self.books.id, lost.items));
+        crate::report::error(&format!(
+            "{}: {} items of its queue are lost: what was written {why}",
+            self.books.id, lost.items
+        ));
     }
 }
 
