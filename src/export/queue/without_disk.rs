@@ -1,8 +1,9 @@
 //! What stands for queues on disk in a build without the journal: nothing that could be made.
 
-pub use std::convert::Infallible as CannotWrite;
-
 use super::{Bounds, Load, Portion, Taken};
+
+/// Why something would not be written.
+pub type CannotWrite = String;
 
 /// There is none.
 pub enum DiskQueue {}

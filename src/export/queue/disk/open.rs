@@ -82,7 +82,7 @@ impl DiskQueue {
         if !recovery.is_clean() {
             crate::report::warn(&format!("{}: its queue {}: {recovery}", settings.id, dir.display()));
         }
-        journal.show(&format!("{}/{}", settings.id, settings.signal), health);
+        journal.show_as_queue(&format!("{}/{}", settings.id, settings.signal), health);
         let cursor = journal.cursor("sent", Hold::Keeps, Begin::Oldest);
         let (file, noted) = PlaceFile::open(disk, dir).map_err(failed)?;
         let last = last(&journal, journal.first()).map_err(failed)?;
