@@ -53,6 +53,8 @@
 #[cfg(feature = "collector")]
 extern crate self as spanlight;
 
+#[cfg(feature = "collector")]
+mod blocking;
 pub mod duration;
 mod nearest;
 
@@ -112,8 +114,6 @@ pub mod hub;
 pub mod journal;
 #[cfg(feature = "collector")]
 pub mod merge;
-#[cfg(feature = "collector")]
-mod off_worker;
 #[cfg(feature = "collector")]
 pub mod process;
 #[cfg(feature = "collector")]

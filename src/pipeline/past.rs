@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::blocking::off_worker;
 use crate::config::types::Span;
 use crate::event::Filter;
 use crate::flow::{Record, SharedRecord};
@@ -14,7 +15,6 @@ use crate::health::Health;
 use crate::history::{self, EVENT, History, event_of};
 use crate::hub::{Hub, Page, Past};
 use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
-use crate::off_worker::off_worker;
 
 /// Where events are kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::blocking::off_worker;
 use crate::connector::Connector;
 use crate::event::{Event, Filter, Timestamp};
 use crate::export::prometheus::Prometheus;
@@ -10,7 +11,6 @@ use crate::export::{Inlet, Keeping, Load};
 use crate::flow::{Acknowledged, Imported, Intake, SharedRecord};
 use crate::history::History;
 use crate::merge::Merge;
-use crate::off_worker::off_worker;
 use crate::otlp::{Batch, Signal};
 use crate::process::Processor;
 use crate::process::placeholders::Placeholders;

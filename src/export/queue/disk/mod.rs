@@ -22,6 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 
 use super::{Bounds, DiskAck, Load};
+use crate::blocking::off_worker;
 use crate::health::{Count, DROPPED, Health, REPEATED};
 use crate::journal::{Ack, Appended, Cursor, Journal, Refused};
 use entry::Sum;
@@ -178,7 +179,7 @@ impl DiskQueue {
 
     /// Writes everything down, for the next start. Blocks for as long as that takes.
     pub async fn end(&self) {
-        crate::off_worker::off_worker(|| {
+        off_worker(|| {
             self.journal.close();
             self.sending().sync();
         });

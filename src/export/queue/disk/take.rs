@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::DiskQueue;
 use super::entry::{Sum, Waiting};
 use super::place::{Place, PlaceFile};
+use crate::blocking::off_worker;
 use crate::event::Timestamp;
 use crate::export::queue::{Portion, Taken};
 use crate::journal::Limit;
-use crate::off_worker::off_worker;
 
 /// What is read at once.
 const PAGE: Limit = Limit { records: 256, bytes: 2 << 20 };
