@@ -93,9 +93,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     if let Some(budgets) = &budgets {
         tasks.spawn(budgets.clone().keep_written());
     }
-    if let Some(ledger) = &ledger {
-        tasks.spawn(ledger.clone().keep_written());
-    }
+    ledger.iter().for_each(|ledger| drop(tasks.spawn(ledger.clone().keep_written())));
     let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
