@@ -36,8 +36,18 @@ pub fn taken(answer: &Answer) -> Finding {
 
 /// It has the content type of the request.
 pub fn of_the_same_type(answer: &Answer) -> Finding {
-    taken(answer)?;
+    if_taken(answer)?;
     type_fits(answer)
+}
+
+/// Of an answer that is no success, it is not asked how a success looks: there are cases for whether it is one.
+fn if_taken(answer: &Answer) -> Finding {
+    taken(answer).map_err(|_| Trouble::Moot("it is not taken"))
+}
+
+/// Likewise for refusals.
+fn if_refused(answer: &Answer) -> Finding {
+    if answer.status.as_u16() >= 400 { Ok(()) } else { Err(Trouble::Moot("it is not refused")) }
 }
 
 fn type_fits(answer: &Answer) -> Finding {
@@ -50,7 +60,7 @@ fn type_fits(answer: &Answer) -> Finding {
 
 /// Its body is the message that the signal's service returns.
 pub fn with_the_response_message(answer: &Answer) -> Finding {
-    taken(answer)?;
+    if_taken(answer)?;
     let is_message = match answer.asked.is_json() {
         true => serde_json::from_slice::<Value>(&answer.body).is_ok_and(|json| json.is_object()),
         false => fields(&answer.body).is_some_and(|fields| fields.iter().all(|field| field.number == 1)),
@@ -60,7 +70,7 @@ pub fn with_the_response_message(answer: &Answer) -> Finding {
 
 /// A full success says nothing of a partial one.
 pub fn without_partial_success(answer: &Answer) -> Finding {
-    taken(answer)?;
+    if_taken(answer)?;
     match partial(answer) {
         None => Ok(()),
         Some(_) => unmet("no `partial_success`", format!("an empty one: {}", told_bytes(&answer.body))),
@@ -72,9 +82,9 @@ pub fn bad_data(answer: &Answer) -> Finding {
     if answer.status.as_u16() == 400 { Ok(()) } else { unmet("HTTP 400", answer.told()) }
 }
 
-/// It is refused for good, with a `google.rpc.Status` in the form of the request.
+/// A refusal comes with a `google.rpc.Status` in the form of the request.
 pub fn with_a_status(answer: &Answer) -> Finding {
-    refused(answer)?;
+    if_refused(answer)?;
     type_fits(answer)?;
     if status_message(answer).is_some() { Ok(()) } else { unmet("a body that is a google.rpc.Status", answer.told()) }
 }
@@ -121,9 +131,9 @@ pub fn taken_or_refused(answer: &Answer) -> Finding {
     }
 }
 
-/// It is refused without a time to come back at.
+/// A refusal does not say when to come back.
 pub fn without_retry_after(answer: &Answer) -> Finding {
-    refused(answer)?;
+    if_refused(answer)?;
     match answer.header(header::RETRY_AFTER) {
         "" => Ok(()),
         when => unmet("no Retry-After", format!("{}, Retry-After: {when}", answer.told())),
@@ -185,7 +195,7 @@ pub fn done(returned: &Returned) -> Finding {
 
 /// It returns one message, that of the signal's service, and then its status.
 pub fn with_one_message(returned: &Returned) -> Finding {
-    done(returned)?;
+    done(returned).map_err(|_| Trouble::Moot("it is not taken"))?;
     if returned.status.as_u16() != 200 || !returned.content_type.starts_with("application/grpc") {
         return unmet("HTTP 200 of application/grpc", format!("HTTP {} {}", returned.status, returned.content_type));
     }
@@ -198,7 +208,7 @@ pub fn with_one_message(returned: &Returned) -> Finding {
 
 /// A full success says nothing of a partial one.
 pub fn done_without_partial_success(returned: &Returned) -> Finding {
-    done(returned)?;
+    done(returned).map_err(|_| Trouble::Moot("it is not taken"))?;
     match returned.answered().and_then(partial_of) {
         None => Ok(()),
         Some(_) => unmet("no `partial_success`", format!("an empty one: {}", told_bytes(&returned.body))),

@@ -10,7 +10,7 @@ use crate::conformance::answer::{Answer, Post};
 use crate::conformance::call::{Call, Returned, framed};
 use crate::conformance::case::Test::{Call as Invoke, Grpc, Http, Post as Ask};
 use crate::conformance::case::{Case, Finding, Trouble, unmet};
-use crate::conformance::judge::{code_is, done, refused, status_is, taken, without_retry_after};
+use crate::conformance::judge::{code_is, done, refused, status_is, taken};
 use crate::conformance::peer::Peer;
 use crate::conformance::raw::Raw;
 use crate::conformance::samples::{bomb, padded, padding_head};
@@ -25,7 +25,7 @@ const TOO_LARGE: usize = 128 << 20;
 const PIECE: usize = 64 << 10;
 
 const TOO_SMALL: &str = "spans with prompts are large: a batch of them is dropped as a whole";
-const FILLS: &str = "any client can fill the receiver's memory";
+const FILLS: &str = "any client can fill the receiver's memory, or sends for ever what is never taken";
 const FOR_EVER: &str = "a client cannot tell that it is too large, and sends it again";
 
 /// The answer to a body that is announced and sent as too large.
@@ -100,7 +100,7 @@ pub const HTTP: &[Case] = &[
         "otlphttp-request",
         "a body of 128 MiB is refused for good",
         FILLS,
-        Http(|peer| async { without_retry_after(&oversized(peer).await?) }.boxed()),
+        Http(|peer| async { refused(&oversized(peer).await?) }.boxed()),
     ),
     Case::must(
         "http.size.limited-is-413",

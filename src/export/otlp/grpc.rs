@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use http_body_util::{BodyExt, Limited};
 
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
@@ -54,9 +53,9 @@ impl GrpcExporter {
         if !head.status.is_success() {
             return judge_http_status(head.status);
         }
-        let collected = match Limited::new(body, client::LARGEST_ANSWER).collect().await {
+        let collected = match client::read(body).await {
             Ok(collected) => collected,
-            Err(error) => return Outcome::retry(format!("the answer broke off: {error}")),
+            Err(outcome) => return outcome,
         };
         let trailers = collected.trailers().cloned();
         judge(&head.headers, trailers.as_ref(), &collected.to_bytes())
