@@ -150,7 +150,9 @@ fn parse_receiver(text: &str) -> Result<Vec<(Protocol, Uri)>, Failure> {
     let at = |protocol, url: Option<Uri>| url.map(|url| vec![(protocol, url)]).ok_or_else(invalid);
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let with_port = |rest: &str, port: u16| match url(format!("http://{rest}")) {
-        Some(parsed) if parsed.port().is_none() => rest.replacen(parsed.host()?, &format!("{}:{port}", parsed.host()?), 1).into(),
+        Some(parsed) if parsed.port().is_none() => {
+            rest.replacen(parsed.host()?, &format!("{}:{port}", parsed.host()?), 1).into()
+        }
         Some(_) => Some(rest.to_owned()),
         None => None,
     };

@@ -260,7 +260,9 @@ pub fn partial_has_its_form(partial: Option<Partial>) -> Finding {
         Some(Partial { rejected: 1.., message }) if !message.is_empty() => Ok(()),
         Some(Partial { rejected: 0, message }) if !message.is_empty() => Ok(()),
         Some(Partial { rejected: 0, .. }) => Err(Trouble::Moot("it takes spans with invalid ids without a word")),
-        Some(Partial { rejected, .. }) => unmet("how many were left out, and why", format!("{rejected}, and no message")),
+        Some(Partial { rejected, .. }) => {
+            unmet("how many were left out, and why", format!("{rejected}, and no message"))
+        }
     }
 }
 

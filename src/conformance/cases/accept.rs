@@ -5,9 +5,7 @@ use http::header;
 use crate::conformance::answer::Post;
 use crate::conformance::case::Test::Post as Ask;
 use crate::conformance::case::{Case, unmet};
-use crate::conformance::judge::{
-    of_the_same_type, taken, with_the_response_message, without_partial_success,
-};
+use crate::conformance::judge::{of_the_same_type, taken, with_the_response_message, without_partial_success};
 use crate::conformance::samples::{self, deflate, gzip, request, span_json, zstd};
 use crate::otlp::Signal::{Logs, Metrics, Traces};
 
@@ -159,10 +157,7 @@ pub const CASES: &[Case] = &[
         "protocol-details",
         "JSON in gzip is taken",
         "exporters of browsers and of JavaScript pack so: all that they send is lost",
-        Ask(
-            || Post::json(Traces, gzip(span_json("").as_bytes())).with("content-encoding", "gzip"),
-            taken,
-        ),
+        Ask(|| Post::json(Traces, gzip(span_json("").as_bytes())).with("content-encoding", "gzip"), taken),
     ),
     Case::should(
         "http.encoding.any-case",

@@ -57,13 +57,7 @@ async fn cancelled(peer: &Peer) -> Finding {
 
 /// The cases.
 pub const CASES: &[Case] = &[
-    Case::must(
-        "grpc.service.traces",
-        SERVICES,
-        "TraceService/Export takes a request",
-        LOST,
-        Invoke(usual, done),
-    ),
+    Case::must("grpc.service.traces", SERVICES, "TraceService/Export takes a request", LOST, Invoke(usual, done)),
     Case::must(
         "grpc.service.metrics",
         SERVICES,

@@ -4,9 +4,7 @@ use crate::conformance::answer::Post;
 use crate::conformance::call::Call;
 use crate::conformance::case::Case;
 use crate::conformance::case::Test::{Call as Invoke, Post as Ask};
-use crate::conformance::judge::{
-    done_or_failed, partial, partial_has_its_form, partial_of, taken_or_refused,
-};
+use crate::conformance::judge::{done_or_failed, partial, partial_has_its_form, partial_of, taken_or_refused};
 use crate::conformance::samples::{SPAN, TRACE, span_json, with_ids};
 use crate::otlp::Signal::Traces;
 
@@ -18,7 +16,14 @@ const COUNT: &str = "a client reports the wrong number of lost items, or none, a
 fn half_bad_json() -> Post {
     let good = span_json("");
     let at = good.rfind("]}]}]}").unwrap_or(good.len());
-    Post::json(Traces, format!(r#"{}, {{"traceId": "00000000000000000000000000000000", "spanId": "eee19b7ec3c1b174", "name": "conformance"}}{}"#, &good[..at], &good[at..]))
+    Post::json(
+        Traces,
+        format!(
+            r#"{}, {{"traceId": "00000000000000000000000000000000", "spanId": "eee19b7ec3c1b174", "name": "conformance"}}{}"#,
+            &good[..at],
+            &good[at..]
+        ),
+    )
 }
 
 /// The cases.

@@ -32,7 +32,11 @@ pub const CASES: &[Case] = &[
         "ids are hexadecimal in capitals as well",
         LOST,
         Ask(
-            || traces(bare_span_json(r#""traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "EEE19B7EC3C1B174", "name": "conformance""#)),
+            || {
+                traces(bare_span_json(
+                    r#""traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "EEE19B7EC3C1B174", "name": "conformance""#,
+                ))
+            },
             taken,
         ),
     ),
@@ -42,7 +46,11 @@ pub const CASES: &[Case] = &[
         "ids are hexadecimal in letters of both cases",
         LOST,
         Ask(
-            || traces(bare_span_json(r#""traceId": "5b8EfFf798038103D269b633813Fc60c", "spanId": "eEe19B7ec3c1b174", "name": "conformance""#)),
+            || {
+                traces(bare_span_json(
+                    r#""traceId": "5b8EfFf798038103D269b633813Fc60c", "spanId": "eEe19B7ec3c1b174", "name": "conformance""#,
+                ))
+            },
             taken,
         ),
     ),
@@ -73,7 +81,11 @@ pub const CASES: &[Case] = &[
         "times are numbers as well",
         LOST,
         Ask(
-            || traces(bare_span_json(r#""traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "conformance", "startTimeUnixNano": $NOW, "endTimeUnixNano": $NOW"#)),
+            || {
+                traces(bare_span_json(
+                    r#""traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": "conformance", "startTimeUnixNano": $NOW, "endTimeUnixNano": $NOW"#,
+                ))
+            },
             taken,
         ),
     ),
@@ -141,7 +153,11 @@ pub const CASES: &[Case] = &[
         "null stands for what is absent, in every kind of field",
         LOST,
         Ask(
-            || traces(span_json(r#""traceState": null, "attributes": null, "status": null, "flags": null, "parentSpanId": null"#)),
+            || {
+                traces(span_json(
+                    r#""traceState": null, "attributes": null, "status": null, "flags": null, "parentSpanId": null"#,
+                ))
+            },
             taken,
         ),
     ),
@@ -171,7 +187,14 @@ pub const CASES: &[Case] = &[
         MAPPING,
         "doubles are numbers of any form",
         LOST,
-        Ask(|| traces(value_json(r#"{"arrayValue": {"values": [{"doubleValue": -1.5e-7}, {"doubleValue": 3}, {"doubleValue": 1E300}]}}"#)), taken),
+        Ask(
+            || {
+                traces(value_json(
+                    r#"{"arrayValue": {"values": [{"doubleValue": -1.5e-7}, {"doubleValue": 3}, {"doubleValue": 1E300}]}}"#,
+                ))
+            },
+            taken,
+        ),
     ),
     Case::must(
         "http.json.doubles-special",
@@ -212,10 +235,13 @@ pub const CASES: &[Case] = &[
         "rfc8259-2",
         "whitespace may stand between any two tokens",
         LOST,
-        Ask(|| traces(span_json("").replace(':', "\r\n :\t").replace(',', " ,\n")), |answer| {
-            // Names of attributes have no colon: only the text between them has changed.
-            taken(answer)
-        }),
+        Ask(
+            || traces(span_json("").replace(':', "\r\n :\t").replace(',', " ,\n")),
+            |answer| {
+                // Names of attributes have no colon: only the text between them has changed.
+                taken(answer)
+            },
+        ),
     ),
     Case::must(
         "http.json.any-order",
@@ -223,7 +249,9 @@ pub const CASES: &[Case] = &[
         "members come in any order",
         LOST,
         Ask(
-            || traces(r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "conformance", "spanId": "eee19b7ec3c1b174", "attributes": [{"value": {"stringValue": "v"}, "key": "k"}], "traceId": "5b8efff798038103d269b633813fc60c"}], "scope": {"version": "1", "name": "conformance"}}], "resource": {"attributes": []}}]}"#.into()),
+            || {
+                traces(r#"{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "conformance", "spanId": "eee19b7ec3c1b174", "attributes": [{"value": {"stringValue": "v"}, "key": "k"}], "traceId": "5b8efff798038103d269b633813fc60c"}], "scope": {"version": "1", "name": "conformance"}}], "resource": {"attributes": []}}]}"#.into())
+            },
             taken,
         ),
     ),

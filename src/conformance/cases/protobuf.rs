@@ -5,8 +5,8 @@ use futures_util::FutureExt;
 
 use crate::conformance::answer::Post;
 use crate::conformance::call::Call;
-use crate::conformance::case::Test::{Call as Invoke, Http, Post as Ask};
 use crate::conformance::case::Case;
+use crate::conformance::case::Test::{Call as Invoke, Http, Post as Ask};
 use crate::conformance::judge::{bad_data, done, done_or_failed, failed, taken, taken_or_refused};
 use crate::conformance::samples::{SPAN, TRACE, now, put_usual, request, span};
 use crate::otlp::Signal::{Metrics, Traces};

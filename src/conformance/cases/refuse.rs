@@ -79,7 +79,14 @@ pub const CASES: &[Case] = &[
         "an id in JSON that is not hexadecimal is answered with 400",
         "spans are filed below an id that they do not have",
         Ask(
-            || Post::json(Traces, samples::bare_span_json(r#""traceId": "this is no hexadecimal number!!!", "spanId": "eee19b7ec3c1b174""#)),
+            || {
+                Post::json(
+                    Traces,
+                    samples::bare_span_json(
+                        r#""traceId": "this is no hexadecimal number!!!", "spanId": "eee19b7ec3c1b174""#,
+                    ),
+                )
+            },
             bad_data,
         ),
     ),

@@ -168,7 +168,11 @@ mod tests {
             let received = Batch::read(signal, request(signal)).unwrap();
             assert_eq!((received.batch.items(), received.rejected), (items, 0), "{signal}");
         }
-        for body in [span(put_usual), padded(1000).into(), from_json(span_json("").as_bytes(), Signal::Traces.schema()).unwrap().into()] {
+        for body in [
+            span(put_usual),
+            padded(1000).into(),
+            from_json(span_json("").as_bytes(), Signal::Traces.schema()).unwrap().into(),
+        ] {
             assert_eq!(Batch::read(Signal::Traces, body).unwrap().batch.items(), 1);
         }
         let mixed = Batch::read(Signal::Traces, with_ids(&[0; 16], &SPAN)).unwrap();

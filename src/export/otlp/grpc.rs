@@ -104,7 +104,8 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
     let find = |name: &str| trailers.and_then(|trailers| trailers.get(name)).or_else(|| headers.get(name));
     let text = |name: &str| find(name).and_then(|value| value.to_str().ok());
     let Some(code) = text("grpc-status").and_then(|code| code.trim().parse::<u32>().ok()) else {
-        return Outcome::retry("the answer has no grpc-status");
+        // gRPC calls that UNKNOWN, which OTLP does not retry.
+        return Outcome::Reject { why: "the answer has no grpc-status".into() };
     };
     if code == 0 {
         let (rejected, why) = partial_success(body.get(5..).unwrap_or_default());
