@@ -43,6 +43,9 @@ pub enum Protocol {
     Grpc,
 }
 
+/// The case that asks whether JSON is taken at all.
+const ASKS_FOR_JSON: &str = "http.json.traces";
+
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -161,7 +164,7 @@ impl Case {
         if !peer.takes(signal) {
             return Some(format!("it takes no {signal}"));
         }
-        (is_json && !peer.takes_json() && !self.name.starts_with("http.json.traces")).then(|| "it takes no JSON".into())
+        (is_json && !peer.takes_json() && self.name != ASKS_FOR_JSON).then(|| "it takes no JSON".into())
     }
 }
 

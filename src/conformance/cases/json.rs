@@ -235,13 +235,8 @@ pub const CASES: &[Case] = &[
         "rfc8259-2",
         "whitespace may stand between any two tokens",
         LOST,
-        Ask(
-            || traces(span_json("").replace(':', "\r\n :\t").replace(',', " ,\n")),
-            |answer| {
-                // Names of attributes have no colon: only the text between them has changed.
-                taken(answer)
-            },
-        ),
+        // There are neither colons nor commas in what the text says.
+        Ask(|| traces(span_json("").replace(':', "\r\n :\t").replace(',', " ,\n")), taken),
     ),
     Case::must(
         "http.json.any-order",
