@@ -65,7 +65,8 @@ def rotel(peers):
         "--otlp-grpc-endpoint", f"127.0.0.1:{grpc}", "--otlp-http-endpoint", f"127.0.0.1:{http}",
     )
     url = f"http://127.0.0.1:{http}"
-    until("Rotel", lambda: subprocess.run([SPANLIGHT, "conformance", url, "--only", "http.protobuf.traces"]).returncode != 2)
+    asked = [SPANLIGHT, "conformance", url, "--only", "http.protobuf.traces"]
+    until("Rotel", lambda: subprocess.run(asked, capture_output=True).returncode != 2)
     return url, f"grpc://127.0.0.1:{grpc}"
 
 
@@ -107,13 +108,15 @@ def all_cases(results):
 
 
 def unkept(results):
-    rows = []
+    """A row for each rule and way to break it: those who share a library break it alike."""
+    rows = {}
     for receiver, cases in results.items():
         for case in cases.values():
             if case["outcome"] == "failed":
                 came = case["came"].replace("`", "'").replace("<", "&lt;")
-                rows.append([receiver, f"`{case['name']}`", case["level"], came])
-    return table(["receiver", "case", "level", "what came"], rows)
+                rows.setdefault((case["name"], case["level"], came), []).append(receiver)
+    rows = [[f"`{name}`", level, ", ".join(receivers), came] for (name, level, came), receivers in rows.items()]
+    return table(["case", "level", "receiver", "what came"], rows)
 
 
 def write(name, text):
