@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::route::Route;
-use crate::connector::{BudgetFile, Connector};
+use crate::connector::{BudgetFile, Connector, LedgerFile};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
@@ -25,6 +25,7 @@ pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
     pub(super) budgets: Option<Arc<BudgetFile>>,
+    pub(super) ledger: Option<Arc<LedgerFile>>,
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
@@ -134,6 +135,9 @@ impl Running {
         let left = futures_util::future::join_all(drains).await;
         if let Some(budgets) = self.budgets.take() {
             budgets.end_by(deadline).await;
+        }
+        if let Some(ledger) = self.ledger.take() {
+            ledger.end_by(deadline).await;
         }
         self.stop_web.cancel();
         self.tasks.shutdown().await;

@@ -19,6 +19,7 @@ mod forward;
 mod guides;
 mod history;
 mod journal;
+mod ledger;
 mod library;
 mod measure;
 mod process;
