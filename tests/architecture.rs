@@ -122,8 +122,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
+    // From the outside, with nothing of the receiver that it is tried on.
+    ("conformance", &["console", "otlp", "tls"]),
     ("demo", &[]),
-    ("cli", &["config", "console", "demo", "duration", "event", "measure", "otlp", "pipeline", "report", "telemetry"]),
+    (
+        "cli",
+        &[
+            "config",
+            "conformance",
+            "console",
+            "demo",
+            "duration",
+            "event",
+            "measure",
+            "otlp",
+            "pipeline",
+            "report",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.
