@@ -45,8 +45,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "export",
         &[
-            "config", "console", "content", "derive", "duration", "event", "flow", "health", "kafka", "measure",
-            "otlp", "redis", "report", "semconv", "tls",
+            "blocking", "config", "console", "content", "derive", "duration", "event", "flow", "health", "journal",
+            "kafka", "measure", "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
     (
@@ -123,8 +123,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
+    // From the outside, with nothing of the receiver that it is tried on.
+    ("conformance", &["console", "otlp", "tls"]),
     ("demo", &[]),
-    ("cli", &["config", "console", "demo", "duration", "event", "measure", "otlp", "pipeline", "report", "telemetry"]),
+    (
+        "cli",
+        &[
+            "config",
+            "conformance",
+            "console",
+            "demo",
+            "duration",
+            "event",
+            "measure",
+            "otlp",
+            "pipeline",
+            "report",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.

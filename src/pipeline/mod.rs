@@ -13,6 +13,7 @@ mod past;
 mod plan;
 mod ports;
 mod prices;
+mod queues;
 mod route;
 mod run;
 mod start;

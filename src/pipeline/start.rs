@@ -90,10 +90,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
-    if let Some(budgets) = &budgets {
-        tasks.spawn(budgets.clone().keep_written());
-    }
-    ledger.iter().for_each(|ledger| _ = tasks.spawn(ledger.clone().keep_written()));
+    keep_written(&mut tasks, budgets.as_ref(), ledger.as_ref());
     let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
     let mut serving = Vec::new();
     for receiver in receivers {
@@ -137,6 +134,16 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         stop_web,
         started: Instant::now(),
     })
+}
+
+/// Keeps on disk what lives in memory and is to outlast it.
+fn keep_written(tasks: &mut JoinSet<()>, budgets: Option<&Arc<BudgetFile>>, ledger: Option<&Arc<LedgerFile>>) {
+    if let Some(budgets) = budgets {
+        tasks.spawn(budgets.clone().keep_written());
+    }
+    if let Some(ledger) = ledger {
+        tasks.spawn(ledger.clone().keep_written());
+    }
 }
 
 /// The port of the web endpoint, if there is one.

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::config::types::Span;
 use crate::content::{Classes, Policy};
-use crate::export::pump::{QueueConfig, Settings};
-use crate::export::queue::Portion;
+use crate::export::pump::Settings;
+use crate::export::queue::{Portion, QueueConfig};
 use crate::export::retry;
 use crate::kafka::{Auth, Cluster, Said, check_topic};
 use crate::otlp::Signal;
@@ -194,7 +194,7 @@ impl Default for Config {
             // A broker that is restarted is back within seconds, and one that is away comes back: nothing is given up.
             retry_on_failure: retry::Config {
                 initial_interval: Span(Duration::from_millis(500)),
-                max_elapsed_time: Span(Duration::ZERO),
+                max_elapsed_time: Some(Span(Duration::ZERO)),
                 ..retry::Config::default()
             },
         }
