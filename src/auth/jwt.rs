@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{Denied, Principal};
 use crate::config::types::Secret;
 use crate::event::Timestamp;
+use crate::reload::Reloading;
 
 /// How tokens are signed, and what they must say.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,8 +30,14 @@ pub struct Config {
 
 /// What tokens are checked with.
 pub struct Jwt {
-    key: DecodingKey,
+    key: Key,
     validation: Validation,
+}
+
+/// What signatures are checked with.
+enum Key {
+    Secret(DecodingKey),
+    File(Reloading<DecodingKey>),
 }
 
 /// What a token says that matters here.
@@ -39,7 +46,7 @@ struct Claims {
     exp: Option<f64>,
     /// The user, whose events are seen.
     sub: Option<String>,
-    /// `all` lets see those of everybody.
+    /// `all` lets see those of everybody, `write` send telemetry.
     #[serde(default)]
     permissions: Words,
     /// Only events of these agents, if there are any.
@@ -101,10 +108,10 @@ impl Jwt {
 
     /// Whose token it is.
     pub fn principal(&self, token: &str) -> Result<Principal, Denied> {
-        let claims = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| reason(&error))?.claims;
+        let claims = self.claims(token)?;
         let Some(exp) = claims.exp else { return Err(Denied("the token has no `exp`".into())) };
+        let sees_all = claims.has("all");
         let user = claims.sub.filter(|sub| !sub.is_empty());
-        let sees_all = claims.permissions.iter().any(|permission| permission == "all");
         if user.is_none() && !sees_all {
             return Err(Denied("the token names no user (`sub`) and has no permission `all`".into()));
         }
@@ -112,9 +119,41 @@ impl Jwt {
         let agents = claims.agents.iter().map(str::to_owned).collect();
         Principal::limited(user.filter(|_| !sees_all), agents, until)
     }
+
+    /// Whether whose token it is may send telemetry: who may read their own could otherwise write that of others.
+    pub fn may_send(&self, token: &str) -> Result<bool, Denied> {
+        let claims = self.claims(token)?;
+        let is_limited = claims.agents.iter().next().is_some();
+        Ok(claims.has("write") || (claims.has("all") && !is_limited))
+    }
+
+    /// Reads the file of the key again, if there is one. Says whether there is another in it.
+    ///
+    /// # Errors
+    /// A file that is no good any more; the key that was in it stays in force.
+    pub fn renew(&self) -> Result<bool, String> {
+        match &self.key {
+            Key::Secret(_) => Ok(false),
+            Key::File(file) => file.renew(),
+        }
+    }
+
+    fn claims(&self, token: &str) -> Result<Claims, Denied> {
+        let decoded = match &self.key {
+            Key::Secret(key) => decode::<Claims>(token, key, &self.validation),
+            Key::File(file) => decode::<Claims>(token, &file.current(), &self.validation),
+        };
+        decoded.map(|token| token.claims).map_err(|error| reason(&error))
+    }
 }
 
-fn key(config: &Config) -> Result<DecodingKey, String> {
+impl Claims {
+    fn has(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|has| has == permission)
+    }
+}
+
+fn key(config: &Config) -> Result<Key, String> {
     use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512};
     if matches!(config.algorithm, HS256 | HS384 | HS512) {
         if config.public_key_file.is_some() {
@@ -123,7 +162,7 @@ fn key(config: &Config) -> Result<DecodingKey, String> {
         let secret = config.secret.as_ref().map_or("", |secret| &secret.0);
         return match secret.len() < Jwt::LEAST_SECRET {
             true => Err(format!("`secret` has {} bytes; it needs {} at least", secret.len(), Jwt::LEAST_SECRET)),
-            false => Ok(DecodingKey::from_secret(secret.as_bytes())),
+            false => Ok(Key::Secret(DecodingKey::from_secret(secret.as_bytes()))),
         };
     }
     let Some(path) = &config.public_key_file else {
@@ -132,14 +171,18 @@ fn key(config: &Config) -> Result<DecodingKey, String> {
     if config.secret.is_some() {
         return Err(format!("`secret` is not for {:?}, which has a `public_key_file`", config.algorithm));
     }
-    let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let read = match config.algorithm {
-        RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => DecodingKey::from_rsa_pem(&pem),
-        ES256 | ES384 => DecodingKey::from_ec_pem(&pem),
-        EdDSA => DecodingKey::from_ed_pem(&pem),
-        other => return Err(format!("{other:?} is not known here")),
+    let (file, algorithm) = (path.clone(), config.algorithm);
+    let make = move |contents: &[Vec<u8>]| {
+        let pem = contents.concat();
+        let read = match algorithm {
+            RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => DecodingKey::from_rsa_pem(&pem),
+            ES256 | ES384 => DecodingKey::from_ec_pem(&pem),
+            EdDSA => DecodingKey::from_ed_pem(&pem),
+            other => return Err(format!("{other:?} is not known here")),
+        };
+        read.map_err(|error| format!("{} is no public key for {algorithm:?} as PEM: {error}", file.display()))
     };
-    read.map_err(|error| format!("{} is no public key for {:?} as PEM: {error}", path.display(), config.algorithm))
+    Reloading::new(vec![path.clone()], make).map(Key::File)
 }
 
 /// In words for whoever has the token. What is wrong with a signature is nobody's business.
@@ -254,7 +297,7 @@ mod tests {
         assert!(refused(Algorithm::HS256, None, None).contains("32 at least"));
         assert!(refused(Algorithm::HS256, Some(SECRET), Some("key.pem")).contains("not for HS256"));
         assert!(refused(Algorithm::ES256, None, None).contains("`public_key_file`"));
-        assert!(refused(Algorithm::ES256, None, Some("/nowhere.pem")).contains("cannot read"));
+        assert!(refused(Algorithm::ES256, None, Some("/nowhere.pem")).contains("/nowhere.pem: "));
         assert!(refused(Algorithm::EdDSA, Some(SECRET), Some("Cargo.toml")).contains("not for EdDSA"));
         assert!(refused(Algorithm::EdDSA, None, Some("Cargo.toml")).contains("no public key"));
     }

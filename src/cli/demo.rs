@@ -120,7 +120,7 @@ async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
 
 /// Where to look.
 fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String {
-    let web = collector.and_then(|running| running.addresses().web).map(|web| format!("http://{web}"));
+    let web = collector.and_then(|running| running.addresses().web).map(|web| web.url());
     let (begun, web) = match &web {
         Some(web) => (format!("A collector was started at {}.", args.to), web.as_str()),
         None => (format!("Sending to {}.", args.to), "http://127.0.0.1:3010"),

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::api::refuse;
 use super::{Shared, State};
-use crate::auth::Principal;
+use crate::auth::{Principal, bearer};
 use crate::listen::is_for_this_machine;
 
 /// Refuses names that were rebound to this machine, and sets the headers that every answer has.
@@ -52,15 +52,29 @@ pub async fn sees_all(state: Shared, request: Request, next: Next) -> Response {
     }
 }
 
+/// Lets pass who may send telemetry.
+pub async fn may_send(state: Shared, request: Request, next: Next) -> Response {
+    let Some(auth) = &state.auth else { return next.run(request).await };
+    match bearer(request.headers()).map(|token| auth.may_send(token)) {
+        Some(Ok(true)) => next.run(request).await,
+        Some(Ok(false)) => {
+            state.denied.add(1);
+            refuse(StatusCode::FORBIDDEN, "sending takes the permission `write`, or `all` without `agents`")
+        }
+        Some(Err(denied)) => unauthorized(&state, &denied.to_string()),
+        None => unauthorized(&state, "this needs a token: `Authorization: Bearer …`"),
+    }
+}
+
 /// Who asks: everybody may see all where nobody is asked who they are; `None` has said nothing yet.
 pub fn principal(state: &State, headers: &HeaderMap) -> Result<Option<Principal>, Box<Response>> {
     if state.auth.is_none() {
         return Ok(Some(Principal::default()));
     }
-    let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let token = given.to_str().ok().and_then(|given| given.split_once(' '));
-    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    believe(state, token).map(Some).map_err(|denied| Box::new(unauthorized(state, &denied)))
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    believe(state, bearer(headers)).map(Some).map_err(|denied| Box::new(unauthorized(state, &denied)))
 }
 
 /// Who has a token, or why that is nobody.

@@ -39,9 +39,10 @@ use crate::connector::Connector;
 use crate::health::Count;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::listen::Listener;
+use crate::listen::{Listener, Port};
 use crate::measure::Family;
 use crate::recent::Recent;
+use crate::tls;
 pub use demo::Demo;
 pub use ports::{HealthCheckConfig, serve_health, serve_metrics};
 pub use socket::Limits as SocketLimits;
@@ -59,13 +60,15 @@ pub struct Config {
     pub recent_spans_mib: usize,
     /// Who may read; without it, everybody who can connect.
     pub auth: Option<auth::Config>,
+    /// TLS.
+    pub tls: Option<tls::Server>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
         let endpoint = Listen { text: address.to_string(), address };
-        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None }
+        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None, tls: None }
     }
 }
 
@@ -83,8 +86,8 @@ pub struct State {
     pub scrape: Scrape,
     /// Our own counters as they stand.
     pub counters: Counters,
-    /// Where telemetry is taken: transport and address.
-    pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// Where telemetry is taken.
+    pub receivers: Vec<Port>,
     /// What the page plays if nothing has come yet; not for other machines.
     pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
@@ -92,7 +95,7 @@ pub struct State {
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
     /// Who may read; without it, everybody who can connect.
-    pub auth: Option<Auth>,
+    pub auth: Option<Arc<Auth>>,
     /// What WebSockets may do.
     pub sockets: SocketLimits,
     /// Requests of those who are not believed, or ask for what they may not see.
@@ -124,6 +127,7 @@ pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToke
     let router = routes(sockets.clone())
         .merge(tagged(of_runs()).layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
         .merge(tagged(of_everything()).layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
+        .merge(of_senders().layer(middleware::from_fn_with_state(state.clone(), guard::may_send)))
         .fallback(api::not_found)
         .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
         .with_state(state);
@@ -177,11 +181,15 @@ fn of_runs() -> Router<Arc<State>> {
         .route("/api/v1/stream", get(stream::stream))
 }
 
+/// What takes telemetry.
+fn of_senders() -> Router<Arc<State>> {
+    Router::new().route("/v1/events", post(api::post_events))
+}
+
 /// What is added up over everybody, or changes it.
 fn of_everything() -> Router<Arc<State>> {
     Router::new()
         .route("/metrics", get(api::metrics_text))
-        .route("/v1/events", post(api::post_events))
         .route("/api/v1/demo", post(demo::demo))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/budgets", get(budgets::budgets))
