@@ -124,7 +124,22 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("demo", &[]),
-    ("cli", &["config", "console", "demo", "duration", "event", "measure", "otlp", "pipeline", "report", "telemetry", "tls"]),
+    (
+        "cli",
+        &[
+            "config",
+            "console",
+            "demo",
+            "duration",
+            "event",
+            "measure",
+            "otlp",
+            "pipeline",
+            "report",
+            "telemetry",
+            "tls",
+        ],
+    ),
 ];
 
 /// No I/O, no clock, no tasks: what these mean must not depend on where they run.

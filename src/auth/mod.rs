@@ -82,7 +82,9 @@ impl Config {
         let tokens: Vec<Tokens> = self.token.iter().map(of_one).collect::<Result<_, _>>()?;
         let jwt = self.jwt.as_ref().map(Jwt::new).transpose()?;
         if tokens.is_empty() && jwt.is_none() && self.authenticator.is_none() {
-            return Err("`auth` has neither `token` nor `jwt` nor `authenticator`; without `auth` nobody is asked".into());
+            return Err(
+                "`auth` has neither `token` nor `jwt` nor `authenticator`; without `auth` nobody is asked".into()
+            );
         }
         Ok(Auth { tokens, jwt })
     }

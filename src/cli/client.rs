@@ -71,8 +71,7 @@ pub async fn request(
 
 /// A client for a URL, with TLS if it is one of TLS.
 fn client(target: &Target, url: &str) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, Failure> {
-    let (ca_file, cert_file, key_file) =
-        (target.ca_file.clone(), target.cert_file.clone(), target.key_file.clone());
+    let (ca_file, cert_file, key_file) = (target.ca_file.clone(), target.cert_file.clone(), target.key_file.clone());
     let tls = Tls { ca_file, cert_file, key_file, ..Tls::default() };
     let connector = tls::connector(&tls, url.starts_with("https:"), false).map_err(Failure::usage)?;
     Ok(Client::builder(TokioExecutor::new()).build(connector))

@@ -180,5 +180,7 @@ async fn receiver(target: &Target) -> Result<String, Failure> {
         let scheme = if receiver["tls"] == true { "https" } else { "http" };
         Some(format!("{scheme}://{}", receiver["address"].as_str()?))
     };
-    http.next().and_then(url).ok_or_else(|| Failure::new("the collector takes no OTLP over HTTP; --otlp names one that does"))
+    http.next()
+        .and_then(url)
+        .ok_or_else(|| Failure::new("the collector takes no OTLP over HTTP; --otlp names one that does"))
 }

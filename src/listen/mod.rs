@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use connection::Connections;
 use handshake::Door;
-pub use host::is_for_this_machine;
+pub use host::{Names, is_for_this_machine};
 pub use patience::Deadline;
 
 use crate::health::{About, Count, Health};
@@ -53,12 +53,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits {
-            headers: Duration::from_secs(30),
-            handshake: Duration::from_secs(10),
-            connections: 8192,
-            streams: 256,
-        }
+        Limits { headers: Duration::from_secs(30), handshake: Duration::from_secs(10), connections: 8192, streams: 256 }
     }
 }
 

@@ -18,8 +18,8 @@ use crate::health::Health;
 use crate::measure::Alert;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
-use crate::tls;
 use crate::receive::{otlp as otlp_receive, redis as redis_receive};
+use crate::tls;
 use crate::web;
 
 /// A component with its typed configuration.

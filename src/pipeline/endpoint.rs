@@ -44,6 +44,7 @@ pub fn state(
         hub,
         recent,
         auth: None,
+        allowed_hosts: Vec::new(),
         history: None,
         sockets: SocketLimits::default(),
         denied: health.counter(DENIED, &[("component", "web")]),

@@ -294,7 +294,8 @@ fn check_authenticators(
 ) {
     let is_there = |name: &str| {
         components.iter().any(|(_, id, component)| {
-            matches!(component, Component::BearerTokens(_)) && ComponentId::parse(name).is_some_and(|named| named == *id)
+            matches!(component, Component::BearerTokens(_))
+                && ComponentId::parse(name).is_some_and(|named| named == *id)
         })
     };
     for (section, id, component) in components {

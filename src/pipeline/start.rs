@@ -112,7 +112,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let receivers = addresses.receivers.clone();
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, views, events);
-        let state = State { auth, sockets, receivers, demo, history: history.clone(), ..state };
+        let allowed_hosts = config.allowed_hosts.clone();
+        let state = State { auth, allowed_hosts, sockets, receivers, demo, history: history.clone(), ..state };
         let listener = bound.listener(Limits::default(), &health, &mut reloads);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }

@@ -39,7 +39,7 @@ use crate::connector::Connector;
 use crate::health::Count;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::listen::{Listener, Port};
+use crate::listen::{Listener, Names, Port};
 use crate::measure::Family;
 use crate::recent::Recent;
 use crate::tls;
@@ -62,13 +62,22 @@ pub struct Config {
     pub auth: Option<auth::Config>,
     /// TLS.
     pub tls: Option<tls::Server>,
+    /// Names by which it may be asked besides those that no web page can have.
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
         let endpoint = Listen { text: address.to_string(), address };
-        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None, tls: None }
+        Config {
+            endpoint,
+            recent_events: 10_000,
+            recent_spans_mib: 32,
+            auth: None,
+            tls: None,
+            allowed_hosts: Vec::new(),
+        }
     }
 }
 
@@ -96,6 +105,8 @@ pub struct State {
     pub post_events: PostEvents,
     /// Who may read; without it, everybody who can connect.
     pub auth: Option<Arc<Auth>>,
+    /// Names by which the endpoint may be asked besides those that no web page can have.
+    pub allowed_hosts: Vec<String>,
     /// What WebSockets may do.
     pub sockets: SocketLimits,
     /// Requests of those who are not believed, or ask for what they may not see.
@@ -122,14 +133,19 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Serves until told to stop.
 pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
-    let loopback = listener.is_loopback();
+    let names = match (listener.is_loopback(), &state.auth) {
+        (true, _) => Names::of_this_machine(&state.allowed_hosts),
+        (false, None) => Names::not_public(&state.allowed_hosts),
+        // A page that got here by a name of its own has no token.
+        (false, Some(_)) => Names::any(),
+    };
     let sockets = Sockets::new(state.clone(), stop.clone());
     let router = routes(sockets.clone())
         .merge(tagged(of_runs()).layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
         .merge(tagged(of_everything()).layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
         .merge(of_senders().layer(middleware::from_fn_with_state(state.clone(), guard::may_send)))
         .fallback(api::not_found)
-        .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
+        .layer(middleware::from_fn(move |request, next| guard::guard(names.clone(), request, next)))
         .with_state(state);
     let serving = listener.serve(TowerToHyperService::new(router));
     stop.cancelled().await;

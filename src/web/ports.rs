@@ -14,7 +14,7 @@ use super::json::object;
 use super::{GOODBYE, Scrape, Unready, api, guard};
 use crate::config::types::Listen;
 use crate::event::Timestamp;
-use crate::listen::Listener;
+use crate::listen::{Listener, Names};
 use crate::tls;
 
 /// The extension `health_check`. Keys are those of the OpenTelemetry Collector.
@@ -74,8 +74,9 @@ pub async fn serve_metrics(listener: Listener, scrape: Scrape, stop: Cancellatio
 }
 
 async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
-    let loopback = listener.is_loopback();
-    let router = router.layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)));
+    // Others ask by whatever name this machine has for them, and there is nothing to be read that is anybody's.
+    let names = if listener.is_loopback() { Names::of_this_machine(&[]) } else { Names::any() };
+    let router = router.layer(middleware::from_fn(move |request, next| guard::guard(names.clone(), request, next)));
     let serving = listener.serve(TowerToHyperService::new(router));
     stop.cancelled().await;
     serving.stop(GOODBYE).await;

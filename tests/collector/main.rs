@@ -32,5 +32,6 @@ mod socket;
 mod stack;
 mod stop;
 mod support;
+mod tls;
 #[path = "../golden/truth.rs"]
 mod truth;

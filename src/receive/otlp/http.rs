@@ -138,7 +138,12 @@ pub fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Ans
     };
     match format {
         Some(format) => status_of(status, format, code, message),
-        None => answer(status, "text/plain; charset=utf-8", format!("{message}\n")),
+        None => {
+            let mut answer = answer(status, "text/plain; charset=utf-8", format!("{message}\n"));
+            // The message may hold what was asked for.
+            answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            answer
+        }
     }
 }
 

@@ -164,6 +164,11 @@ impl Collector {
         })
     }
 
+    /// All that it has written so far.
+    pub fn written(&self) -> Vec<String> {
+        [&self.screen.stdout, &self.screen.stderr].map(|lines| lines.lock().unwrap().clone()).concat()
+    }
+
     /// Nobody reads what it writes as long as the guard lives, as with a pager in front of it.
     pub async fn unread(&self) -> tokio::sync::OwnedMutexGuard<()> {
         self.screen.reading.clone().lock_owned().await
