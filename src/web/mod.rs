@@ -47,6 +47,8 @@ pub use demo::Demo;
 pub use ports::{HealthCheckConfig, serve_health, serve_metrics};
 pub use socket::Limits as SocketLimits;
 use socket::Sockets;
+#[cfg(fuzzing)]
+pub use socket::fuzzing;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]

@@ -1,6 +1,8 @@
 //! Events as they happen over a WebSocket: one task for each client, which reads the hub at that client's pace.
 
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod limits;
 mod message;
 mod opening;

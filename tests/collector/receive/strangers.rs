@@ -128,7 +128,8 @@ async fn a_port_that_asks_may_be_open_to_others_and_each_port_asks_for_itself() 
     assert!(ended.stderr.contains("otlp/http: 0.0.0.0:0 would be open"), "the other one asks: {ended:?}");
 
     let changes = ["receivers.otlp.protocols.grpc.endpoint=0.0.0.0:0", asks];
-    let collector = Collector::with_changes(include_str!("../../../collector-config/default.yaml"), &changes, &[]).await;
+    let collector =
+        Collector::with_changes(include_str!("../../../collector-config/default.yaml"), &changes, &[]).await;
     let grpc = collector.url(Port::Grpc).await;
     let message = traces(vec![agent(1, 1, 0, "scribe")]);
     assert_eq!(call_raw(&grpc, GRPC, &[], frame(0, &message)).await.code, 16);
