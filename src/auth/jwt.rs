@@ -205,6 +205,8 @@ impl fmt::Debug for Jwt {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::{EncodingKey, Header, encode};
     use serde_json::{Value, json};
 
@@ -300,5 +302,159 @@ mod tests {
         assert!(refused(Algorithm::ES256, None, Some("/nowhere.pem")).contains("/nowhere.pem: "));
         assert!(refused(Algorithm::EdDSA, Some(SECRET), Some("Cargo.toml")).contains("not for EdDSA"));
         assert!(refused(Algorithm::EdDSA, None, Some("Cargo.toml")).contains("no public key"));
+    }
+    /// A private key of `openssl`, and its public half in a file.
+    struct Pair {
+        folder: tempfile::TempDir,
+    }
+
+    impl Pair {
+        fn new(options: &str) -> Pair {
+            let pair = Pair { folder: tempfile::tempdir().unwrap() };
+            pair.replace(options);
+            pair
+        }
+
+        fn replace(&self, options: &str) {
+            for arguments in
+                [format!("genpkey {options} -out key.pem"), "pkey -in key.pem -pubout -out public.pem".to_owned()]
+            {
+                let mut command = std::process::Command::new("openssl");
+                let output = command.current_dir(&self.folder).args(arguments.split(' ')).output().unwrap();
+                assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+
+        fn file(&self, name: &str) -> Vec<u8> {
+            std::fs::read(self.folder.path().join(name)).unwrap()
+        }
+
+        fn jwt(&self, algorithm: Algorithm) -> Jwt {
+            Jwt::new(&Config {
+                algorithm,
+                secret: None,
+                public_key_file: Some(self.folder.path().join("public.pem")),
+                audience: Some("spanlight".into()),
+                issuer: Some("them".into()),
+            })
+            .unwrap()
+        }
+
+        fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+            let pem = self.file("key.pem");
+            let key = match algorithm {
+                Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(&pem),
+                Algorithm::EdDSA => EncodingKey::from_ed_pem(&pem),
+                _ => EncodingKey::from_rsa_pem(&pem),
+            };
+            encode(&Header::new(algorithm), claims, &key.unwrap()).unwrap()
+        }
+    }
+
+    /// A token whose header says what its signature is not.
+    fn forged(header: &str, claims: &Value, secret: &[u8]) -> String {
+        let of_secret = encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret)).unwrap();
+        let (_, rest) = of_secret.split_once('.').unwrap();
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+    }
+
+    const RSA: &str = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+    const EC: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+    const ED: &str = "-algorithm ed25519";
+
+    #[test]
+    fn each_algorithm_is_believed_with_its_own_key_and_nothing_else_is() {
+        let claims = json!({"exp": in_seconds(60), "aud": "spanlight", "iss": "them", "sub": "dana"});
+        for (algorithm, kin, options) in [
+            (Algorithm::RS256, Algorithm::RS512, RSA),
+            (Algorithm::PS256, Algorithm::RS256, RSA),
+            (Algorithm::ES256, Algorithm::ES256, EC),
+            (Algorithm::EdDSA, Algorithm::EdDSA, ED),
+        ] {
+            let (pair, other) = (Pair::new(options), Pair::new(options));
+            let jwt = pair.jwt(algorithm);
+            let believed = |token: &str| jwt.principal(token).is_ok();
+            let good = pair.sign(algorithm, &claims);
+            assert!(believed(&good), "{algorithm:?}: {:?}", jwt.principal(&good));
+            assert!(!believed(&other.sign(algorithm, &claims)), "{algorithm:?} of another key");
+            if kin != algorithm {
+                assert!(!believed(&pair.sign(kin, &claims)), "{kin:?} instead of {algorithm:?}");
+            }
+            // The public key is no secret, so nothing may be believed that is signed with it as if it were one.
+            let public = pair.file("public.pem");
+            let with_public = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&public));
+            assert!(!believed(&with_public.unwrap()), "HS256 with the public key of {algorithm:?}");
+            for header in ["HS256", "none", "None", "NONE", "nOnE", "", "HS512"] {
+                let header = format!(r#"{{"typ":"JWT","alg":"{header}"}}"#);
+                assert!(!believed(&forged(&header, &claims, &public)), "{header}");
+                let unsigned = forged(&header, &claims, &public);
+                let (head, _) = unsigned.rsplit_once('.').unwrap();
+                assert!(!believed(&format!("{head}.")) && !believed(head), "{header} without a signature");
+            }
+            // A key that comes along with the token is nobody's that is known.
+            let own = forged(
+                &format!(r#"{{"alg":"{algorithm:?}","jwk":{{"kty":"oct","k":"AA"}},"jku":"http://x"}}"#),
+                &claims,
+                b"",
+            );
+            assert!(!believed(&own));
+            for (at, _) in good.match_indices('.') {
+                let mut changed = good.clone().into_bytes();
+                changed[at + 1] ^= 1;
+                assert!(!believed(&String::from_utf8_lossy(&changed)), "{algorithm:?} changed at {at}");
+            }
+            for (name, value) in [
+                ("exp", Value::Null),
+                ("exp", in_seconds(-60).into()),
+                ("exp", "tomorrow".into()),
+                ("nbf", in_seconds(60).into()),
+                ("aud", "another".into()),
+                ("aud", Value::Null),
+                ("iss", "another".into()),
+                ("iss", Value::Null),
+                ("sub", Value::Null),
+            ] {
+                let mut claims = claims.clone();
+                match value {
+                    Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                    ref value => claims[name] = value.clone(),
+                }
+                assert!(!believed(&pair.sign(algorithm, &claims)), "{algorithm:?} with {name} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_replaced_is_in_force_and_what_it_signed_before_is_not() {
+        let claims = json!({"exp": in_seconds(60), "aud": "spanlight", "iss": "them", "sub": "dana"});
+        let pair = Pair::new(EC);
+        let jwt = pair.jwt(Algorithm::ES256);
+        let old = pair.sign(Algorithm::ES256, &claims);
+        pair.replace(EC);
+        assert!(jwt.principal(&old).is_ok(), "nobody has looked yet");
+        assert_eq!(jwt.renew(), Ok(true));
+        assert!(jwt.principal(&old).is_err() && jwt.principal(&pair.sign(Algorithm::ES256, &claims)).is_ok());
+        std::fs::write(pair.folder.path().join("public.pem"), "no key").unwrap();
+        assert!(jwt.renew().is_err() && jwt.principal(&pair.sign(Algorithm::ES256, &claims)).is_ok());
+    }
+
+    #[test]
+    fn sending_takes_a_permission_of_its_own() {
+        let may = |claims: Value| {
+            let mut claims = claims;
+            (claims["exp"], claims["aud"]) = (in_seconds(60).into(), "spanlight".into());
+            jwt().may_send(&signed(Algorithm::HS256, SECRET, &claims))
+        };
+        assert_eq!(may(json!({"sub": "dana"})), Ok(false));
+        assert_eq!(may(json!({"sub": "dana", "permissions": ["read"]})), Ok(false));
+        assert_eq!(may(json!({"permissions": "all", "agents": "writer"})), Ok(false));
+        for claims in [
+            json!({"permissions": "write"}),
+            json!({"permissions": ["all"]}),
+            json!({"permissions": "write", "agents": "a"}),
+        ] {
+            assert_eq!(may(claims), Ok(true));
+        }
+        assert!(jwt().may_send("a.b.c").is_err());
     }
 }

@@ -16,6 +16,7 @@ mod files;
 mod forward;
 mod guides;
 mod history;
+mod isolation;
 mod journal;
 mod library;
 mod measure;
