@@ -238,6 +238,13 @@ impl Collector {
         .await
     }
 
+    /// The most memory that it has had so far, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub async fn signal(&self, name: &str) {
         let id = self.process.id().unwrap().to_string();
