@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("LOGFIRE_TOKEN", "t"),
     ("DD_API_KEY", "k"),
     ("SPANLIGHT_TOKEN", "a-long-token-0"),
+    ("SPANLIGHT_SEND_TOKEN", "a-long-token-1"),
 ];
 
 fn examples() -> Vec<PathBuf> {
