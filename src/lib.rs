@@ -53,6 +53,8 @@
 #[cfg(feature = "collector")]
 extern crate self as spanlight;
 
+#[cfg(feature = "collector")]
+mod blocking;
 pub mod duration;
 mod nearest;
 

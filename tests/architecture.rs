@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const IMPORTS: &[(&str, &[&str])] = &[
     ("duration", &[]),
     ("nearest", &[]),
+    ("blocking", &[]),
     ("semconv", &[]),
     ("event", &["duration", "nearest"]),
     ("otlp", &["event", "semconv"]),
@@ -52,6 +53,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "web",
         &[
             "auth",
+            "blocking",
             "budget",
             "config",
             "connector",
@@ -75,6 +77,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "pipeline",
         &[
             "auth",
+            "blocking",
             "budget",
             "config",
             "connector",

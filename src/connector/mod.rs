@@ -4,6 +4,8 @@
 //! long as it takes to read its spans once; whatever waits (files, networks) is behind the queues of exporters.
 
 mod budgets;
+mod kept_file;
+mod ledger_file;
 mod saving;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -11,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use budgets::Kept;
+pub use ledger_file::LedgerFile;
 pub use saving::BudgetFile;
 
 use crate::budget::Budget;

@@ -2,29 +2,20 @@
 //! at the end.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
 use super::Connector;
+use super::kept_file::{KeptFile, Written};
 use crate::budget::Urgency;
 use crate::event::Timestamp;
-use crate::state::StateFile;
 
 /// The file of what was spent.
 pub struct BudgetFile {
     connector: Arc<Connector>,
-    file: StateFile,
-    /// When it was written last; one writes at a time.
-    written: Mutex<Written>,
-}
-
-#[derive(Default)]
-struct Written {
-    at: Option<Instant>,
-    /// Whether the last attempt failed, of which only the first of a row is told.
-    failed: bool,
+    file: KeptFile,
 }
 
 impl BudgetFile {
@@ -36,9 +27,9 @@ impl BudgetFile {
     /// The file of a connector's budgets, read; nothing where there are none.
     pub fn read(connector: &Arc<Connector>, path: PathBuf) -> Option<BudgetFile> {
         connector.has_budgets().then(|| {
-            let file = StateFile::at(path);
-            restore(connector, &file);
-            BudgetFile { connector: connector.clone(), file, written: Mutex::default() }
+            let file = KeptFile::at(path, "budgets", "a restart would forget what was spent");
+            file.restore(|saved| restore(connector, saved));
+            BudgetFile { connector: connector.clone(), file }
         })
     }
 
@@ -61,11 +52,11 @@ impl BudgetFile {
 
     /// Writes the file if it is time to. Blocks as long as the disk takes.
     fn tick(&self) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.file.lock();
         let is_time = match self.connector.budgets(|budgets| budgets.unsaved()).flatten() {
             None => false,
-            Some(Urgency::Now) if !written.failed => true,
-            Some(_) => written.at.is_none_or(|at| at.elapsed() >= BudgetFile::AT_MOST),
+            Some(Urgency::Now) if !written.has_failed() => true,
+            Some(_) => written.is_older_than(BudgetFile::AT_MOST),
         };
         if is_time {
             self.write(&mut written);
@@ -83,7 +74,7 @@ impl BudgetFile {
 
     /// Writes the file if there is anything to write, because the program ends.
     pub fn end(&self) {
-        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = self.file.lock();
         if self.connector.budgets(|budgets| budgets.unsaved()).flatten().is_some() {
             self.write(&mut written);
         }
@@ -91,43 +82,16 @@ impl BudgetFile {
 
     fn write(&self, written: &mut Written) {
         let Some(bytes) = self.connector.budgets(|budgets| budgets.save(Timestamp::now())) else { return };
-        written.at = Some(Instant::now());
-        let result = self.file.write(&bytes);
-        if let Err(error) = &result {
+        if !self.file.write(&bytes, written) {
             self.connector.budgets(|budgets| budgets.was_not_saved());
-            if !written.failed {
-                let path = self.file.path().display();
-                let message = format!("budgets: cannot write {path}: {error}; a restart would forget what was spent");
-                crate::report::error(&message);
-            }
         }
-        written.failed = result.is_err();
     }
 }
 
-fn restore(connector: &Connector, file: &StateFile) {
-    let path = file.path().display();
-    let saved = match file.read() {
-        Ok(None) => return,
-        Ok(Some(saved)) => saved,
-        Err(error) => {
-            crate::report::error(&format!("budgets: cannot read {path}: {error}; they begin with nothing spent"));
-            return;
-        }
-    };
-    match connector.budgets(|budgets| budgets.restore(&saved)) {
-        None => {}
-        Some(Ok(anew)) => anew.iter().for_each(|budget| {
-            crate::report::warn(&format!("budget {budget}: it is for something else than before, and begins anew"));
-        }),
-        Some(Err(unusable)) => {
-            let aside = match file.set_aside() {
-                Ok(aside) => format!("it is now {}", aside.display()),
-                Err(error) => format!("it cannot be renamed ({error}) and will be overwritten"),
-            };
-            let message =
-                format!("budgets: {path} cannot be used: {unusable}; {aside}, and they begin with nothing spent");
-            crate::report::error(&message);
-        }
+fn restore(connector: &Connector, saved: &[u8]) -> Result<(), crate::budget::Unusable> {
+    let restored = connector.budgets(|budgets| budgets.restore(saved)).unwrap_or(Ok(Vec::new()));
+    for budget in restored? {
+        crate::report::warn(&format!("budget {budget}: it is for something else than before, and begins anew"));
     }
+    Ok(())
 }

@@ -117,9 +117,9 @@ impl Stage<'_> {
     /// Asks as any agent would, and says what it made of the answer.
     async fn may_spend(&self, usd: f64) -> bool {
         // What the last call cost is known a moment after it; at a thousand times the pace of agents that is long.
-        let known = spanlight::telemetry().map(|telemetry| move || telemetry.flush(PATIENCE).ok());
-        if let Some(known) = known {
-            tokio::task::spawn_blocking(known).await.ok();
+        if let Some(telemetry) = spanlight::telemetry() {
+            // If it is not known in time, the verdict is one of what is known, like that of any agent that does not wait.
+            drop(tokio::task::spawn_blocking(move || telemetry.flush(PATIENCE)).await);
         }
         let verdict = spanlight::budget(BUDGET).feature(self.feature).estimate(usd).verdict();
         let decision = if verdict.may_go_on() { "go on" } else { "stop" };

@@ -136,6 +136,8 @@ pub struct Deriver {
     sessions: Sessions,
     meters: Meters,
     ledger: Ledger,
+    /// What was posted before this program started.
+    earlier: Ledger,
     counts: Counts,
     apart: Apart,
     spending: Option<Spending>,
@@ -165,6 +167,7 @@ impl Deriver {
             sessions: Sessions::default(),
             meters: Meters::default(),
             ledger: Ledger::default(),
+            earlier: Ledger::default(),
             apart: Apart::default(),
             counts: Counts::default(),
             spending: settings.states_spending.then(Spending::default),
@@ -214,7 +217,22 @@ impl Deriver {
             }
         }
         self.ledger.add_to(&mut report, by, since);
+        self.earlier.add_to(&mut report, by, since);
         report.finish()
+    }
+
+    /// The ledger as it is to be kept over a restart: with what runs in memory come to, and without what only metrics tell,
+    /// whose running totals tell it again.
+    pub fn ledger_to_keep(&self, now: Timestamp) -> Ledger {
+        let mut ledger = self.earlier.clone();
+        ledger.add(&self.ledger, now);
+        ledger.post_all(self.counted_runs().flat_map(Run::postings), now);
+        ledger
+    }
+
+    /// Goes on from a ledger that was kept.
+    pub fn go_on_from(&mut self, ledger: Ledger) {
+        self.earlier = ledger;
     }
 
     /// The ledger of those runs in memory that somebody may see, and whether some rows of it may still change.
@@ -233,7 +251,7 @@ impl Deriver {
         self.runs.iter().filter(|run| !self.meters.spans_tell_of(run))
     }
 
-    /// The ledger's totals since ever.
+    /// The ledger's totals since this program started.
     pub fn totals(&self) -> Figures {
         let mut totals = self.ledger.totals().clone();
         for run in self.counted_runs() {

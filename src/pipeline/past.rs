@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use tokio::runtime::{Handle, RuntimeFlavor};
-
+use crate::blocking::off_worker;
 use crate::config::types::Span;
 use crate::event::Filter;
 use crate::flow::{Record, SharedRecord};
@@ -15,6 +13,7 @@ use crate::health::Health;
 use crate::history::{self, EVENT, History, event_of};
 use crate::hub::{Hub, Page, Past};
 use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
+use serde::Deserialize;
 
 /// Where events are kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]
@@ -185,7 +184,7 @@ impl Past for Events {
     }
 
     fn read(&self, offsets: Range<u64>, limit: usize, filter: &Filter) -> Page {
-        in_peace(|| {
+        off_worker(|| {
             let of_journal = offsets.start >= self.journal.first();
             match self.history.as_ref().filter(|history| offsets.start < history.position()) {
                 // A page of everything is at hand in the journal, and only there if it is of now.
@@ -239,12 +238,4 @@ fn read(journal: &Journal, offsets: Range<u64>, limit: usize, filter: &Filter) -
     }
     page.next = read.next.min(offsets.end);
     page
-}
-
-/// Lets other tasks of this thread be done by another while it waits for the disk.
-fn in_peace<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
 }

@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::block_in_place;
-
+use crate::blocking::off_worker;
 use crate::connector::Connector;
 use crate::event::{Event, Filter, Timestamp};
 use crate::export::prometheus::Prometheus;
@@ -129,14 +127,6 @@ impl Route {
 
     fn ends_in_agent(&self) -> bool {
         self.exits.iter().any(|exit| matches!(exit, Exit::Agent(_)))
-    }
-}
-
-/// Lets other tasks of this thread go on elsewhere while `work` takes long.
-fn off_worker(work: impl FnOnce()) {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => block_in_place(work),
-        _ => work(),
     }
 }
 

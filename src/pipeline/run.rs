@@ -12,7 +12,7 @@ use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
 use super::reloads::Reloads;
 use super::route::Route;
-use crate::connector::{BudgetFile, Connector};
+use crate::connector::{BudgetFile, Connector, LedgerFile};
 use crate::export::{Left, Pump};
 use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
@@ -26,6 +26,7 @@ pub struct Running {
     pub(super) addresses: Addresses,
     pub(super) agent: Option<Arc<Connector>>,
     pub(super) budgets: Option<Arc<BudgetFile>>,
+    pub(super) ledger: Option<Arc<LedgerFile>>,
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     pub(super) serving: Vec<Serving>,
@@ -143,6 +144,9 @@ impl Running {
         let left = futures_util::future::join_all(drains).await;
         if let Some(budgets) = self.budgets.take() {
             budgets.end_by(deadline).await;
+        }
+        if let Some(ledger) = self.ledger.take() {
+            ledger.end_by(deadline).await;
         }
         self.stop_web.cancel();
         drop(self.reloads);

@@ -20,7 +20,7 @@ use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
 use crate::config::{ComponentId, Section};
-use crate::connector::{BudgetFile, Connector, EventSink};
+use crate::connector::{BudgetFile, Connector, EventSink, LedgerFile};
 use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::history::History;
@@ -69,8 +69,11 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
     let agent = agent(&plan, wants_hub);
-    let path = options.data_dir.join(BudgetFile::NAME);
-    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, path)).map(Arc::new);
+    let kept = |name: &str| options.data_dir.join(name);
+    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, kept(BudgetFile::NAME))).map(Arc::new);
+    // Who keeps no events keeps no sums of them either.
+    let keeps = agent.as_ref().filter(|_| plan.journal().is_some());
+    let ledger = keeps.map(|agent| Arc::new(LedgerFile::read(agent, kept(LedgerFile::NAME))));
     let journal = plan.journal().map(|config| open_journal(&config, options, &health)).transpose()?;
     let history = open_history(&plan, journal.as_ref(), options, &health)?;
     let hub = past::hub(recent_events, journal.as_ref(), history.clone());
@@ -90,6 +93,9 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     if let Some(budgets) = &budgets {
         tasks.spawn(budgets.clone().keep_written());
+    }
+    if let Some(ledger) = &ledger {
+        tasks.spawn(ledger.clone().keep_written());
     }
     let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
     let mut serving = Vec::new();
@@ -123,6 +129,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         addresses,
         agent,
         budgets,
+        ledger,
         health,
         gate,
         serving,

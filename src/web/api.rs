@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::json::Tree;
 use super::{Scrape, Shared, State, json, stored};
 use crate::auth::Principal;
+use crate::blocking::off_worker;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
@@ -123,6 +124,7 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         Ok(mentioned) => mentioned,
         Err(message) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     };
+    let may_be_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |_| mentioned.may_be_in(run));
     let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |text| mentioned.is_in(run, text));
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
@@ -132,8 +134,10 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         }
         Some((cursor, _)) => return bad(&format!("`cursor={cursor}` is none that was given out")),
     };
-    let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
+    let mut found = state.connector.read(|core| core.deriver.summaries(may_be_wanted));
     found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
+    // What has to be looked up on disk is looked up when nobody waits for the deriver.
+    off_worker(|| found.retain(is_wanted));
     match stored::runs_besides(&state, found, (before.0, &before.1), limit, is_wanted) {
         Ok(listed) => ok(listed.into_json()),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
@@ -313,15 +317,20 @@ impl<'a> Mentioned<'a> {
     fn find(state: &'a State, who: &Principal, filter: &RunFilter) -> Result<Mentioned<'a>, String> {
         let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
             let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
-            tokio::task::block_in_place(|| history.runs_with(&who.limit(filter)))
+            off_worker(|| history.runs_with(&who.limit(filter)))
         });
         Ok(Mentioned { state, runs: found.transpose()?.unwrap_or_default() })
     }
 
-    /// Whether a run is among them; an index of words does not know in which order they are.
+    /// Whether the words of the text are in a run.
+    fn may_be_in(&self, run: &RunSummary) -> bool {
+        self.runs.contains(&*run.id)
+    }
+
+    /// Whether the text is; an index of words does not know in which order they are.
     fn is_in(&self, run: &RunSummary, text: &str) -> bool {
         let is_phrase = || text.chars().any(|letter| !letter.is_alphanumeric());
-        self.runs.contains(&*run.id) && (!is_phrase() || self.says(run, text))
+        self.may_be_in(run) && (!is_phrase() || self.says(run, text))
     }
 
     fn says(&self, run: &RunSummary, text: &str) -> bool {

@@ -119,6 +119,7 @@ const ASSETS: &[Asset] = &[
     asset!("components/icon.js"),
     asset!("components/json.js"),
     asset!("components/messages.js"),
+    asset!("components/more.js"),
     asset!("components/runlist.js"),
     asset!("components/states.js"),
     asset!("components/status.js"),

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::api::{Who, may_see, no_run, ok, refuse};
 use super::{Shared, json, stored};
+use crate::blocking::off_worker;
 use crate::event::{SpanId, TraceId};
 use crate::otlp::json::to_json;
 use crate::otlp::schema;
@@ -27,7 +28,7 @@ pub async fn span(state: Shared, who: Who, Path((run, span)): Path<(String, Stri
     };
     let is_of_run = |trace: &[u8]| traces.iter().any(|known| known.as_bytes().as_slice() == trace);
     // It reads through megabytes.
-    let found = tokio::task::block_in_place(|| state.recent.find(id, |span| is_of_run(span.trace_id)));
+    let found = off_worker(|| state.recent.find(id, |span| is_of_run(span.trace_id)));
     let requests: Vec<String> = found.iter().map(|batch| to_json(batch.bytes(), &schema::TRACES)).collect();
     ok(json::object(|object| {
         json::list(object.key("requests"), &requests, |out, request| out.extend_from_slice(request.as_bytes()));

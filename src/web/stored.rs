@@ -2,13 +2,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use tokio::task::block_in_place;
 
 use super::api::{may_see, ok, refuse};
 use super::json::Tree;
 use super::retold::Retold;
 use super::{State, json};
 use crate::auth::Principal;
+use crate::blocking::off_worker;
 use crate::derive::RunSummary;
 use crate::event::{JsonObject, Timestamp};
 use crate::history::StoredRun;
@@ -47,7 +47,7 @@ pub fn runs_besides(
         let is_gone = |id: &str| state.connector.read(|core| core.deriver.traces_of(id)).is_none();
         let is_wanted = |run: &StoredRun| is_wanted(&run.summary());
         // It waits for the disk.
-        let listed = block_in_place(|| history.runs(before, limit + 1, is_gone, is_wanted))?;
+        let listed = off_worker(|| history.runs(before, limit + 1, is_gone, is_wanted))?;
         runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
         looked_to = listed.looked_to;
     }
@@ -85,7 +85,7 @@ impl Listed {
 /// `GET /api/v1/runs/{id}` of a run that has left memory.
 pub fn run(state: &State, who: &Principal, id: &str, form: Tree) -> Option<Response> {
     Some(match find(state, who, id)? {
-        Ok(run) => ok(json::run(&Retold::of(&state.hub, id).tree(&run), form, Some(run.events))),
+        Ok(run) => off_worker(|| ok(json::run(&Retold::of(&state.hub, id).tree(&run), form, Some(run.events)))),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     })
 }
@@ -93,7 +93,7 @@ pub fn run(state: &State, who: &Principal, id: &str, form: Tree) -> Option<Respo
 /// `GET /api/v1/runs/{id}/ledger` of a run that has left memory.
 pub fn ledger(state: &State, who: &Principal, id: &str) -> Option<Response> {
     Some(match find(state, who, id)? {
-        Ok(_) => ok(json::run_ledger(id, &Retold::of(&state.hub, id).calls())),
+        Ok(_) => off_worker(|| ok(json::run_ledger(id, &Retold::of(&state.hub, id).calls()))),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     })
 }
@@ -101,7 +101,7 @@ pub fn ledger(state: &State, who: &Principal, id: &str) -> Option<Response> {
 /// A run of history that somebody may see.
 pub fn find(state: &State, who: &Principal, id: &str) -> Option<Result<StoredRun, String>> {
     let history = state.history.as_ref()?;
-    match block_in_place(|| history.run(id)) {
+    match off_worker(|| history.run(id)) {
         Ok(run) => run.filter(|run| may_see(who, &run.summary())).map(Ok),
         Err(message) => Some(Err(message)),
     }

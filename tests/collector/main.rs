@@ -19,6 +19,7 @@ mod history;
 mod hostile;
 mod isolation;
 mod journal;
+mod ledger;
 mod library;
 mod measure;
 mod process;

@@ -1,10 +1,12 @@
 //! One account of the ledger: a sum since ever, and sums by slots of time for the windows of the last day.
 
+use serde::{Deserialize, Serialize};
+
 use super::making::Sums;
 use crate::event::Timestamp;
 
 /// What was posted to one row, or in total.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Account {
     all: Sums,
     /// In order. Slots before `fine_since` are of an hour, the others of five minutes.
@@ -13,7 +15,7 @@ pub struct Account {
     fine_since: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 struct Slot {
     from: i64,
     sums: Sums,
@@ -29,9 +31,21 @@ impl Account {
         self.all.add(sums);
         let (at, now) = (at.as_seconds(), now.as_seconds());
         self.compact(now);
-        if now - at > 25 * Account::COARSE {
-            return;
+        if now - at <= 25 * Account::COARSE {
+            self.add_to_slot(at, sums);
         }
+    }
+
+    /// Adds all that was posted to another one.
+    pub fn add(&mut self, other: &Account, now: Timestamp) {
+        self.all.add(&other.all);
+        self.compact(now.as_seconds());
+        for slot in &other.slots {
+            self.add_to_slot(slot.from, &slot.sums);
+        }
+    }
+
+    fn add_to_slot(&mut self, at: i64, sums: &Sums) {
         let from = self.slot_of(at);
         let place = self.slots.partition_point(|slot| slot.from < from);
         match self.slots.get_mut(place) {

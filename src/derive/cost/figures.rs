@@ -1,10 +1,12 @@
 //! Figures of some of the work: counts, tokens and money, which add up.
 
+use serde::{Deserialize, Serialize};
+
 use super::price::{Price, Unpriced};
 use crate::event::JsonObject;
 
 /// Figures of some of the work. What no emitter reported is absent, never 0.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Figures {
     /// Calls of models that succeeded, each counted once.
     pub llm_calls: u64,
@@ -43,7 +45,7 @@ pub struct Figures {
 }
 
 /// What emitters say that calls cost, and what the same calls come to by the rates.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Compared {
     /// Calls that have both.
     pub calls: u64,
@@ -71,14 +73,14 @@ impl Figures {
         known(&mut self.cache_write_tokens, other.cache_write_tokens);
         known(&mut self.reasoning_tokens, other.reasoning_tokens);
         self.cost_usd = match (self.cost_usd, other.cost_usd) {
-            (Some(sum), Some(more)) => Some(sum + more),
+            (Some(sum), Some(more)) => Some(add_usd(sum, more)),
             (sum, more) => sum.or(more),
         };
         self.unpriced_calls += other.unpriced_calls;
         self.unpriced.iter_mut().zip(other.unpriced).for_each(|(sum, more)| *sum += more);
         self.compared.calls += other.compared.calls;
-        self.compared.reported_usd += other.compared.reported_usd;
-        self.compared.computed_usd += other.compared.computed_usd;
+        self.compared.reported_usd = add_usd(self.compared.reported_usd, other.compared.reported_usd);
+        self.compared.computed_usd = add_usd(self.compared.computed_usd, other.compared.computed_usd);
         self.embedding_calls += other.embedding_calls;
         known(&mut self.embedding_tokens, other.embedding_tokens);
         self.tool_calls += other.tool_calls;
@@ -149,6 +151,11 @@ impl Compared {
         object.f64("computed_usd", self.computed_usd);
         object.f64("usd", self.reported_usd - self.computed_usd);
     }
+}
+
+/// A sum that is a number, whatever emitters say that their work costs.
+pub fn add_usd(sum: f64, more: f64) -> f64 {
+    (sum + more).min(f64::MAX)
 }
 
 #[cfg(test)]

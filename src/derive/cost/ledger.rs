@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::figures::Figures;
@@ -76,14 +77,16 @@ pub struct Row {
 }
 
 /// What has left memory: all-time totals, and slots for the windows of the last day.
-#[derive(Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Ledger {
     /// By model, agent, tool, feature and day.
-    accounts: [HashMap<Arc<str>, Account, RandomState>; 5],
+    accounts: [Accounts; 5],
     totals: Account,
     /// The last day that was posted to, and its name.
+    #[serde(skip, default = "no_day")]
     today: (i64, Arc<str>),
     /// Postings whose account would have been one too many, and went to `(others)`.
+    #[serde(skip)]
     pub overflowed: u64,
 }
 
@@ -132,14 +135,17 @@ impl Ledger {
         let keys = keys.into_iter().chain([Some(&today)]);
         for (accounts, key) in self.accounts.iter_mut().zip(keys) {
             let Some(key) = key else { continue };
-            if let Some(account) = accounts.get_mut(key) {
-                account.post(at, sums, now);
-                continue;
+            account_of(accounts, key, &mut self.overflowed).post(at, sums, now);
+        }
+    }
+
+    /// Adds all that was posted to another one.
+    pub fn add(&mut self, other: &Ledger, now: Timestamp) {
+        self.totals.add(&other.totals, now);
+        for (accounts, others) in self.accounts.iter_mut().zip(&other.accounts) {
+            for (key, account) in others {
+                account_of(accounts, key, &mut self.overflowed).add(account, now);
             }
-            let full = accounts.len() >= Ledger::MOST_ACCOUNTS;
-            self.overflowed += u64::from(full);
-            let key = if full { OTHERS.clone() } else { key.clone() };
-            accounts.entry(key).or_default().post(at, sums, now);
         }
     }
 
@@ -172,6 +178,19 @@ impl Ledger {
             }
         }
     }
+}
+
+type Accounts = HashMap<Arc<str>, Account, RandomState>;
+
+/// The account of a key, or, beyond as many as there may be, the one of all others.
+fn account_of<'a>(accounts: &'a mut Accounts, key: &Arc<str>, overflowed: &mut u64) -> &'a mut Account {
+    let is_full = accounts.len() >= Ledger::MOST_ACCOUNTS && !accounts.contains_key(key);
+    *overflowed += u64::from(is_full);
+    accounts.entry(if is_full { OTHERS.clone() } else { key.clone() }).or_default()
+}
+
+fn no_day() -> (i64, Arc<str>) {
+    (i64::MIN, "".into())
 }
 
 /// A report being added up.
@@ -269,7 +288,7 @@ impl Posting<'_> {
 
 impl Default for Ledger {
     fn default() -> Ledger {
-        Ledger { accounts: Default::default(), totals: Account::default(), today: (i64::MIN, "".into()), overflowed: 0 }
+        Ledger { accounts: Default::default(), totals: Account::default(), today: no_day(), overflowed: 0 }
     }
 }
 
@@ -369,6 +388,28 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_was_saved_is_gone_on_from(
+            before in proptest::collection::vec((0i64..100_000, 0.0..5.0), 0..50),
+            after in proptest::collection::vec((0i64..100_000, 0.0..5.0), 0..50),
+        ) {
+            let now = 10 * 86_400;
+            let (mut first, mut second, mut both) = <(Ledger, Ledger, Ledger)>::default();
+            for (part, ledger) in [(&before, &mut first), (&after, &mut second)] {
+                for (ago, cost) in part {
+                    post(ledger, &posting(now - ago, *cost), now);
+                    post(&mut both, &posting(now - ago, *cost), now);
+                }
+            }
+            let mut saved = Ledger::read(&first.save()).unwrap();
+            saved.add(&second, Timestamp::from_micros(now * 1_000_000));
+            for window in [None, Some(now - 3600), Some(now - 86_400)] {
+                let (saved, both) = (cost_since(&saved, window), cost_since(&both, window));
+                let is_same = saved.unwrap_or(0.0) - both.unwrap_or(0.0);
+                proptest::prop_assert!(is_same.abs() < 1e-9 && saved.is_some() == both.is_some(), "{saved:?} {both:?}");
+            }
+        }
+
         #[test]
         fn slots_are_few_in_order_and_complete(steps in proptest::collection::vec((0i64..4000, 0i64..100_000), 1..200)) {
             let mut ledger = Ledger::default();

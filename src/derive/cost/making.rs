@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use super::figures::Figures;
+use serde::{Deserialize, Serialize};
+
+use super::figures::{Figures, add_usd};
 use super::price::{Price, Unpriced};
 use super::rates::{Amounts, Rates};
 use crate::dialect::{Convention, Usage};
 
 /// Figures, and how their cost was made.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Sums {
     /// The figures.
     pub figures: Figures,
@@ -17,7 +19,7 @@ pub struct Sums {
 }
 
 /// How a cost was made.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Making {
     /// Tokens by the rates that hold for them.
     pub lines: Vec<Line>,
@@ -36,7 +38,7 @@ pub struct Making {
 }
 
 /// The tokens of calls that cost the same.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Line {
     /// What they cost.
     pub rates: Arc<Rates>,
@@ -49,7 +51,7 @@ pub struct Line {
 }
 
 /// Calls, or runs of agents, and what they cost together.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Money {
     /// How many.
     pub calls: u64,
@@ -58,7 +60,7 @@ pub struct Money {
 }
 
 /// Calls of a model that have no price.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct UnpricedModel {
     /// Why.
     pub reason: Unpriced,
@@ -82,7 +84,7 @@ pub struct LeftOut {
 }
 
 /// The same added up.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 pub struct LeftOutSum {
     /// Why.
     pub reason: Reason,
@@ -95,7 +97,7 @@ pub struct LeftOutSum {
 }
 
 /// Why something that was reported does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Reason {
     /// A call below reports the same tokens.
     CallBelow,
@@ -222,7 +224,7 @@ impl Making {
                 known.times += left_out.times;
                 known.tokens = known.tokens.saturating_add(left_out.tokens);
                 known.usd = match (known.usd, left_out.usd) {
-                    (Some(sum), Some(more)) => Some(sum + more),
+                    (Some(sum), Some(more)) => Some(add_usd(sum, more)),
                     (sum, more) => sum.or(more),
                 };
             }
@@ -241,7 +243,7 @@ impl Line {
 impl Money {
     fn add(&mut self, other: Money) {
         self.calls += other.calls;
-        self.usd += other.usd;
+        self.usd = add_usd(self.usd, other.usd);
     }
 }
 

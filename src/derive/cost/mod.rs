@@ -10,6 +10,7 @@ mod price;
 mod price_file;
 mod prices;
 mod rates;
+mod saved;
 mod table;
 mod tier;
 

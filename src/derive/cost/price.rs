@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::rates::{Amounts, Rates};
 use crate::dialect::Usage;
@@ -28,7 +28,7 @@ pub struct Computed {
 }
 
 /// Why a call has no price. An unknown price is never shown as 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum Unpriced {
     /// Neither the call nor its surroundings name a model.
     NoModel,
@@ -43,7 +43,7 @@ pub enum Unpriced {
 }
 
 /// Where a price comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub enum PriceSource {
     /// The price table of the `genai-prices` crate.
     Table,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::price::PriceSource;
 use crate::dialect::Usage;
 use crate::event::Timestamp;
@@ -32,14 +34,14 @@ pub enum Part {
 }
 
 /// How much of each part there is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Amounts([u64; Part::COUNT]);
 
 /// A number for each part.
 pub type PerPart<T> = [T; Part::COUNT];
 
 /// What a model costs at one tier and time, and where that is from. Calls that cost the same share it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Rates {
     /// What kind of source they are from.
     pub source: PriceSource,
@@ -54,6 +56,7 @@ pub struct Rates {
     /// They hold for inputs of more tokens than this.
     pub above: Option<u64>,
     /// Since when they hold, where the source says so.
+    #[serde(with = "super::saved::micros")]
     pub from: Option<Timestamp>,
     /// US dollars for a million of each.
     pub per_million: PerPart<f64>,

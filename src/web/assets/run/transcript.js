@@ -1,5 +1,5 @@
 // The transcript: who said and did what, agents within agents.
-import { html, useEffect, useMemo, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useMemo, useState } from "../lib/html.js";
 import { clock, dollars, duration, integer } from "../lib/format.js";
 import { isBad, noteOf } from "../lib/notes.js";
 import { choose } from "../lib/router.js";
@@ -9,6 +9,7 @@ import { nameOf } from "../lib/tree.js";
 import { Icon } from "../components/icon.js";
 import { Value } from "../components/json.js";
 import { Messages } from "../components/messages.js";
+import { More } from "../components/more.js";
 import { Empty, Loading } from "../components/states.js";
 import { KindMark, StatusMark } from "../components/status.js";
 import { Clock } from "../components/time.js";
@@ -43,20 +44,8 @@ export function Transcript({ rows, events, selected }) {
     <ol>
       ${entries.slice(0, shown).map((entry) => html`<${Line} key=${entry.key} entry=${entry} isSelected=${entry.row?.node.span_id === selected && entry.kind !== "output"} />`)}
     </ol>
-    ${shown < entries.length && html`<${More} left=${entries.length - shown} more=${() => setShown(shown + AT_ONCE)} />`}
+    ${shown < entries.length && html`<${More} key=${shown} text=${`${integer(entries.length - shown)} more`} more=${() => setShown(shown + AT_ONCE)} />`}
   </div>`;
-}
-
-function More({ left, more }) {
-  const button = useRef(null);
-  const latest = useRef(more);
-  latest.current = more;
-  useEffect(() => {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && latest.current(), { rootMargin: "600px" });
-    observer.observe(button.current);
-    return () => observer.disconnect();
-  }, [left]);
-  return html`<p class="more-rows"><button type="button" ref=${button} onClick=${more}>${integer(left)} more</button></p>`;
 }
 
 function Line({ entry, isSelected }) {

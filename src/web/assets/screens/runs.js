@@ -5,6 +5,7 @@ import { choose, go, place, runUrl, usePlace } from "../lib/router.js";
 import { useKeys } from "../lib/keys.js";
 import { useRuns } from "../lib/useruns.js";
 import { Icon } from "../components/icon.js";
+import { More } from "../components/more.js";
 import { RunList } from "../components/runlist.js";
 import { Empty, Failure, Loading } from "../components/states.js";
 
@@ -50,7 +51,7 @@ export function Runs() {
     ${!isLoaded && !error && html`<${Loading} />`}
     ${isLoaded && runs.length === 0 && html`<${NoRuns} isFiltered=${key !== "{}"} />`}
     ${runs.length > 0 && html`<${RunList} runs=${runs} selected=${selected} label="Runs" />`}
-    ${isLoaded && !isWhole && html`<${More} key=${end} more=${more} />`}
+    ${isLoaded && !isWhole && html`<${More} key=${end} text="Earlier runs" more=${more} />`}
   </div>`;
 }
 
@@ -101,17 +102,6 @@ function Choice({ label, name, query, values }) {
       ${values.map((value) => html`<option value=${value}>${value}</option>`)}
     </select>
   </label>`;
-}
-
-/** Earlier runs come when the end of the list is near, and go on coming for as long as it is: an answer may have few. */
-function More({ more }) {
-  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  useEffect(() => {
-    const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && more(), { rootMargin: "1500px" });
-    observer.observe(button.current);
-    return () => observer.disconnect();
-  }, []);
-  return html`<p class="more-rows"><button type="button" ref=${button} onClick=${more}>Earlier runs</button></p>`;
 }
 
 function NoRuns({ isFiltered }) {
