@@ -97,28 +97,23 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     if let Some(ledger) = &ledger {
         tasks.spawn(ledger.clone().keep_written());
     }
-    let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
-    let mut serving = Vec::new();
+    let receivers_at = receivers.iter().map(|receiver| receiver.bound.at(receiver.transport)).collect();
+    let web_at = web.as_ref().map(|(_, bound)| bound.at("http"));
+    let addresses =
+        Addresses { receivers: receivers_at, web: web_at, beside: ports.addresses(), files: built.files.clone() };
     let (reload, asked) = watch::channel(());
     let mut reloads = Reloads::new(asked, &health);
-    for receiver in receivers {
-        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent.as_ref()));
-        addresses.receivers.push(receiver.bound.at(receiver.transport));
-        serving.push(receiver.serve(router, gate.clone(), &plan, (&health, &mut reloads))?);
-    }
-    serving.extend(read_streams(&plan, &built, agent.as_ref(), &gate, &health)?);
+    let serving = serve_receivers(receivers, &plan, &built, agent.as_ref(), &gate, (&health, &mut reloads))?;
     let stop_web = CancellationToken::new();
     let views = (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
     ports.serve(&mut tasks, &views.0, &views.1, &stop_web, (&health, &mut reloads));
     if let Some((config, bound)) = web {
-        addresses.web = Some(bound.at("http"));
         let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let auth = web_door(&config).auth(&plan, &mut reloads)?;
-        let receivers = addresses.receivers.clone();
-        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
+        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &addresses.receivers));
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, views, events);
-        let allowed_hosts = config.allowed_hosts.clone();
+        let (allowed_hosts, receivers) = (config.allowed_hosts, addresses.receivers.clone());
         let state = State { auth, allowed_hosts, sockets, receivers, demo, history: history.clone(), ..state };
         let listener = bound.listener(Limits::default(), &health, &mut reloads);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
@@ -175,15 +170,20 @@ fn open_history(
     config.open(&options.data_dir, journal, health).map(Some).map_err(failed)
 }
 
-/// The receivers that have no port, because they read what is elsewhere.
-fn read_streams(
+/// Receivers with ports, and those without because they read what is elsewhere.
+fn serve_receivers(
+    receivers: Vec<BoundReceiver>,
     plan: &Plan,
     built: &Built,
     agent: Option<&Arc<Connector>>,
     gate: &Arc<Gate>,
-    health: &Health,
+    (health, reloads): (&Health, &mut Reloads),
 ) -> Result<Vec<Serving>, StartError> {
     let mut serving = Vec::new();
+    for receiver in receivers {
+        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent));
+        serving.push(receiver.serve(router, gate.clone(), plan, (health, &mut *reloads))?);
+    }
     for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
         let Component::RedisReceiver(config) = component else { continue };
         let intake: SharedIntake = Arc::new(router(&built.routes, Some(id), agent));

@@ -22,6 +22,7 @@ mod journal;
 mod ledger;
 mod library;
 mod measure;
+mod pages;
 mod process;
 mod prometheus;
 mod queue;

@@ -73,6 +73,11 @@ impl Collector {
         Collector::spawn(Some(config), &[], &[]).await
     }
 
+    /// Starts it with a configuration that may listen beyond this machine without asking anybody.
+    pub async fn open_to_all(config: &str) -> Collector {
+        Collector::spawn(Some(config), &["--insecure-bind"], &[]).await
+    }
+
     /// Starts it with a configuration, and with variables in its environment.
     pub async fn with_environment(config: &str, variables: &[(&str, &str)]) -> Collector {
         Collector::spawn(Some(config), &[], variables).await
