@@ -26,7 +26,7 @@ use crate::web;
 #[derive(Clone, Debug)]
 pub enum Component {
     /// Receiver `otlp`.
-    OtlpReceiver(otlp_receive::Config),
+    OtlpReceiver(Box<otlp_receive::Config>),
     /// Receiver `redis`.
     RedisReceiver(Box<redis_receive::Config>),
     /// Processor `memory_limiter`.
@@ -193,7 +193,7 @@ pub fn component(
     }
     let node = &foreign::set_aside(section, id, node, warnings);
     let component = match (section, id.kind.as_str()) {
-        (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
+        (Section::Receivers, "otlp") => read(node, &path, problems).map(Box::new).map(Component::OtlpReceiver),
         (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
         (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
         (Section::Processors, "batch") => read(node, &path, problems).map(Component::Batch),

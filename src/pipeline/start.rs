@@ -199,7 +199,7 @@ struct BoundReceiver {
     name: String,
     transport: &'static str,
     bound: Bound,
-    config: otlp::Config,
+    config: Box<otlp::Config>,
 }
 
 impl BoundReceiver {
