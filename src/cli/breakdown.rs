@@ -75,8 +75,13 @@ pub fn costs(ledger: &Value, busy: Option<Vec<(&str, Option<f64>)>>, colours: bo
         table.row(cells(&console::cut(key, name), columns, row, of_agent(key)));
     }
     table.row(cells("total", columns, &ledger["totals"], of_agent("")));
+    for column in ["cached", "tools", "failed"] {
+        if table.width() > width {
+            table.without(column);
+        }
+    }
     let title = match ledger["window"].as_str() {
-        Some("all") | None => format!("Cost by {by} since the collector started"),
+        Some("all") | None => format!("Cost by {by} of all that is known"),
         Some(window) => format!("Cost by {by} of the last {window}"),
     };
     let mut text = format!("{}\n{}", Style::Bold.paint(&title, colours), table.render(colours));
@@ -96,7 +101,7 @@ fn columns(by: &str) -> &'static [(&'static str, &'static str)] {
             (">runs", "agent_runs"),
             (">failed", "agent_failed"),
             (">busy", BUSY),
-            (">calls", "llm_calls"),
+            (">calls", CALLS),
             (">tools", "tool_calls"),
             (">input", "input_tokens"),
             (">output", "output_tokens"),
@@ -104,19 +109,19 @@ fn columns(by: &str) -> &'static [(&'static str, &'static str)] {
         "tool" => &[
             (">runs", "tool_calls"),
             (">failed", "tool_failed"),
-            (">calls", "llm_calls"),
+            (">calls", CALLS),
             (">input", "input_tokens"),
             (">output", "output_tokens"),
         ],
         "model" => &[
-            (">calls", "llm_calls"),
+            (">calls", CALLS),
             (">failed", "llm_failed"),
             (">input", "input_tokens"),
             (">cached", "cache_read_tokens"),
             (">output", "output_tokens"),
         ],
         _ => &[
-            (">calls", "llm_calls"),
+            (">calls", CALLS),
             (">failed", "llm_failed"),
             (">tools", "tool_calls"),
             (">input", "input_tokens"),
@@ -128,12 +133,15 @@ fn columns(by: &str) -> &'static [(&'static str, &'static str)] {
 
 /// The share of time at work, which no row has: it comes from elsewhere.
 const BUSY: &str = "busy";
+/// Calls of models, also those that failed, as runs are listed with them.
+const CALLS: &str = "calls";
 
 /// The cells of a row: of an agent with its share of time at work, as far as that is known.
 fn cells(key: &str, columns: &[(&str, &str)], figures: &Value, busy: Option<Option<f64>>) -> Vec<String> {
     let mut cells = vec![key.to_owned()];
     cells.extend(columns.iter().map(|(_, figure)| match *figure {
         BUSY => busy.flatten().map_or("-".into(), percent),
+        CALLS => ["llm_calls", "llm_failed"].iter().filter_map(|part| figures[*part].as_u64()).sum::<u64>().to_string(),
         figure => figures[figure].as_u64().map_or("-".to_owned(), |count| count.to_string()),
     }));
     cells.push(cost(figures));

@@ -120,19 +120,17 @@ async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
 
 /// Where to look.
 fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String {
-    let web = collector.and_then(|running| running.addresses().web).map(|web| web.url());
-    let (begun, web) = match &web {
-        Some(web) => (format!("A collector was started at {}.", args.to), web.as_str()),
-        None => (format!("Sending to {}.", args.to), "http://127.0.0.1:3010"),
+    const USUAL: &str = "http://127.0.0.1:3010";
+    let title = Style::Bold.paint("Spanlight demo.", colours);
+    let started = collector.and_then(|running| running.addresses().web).map(|web| web.url());
+    let is_usual = args.to.trim_end_matches('/') == TO;
+    let begun = if started.is_some() { "A collector was started at" } else { "Sending to" };
+    let Some(web) = started.or(is_usual.then(|| USUAL.to_owned())) else {
+        return format!("{title} {begun} {}.\nLook at it meanwhile on the page of that collector.\n", args.to);
     };
-    let url = if web == "http://127.0.0.1:3010" { String::new() } else { format!(" --url {web}") };
+    let url = if web == USUAL { String::new() } else { format!(" --url {web}") };
     let command = |text: &str| Style::Cyan.paint(&format!("spanlight {text}{url}"), colours);
-    format!(
-        "{} {begun}\nLook at it meanwhile: {web}, {}, {}\n",
-        Style::Bold.paint("Spanlight demo.", colours),
-        command("runs"),
-        command("tail"),
-    )
+    format!("{title} {begun} {}.\nLook at it meanwhile: {web}, {}, {}\n", args.to, command("runs"), command("tail"),)
 }
 
 /// Plays the stories, shows what happens, and what they came to.

@@ -54,7 +54,10 @@ pub async fn report(args: ReportArgs) -> Result<(), Failure> {
         parts.push(answers.nothing());
     } else {
         parts.push(answers.sentence(colours));
-        parts.push(outcome(&answers.metrics["summary"], answers.seen(), colours));
+        parts.push(match answers.is_counted_anew() {
+            true => Style::Dim.paint("What came of the work is counted since the collector started.", colours),
+            false => outcome(&answers.metrics["summary"], answers.seen(), colours),
+        });
         parts.extend(answers.alerts(colours));
     }
     parts.extend(budgets::budgets(&answers.budgets, colours, width));
@@ -110,6 +113,12 @@ impl Answers {
         nobody_ran && rows && self.metrics["summary"]["runs"] == 0
     }
 
+    /// Whether all of the work was done before the collector was started again.
+    fn is_counted_anew(&self) -> bool {
+        let cost_something = self.ledger["rows"].as_array().is_some_and(|rows| !rows.is_empty());
+        cost_something && self.metrics["first_work_at"].is_null() && self.metrics["summary"]["runs"] == 0
+    }
+
     fn window(&self) -> String {
         if self.since == "all" { "all that is known".into() } else { format!("the last {}", self.since) }
     }
@@ -148,13 +157,16 @@ impl Answers {
         let more = if self.runs["next"].is_string() { "more than " } else { "" };
         let statuses: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
         let statuses = if statuses.is_empty() { String::new() } else { format!(" ({})", statuses.join(", ")) };
-        let mut text = format!(
-            "{title}\n{more}{}{statuses}; {} completed, {} to people; {}",
-            counted(all, "run"),
-            counted(number("tasks"), "task"),
-            counted(number("escalations"), "escalation"),
-            super::runs::cost(&self.ledger["totals"]),
-        );
+        let came_of_it = match self.is_counted_anew() {
+            true => String::new(),
+            false => {
+                let (tasks, escalations) = (number("tasks"), number("escalations"));
+                format!("{} completed, {} to people; ", counted(tasks, "task"), counted(escalations, "escalation"))
+            }
+        };
+        let runs = counted(all, "run");
+        let cost = super::runs::cost(&self.ledger["totals"]);
+        let mut text = format!("{title}\n{more}{runs}{statuses}; {came_of_it}{cost}");
         if self.ledger["provisional"] == true {
             text.push_str(&Style::Dim.paint("\nSome runs are not over: these figures may still change.", colours));
         }

@@ -86,11 +86,17 @@ pub fn in_full(event: &Event, colours: bool) -> String {
     text
 }
 
+/// What a payload may say that belongs into a line: what a step is called, what was decided, and by whom.
+const SAID: &[&str] = &["step_name", "decision", "reviewer", "by"];
+
 /// An event in one line of at most `width` characters.
 pub fn in_short(event: &Event, colours: bool, width: usize) -> String {
     let component = cut(&safe(&event.component_id.to_string()), 40);
     let mut rest = figures(event).join("  ");
-    for part in [event.dimensions.model.as_deref(), event.message.as_deref()].into_iter().flatten() {
+    let data = event.data.to_map();
+    let said = SAID.iter().filter_map(|key| data.get(*key)?.as_str());
+    let about = [event.dimensions.model.as_deref(), event.message.as_deref()].into_iter().flatten();
+    for part in said.chain(about) {
         rest.push_str("  ");
         rest.push_str(&safe(part));
     }
