@@ -50,7 +50,7 @@ async fn pour(stream: TcpStream, pieces: impl Iterator<Item = Vec<u8>>) -> Vec<u
             break;
         }
     }
-    tokio::time::timeout(PATIENCE, reading).await.expect("the connection is never ended").unwrap()
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("the connection is never ended")).unwrap()
 }
 
 #[tokio::test]
@@ -289,6 +289,9 @@ async fn floods_of_http2_end_their_connection_and_nothing_else() {
     is_well(&collector, 300).await;
 }
 
+/// What is written, piece by piece.
+type Pieces = Box<dyn Iterator<Item = Vec<u8>>>;
+
 /// A frame of a WebSocket as clients send it, that announces this length.
 fn ws(first: u8, len: u64, payload: &[u8]) -> Vec<u8> {
     let mut out = vec![first, 0x80 | 127];
@@ -307,7 +310,7 @@ async fn frames_without_end_end_their_websocket_and_nothing_else() {
     const CONTINUED: u8 = 0;
     const LAST: u8 = 0x80;
     let begin = || std::iter::once(open.to_vec());
-    let cases: Vec<(&str, Box<dyn Iterator<Item = Vec<u8>>>)> = vec![
+    let cases: Vec<(&str, Pieces)> = vec![
         ("announces all there is", Box::new(begin().chain([ws(LAST | TEXT, u64::MAX >> 1, b"x")]))),
         ("announces a little too much", Box::new(begin().chain([ws(LAST | TEXT, (1 << 20) + 1, b"x")]))),
         (
