@@ -132,6 +132,9 @@ pub mod web;
 mod telemetry;
 
 #[cfg(feature = "collector")]
+pub mod conformance;
+
+#[cfg(feature = "collector")]
 pub mod demo;
 
 #[cfg(feature = "collector")]

@@ -126,11 +126,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "tls",
         ],
     ),
+    // From the outside, with nothing of the receiver that it is tried on.
+    ("conformance", &["console", "otlp", "tls"]),
     ("demo", &[]),
     (
         "cli",
         &[
             "config",
+            "conformance",
             "console",
             "demo",
             "duration",

@@ -4,6 +4,7 @@ mod breakdown;
 mod budgets;
 mod client;
 mod configuration;
+mod conformance;
 mod demo;
 mod demo_button;
 mod explain;
@@ -71,6 +72,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Check or print a configuration, or list the components there are
     Config(configuration::ConfigArgs),
+    /// Try on a receiver of OTLP, this one or another's, whether it keeps the rules of the specification
+    Conformance(Box<conformance::ConformanceArgs>),
     /// Say whether a running collector moves: ends with 0 if it does, else with 1
     Health(Target),
     /// Write completions for a shell
@@ -162,6 +165,7 @@ pub fn main() -> ExitCode {
             Command::Import(args) => import::import(args).await,
             Command::Replay(args) => replay::replay(args).await,
             Command::Config(args) => configuration::configuration(&args),
+            Command::Conformance(args) => conformance::conformance(*args).await,
             Command::Health(target) => health::health(target).await,
             Command::Completions(args) => shell::completions(&args),
             Command::Man => shell::man(),

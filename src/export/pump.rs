@@ -121,6 +121,9 @@ pub struct Left {
     pub items: usize,
 }
 
+/// More of what a receiver has to say is not for people.
+const LONGEST_WORDS: usize = 400;
+
 struct Shared {
     id: String,
     queue: Queue,
@@ -329,6 +332,20 @@ impl Shared {
         *since = if failed { since.or_else(|| Some(Instant::now())) } else { None };
     }
 
+    /// Counts what was delivered, and says what the receiver has to say of it.
+    fn delivered(&self, load: &Load, rejected: usize, why: &str) {
+        // A receiver cannot leave out more than it was sent.
+        let rejected = rejected.min(load.items());
+        self.counts.sent.add(load.items() - rejected);
+        self.counts.rejected.add(rejected);
+        let why = crate::console::cut(why, LONGEST_WORDS);
+        if rejected > 0 {
+            crate::report::warn(&format!("{}: the receiver left out {rejected} items: {why}", self.id));
+        } else if !why.is_empty() {
+            crate::report::warn(&format!("{}: the receiver took all and says: {why}", self.id));
+        }
+    }
+
     /// When it has failed for so long that nobody waits for it any more; nothing while it works.
     fn failing_at(&self) -> Option<Instant> {
         let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
@@ -409,11 +426,7 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
         let (after, why) = match outcome {
             Outcome::Done { rejected, why } => {
                 shared.note(false);
-                shared.counts.sent.add(load.items().saturating_sub(rejected));
-                shared.counts.rejected.add(rejected);
-                if rejected > 0 {
-                    crate::report::warn(&format!("{}: the receiver left out {rejected} items: {why}", shared.id));
-                }
+                shared.delivered(load, rejected, &why);
                 return;
             }
             Outcome::Reject { why } => {

@@ -91,12 +91,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
-    if let Some(budgets) = &budgets {
-        tasks.spawn(budgets.clone().keep_written());
-    }
-    if let Some(ledger) = &ledger {
-        tasks.spawn(ledger.clone().keep_written());
-    }
+    keep_written(&mut tasks, budgets.as_ref(), ledger.as_ref());
     let receivers_at = receivers.iter().map(|receiver| receiver.bound.at(receiver.transport)).collect();
     let web_at = web.as_ref().map(|(_, bound)| bound.at("http"));
     let addresses =
@@ -143,6 +138,16 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
 
 fn web_door(config: &web::Config) -> Door<'_> {
     Door { name: "web", tls: config.tls.as_ref(), auth: config.auth.as_ref() }
+}
+
+/// Keeps on disk what lives in memory and is to outlast it.
+fn keep_written(tasks: &mut JoinSet<()>, budgets: Option<&Arc<BudgetFile>>, ledger: Option<&Arc<LedgerFile>>) {
+    if let Some(budgets) = budgets {
+        tasks.spawn(budgets.clone().keep_written());
+    }
+    if let Some(ledger) = ledger {
+        tasks.spawn(ledger.clone().keep_written());
+    }
 }
 
 /// The port of the web endpoint, if there is one.

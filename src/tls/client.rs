@@ -33,8 +33,7 @@ pub struct Tls {
     pub key_file: Option<PathBuf>,
 }
 
-/// Connects for HTTP clients, with TLS where the URL says so. Plain connections need no certificates, and reading the
-/// system's takes time and memory.
+/// Connects for HTTP clients, with TLS where the URL says so.
 ///
 /// # Errors
 /// Files that cannot be read or used.
@@ -51,7 +50,12 @@ pub fn connector(tls: &Tls, wants_tls: bool, http2: bool) -> Result<HttpsConnect
     })
 }
 
-fn no_roots() -> Result<ClientConfig, String> {
+/// What a client needs that makes plain connections only: those need no certificates, and reading the system's takes time
+/// and memory.
+///
+/// # Errors
+/// None that a configuration could mend.
+pub fn no_roots() -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS: {error}"))?;

@@ -12,7 +12,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-pub use client::{Tls, client, connector};
+pub use client::{Tls, client, connector, no_roots};
 #[cfg(feature = "collector")]
 pub use server::Server;
 

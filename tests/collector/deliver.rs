@@ -1,16 +1,12 @@
-//! Delivering to receivers that misbehave: what is tried again and when, what is given up, and what is counted.
+//! Delivering to receivers that come and go: how often and for how long it is tried, and that nothing is sent twice. What
+//! a receiver's answers mean is in `exporters`.
 
 use std::time::Duration;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
-use prost::Message;
 
 use super::support::collector::Collector;
 use super::support::config::traces_to;
 use super::support::sink::{Behaviour, Received, Sink};
-use super::support::telemetry::{chat, span, traces};
+use super::support::telemetry::{chat, traces};
 
 /// Retries that a test has time for.
 const QUICKLY: &str = "retry_on_failure: {initial_interval: 20ms, max_interval: 100ms}";
@@ -34,101 +30,6 @@ fn failed(exporter: &str, reason: &str) -> String {
 /// Waits until so many requests came, and gives them.
 async fn requests(sink: &Sink, count: usize) -> Vec<Received> {
     sink.until(&format!("{count} requests"), |received| (received.len() >= count).then(|| received.to_vec())).await
-}
-
-/// A `google.rpc.Status` with a `RetryInfo`, as it stands in `grpc-status-details-bin`.
-fn retry_info(delay: Duration) -> String {
-    #[derive(Clone, PartialEq, Message)]
-    struct Delay {
-        #[prost(int64, tag = "1")]
-        seconds: i64,
-        #[prost(int32, tag = "2")]
-        nanos: i32,
-    }
-    #[derive(Clone, PartialEq, Message)]
-    struct RetryInfo {
-        #[prost(message, optional, tag = "1")]
-        delay: Option<Delay>,
-    }
-    #[derive(Clone, PartialEq, Message)]
-    struct Any {
-        #[prost(string, tag = "1")]
-        type_url: String,
-        #[prost(bytes = "vec", tag = "2")]
-        value: Vec<u8>,
-    }
-    #[derive(Clone, PartialEq, Message)]
-    struct Status {
-        #[prost(int32, tag = "1")]
-        code: i32,
-        #[prost(message, repeated, tag = "3")]
-        details: Vec<Any>,
-    }
-    let delay = Delay { seconds: delay.as_secs() as i64, nanos: delay.subsec_nanos() as i32 };
-    let value = RetryInfo { delay: Some(delay) }.encode_to_vec();
-    let details = vec![Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value }];
-    STANDARD_NO_PAD.encode(Status { code: 8, details }.encode_to_vec())
-}
-
-#[tokio::test]
-async fn what_may_pass_is_tried_again_until_it_is_taken() {
-    let statuses = [429, 502, 503, 504].map(|status| Behaviour::Http(status, vec![]));
-    let codes = [1, 4, 10, 11, 14, 15].map(|code| Behaviour::Grpc(code, String::new())).into_iter();
-    let codes = codes.chain([Behaviour::Grpc(8, retry_info(Duration::from_millis(10)))]);
-    for (exporter, script) in [("otlphttp", statuses.to_vec()), ("otlp", codes.collect())] {
-        let sink = Sink::start().await;
-        sink.will(script.clone());
-        let collector = sending_to(exporter, &sink, QUICKLY).await;
-        let request = traces(vec![chat(1, 2, 0)]);
-        collector.take_traces(request.clone()).await;
-        let received = requests(&sink, script.len() + 1).await;
-        assert!(received.iter().all(|received| received.body == request), "{exporter}");
-        collector.sample_becomes(&counter(exporter, "sent"), 1.0).await;
-        assert_eq!(collector.sample(&counter(exporter, "retried")).await, Some(script.len() as f64));
-        assert_eq!(collector.sample(&failed(exporter, "rejected")).await, Some(0.0));
-        assert_eq!(sink.received().len(), script.len() + 1);
-    }
-}
-
-#[tokio::test]
-async fn what_is_refused_for_good_is_dropped_once_and_counted() {
-    let statuses = [400, 401, 403, 404, 413, 500, 501].map(|status| Behaviour::Http(status, vec![]));
-    // RESOURCE_EXHAUSTED without a word on when to come back is for good, too.
-    let codes = [2, 3, 5, 6, 7, 8, 9, 12, 13, 16].map(|code| Behaviour::Grpc(code, String::new()));
-    for (exporter, script) in [("otlphttp", statuses.to_vec()), ("otlp", codes.to_vec())] {
-        let sink = Sink::start().await;
-        sink.will(script.clone());
-        let collector = sending_to(exporter, &sink, QUICKLY).await;
-        for trace in 1..=script.len() {
-            collector.take_traces(traces(vec![chat(trace as u8, 2, 1), span(trace as u8, 1, 0, "root", vec![])])).await;
-            collector.sample_becomes(&failed(exporter, "rejected"), 2.0 * trace as f64).await;
-        }
-        collector.take_traces(traces(vec![chat(99, 2, 0)])).await;
-        let taken = sink.spans(1).await;
-        assert_eq!(taken[0].trace_id, [99; 16]);
-        assert_eq!(sink.received().len(), script.len() + 1, "{exporter}");
-        assert_eq!(collector.sample(&counter(exporter, "retried")).await, Some(0.0));
-        collector.line("2 items were refused for good").await;
-    }
-}
-
-#[tokio::test]
-async fn the_receivers_word_on_when_to_come_back_counts() {
-    let later = Duration::from_millis(1000);
-    for (exporter, behaviour) in [
-        ("otlphttp", Behaviour::Http(503, vec![("retry-after", "1")])),
-        ("otlphttp", Behaviour::Http(429, vec![("retry-after", "1")])),
-        ("otlp", Behaviour::Grpc(8, retry_info(later))),
-        ("otlp", Behaviour::Grpc(14, retry_info(later))),
-    ] {
-        let sink = Sink::start().await;
-        sink.will([behaviour.clone()]);
-        let collector = sending_to(exporter, &sink, QUICKLY).await;
-        collector.take_traces(traces(vec![chat(1, 2, 0)])).await;
-        let received = requests(&sink, 2).await;
-        let waited = received[1].at - received[0].at;
-        assert!(waited >= later, "{behaviour:?}: came back after {waited:?}");
-    }
 }
 
 #[tokio::test]
@@ -156,54 +57,6 @@ async fn a_receiver_that_comes_up_later_gets_it_all() {
         let sink = Sink::at(&address.to_string()).await;
         sink.spans(1).await;
         collector.sample_becomes(&counter(exporter, "sent"), 1.0).await;
-    }
-}
-
-#[tokio::test]
-async fn a_connection_that_breaks_is_made_again() {
-    for exporter in ["otlp", "otlphttp"] {
-        let sink = Sink::start().await;
-        sink.will([Behaviour::Accept, Behaviour::Break, Behaviour::Break]);
-        let collector = sending_to(exporter, &sink, QUICKLY).await;
-        for trace in 1..=2 {
-            collector.take_traces(traces(vec![chat(trace, 2, 0)])).await;
-            sink.spans(usize::from(trace)).await;
-        }
-        let taken = sink.spans(2).await;
-        assert_eq!(taken.iter().map(|span| span.trace_id[0]).collect::<Vec<_>>(), [1, 2]);
-    }
-}
-
-#[tokio::test]
-async fn a_receiver_that_does_not_answer_is_asked_again() {
-    for exporter in ["otlp", "otlphttp"] {
-        let sink = Sink::start().await;
-        sink.will([Behaviour::Hang(Duration::from_secs(600))]);
-        let collector = sending_to(exporter, &sink, &format!("timeout: 200ms, {QUICKLY}")).await;
-        let request = traces(vec![chat(1, 2, 0)]);
-        collector.take_traces(request.clone()).await;
-        let received = requests(&sink, 2).await;
-        assert!(received[1].body == request, "{exporter}");
-        collector.sample_becomes(&counter(exporter, "sent"), 1.0).await;
-        collector.line("no answer within 200 ms").await;
-    }
-}
-
-#[tokio::test]
-async fn what_a_receiver_leaves_out_is_counted_and_not_sent_again() {
-    let message = "one\u{1b}[2J is too old".to_owned();
-    let partial_success = Some(ExportTracePartialSuccess { rejected_spans: 1, error_message: message });
-    let answer = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-    for exporter in ["otlp", "otlphttp"] {
-        let sink = Sink::start().await;
-        sink.will([Behaviour::AcceptWith(answer.clone())]);
-        let collector = sending_to(exporter, &sink, QUICKLY).await;
-        collector.take_traces(traces(vec![chat(1, 2, 1), chat(1, 3, 1), span(1, 1, 0, "root", vec![])])).await;
-        collector.sample_becomes(&counter(exporter, "sent"), 2.0).await;
-        assert_eq!(collector.sample(&failed(exporter, "rejected")).await, Some(1.0));
-        assert_eq!(sink.received().len(), 1);
-        let line = collector.line("left out 1 items").await;
-        assert!(line.ends_with("one [2J is too old"), "{line:?}");
     }
 }
 

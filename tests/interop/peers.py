@@ -12,7 +12,7 @@ import requests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ROOT / "target/tools"
-SPANLIGHT = ROOT / "target/release/spanlight"
+SPANLIGHT = pathlib.Path(os.environ.get("SPANLIGHT", ROOT / "target/release/spanlight"))
 PATIENCE = 60.0
 
 

@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::config::Compression;
+use crate::export::Outcome;
 use crate::tls::{self, Tls};
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -89,6 +91,18 @@ pub fn pack(pieces: &[Bytes], compression: Compression) -> std::io::Result<Vec<u
             encoder.finish()
         }
     }
+}
+
+/// The whole of an answer, and the trailers behind it. One that is too large is for good, says OTLP: whether the request
+/// was taken is not known, and the next answer to it would be as large.
+pub async fn read(body: Incoming) -> Result<Collected<Bytes>, Outcome> {
+    Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let why = format!("the answer is larger than {} MiB", LARGEST_ANSWER >> 20);
+            return Outcome::Reject { why };
+        }
+        Outcome::retry(format!("the answer broke off: {error}"))
+    })
 }
 
 /// Why a request failed, down to the reason below the client's own words.

@@ -6,7 +6,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
-use http_body_util::{BodyExt, Limited};
 
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
@@ -54,9 +53,9 @@ impl GrpcExporter {
         if !head.status.is_success() {
             return judge_http_status(head.status);
         }
-        let collected = match Limited::new(body, client::LARGEST_ANSWER).collect().await {
+        let collected = match client::read(body).await {
             Ok(collected) => collected,
-            Err(error) => return Outcome::retry(format!("the answer broke off: {error}")),
+            Err(outcome) => return outcome,
         };
         let trailers = collected.trailers().cloned();
         judge(&head.headers, trailers.as_ref(), &collected.to_bytes())
@@ -105,7 +104,8 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
     let find = |name: &str| trailers.and_then(|trailers| trailers.get(name)).or_else(|| headers.get(name));
     let text = |name: &str| find(name).and_then(|value| value.to_str().ok());
     let Some(code) = text("grpc-status").and_then(|code| code.trim().parse::<u32>().ok()) else {
-        return Outcome::retry("the answer has no grpc-status");
+        // gRPC calls that UNKNOWN, which OTLP does not retry.
+        return Outcome::Reject { why: "the answer has no grpc-status".into() };
     };
     if code == 0 {
         let (rejected, why) = partial_success(body.get(5..).unwrap_or_default());

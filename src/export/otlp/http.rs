@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Limited};
 
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config, Encoding, HttpConfig};
@@ -56,9 +55,9 @@ impl HttpExporter {
             Err(error) => return Outcome::retry(client::reason(&error)),
         };
         let (head, body) = response.into_parts();
-        match Limited::new(body, client::LARGEST_ANSWER).collect().await {
+        match client::read(body).await {
             Ok(body) => judge(head.status, &head.headers, &body.to_bytes(), SystemTime::now()),
-            Err(error) => Outcome::retry(format!("the answer broke off: {error}")),
+            Err(outcome) => outcome,
         }
     }
 

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use super::body::Encoding;
 use super::reply::{Answer, Reply};
-use super::status::{self, Code};
+use super::status::{self, Code, Detail};
 use super::{Export, Format, Rejection, Service};
 use crate::listen::Deadline;
 use crate::otlp::Signal;
@@ -54,7 +54,7 @@ pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
         Ok(partial) => success(&partial.to_protobuf()),
         Err(rejection) => {
             rejection.count(service.reception(signal));
-            failure(rejection.code(), &rejection.message(), rejection.retry_after())
+            failure(rejection.code(), &rejection.message(), rejection.detail())
         }
     }
 }
@@ -67,7 +67,7 @@ async fn health(body: Incoming) -> Answer {
     };
     let message = match unframe(body.to_bytes(), Encoding::Identity) {
         Ok((message, _)) => message,
-        Err(rejection) => return failure(rejection.code(), &rejection.message(), None),
+        Err(rejection) => return failure(rejection.code(), &rejection.message(), rejection.detail()),
     };
     // `HealthCheckRequest { string service = 1 }`
     let name = repeated(&message, 1).last().unwrap_or_default();
@@ -117,13 +117,13 @@ fn success(message: &[u8]) -> Answer {
 
 /// An answer of trailers only, in the headers. The details repeat the status for clients that look there, and
 /// hold the `RetryInfo` without which OTLP exporters do not repeat a `RESOURCE_EXHAUSTED`.
-fn failure(code: Code, message: &str, retry_after: Option<std::time::Duration>) -> Answer {
+fn failure(code: Code, message: &str, detail: Option<Detail<'_>>) -> Answer {
     let mut answer = Response::new(Reply::default());
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(code as u16));
     headers.insert("grpc-accept-encoding", HeaderValue::from_static("gzip,zstd,identity"));
-    let details = STANDARD_NO_PAD.encode(status::to_protobuf(code, message, retry_after));
+    let details = STANDARD_NO_PAD.encode(status::to_protobuf(code, message, detail));
     let values = [("grpc-message", percent_encode(message)), ("grpc-status-details-bin", details)];
     for (name, value) in values {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -5,7 +5,7 @@ use hyper::body::Incoming;
 
 use super::body::Encoding;
 use super::reply::{Answer, answer};
-use super::status::{self, Code};
+use super::status::{self, Code, Detail};
 use super::{Export, Format, Rejection, Service, cors};
 use crate::listen::is_for_this_machine;
 use crate::otlp::Signal;
@@ -120,7 +120,7 @@ pub fn refuse(rejection: &Rejection, format: Format) -> Answer {
         // A 408 would fit a slow body, but OTLP clients drop what it answers.
         Rejection::TooSlow | Rejection::Overloaded(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let mut answer = status_of(status, format, rejection.code(), &rejection.message());
+    let mut answer = status_of(status, format, rejection.code(), &rejection.message(), rejection.detail());
     if let Some(delay) = rejection.retry_after() {
         let seconds = delay.as_secs_f64().ceil().max(1.0) as u64;
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -137,7 +137,7 @@ pub fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Ans
         _ => Code::Unimplemented,
     };
     match format {
-        Some(format) => status_of(status, format, code, message),
+        Some(format) => status_of(status, format, code, message, None),
         None => {
             let mut answer = answer(status, "text/plain; charset=utf-8", format!("{message}\n"));
             // The message may hold what was asked for.
@@ -147,10 +147,10 @@ pub fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Ans
     }
 }
 
-fn status_of(status: StatusCode, format: Format, code: Code, message: &str) -> Answer {
+fn status_of(status: StatusCode, format: Format, code: Code, message: &str, detail: Option<Detail<'_>>) -> Answer {
     match format {
-        Format::Protobuf => answer(status, PROTOBUF, status::to_protobuf(code, message, None)),
-        Format::Json => answer(status, JSON, status::to_json(code, message)),
+        Format::Protobuf => answer(status, PROTOBUF, status::to_protobuf(code, message, detail)),
+        Format::Json => answer(status, JSON, status::to_json(code, message, detail)),
     }
 }
 

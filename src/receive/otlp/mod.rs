@@ -23,7 +23,7 @@ use hyper::body::Incoming;
 pub use body::Encoding;
 pub use config::Config;
 pub use server::serve;
-use status::{Code, Partial};
+use status::{Code, Detail, Partial};
 
 use crate::auth::{Auth, bearer};
 use crate::flow::{Gate, Refused, SharedIntake};
@@ -235,6 +235,14 @@ impl Rejection {
             Rejection::Overloaded(refused) => Some(refused.retry_after),
             Rejection::TooSlow => Some(Duration::from_secs(1)),
             Rejection::Malformed(_) | Rejection::TooLarge { .. } => None,
+        }
+    }
+
+    /// What is said of it for programs.
+    fn detail(&self) -> Option<Detail<'_>> {
+        match self {
+            Rejection::Malformed(message) => Some(Detail::BadRequest(message)),
+            _ => self.retry_after().map(Detail::RetryInfo),
         }
     }
 

@@ -69,31 +69,72 @@ pub enum Code {
     Unauthenticated = 16,
 }
 
-/// `google.rpc.Status` in protobuf, with a `RetryInfo` where it should be tried again.
-pub fn to_protobuf(code: Code, message: &str, retry_after: Option<Duration>) -> Vec<u8> {
+/// What a `google.rpc.Status` says beside its code and its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail<'m> {
+    /// `google.rpc.RetryInfo`: when it should be tried again.
+    RetryInfo(Duration),
+    /// `google.rpc.BadRequest`: what is wrong with the request, and where.
+    BadRequest(&'m str),
+}
+
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
+
+/// `google.rpc.Status` in protobuf.
+pub fn to_protobuf(code: Code, message: &str, detail: Option<Detail<'_>>) -> Vec<u8> {
     let mut out = Vec::new();
     put_u64(&mut out, 1, code as u64);
     put_bytes(&mut out, 2, message.as_bytes());
-    if let Some(delay) = retry_after {
-        put_message(&mut out, 3, |any| {
-            put_bytes(any, 1, b"type.googleapis.com/google.rpc.RetryInfo");
+    match detail {
+        None => {}
+        Some(Detail::RetryInfo(delay)) => put_message(&mut out, 3, |any| {
+            put_bytes(any, 1, RETRY_INFO.as_bytes());
             put_message(any, 2, |retry_info| {
                 put_message(retry_info, 1, |duration| {
                     put_u64(duration, 1, delay.as_secs());
                     put_u64(duration, 2, u64::from(delay.subsec_nanos()));
                 });
             });
-        });
+        }),
+        Some(Detail::BadRequest(description)) => put_message(&mut out, 3, |any| {
+            put_bytes(any, 1, BAD_REQUEST.as_bytes());
+            put_message(any, 2, |bad_request| {
+                put_message(bad_request, 1, |violation| put_bytes(violation, 2, description.as_bytes()));
+            });
+        }),
     }
     out
 }
 
 /// `google.rpc.Status` in JSON.
-pub fn to_json(code: Code, message: &str) -> Vec<u8> {
+pub fn to_json(code: Code, message: &str, detail: Option<Detail<'_>>) -> Vec<u8> {
     let mut out = Vec::new();
     let mut status = JsonObject::begin(&mut out);
     status.u64("code", code as u64);
     status.str("message", message);
+    if let Some(detail) = detail {
+        let details = status.key("details");
+        details.push(b'[');
+        let mut any = JsonObject::begin(details);
+        match detail {
+            Detail::RetryInfo(delay) => {
+                any.str("@type", RETRY_INFO);
+                any.str("retryDelay", &format!("{}s", delay.as_secs_f64()));
+            }
+            Detail::BadRequest(description) => {
+                any.str("@type", BAD_REQUEST);
+                let violations = any.key("fieldViolations");
+                violations.push(b'[');
+                let mut violation = JsonObject::begin(violations);
+                violation.str("description", description);
+                violation.end();
+                violations.push(b']');
+            }
+        }
+        any.end();
+        details.push(b']');
+    }
     status.end();
     out
 }

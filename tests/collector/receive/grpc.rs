@@ -24,7 +24,10 @@ fn refuses(answer: &GrpcAnswer, code: u16, says: &str) {
     assert_eq!((answer.code, status.code), (code, i32::from(code)), "{answer:?}");
     assert!(status.message.contains(says), "`{says}` is not in: {}", status.message);
     assert!(answer.message.split('%').next().unwrap().starts_with(status.message.split('%').next().unwrap()));
-    assert!(status.details.is_empty(), "there is nothing to wait for: {status:?}");
+    // There is nothing to wait for, but something may be wrong with the request.
+    let details: Vec<&str> = status.details.iter().map(|any| any.type_url.as_str()).collect();
+    let expected: &[&str] = if code == INVALID_ARGUMENT { &["type.googleapis.com/google.rpc.BadRequest"] } else { &[] };
+    assert_eq!(details, expected, "{status:?}");
     assert!(answer.body.is_empty());
 }
 

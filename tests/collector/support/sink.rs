@@ -1,7 +1,6 @@
 //! An OTLP peer downstream, over gRPC and HTTP on one port, that behaves as badly as a test wants.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -38,6 +37,16 @@ pub enum Behaviour {
     Hang(Duration),
     /// Breaks the connection.
     Break,
+    /// Answers an HTTP status with these headers and this body, whatever the protocol.
+    Answer(u16, Vec<(&'static str, String)>, Bytes),
+    /// Begins an answer that takes it, and breaks the connection in the middle.
+    BreakWithin,
+    /// Begins an answer that takes it, and then nothing more comes.
+    Stall,
+    /// Answers without an end.
+    Endless,
+    /// Takes it, and takes nothing more on this connection.
+    Goodbye,
 }
 
 /// A request that arrived.
@@ -67,7 +76,7 @@ struct State {
     more: Notify,
 }
 
-type Body = UnsyncBoxBody<Bytes, Infallible>;
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 impl Sink {
     /// A peer that takes everything.
@@ -157,20 +166,32 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
         let state = state.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| serve(request, state.clone()));
+            let goodbye = Arc::new(Notify::new());
+            let service = service_fn(|request| serve(request, state.clone(), goodbye.clone()));
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
             // A connection that a test breaks ends with an error, as it should.
-            auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await.ok();
+            tokio::select! {
+                ended = connection.as_mut() => return ended.ok(),
+                () = goodbye.notified() => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await.ok()
         });
     }
 }
 
-async fn serve(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Body>, std::io::Error> {
+async fn serve(
+    request: Request<Incoming>,
+    state: Arc<State>,
+    goodbye: Arc<Notify>,
+) -> Result<Response<Body>, std::io::Error> {
     let grpc = request.version() == Version::HTTP_2;
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
     let behaviour = state.script.lock().unwrap().pop_front();
     let behaviour = behaviour.or_else(|| state.otherwise.lock().unwrap().clone()).unwrap_or(Behaviour::Accept);
-    let taken = matches!(behaviour, Behaviour::Accept | Behaviour::AcceptWith(_) | Behaviour::Hang(_));
+    let taken =
+        matches!(behaviour, Behaviour::Accept | Behaviour::AcceptWith(_) | Behaviour::Hang(_) | Behaviour::Goodbye);
     let body = unpack(body, &parts.headers, grpc);
     let path = parts.uri.path().to_owned();
     state.received.lock().unwrap().push(Received { at: Instant::now(), path, headers: parts.headers, body, taken });
@@ -187,12 +208,32 @@ async fn serve(request: Request<Incoming>, state: Arc<State>) -> Result<Response
             for (name, value) in headers {
                 response = response.header(name, value);
             }
-            response.body(Full::default().boxed_unsync()).unwrap()
+            response.body(whole(Bytes::new())).unwrap()
+        }
+        Behaviour::Answer(status, headers, body) => {
+            let mut response = Response::builder().status(status);
+            for (name, value) in headers {
+                response = response.header(name, value);
+            }
+            response.body(whole(body)).unwrap()
         }
         Behaviour::Grpc(code, details) => {
             let response = Response::builder().header("content-type", "application/grpc").header("grpc-status", code);
             let response = response.header("grpc-status-details-bin", details).header("grpc-message", "as scripted");
-            response.body(Full::default().boxed_unsync()).unwrap()
+            response.body(whole(Bytes::new())).unwrap()
+        }
+        Behaviour::BreakWithin => {
+            let pieces = [Ok(Frame::data(Bytes::from_static(b"\n"))), Err(std::io::Error::other("as scripted"))];
+            begun(grpc, futures_util::stream::iter(pieces))
+        }
+        Behaviour::Stall => begun(grpc, futures_util::stream::pending()),
+        Behaviour::Endless => {
+            let piece = Bytes::from(vec![0; 64 << 10]);
+            begun(grpc, futures_util::stream::repeat_with(move || Ok(Frame::data(piece.clone()))))
+        }
+        Behaviour::Goodbye => {
+            goodbye.notify_one();
+            success(grpc, Vec::new())
         }
         Behaviour::Break => return Err(std::io::Error::other("as scripted")),
     })
@@ -201,12 +242,25 @@ async fn serve(request: Request<Incoming>, state: Arc<State>) -> Result<Response
 fn success(grpc: bool, message: Vec<u8>) -> Response<Body> {
     if !grpc {
         let response = Response::builder().header("content-type", "application/x-protobuf");
-        return response.body(Full::new(Bytes::from(message)).boxed_unsync()).unwrap();
+        return response.body(whole(Bytes::from(message))).unwrap();
     }
     let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))]);
     let frames = [Frame::data(super::client::frame(0, &message)), Frame::trailers(trailers)].map(Ok);
     let body = StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync();
     Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+}
+
+/// The beginning of an answer that takes the request.
+fn begun(
+    grpc: bool,
+    frames: impl futures_util::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + 'static,
+) -> Response<Body> {
+    let content_type = if grpc { "application/grpc" } else { "application/x-protobuf" };
+    Response::builder().header("content-type", content_type).body(StreamBody::new(frames).boxed_unsync()).unwrap()
+}
+
+fn whole(body: Bytes) -> Body {
+    Full::new(body).map_err(|never| match never {}).boxed_unsync()
 }
 
 fn unpack(body: Bytes, headers: &HeaderMap, grpc: bool) -> Bytes {
