@@ -59,6 +59,8 @@ fn main() {
         case("forward and derive, HTTP, 1000 spans a request", "forward", Protocol::Http, 1000, 0),
         case("forward and derive, gRPC, 10 spans a request", "forward", Protocol::Grpc, 10, 0),
         case("forward and derive, HTTP, 10 spans a request", "forward", Protocol::Http, 10, 0),
+        case("with its queue on disk, gRPC, 1000 spans a request", "disk", Protocol::Grpc, 1000, 0),
+        case("with its queue on disk, gRPC, 10 spans a request", "disk", Protocol::Grpc, 10, 0),
         case("1.9 kB spans with prompts, gRPC, 100 a request", "forward", Protocol::Grpc, 100, 1500),
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
     ];
@@ -227,7 +229,7 @@ fn ours(case: &Case, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
     let path = folder.join("collector.yaml");
     fs::write(&path, config).expect("a folder to write to");
     let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
-    command.arg("run").arg("--config").arg(path);
+    command.arg("run").arg("--config").arg(path).arg("--data-dir").arg(folder);
     command
 }
 

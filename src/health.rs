@@ -71,6 +71,12 @@ pub const RETRIED: About = About {
     unit: "{attempt}",
     help: "Attempts of exporters that failed and are repeated.",
 };
+/// Items that may be delivered twice.
+pub const REPEATED: About = About {
+    name: "spanlight.exporter.repeated",
+    unit: "{item}",
+    help: "Items that exporters may have delivered twice, because nobody knows what became of the first time, by reason.",
+};
 /// Items in a queue.
 pub const QUEUE_SIZE: About =
     About { name: "spanlight.queue.size", unit: "{item}", help: "Items that wait in the queue of an exporter." };
@@ -83,6 +89,10 @@ pub const QUEUE_CAPACITY: About = About {
     unit: "{item}",
     help: "Items that the queue of an exporter has room for.",
 };
+
+/// Bytes that fit into a queue.
+pub const QUEUE_LIMIT: About =
+    About { name: "spanlight.queue.limit", unit: "By", help: "Bytes that the queue of an exporter has room for." };
 
 impl Health {
     /// A new counter; several of the same name and labels are shown as one.

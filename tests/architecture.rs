@@ -45,8 +45,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "export",
         &[
-            "config", "console", "content", "derive", "duration", "event", "flow", "health", "measure", "otlp",
-            "redis", "report", "semconv", "tls",
+            "blocking", "config", "console", "content", "derive", "duration", "event", "flow", "health", "journal",
+            "measure", "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
     (

@@ -9,7 +9,8 @@ SENT, EXPORT_FAILED, RETRIED = (f"spanlight_exporter_{what}_total" for what in (
 # nobody read it on the console.
 WANTED = "duplicate_span|duplicate_event|derived_here|expired|filtered|pending_span|processed|unread"
 LOST = f'{HEALTH}, reason!~"{WANTED}"'
-FULL = f"spanlight_queue_size{{{HEALTH}}} / (spanlight_queue_capacity{{{HEALTH}}} > 0)"
+FULL = (f"(spanlight_queue_size{{{HEALTH}}} / (spanlight_queue_capacity{{{HEALTH}}} > 0) or "
+        f"spanlight_queue_bytes{{{HEALTH}}} / (spanlight_queue_limit_bytes{{{HEALTH}}} > 0))")
 JOURNAL = "spanlight_journal"
 
 

@@ -45,7 +45,11 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         () = signals.next() => return Err(Failure::new("stopped before everything was delivered")),
     };
     console::output(&last_words(&report));
-    if report.left.is_empty() { Ok(()) } else { Err(Failure::new("not everything was delivered")) }
+    if report.left.iter().all(|left| left.items == 0) {
+        Ok(())
+    } else {
+        Err(Failure::new("not everything was delivered"))
+    }
 }
 
 /// Where everything is, and what to paste into an agent's environment.
@@ -120,7 +124,14 @@ fn last_words(report: &Report) -> String {
         [] => text.push_str("Everything was delivered."),
         left => {
             for left in left {
-                text.push_str(&format!("NOT delivered: {} of {}\n", counted(left.items as u64, "item"), left.exporter));
+                let exporter = &left.exporter;
+                if left.items > 0 {
+                    text.push_str(&format!("NOT delivered: {} of {exporter}\n", counted(left.items as u64, "item")));
+                }
+                if left.kept > 0 {
+                    let kept = counted(left.kept as u64, "item");
+                    text.push_str(&format!("On disk: {kept} of {exporter}, to be delivered after the next start\n"));
+                }
             }
         }
     }

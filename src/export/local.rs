@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::pump::{OnFull, QueueConfig, Settings};
-use super::queue::Portion;
+use super::pump::Settings;
+use super::queue::{OnFull, Portion, QueueConfig};
 use super::{file, retry};
 use crate::config::types::Span;
 use crate::content::Classes;
@@ -17,7 +17,7 @@ pub fn file(config: &file::Config, data_dir: &Path) -> (Settings, file::FileExpo
     // A disk that is full for a while comes back; nothing is given up before it does.
     let retry = retry::Config {
         initial_interval: Span(Duration::from_secs(1)),
-        max_elapsed_time: Span(Duration::ZERO),
+        max_elapsed_time: Some(Span(Duration::ZERO)),
         ..retry::Config::default()
     };
     let queue = QueueConfig { num_consumers: 1, ..QueueConfig::default() };

@@ -2,6 +2,7 @@
 
 pub mod debug;
 pub mod file;
+mod inlet;
 pub mod local;
 pub mod otlp;
 #[cfg(feature = "collector")]
@@ -18,7 +19,8 @@ pub mod webhook;
 
 use std::time::Duration;
 
-pub use pump::{Inlet, Left, Pump};
+pub use inlet::{Inlet, Keeping};
+pub use pump::{Left, Pump};
 pub use queue::Load;
 
 /// An exporter, making one attempt at a time.

@@ -9,77 +9,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::{Bounds, Load, NotTaken, Portion, Queue};
-use super::{Exporter, Outcome, retry};
-use crate::config::types::Span;
+use super::queue::{Bounds, Load, MemoryQueue, OnFull, Portion, Queue, QueueConfig, Taken};
+use super::{Exporter, Inlet, Outcome, retry};
 use crate::content::{Classes, Withholding};
 use crate::flow::Refused;
-use crate::health::{Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_SIZE, RETRIED, SENT};
+use crate::health::{
+    Count, DROPPED, FAILED, Health, QUEUE_BYTES, QUEUE_CAPACITY, QUEUE_LIMIT, QUEUE_SIZE, RETRIED, SENT,
+};
 use crate::otlp::{Batch, Limit};
-
-/// The queue of an exporter. Keys are those of the OpenTelemetry Collector, and some of our own.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QueueConfig {
-    /// How many attempts may be under way at a time, each on a connection of its own.
-    pub num_consumers: usize,
-    /// How much may wait, in units of `sizer`.
-    pub queue_size: usize,
-    /// What `queue_size` counts.
-    pub sizer: Sizer,
-    /// The most items that may wait.
-    pub max_items: usize,
-    /// The most MiB that may wait.
-    pub max_mib: usize,
-    /// What happens when it is full.
-    pub on_full: OnFull,
-    /// How long a sender is made to wait for room before it is refused.
-    pub patience: Span,
-    /// An exporter whose attempts have failed for so long makes nobody wait any more: it alone loses.
-    pub failing_after: Span,
-}
-
-/// What a queue's size counts.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Sizer {
-    /// Requests as they came.
-    Requests,
-    /// Spans, log records, data points or events.
-    Items,
-    /// Bytes.
-    Bytes,
-}
-
-/// What happens when a queue is full.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum OnFull {
-    /// Senders wait, and are then refused, unless the exporter has been failing for a while: then it alone loses.
-    Wait,
-    /// This exporter loses what does not fit; nobody waits.
-    Drop,
-}
-
-impl Default for QueueConfig {
-    fn default() -> QueueConfig {
-        QueueConfig {
-            num_consumers: 4,
-            queue_size: 1000,
-            sizer: Sizer::Requests,
-            max_items: 200_000,
-            max_mib: 64,
-            on_full: OnFull::Wait,
-            patience: Span(Duration::from_secs(2)),
-            failing_after: Span(Duration::from_secs(15)),
-        }
-    }
-}
 
 /// How an exporter is pumped.
 #[derive(Clone, Copy, Debug)]
@@ -104,10 +45,6 @@ pub struct Pump {
     workers: JoinSet<()>,
 }
 
-/// What senders need of a pump.
-#[derive(Clone)]
-pub struct Inlet(Arc<Shared>);
-
 /// Tells whether an exporter still works, and whether it has work.
 #[derive(Clone)]
 pub struct Liveness(Arc<Shared>);
@@ -117,17 +54,20 @@ pub struct Liveness(Arc<Shared>);
 pub struct Left {
     /// The exporter.
     pub exporter: String,
-    /// Items that were not delivered.
+    /// Items that were not delivered, and never will be.
     pub items: usize,
+    /// Items that are on disk, and are sent after the next start.
+    pub kept: usize,
 }
 
 /// More of what a receiver has to say is not for people.
 const LONGEST_WORDS: usize = 400;
 
-struct Shared {
-    id: String,
-    queue: Queue,
-    settings: Settings,
+/// What the workers of a pump and its senders share.
+pub(super) struct Shared {
+    pub id: String,
+    pub queue: Queue,
+    pub settings: Settings,
     content: Withholding,
     /// Since when every attempt has failed.
     failing_since: Mutex<Option<Instant>>,
@@ -138,26 +78,39 @@ struct Shared {
     /// How many workers are alive.
     workers: AtomicUsize,
     /// Items that were taken into the queue, and those of which is known what became of them.
-    taken: AtomicUsize,
-    done: AtomicUsize,
+    pub taken: AtomicUsize,
+    pub done: AtomicUsize,
     was_done: Notify,
-    counts: Counts,
+    pub counts: Counts,
 }
 
-struct Counts {
+pub(super) struct Counts {
     sent: Count,
     retried: Count,
     rejected: Count,
     gave_up: Count,
-    queue_full: Count,
+    pub queue_full: Count,
     crashed: Count,
-    left: Count,
+    pub left: Count,
 }
 
 impl Pump {
-    /// Starts an exporter. `exporters` are its attempts that may be under way at a time.
+    /// Starts an exporter whose queue is in memory. `exporters` are its attempts that may be under way at a time.
     pub fn start(id: &str, signal: &str, settings: Settings, exporters: Vec<Exporter>, health: &Health) -> Pump {
-        let queue = Queue::new(settings.queue.bounds());
+        let queue = Queue::Memory(MemoryQueue::new(settings.queue.bounds()));
+        Pump::with_queue(queue, id, signal, settings, exporters, health)
+    }
+
+    /// Starts an exporter behind a queue in which something may wait already.
+    pub fn with_queue(
+        queue: Queue,
+        id: &str,
+        signal: &str,
+        settings: Settings,
+        exporters: Vec<Exporter>,
+        health: &Health,
+    ) -> Pump {
+        let (waiting, _) = queue.size();
         let shared = Arc::new(Shared {
             id: id.to_owned(),
             queue,
@@ -168,7 +121,7 @@ impl Pump {
             deadline: OnceLock::new(),
             stop: CancellationToken::new(),
             workers: AtomicUsize::new(exporters.len()),
-            taken: AtomicUsize::new(0),
+            taken: AtomicUsize::new(waiting),
             done: AtomicUsize::new(0),
             was_done: Notify::new(),
             counts: Counts::new(id, signal, health),
@@ -183,7 +136,7 @@ impl Pump {
 
     /// Where senders put things.
     pub fn inlet(&self) -> Inlet {
-        Inlet(self.shared.clone())
+        Inlet::new(self.shared.clone())
     }
 
     /// For whoever asks whether the exporter still works.
@@ -202,65 +155,16 @@ impl Pump {
             // Workers see the stop at once; what they hold is counted as left.
             while self.workers.join_next().await.is_some() {}
         }
-        let (waiting, _) = self.shared.queue.size();
-        self.shared.counts.left.add(waiting);
-        Left { exporter: self.shared.id.clone(), items: self.shared.counts.left.get() as usize }
-    }
-}
-
-impl Inlet {
-    /// Waits until all of them have room at the same moment, so that whoever is let in may push to all. Refuses when
-    /// that does not come to pass in time.
-    pub async fn room<'p, I: Iterator<Item = &'p Inlet>>(pumps: impl Fn() -> I) -> Result<(), Refused> {
-        let began = tokio::time::Instant::now();
-        loop {
-            let Some(Inlet(full)) = pumps().find(|pump| !pump.admits()) else { return Ok(()) };
-            let deadline = began + full.settings.queue.patience.0;
-            if tokio::time::Instant::now() >= deadline {
-                let reason = format!("the queue of {} is full", full.id);
-                return Err(Refused { reason, retry_after: Shared::RETRY_AFTER });
-            }
-            let gives_up = full.failing_at().map_or(deadline, |at| deadline.min(at.into()));
-            full.queue.room(gives_up).await;
+        let Shared { id, queue, counts, .. } = &*self.shared;
+        if let Queue::Disk(queue) = queue {
+            queue.end().await;
         }
-    }
-
-    /// Whether something may be sent now: there is room, or nobody waits for this exporter.
-    fn admits(&self) -> bool {
-        self.0.loses() || self.0.queue.has_room()
-    }
-
-    /// What tells the exporter that so many measurements were added to what it writes.
-    pub fn into_change_sink(self) -> Box<dyn Fn(usize) + Send + Sync> {
-        Box::new(move |changes| self.send(Load::Changes(changes)))
-    }
-
-    /// Puts something into the queue. Where nobody waits for room, what does not fit is dropped and counted.
-    pub fn send(&self, load: Load) {
-        let Shared { queue, settings, counts, .. } = &*self.0;
-        if self.0.loses() && !queue.has_room() {
-            counts.queue_full.add(load.items());
-            return;
+        let (waiting, _) = queue.size();
+        if !queue.is_on_disk() {
+            counts.left.add(waiting);
         }
-        let push = |load: Load| {
-            let items = load.items();
-            self.0.taken.fetch_add(items, Relaxed);
-            let pushed = queue.push(load);
-            if pushed.is_err() {
-                self.0.done.fetch_add(items, Relaxed);
-            }
-            match pushed {
-                Ok(()) => {}
-                Err(NotTaken::Full) => counts.queue_full.add(items),
-                Err(NotTaken::Closed) => counts.left.add(items),
-            }
-        };
-        match (load, settings.split) {
-            (Load::Batches(batches), Some(limit)) => {
-                batches.iter().flat_map(|batch| batch.split(limit)).for_each(|b| push(Load::Batches(vec![b])));
-            }
-            (load, _) => push(load),
-        }
+        let kept = if queue.is_on_disk() { waiting } else { 0 };
+        Left { exporter: id.clone(), items: counts.left.get() as usize, kept }
     }
 }
 
@@ -298,14 +202,24 @@ impl Liveness {
 impl Shared {
     const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+    /// What is said to senders of which nothing is taken.
+    pub fn refused(&self, why: &str) -> Refused {
+        Refused { reason: format!("the queue of {} {why}", self.id), retry_after: Shared::RETRY_AFTER }
+    }
+
     fn show(self: &Arc<Shared>, signal: &str, health: &Health) {
         let labels = [("exporter", self.id.as_str()), ("signal", signal)];
         let shared = self.clone();
         health.gauge(QUEUE_SIZE, &labels, move || shared.queue.size().0 as f64);
         let shared = self.clone();
         health.gauge(QUEUE_BYTES, &labels, move || shared.queue.size().1 as f64);
-        let shared = self.clone();
-        health.gauge(QUEUE_CAPACITY, &labels, move || shared.queue.capacity() as f64);
+        let Bounds { items, bytes, .. } = self.queue.bounds();
+        if items < usize::MAX {
+            health.gauge(QUEUE_CAPACITY, &labels, move || items as f64);
+        }
+        if bytes < usize::MAX {
+            health.gauge(QUEUE_LIMIT, &labels, move || bytes as f64);
+        }
     }
 
     /// Waits before the next attempt. Whether there should be one: not if it would come after the deadline of
@@ -316,8 +230,12 @@ impl Shared {
             tokio::select! {
                 () = tokio::time::sleep_until(wake) => return true,
                 // There is not much time left: whoever chose the delay alone tries once more at once.
-                () = self.draining.cancelled() => if !receiver_asked { return true },
+                () = self.draining.cancelled() => if !receiver_asked && !self.queue.is_on_disk() { return true },
             }
+        }
+        if self.queue.is_on_disk() {
+            // It is sent after the next start; nobody need wait for a receiver that may not come back.
+            return false;
         }
         let in_time = self.deadline.get().is_some_and(|deadline| wake < *deadline);
         if in_time {
@@ -347,13 +265,13 @@ impl Shared {
     }
 
     /// When it has failed for so long that nobody waits for it any more; nothing while it works.
-    fn failing_at(&self) -> Option<Instant> {
+    pub fn failing_at(&self) -> Option<Instant> {
         let since = *self.failing_since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map(|since| since + self.settings.queue.failing_after.0)
+        Some(since? + self.settings.queue.failing_after()?)
     }
 
     /// Whether it loses what does not fit, instead of making senders wait.
-    fn loses(&self) -> bool {
+    pub fn loses(&self) -> bool {
         let has_failed_for_long = || self.failing_at().is_some_and(|at| at <= Instant::now());
         self.settings.queue.on_full == OnFull::Drop || has_failed_for_long()
     }
@@ -372,27 +290,30 @@ impl Drop for Alive<'_> {
 async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
     let _alive = Alive(&shared);
     loop {
-        let load = tokio::select! {
+        let taken = tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
-            load = shared.queue.pop(&shared.settings.portion) => load,
+            taken = shared.queue.pop(&shared.settings.portion) => taken,
         };
-        let Some(load) = load else { break };
+        let Some(Taken { load, place }) = taken else { break };
         let items = load.items();
         // Content is withheld once for all attempts.
         let delivering = async { deliver(&shared, &mut exporter, &withhold(&shared.content, load)).await };
-        tokio::select! {
+        let delivered = tokio::select! {
             biased;
-            delivered = AssertUnwindSafe(delivering).catch_unwind() => {
-                if delivered.is_err() {
-                    shared.counts.crashed.add(items);
-                    crate::report::error(&format!("{}: a defect of ours lost {items} items", shared.id));
-                }
-            }
-            () = shared.stop.cancelled() => {
-                shared.counts.left.add(items);
-                break;
-            }
+            delivered = AssertUnwindSafe(delivering).catch_unwind() => delivered.unwrap_or_else(|_| {
+                shared.counts.crashed.add(items);
+                crate::report::error(&format!("{}: a defect of ours lost {items} items", shared.id));
+                true
+            }),
+            () = shared.stop.cancelled() => false,
+        };
+        if delivered {
+            shared.queue.settle(place);
+        } else if shared.queue.is_on_disk() {
+            break;
+        } else {
+            shared.counts.left.add(items);
         }
         shared.done.fetch_add(items, Relaxed);
         shared.was_done.notify_waiters();
@@ -412,8 +333,8 @@ fn withhold(content: &Withholding, load: Load) -> Load {
     }
 }
 
-/// Tries until the load is delivered, refused for good, or given up.
-async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
+/// Tries until the load is delivered, refused for good, or given up. Whether one of these came to pass before the end.
+async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) -> bool {
     let began = Instant::now();
     let Settings { retry, timeout, .. } = &shared.settings;
     for attempt in 0.. {
@@ -427,23 +348,23 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
             Outcome::Done { rejected, why } => {
                 shared.note(false);
                 shared.delivered(load, rejected, &why);
-                return;
+                return true;
             }
             Outcome::Reject { why } => {
                 shared.note(false);
                 shared.counts.rejected.add(load.items());
                 crate::report::error(&format!("{}: {} items were refused for good: {why}", shared.id, load.items()));
-                return;
+                return true;
             }
             Outcome::Retry { after, why } => (after, why),
         };
         shared.note(true);
         let delay = retry.delay(attempt, after);
-        let limit = retry.max_elapsed_time.0;
-        if !retry.enabled || (!limit.is_zero() && began.elapsed() + delay > limit) {
+        let is_too_long = |limit| began.elapsed() + delay > limit;
+        if !retry.enabled || retry.limit(shared.queue.is_on_disk()).is_some_and(is_too_long) {
             shared.counts.gave_up.add(load.items());
             crate::report::error(&format!("{}: gave up on {} items: {why}", shared.id, load.items()));
-            return;
+            return true;
         }
         shared.counts.retried.add(1);
         if attempt == 0 {
@@ -451,32 +372,10 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) {
             crate::report::warn(&format!("{}: {why}; trying again in {delay} and so on", shared.id));
         }
         if !shared.pause(delay, after.is_some()).await {
-            shared.counts.left.add(load.items());
-            return;
+            return false;
         }
     }
-}
-
-// === impl QueueConfig, Counts ===
-
-impl QueueConfig {
-    /// Checks that the numbers make sense.
-    pub fn validate(&self) -> Result<(), String> {
-        if self.num_consumers == 0 || self.queue_size == 0 || self.max_items == 0 || self.max_mib == 0 {
-            return Err("the numbers of a sending queue are 1 or more".into());
-        }
-        Ok(())
-    }
-
-    fn bounds(&self) -> Bounds {
-        let mut bounds = Bounds { requests: usize::MAX, items: self.max_items, bytes: self.max_mib << 20 };
-        match self.sizer {
-            Sizer::Requests => bounds.requests = self.queue_size,
-            Sizer::Items => bounds.items = self.queue_size,
-            Sizer::Bytes => bounds.bytes = self.queue_size,
-        }
-        bounds
-    }
+    false
 }
 
 impl Counts {

@@ -17,8 +17,8 @@ pub struct Config {
     pub initial_interval: Span,
     /// The longest delay.
     pub max_interval: Span,
-    /// After this long a load is given up; 0 is never.
-    pub max_elapsed_time: Span,
+    /// After this long a load is given up; 0 is never. Unless it says otherwise, 5 minutes, and never from a queue on disk.
+    pub max_elapsed_time: Option<Span>,
     /// By how much each delay is longer than the last.
     pub multiplier: f64,
     /// By which share of it a delay may be shorter or longer.
@@ -31,7 +31,7 @@ impl Default for Config {
             enabled: true,
             initial_interval: Span(Duration::from_secs(5)),
             max_interval: Span(Duration::from_secs(30)),
-            max_elapsed_time: Span(Duration::from_secs(300)),
+            max_elapsed_time: None,
             multiplier: 1.5,
             randomization_factor: 0.5,
         }
@@ -48,6 +48,14 @@ impl Config {
             return Err(format!("`randomization_factor` is 0 to 1, not {}", self.randomization_factor));
         }
         Ok(())
+    }
+
+    const GIVES_UP_AFTER: Duration = Duration::from_secs(300);
+
+    /// After how long a load is given up, if it is.
+    pub fn limit(&self, is_on_disk: bool) -> Option<Duration> {
+        let unless_said = (!is_on_disk).then_some(Config::GIVES_UP_AFTER);
+        self.max_elapsed_time.map(|span| span.0).or(unless_said).filter(|limit| !limit.is_zero())
     }
 
     /// Whatever a receiver asks for, nothing waits longer.
@@ -74,6 +82,16 @@ fn random() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_load_is_given_up_in_the_end_unless_it_is_on_disk() {
+        let usual = Config::default();
+        assert_eq!((usual.limit(false), usual.limit(true)), (Some(Duration::from_secs(300)), None));
+        let never = Config { max_elapsed_time: Some(Span(Duration::ZERO)), ..usual };
+        assert_eq!(never.limit(false), None);
+        let soon = Config { max_elapsed_time: Some(Span(Duration::from_secs(1))), ..usual };
+        assert_eq!(soon.limit(true), Some(Duration::from_secs(1)));
+    }
 
     #[test]
     fn delays_grow_to_a_limit_and_follow_the_receivers_word() {

@@ -234,6 +234,12 @@ impl Journal {
         self.shared.first()
     }
 
+    /// Whether there is room for at least a segment more. Without [`WhenFull::Refuse`] there always will be.
+    pub fn has_room(&self) -> bool {
+        let settings = &self.shared.settings;
+        self.shared.size() + 2 * settings.segment_bytes <= settings.max_bytes
+    }
+
     /// Waits until the head is past an offset, or for this long; the head.
     pub fn wait_past(&self, offset: u64, most: Duration) -> u64 {
         let progress = self.shared.progress();

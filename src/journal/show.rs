@@ -11,27 +11,30 @@ impl Journal {
     /// Shows what it has done, how much it holds and how far its consumers are behind, under a name. Only the first call
     /// counts.
     pub fn show(&self, name: &str, health: &Health) {
-        if self.shared.shown.set((name.to_owned(), health.clone())).is_err() {
+        if !self.show_as_queue(name, health) {
             return;
         }
-        let labels = [("journal", name)];
-        let total = |about, labels: &[(&'static str, &str)], pick: fn(&Counts) -> &AtomicU64| {
-            let shared = self.weak();
-            health.total(about, labels, move || {
-                shared.upgrade().map_or(0, |shared| pick(&shared.counts).load(Relaxed)) as f64
-            });
-        };
-        total(APPENDED, &labels, |counts| &counts.appended);
-        total(BYTES, &labels, |counts| &counts.bytes);
-        total(SYNCS, &labels, |counts| &counts.syncs);
-        total(FAILURES, &labels, |counts| &counts.failures);
-        total(GAPS, &labels, |counts| &counts.gaps);
-        let dropped = |reason, pick| total(DROPPED, &[("component", name), ("reason", reason)], pick);
+        let dropped = |reason, pick| self.total(health, DROPPED, &[("component", name), ("reason", reason)], pick);
         dropped("queue_full", |counts| &counts.queue_full);
         dropped("disk_full", |counts| &counts.disk_full);
         dropped("disk_failed", |counts| &counts.disk_failed);
         dropped("too_large", |counts| &counts.too_large);
         dropped("unread", |counts| &counts.unread);
+    }
+
+    /// The same without what was not kept: whoever puts something into a queue is told, and knows whether that is a loss.
+    /// Whether this was the first call.
+    pub fn show_as_queue(&self, name: &str, health: &Health) -> bool {
+        if self.shared.shown.set((name.to_owned(), health.clone())).is_err() {
+            return false;
+        }
+        let labels = [("journal", name)];
+        let total = |about, pick| self.total(health, about, &labels, pick);
+        total(APPENDED, |counts| &counts.appended);
+        total(BYTES, |counts| &counts.bytes);
+        total(SYNCS, |counts| &counts.syncs);
+        total(FAILURES, |counts| &counts.failures);
+        total(GAPS, |counts| &counts.gaps);
         let gauge = |about, read: fn(&Shared) -> u64| {
             let shared = self.weak();
             health.gauge(about, &labels, move || shared.upgrade().map_or(0, |shared| read(&shared)) as f64);
@@ -41,6 +44,13 @@ impl Journal {
         gauge(WAITING, |shared| shared.queue.waiting().0 as u64);
         let entered: Vec<String> = self.shared.cursors().entered().map(str::to_owned).collect();
         entered.iter().for_each(|cursor| self.show_lag(cursor));
+        true
+    }
+
+    fn total(&self, health: &Health, about: About, labels: &[(&'static str, &str)], pick: fn(&Counts) -> &AtomicU64) {
+        let shared = self.weak();
+        let read = move || shared.upgrade().map_or(0, |shared| pick(&shared.counts).load(Relaxed)) as f64;
+        health.total(about, labels, read);
     }
 
     /// Shows how far a consumer is behind.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::components::Component;
 use super::plan::{Pipeline, Plan};
+use super::queues::Queues;
 use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
@@ -50,6 +51,7 @@ pub fn build(
         live,
         health,
         inlets: Vec::new(),
+        queues: Queues::below(&options.data_dir),
         built: Built::empty(),
         scraped: Vec::new(),
         redis: Vec::new(),
@@ -58,6 +60,7 @@ pub fn build(
         let route = builder.route(pipeline, agent)?;
         builder.built.routes.push((pipeline.clone(), Arc::new(route)));
     }
+    builder.queues.tell_of_others();
     Ok(builder.built)
 }
 
@@ -69,6 +72,7 @@ struct Builder<'p> {
     health: &'p Health,
     /// Pumps by exporter and by what they carry.
     inlets: Vec<(ComponentId, &'static str, Inlet)>,
+    queues: Queues<'p>,
     scraped: Vec<(ComponentId, Arc<Prometheus>)>,
     /// Exporters that run already, with what takes their events.
     redis: Vec<(ComponentId, Option<Inlet>)>,
@@ -175,7 +179,9 @@ impl Builder<'_> {
         if let Some(Exporter::File(file)) = exporters.first() {
             self.built.files.push(file.path().to_owned());
         }
-        let pump = Pump::start(&id.to_string(), carries, settings, exporters, self.health);
+        let name = id.to_string();
+        let queue = self.queues.open(&name, carries, &settings, self.health).map_err(failed)?;
+        let pump = Pump::with_queue(queue, &name, carries, settings, exporters, self.health);
         let inlet = pump.inlet();
         self.built.pumps.push(pump);
         self.inlets.push((id.clone(), carries, inlet.clone()));

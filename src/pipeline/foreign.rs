@@ -149,8 +149,9 @@ const FOREIGN: &[Foreign] = &[
     },
 ];
 
-/// Extensions of the Collector that look into a program written in Go.
+/// Extensions of the Collector that do what is done here without them, or look into a program written in Go.
 const EXTENSIONS: &[(&str, &str)] = &[
+    ("file_storage", "`sending_queue.storage` is enough: queues on disk are below the data directory, --data-dir"),
     ("pprof", "profiles of a Go program cannot be had of this one; `perf` works"),
     ("zpages", "the page and `/metrics` of the extension `web` show what it would"),
 ];

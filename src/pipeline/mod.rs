@@ -14,6 +14,7 @@ mod past;
 mod plan;
 mod ports;
 mod prices;
+mod queues;
 mod reloads;
 mod route;
 mod run;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::blocking::off_worker;
 use crate::config::types::Span;
 use crate::event::Filter;
@@ -13,7 +15,6 @@ use crate::health::Health;
 use crate::history::{self, EVENT, History, event_of};
 use crate::hub::{Hub, Page, Past};
 use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
-use serde::Deserialize;
 
 /// Where events are kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]

@@ -7,7 +7,7 @@ use crate::blocking::off_worker;
 use crate::connector::Connector;
 use crate::event::{Event, Filter, Timestamp};
 use crate::export::prometheus::Prometheus;
-use crate::export::{Inlet, Load};
+use crate::export::{Inlet, Keeping, Load};
 use crate::flow::{Acknowledged, Imported, Intake, SharedRecord};
 use crate::history::History;
 use crate::merge::Merge;
@@ -55,24 +55,53 @@ pub struct Router {
     pub history: Option<Arc<History>>,
 }
 
+/// A batch behind the processors of a pipeline.
+struct Processed {
+    batch: Batch,
+    /// Without the spans that stand for others, if there are any.
+    without: Option<Batch>,
+}
+
+impl Processed {
+    fn for_exporters(&self) -> &Batch {
+        self.without.as_ref().unwrap_or(&self.batch)
+    }
+}
+
 impl Route {
-    /// Sends a batch to all ends.
-    pub fn push(&self, batch: Batch) {
+    /// What its processors leave of a batch, if anything.
+    fn process(&self, batch: Batch) -> Option<Processed> {
         let batch = match &self.fed_by {
             Some(agent) => agent.without_what_is_derived_here(batch),
             None => batch,
         };
-        let processed = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch));
-        let Some(batch) = processed else { return };
+        let batch = self.processors.iter().try_fold(batch, |batch, processor| processor.batch(batch))?;
         let without = self.placeholders.leave_out(&batch);
+        Some(Processed { batch, without })
+    }
+
+    /// Begins to put a batch into those ends that are queues on disk.
+    fn keep(&self, processed: &Processed) -> impl Iterator<Item = Keeping> {
+        let on_disk = self.exits.iter().filter_map(|exit| match exit {
+            Exit::Pump(pump) if pump.is_on_disk() => Some(pump),
+            _ => None,
+        });
+        on_disk.map(|pump| pump.keep(processed.for_exporters().clone()))
+    }
+
+    /// Sends a batch to all ends but those.
+    fn push(&self, processed: &Processed) {
+        let batch = &processed.batch;
         for exit in &self.exits {
             match exit {
-                Exit::Agent(agent) if Connector::takes_long(batch.items()) => off_worker(|| agent.batch(&batch)),
-                Exit::Agent(agent) => agent.batch(&batch),
-                Exit::Pump(pump) => pump.send(Load::Batches(vec![without.as_ref().unwrap_or(&batch).clone()])),
+                Exit::Agent(agent) if Connector::takes_long(batch.items()) => off_worker(|| agent.batch(batch)),
+                Exit::Agent(agent) => agent.batch(batch),
+                // It is there.
+                Exit::Pump(pump) if pump.is_on_disk() => {}
+                Exit::Pump(pump) => pump.send(Load::Batches(vec![processed.for_exporters().clone()])),
                 // A plan has it only where there are events.
                 Exit::Filtered(..) => {}
-                Exit::Prometheus(prometheus) => prometheus.absorb(&batch, Timestamp::now()),
+                Exit::Prometheus(prometheus) => prometheus.absorb(batch, Timestamp::now()),
                 // It takes events only, which come another way.
                 Exit::Live(_) => {}
             }
@@ -155,9 +184,13 @@ impl Intake for Router {
             // Room first, everywhere: what is refused must not have gone anywhere.
             let for_events = if routes().any(|route| route.ends_in_agent()) { &self.event_pumps[..] } else { &[] };
             Inlet::room(|| routes().flat_map(|route| route.pumps()).chain(for_events)).await?;
+            let mut processed: Vec<(&Arc<Route>, Processed)> = Vec::new();
             for route in routes() {
-                route.push(batch.clone());
+                processed.extend(route.process(batch.clone()).map(|batch| (route, batch)));
             }
+            // What goes to the disk goes first: only that can still fail.
+            Keeping::all(processed.iter().flat_map(|(route, processed)| route.keep(processed)).collect()).await?;
+            processed.iter().for_each(|(route, processed)| route.push(processed));
             Ok(())
         })
     }
@@ -178,8 +211,7 @@ impl Intake for Router {
         Box::pin(async move {
             let told = events.len();
             if let Some(history) = &self.history {
-                let mut known = Ok(HashSet::new());
-                off_worker(|| known = history.known(&events));
+                let known = off_worker(|| history.known(&events));
                 // What cannot be looked up is taken: it may be told twice, but it is not lost.
                 let known = known.unwrap_or_else(|message| {
                     crate::report::error(&message);

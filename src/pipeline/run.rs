@@ -82,7 +82,7 @@ pub struct Status {
 pub struct Report {
     /// The last status.
     pub status: Status,
-    /// What exporters did not deliver.
+    /// What exporters did not deliver, or not yet.
     pub left: Vec<Left>,
     /// How long the collector ran.
     pub ran_for: Duration,
@@ -156,7 +156,7 @@ impl Running {
         }
         Report {
             status,
-            left: left.into_iter().filter(|left| left.items > 0).collect(),
+            left: left.into_iter().filter(|left| left.items > 0 || left.kept > 0).collect(),
             ran_for: self.started.elapsed(),
         }
     }

@@ -16,7 +16,8 @@ use super::spans::Spans;
 use crate::connector::{Connector, EventSink};
 use crate::console::event::Level;
 use crate::event::Timestamp;
-use crate::export::pump::{Liveness, OnFull};
+use crate::export::pump::Liveness;
+use crate::export::queue::OnFull;
 use crate::export::{Exporter, Inlet, Left, Load, Pump, debug, file, local};
 use crate::flow::SharedRecord;
 use crate::health::Health;
@@ -136,7 +137,8 @@ impl Running {
     const GRACE: Duration = Duration::from_millis(200);
 
     fn pending(&self) -> Vec<Left> {
-        let left = |exporter: &Liveness| Left { exporter: exporter.id().to_owned(), items: exporter.pending() };
+        let left =
+            |exporter: &Liveness| Left { exporter: exporter.id().to_owned(), items: exporter.pending(), kept: 0 };
         self.exporters.iter().map(left).filter(|left| left.items > 0).collect()
     }
 }

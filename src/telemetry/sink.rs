@@ -65,8 +65,8 @@ impl Sinks {
 /// What the handlers of a bus have left at the deadline.
 pub fn left_of(bus: &Bus, deadline: Instant) -> Vec<Left> {
     let Err(report) = bus.flush(deadline.saturating_duration_since(Instant::now())) else { return Vec::new() };
-    let pending = (report.pending > 0).then(|| Left { exporter: "bus".to_owned(), items: report.pending });
-    let left = report.left.into_iter().map(|(id, items)| Left { exporter: id.to_string(), items });
+    let pending = (report.pending > 0).then(|| Left { exporter: "bus".to_owned(), items: report.pending, kept: 0 });
+    let left = report.left.into_iter().map(|(id, items)| Left { exporter: id.to_string(), items, kept: 0 });
     pending.into_iter().chain(left).collect()
 }
 

@@ -124,7 +124,7 @@ exporters:
     endpoint: otelcol2:4317
     tls: {insecure: true}
     wait_for_ready: true
-    sending_queue: {enabled: true, num_consumers: 2, queue_size: 5000}
+    sending_queue: {enabled: true, num_consumers: 2, queue_size: 5000, storage: file_storage/queues}
     retry_on_failure: {enabled: true, initial_interval: 5s, max_interval: 30s, max_elapsed_time: 300s}
   otlphttp:
     endpoint: https://example.com:4318
@@ -151,12 +151,13 @@ extensions:
     endpoint: 127.0.0.1:0
     path: /health/status
     check_collector_pipeline: {enabled: true, interval: 5m, exporter_failure_threshold: 5}
+  file_storage/queues: {directory: /var/lib/otelcol/file_storage, timeout: 1s, fsync: true}
   pprof: {endpoint: 0.0.0.0:1777}
   zpages: {endpoint: 0.0.0.0:55679}
 
 service:
   telemetry: {logs: {level: info}, metrics: {level: detailed}}
-  extensions: [health_check, pprof, zpages]
+  extensions: [health_check, file_storage/queues, pprof, zpages]
   pipelines:
     traces:
       receivers: [otlp]
@@ -197,6 +198,7 @@ async fn an_official_configuration_runs_and_what_means_nothing_is_said() {
         "exporters.file.rotation",
         "exporters.prometheus.send_timestamps",
         "extensions.health_check.check_collector_pipeline",
+        "extensions.file_storage/queues",
         "extensions.pprof",
         "extensions.zpages",
         // Content does not leave this machine unless somebody says so.
@@ -234,7 +236,8 @@ async fn what_would_be_missed_is_an_error_and_not_a_warning() {
         ("receivers.otlp.protocols.grpc.auth={authenticator: oidc}", "`oidc`, which is no `bearertokenauth`"),
         ("receivers.otlp.protocols.grpc.auth={}", "neither `token` nor `jwt`"),
         ("exporters.otlp.auth={authenticator: oauth2client}", "unknown key `auth`"),
-        ("exporters.otlp.sending_queue.storage=file_storage", "unknown key `storage`"),
+        ("exporters.otlp.sending_queue.storage=redis_storage", "`redis_storage` is no storage; write `disk`"),
+        ("exporters.otlphttp.sending_queue.max_gib=2", "`ack` and `max_gib` are of queues on disk"),
         ("exporters.file.format=proto", "`proto` is not one of json"),
         ("extensions.health_check.path=status", "`path` is a path such as /health"),
     ] {

@@ -11,6 +11,7 @@ mod content;
 mod corpus;
 mod deliver;
 mod demo;
+mod disk_queue;
 mod documents;
 mod example_configurations;
 mod exporters;

@@ -7,6 +7,7 @@ mod disk;
 mod faults;
 mod kill;
 mod model;
+mod queue;
 mod usage;
 
 use std::path::Path;

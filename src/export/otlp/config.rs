@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::config::types::{Span, is_this_machine};
 use crate::content::Classes;
-use crate::export::pump::QueueConfig;
+use crate::export::queue::QueueConfig;
 use crate::export::retry;
 use crate::tls::Tls;
 

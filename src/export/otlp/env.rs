@@ -11,7 +11,7 @@ use super::config::{Compression, Encoding, GrpcConfig, HttpConfig, grpc_endpoint
 use super::{Remote, percent};
 use crate::config::types::Span;
 use crate::content::{Classes, Policy};
-use crate::export::pump::{OnFull, QueueConfig, Sizer};
+use crate::export::queue::{OnFull, QueueConfig, Sizer};
 use crate::export::retry;
 use crate::otlp::Signal;
 use crate::tls::Tls;
@@ -240,8 +240,8 @@ fn queue() -> QueueConfig {
         num_consumers,
         on_full,
         sizer: Sizer::Items,
-        queue_size: 65_536,
-        max_mib: 32,
+        queue_size: Some(65_536),
+        max_mib: Some(32),
         ..QueueConfig::default()
     }
 }

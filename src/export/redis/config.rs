@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::types::{Secret, Span};
 use crate::content::{Classes, Policy};
-use crate::export::pump::QueueConfig;
+use crate::export::queue::QueueConfig;
 use crate::export::retry;
 use crate::redis::{Said, Server};
 use crate::tls::Tls;
@@ -61,12 +61,12 @@ impl Default for Config {
             pubsub_by_execution: false,
             content: None,
             // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
-            sending_queue: QueueConfig { num_consumers: 1, queue_size: 100_000, ..QueueConfig::default() },
+            sending_queue: QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() },
             // A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
             retry_on_failure: retry::Config {
                 initial_interval: Span(Duration::from_millis(500)),
                 max_interval: Span(Duration::from_secs(5)),
-                max_elapsed_time: Span(Duration::ZERO),
+                max_elapsed_time: Some(Span(Duration::ZERO)),
                 ..retry::Config::default()
             },
         }
@@ -109,7 +109,7 @@ impl Config {
     /// # Errors
     /// What is wrong, and what is meant to be there.
     pub fn validate(&self) -> Result<(), String> {
-        self.sending_queue.validate()?;
+        self.sending_queue.validate_in_memory()?;
         self.retry_on_failure.validate()?;
         if !self.buckets && !self.sends_events() {
             return Err(

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 pub use config::Config;
 
-use super::pump::{OnFull, QueueConfig, Settings, Sizer};
-use super::queue::Portion;
+use super::pump::Settings;
+use super::queue::{OnFull, Portion, QueueConfig, Sizer};
 use super::{Exporter, Inlet, Load, Outcome, Pump, retry};
 use crate::config::types::Span;
 use crate::content::Classes;
@@ -106,13 +106,14 @@ fn for_buckets(config: &Config) -> Settings {
     let queue = QueueConfig {
         num_consumers: 1,
         sizer: Sizer::Items,
-        queue_size: 1 << 40,
-        max_items: 1 << 40,
+        queue_size: Some(1 << 40),
+        max_items: Some(1 << 40),
         on_full: OnFull::Drop,
         ..config.sending_queue
     };
     // Whatever is written is as of then, so there is nothing that could be given up.
-    let retry = retry::Config { enabled: true, max_elapsed_time: Span(Duration::ZERO), ..config.retry_on_failure };
+    let retry =
+        retry::Config { enabled: true, max_elapsed_time: Some(Span(Duration::ZERO)), ..config.retry_on_failure };
     let portion = Portion { items: 1 << 41, bytes: usize::MAX, enough: 100, wait: Duration::from_secs(5) };
     Settings { queue, retry, timeout: NO_LIMIT, portion, split: None, content: Classes::default() }
 }

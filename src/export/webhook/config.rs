@@ -11,8 +11,8 @@ use crate::config::types::{Secret, Span, is_this_machine};
 use crate::content::{Classes, Policy};
 use crate::event::{Filter, Timestamp};
 use crate::export::otlp::config;
-use crate::export::pump::{OnFull, QueueConfig, Settings};
-use crate::export::queue::Portion;
+use crate::export::pump::Settings;
+use crate::export::queue::{OnFull, Portion, QueueConfig};
 use crate::export::retry;
 use crate::tls::Tls;
 

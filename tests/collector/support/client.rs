@@ -9,7 +9,7 @@ use futures_util::stream;
 use http::{HeaderMap, Method, Request};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
-use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
@@ -82,6 +82,29 @@ pub async fn send(method: Method, url: &str, headers: &[(&str, &str)], body: Bod
         Answer { status: parts.status.as_u16(), headers: parts.headers, body: body.collect().await.unwrap().to_bytes() }
     };
     tokio::time::timeout(PATIENCE, answered).await.unwrap()
+}
+
+/// A connection that is kept, for whoever sends much.
+#[derive(Clone)]
+pub struct Connection(Client<HttpConnector, Body>);
+
+impl Connection {
+    pub fn new() -> Connection {
+        Connection(Client::builder(TokioExecutor::new()).build_http())
+    }
+
+    /// Posts a body; the status, or nothing if there is no answer.
+    pub async fn post(&self, url: &str, headers: &[(&str, &str)], body: Bytes) -> Option<u16> {
+        let mut request = Request::builder().method(Method::POST).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.0.request(request.body(Full::new(body).boxed_unsync()).unwrap());
+        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().ok()?;
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await.ok()?;
+        Some(status)
+    }
 }
 
 /// Makes a unary gRPC call with a message that is framed here.

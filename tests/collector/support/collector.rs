@@ -83,6 +83,22 @@ impl Collector {
         Collector::spawn(Some(config), &[], variables).await
     }
 
+    /// Starts it with a configuration, and lets no file of it grow above this many KiB.
+    pub async fn with_small_files(config: &str, most_kib: u32) -> Collector {
+        let mut command = Command::new("sh");
+        let script = r#"trap '' XFSZ && ulimit -S -f "$0" && exec "$@""#;
+        // In blocks of 512 bytes.
+        command.args(["-c", script, &(2 * most_kib).to_string(), env!("CARGO_BIN_EXE_spanlight")]);
+        Collector::run(command, Some(config), &[], &[]).await
+    }
+
+    /// Lets files grow again.
+    pub async fn lift_limit_of_files(&self) {
+        let id = self.process.id().unwrap().to_string();
+        let lifted = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &id]).status().await.unwrap();
+        assert!(lifted.success());
+    }
+
     /// Starts it with a configuration of which some values are changed, on free ports.
     pub async fn with_changes(config: &str, changes: &[&str], variables: &[(&str, &str)]) -> Collector {
         let changes: Vec<&str> = changes.iter().flat_map(|change| ["--set", change]).collect();
@@ -96,6 +112,18 @@ impl Collector {
     /// Kills it as the system does when there is no memory, and starts it again where it was.
     pub async fn killed_and_started_again(mut self) -> Collector {
         self.process.kill().await.unwrap();
+        self.started_again().await
+    }
+
+    /// Has it end by a signal, and starts it again where it was.
+    pub async fn ended_and_started_again(mut self, signal: &str) -> Collector {
+        self.signal(signal).await;
+        assert!(self.gone().await.success());
+        self.started_again().await
+    }
+
+    /// Starts one that is gone again, where it was.
+    pub async fn started_again(self) -> Collector {
         let Collector { dir, readers, .. } = self;
         readers.iter().for_each(JoinHandle::abort);
         let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));

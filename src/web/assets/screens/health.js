@@ -118,19 +118,21 @@ function Receivers({ data, counters }) {
 }
 
 function Exporters({ counters }) {
-  const queues = counters.series("spanlight.queue.capacity");
+  const queues = counters.series("spanlight.queue.size");
   if (queues.length === 0) return html`<${Empty} title="Nothing is sent on: no exporter is configured." icon="bell" />`;
   return html`<ul class="cardlist">
-    ${queues.map(({ labels, value: capacity }) => {
+    ${queues.map(({ labels, value: waiting }) => {
       const sum = (name) => counters.sum(name, labels);
-      const waiting = sum("spanlight.queue.size");
+      // A queue on disk is bounded in bytes, unless it is told to be in items.
+      const [capacity, limit, waitingBytes] = [sum("spanlight.queue.capacity"), sum("spanlight.queue.limit"), sum("spanlight.queue.bytes")];
+      const full = capacity ? waiting / capacity : limit ? waitingBytes / limit : 0;
       const failed = sum("spanlight.exporter.failed");
       const dropped = counters.sum("spanlight.dropped", { component: labels.exporter, signal: labels.signal });
       return html`<li class="card" key=${`${labels.exporter} ${labels.signal}`}>
         <header><h3>${labels.exporter}</h3>${labels.signal !== "all" && html`<span class="soft">${labels.signal}</span>`}</header>
-        <div class="meter" role="meter" aria-label=${`Queue of ${labels.exporter}`} aria-valuemin="0" aria-valuemax=${capacity} aria-valuenow=${waiting}>
-          <span style=${{ width: `${Math.min(100, (waiting / capacity) * 100)}%` }}></span></div>
-        <p class="soft">${integer(waiting)} of ${compact(capacity)} waiting (${percent(waiting / capacity)}), ${bytes(sum("spanlight.queue.bytes"))}</p>
+        <div class="meter" role="meter" aria-label=${`Queue of ${labels.exporter}`} aria-valuemin="0" aria-valuemax="1" aria-valuenow=${full}>
+          <span style=${{ width: `${Math.min(100, full * 100)}%` }}></span></div>
+        <p class="soft">${integer(waiting)}${capacity ? ` of ${compact(capacity)}` : ""} waiting (${percent(full)}), ${bytes(waitingBytes)}${capacity ? "" : ` of ${bytes(limit)}`}</p>
         <dl class="pairs">
           <div><dt>sent</dt><dd>${integer(sum("spanlight.exporter.sent"))}</dd></div>
           <div><dt>repeated</dt><dd>${integer(sum("spanlight.exporter.retried"))}</dd></div>

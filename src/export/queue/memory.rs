@@ -1,4 +1,4 @@
-//! The queue in front of an exporter: bounded in requests, items and bytes.
+//! A queue in memory: bounded in requests, items and bytes, and gone with the process.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,65 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::flow::SharedRecord;
-use crate::otlp::Batch;
-
-/// What an exporter is given in one attempt: things of one kind, in the order in which they came.
-#[derive(Clone, Debug)]
-pub enum Load {
-    /// Batches of one signal. One behind the other, their bytes are one request.
-    Batches(Vec<Batch>),
-    /// Events.
-    Events(Vec<SharedRecord>),
-    /// So many measurements of which whoever is given this knows the sums.
-    Changes(usize),
-}
-
-/// Bounds of a queue.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Most requests.
-    pub requests: usize,
-    /// Most items.
-    pub items: usize,
-    /// Most bytes.
-    pub bytes: usize,
-}
-
-/// How much is taken out at a time.
-#[derive(Clone, Copy, Debug)]
-pub struct Portion {
-    /// The most items, unless the first piece alone has more.
-    pub items: usize,
-    /// The most bytes, unless the first piece alone has more.
-    pub bytes: usize,
-    /// With fewer items than this, a piece waits for company …
-    pub enough: usize,
-    /// … but no longer than this.
-    pub wait: Duration,
-}
-
-impl Portion {
-    /// What other receivers take in one request without complaint: some allow no more than 4 MiB.
-    pub const USUAL: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
-}
+use super::{Bounds, Load, NotTaken, Portion};
 
 /// The queue.
 #[derive(Debug)]
-pub struct Queue {
+pub struct MemoryQueue {
     state: Mutex<State>,
     bounds: Bounds,
     filled: Notify,
     emptied: Notify,
-}
-
-/// Why something was not put into a queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotTaken {
-    /// Nothing more goes in.
-    Closed,
-    /// There is no room whatever.
-    Full,
 }
 
 #[derive(Debug, Default)]
@@ -85,10 +35,10 @@ struct Entry {
     since: Instant,
 }
 
-impl Queue {
+impl MemoryQueue {
     /// An empty queue.
-    pub fn new(bounds: Bounds) -> Queue {
-        Queue { state: Mutex::default(), bounds, filled: Notify::new(), emptied: Notify::new() }
+    pub fn new(bounds: Bounds) -> MemoryQueue {
+        MemoryQueue { state: Mutex::default(), bounds, filled: Notify::new(), emptied: Notify::new() }
     }
 
     /// Whether there is room for something.
@@ -207,9 +157,9 @@ impl Queue {
         (state.items, state.bytes)
     }
 
-    /// How many items it has room for.
-    pub fn capacity(&self) -> usize {
-        self.bounds.items
+    /// How much it has room for.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -233,48 +183,6 @@ impl State {
     }
 }
 
-impl Load {
-    /// About what an event takes in memory.
-    const EVENT: usize = 1024;
-
-    /// Spans, log records, data points or events.
-    pub fn items(&self) -> usize {
-        match self {
-            Load::Batches(batches) => batches.iter().map(Batch::items).sum(),
-            Load::Events(events) => events.len(),
-            Load::Changes(count) => *count,
-        }
-    }
-
-    /// Encoded bytes; for events an estimate.
-    pub fn bytes(&self) -> usize {
-        match self {
-            Load::Batches(batches) => batches.iter().map(|batch| batch.bytes().len()).sum(),
-            Load::Events(events) => events.iter().map(|record| Load::EVENT + record.event().data.as_json().len()).sum(),
-            Load::Changes(_) => 0,
-        }
-    }
-
-    fn is_of_one_kind_with(&self, other: &Load) -> bool {
-        match (self, other) {
-            (Load::Batches(own), Load::Batches(others)) => {
-                own.first().map(Batch::signal) == others.first().map(Batch::signal)
-            }
-            (Load::Events(_), Load::Events(_)) | (Load::Changes(_), Load::Changes(_)) => true,
-            _ => false,
-        }
-    }
-
-    fn append(&mut self, other: Load) {
-        match (self, other) {
-            (Load::Batches(own), Load::Batches(others)) => own.extend(others),
-            (Load::Events(own), Load::Events(others)) => own.extend(others),
-            (Load::Changes(own), Load::Changes(others)) => *own = own.saturating_add(others),
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,8 +195,8 @@ mod tests {
         Load::Events((0..count).map(|_| Arc::new(Record::new(event.clone()))).collect())
     }
 
-    fn queue(items: usize) -> Queue {
-        Queue::new(Bounds { requests: 100, items, bytes: usize::MAX })
+    fn queue(items: usize) -> MemoryQueue {
+        MemoryQueue::new(Bounds { requests: 100, items, bytes: usize::MAX })
     }
 
     const ANY: Portion = Portion { items: 10, bytes: usize::MAX, enough: 0, wait: Duration::ZERO };
