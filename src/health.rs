@@ -237,8 +237,10 @@ pub struct Reception {
     pub too_slow: Count,
     /// Requests of a path, method, type or encoding that is not taken here.
     pub unsupported: Count,
-    /// Requests of web pages that may not send.
+    /// Requests of web pages, and of people who are known, that may not send.
     pub forbidden: Count,
+    /// Requests of those who did not say who they are, or are not believed.
+    pub unauthenticated: Count,
 }
 
 impl Reception {
@@ -257,6 +259,7 @@ impl Reception {
             too_slow: refused("too_slow"),
             unsupported: refused("unsupported"),
             forbidden: refused("forbidden"),
+            unauthenticated: refused("unauthenticated"),
         }
     }
 }

@@ -80,6 +80,8 @@ pub mod config;
 #[cfg(feature = "layer")]
 pub mod console;
 #[cfg(feature = "layer")]
+mod reload;
+#[cfg(feature = "layer")]
 pub mod report;
 
 #[cfg(feature = "collector")]

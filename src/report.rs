@@ -9,6 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::event::Timestamp;
 
+/// Something happened as it should, and somebody may wait to see it.
+#[cfg(feature = "collector")]
+pub fn note(message: &str) {
+    say("INFO", message);
+}
+
 /// Something unexpected happened, but nothing was lost.
 pub fn warn(message: &str) {
     say("WARN", message);

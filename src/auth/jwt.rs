@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{Denied, Principal};
 use crate::config::types::Secret;
 use crate::event::Timestamp;
+use crate::reload::Reloading;
 
 /// How tokens are signed, and what they must say.
 #[derive(Clone, Debug, Deserialize)]
@@ -29,8 +30,14 @@ pub struct Config {
 
 /// What tokens are checked with.
 pub struct Jwt {
-    key: DecodingKey,
+    key: Key,
     validation: Validation,
+}
+
+/// What signatures are checked with.
+enum Key {
+    Secret(DecodingKey),
+    File(Reloading<DecodingKey>),
 }
 
 /// What a token says that matters here.
@@ -39,7 +46,7 @@ struct Claims {
     exp: Option<f64>,
     /// The user, whose events are seen.
     sub: Option<String>,
-    /// `all` lets see those of everybody.
+    /// `all` lets see those of everybody, `write` send telemetry.
     #[serde(default)]
     permissions: Words,
     /// Only events of these agents, if there are any.
@@ -101,10 +108,10 @@ impl Jwt {
 
     /// Whose token it is.
     pub fn principal(&self, token: &str) -> Result<Principal, Denied> {
-        let claims = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| reason(&error))?.claims;
+        let claims = self.claims(token)?;
         let Some(exp) = claims.exp else { return Err(Denied("the token has no `exp`".into())) };
+        let sees_all = claims.has("all");
         let user = claims.sub.filter(|sub| !sub.is_empty());
-        let sees_all = claims.permissions.iter().any(|permission| permission == "all");
         if user.is_none() && !sees_all {
             return Err(Denied("the token names no user (`sub`) and has no permission `all`".into()));
         }
@@ -112,9 +119,41 @@ impl Jwt {
         let agents = claims.agents.iter().map(str::to_owned).collect();
         Principal::limited(user.filter(|_| !sees_all), agents, until)
     }
+
+    /// Whether whose token it is may send telemetry: who may read their own could otherwise write that of others.
+    pub fn may_send(&self, token: &str) -> Result<bool, Denied> {
+        let claims = self.claims(token)?;
+        let is_limited = claims.agents.iter().next().is_some();
+        Ok(claims.has("write") || (claims.has("all") && !is_limited))
+    }
+
+    /// Reads the file of the key again, if there is one. Says whether there is another in it.
+    ///
+    /// # Errors
+    /// A file that is no good any more; the key that was in it stays in force.
+    pub fn renew(&self) -> Result<bool, String> {
+        match &self.key {
+            Key::Secret(_) => Ok(false),
+            Key::File(file) => file.renew(),
+        }
+    }
+
+    fn claims(&self, token: &str) -> Result<Claims, Denied> {
+        let decoded = match &self.key {
+            Key::Secret(key) => decode::<Claims>(token, key, &self.validation),
+            Key::File(file) => decode::<Claims>(token, &file.current(), &self.validation),
+        };
+        decoded.map(|token| token.claims).map_err(|error| reason(&error))
+    }
 }
 
-fn key(config: &Config) -> Result<DecodingKey, String> {
+impl Claims {
+    fn has(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|has| has == permission)
+    }
+}
+
+fn key(config: &Config) -> Result<Key, String> {
     use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512};
     if matches!(config.algorithm, HS256 | HS384 | HS512) {
         if config.public_key_file.is_some() {
@@ -123,7 +162,7 @@ fn key(config: &Config) -> Result<DecodingKey, String> {
         let secret = config.secret.as_ref().map_or("", |secret| &secret.0);
         return match secret.len() < Jwt::LEAST_SECRET {
             true => Err(format!("`secret` has {} bytes; it needs {} at least", secret.len(), Jwt::LEAST_SECRET)),
-            false => Ok(DecodingKey::from_secret(secret.as_bytes())),
+            false => Ok(Key::Secret(DecodingKey::from_secret(secret.as_bytes()))),
         };
     }
     let Some(path) = &config.public_key_file else {
@@ -132,14 +171,18 @@ fn key(config: &Config) -> Result<DecodingKey, String> {
     if config.secret.is_some() {
         return Err(format!("`secret` is not for {:?}, which has a `public_key_file`", config.algorithm));
     }
-    let pem = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let read = match config.algorithm {
-        RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => DecodingKey::from_rsa_pem(&pem),
-        ES256 | ES384 => DecodingKey::from_ec_pem(&pem),
-        EdDSA => DecodingKey::from_ed_pem(&pem),
-        other => return Err(format!("{other:?} is not known here")),
+    let (file, algorithm) = (path.clone(), config.algorithm);
+    let make = move |contents: &[Vec<u8>]| {
+        let pem = contents.concat();
+        let read = match algorithm {
+            RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => DecodingKey::from_rsa_pem(&pem),
+            ES256 | ES384 => DecodingKey::from_ec_pem(&pem),
+            EdDSA => DecodingKey::from_ed_pem(&pem),
+            other => return Err(format!("{other:?} is not known here")),
+        };
+        read.map_err(|error| format!("{} is no public key for {algorithm:?} as PEM: {error}", file.display()))
     };
-    read.map_err(|error| format!("{} is no public key for {:?} as PEM: {error}", path.display(), config.algorithm))
+    Reloading::new(vec![path.clone()], make).map(Key::File)
 }
 
 /// In words for whoever has the token. What is wrong with a signature is nobody's business.
@@ -162,6 +205,8 @@ impl fmt::Debug for Jwt {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::{EncodingKey, Header, encode};
     use serde_json::{Value, json};
 
@@ -254,8 +299,162 @@ mod tests {
         assert!(refused(Algorithm::HS256, None, None).contains("32 at least"));
         assert!(refused(Algorithm::HS256, Some(SECRET), Some("key.pem")).contains("not for HS256"));
         assert!(refused(Algorithm::ES256, None, None).contains("`public_key_file`"));
-        assert!(refused(Algorithm::ES256, None, Some("/nowhere.pem")).contains("cannot read"));
+        assert!(refused(Algorithm::ES256, None, Some("/nowhere.pem")).contains("/nowhere.pem: "));
         assert!(refused(Algorithm::EdDSA, Some(SECRET), Some("Cargo.toml")).contains("not for EdDSA"));
         assert!(refused(Algorithm::EdDSA, None, Some("Cargo.toml")).contains("no public key"));
+    }
+    /// A private key of `openssl`, and its public half in a file.
+    struct Pair {
+        folder: tempfile::TempDir,
+    }
+
+    impl Pair {
+        fn new(options: &str) -> Pair {
+            let pair = Pair { folder: tempfile::tempdir().unwrap() };
+            pair.replace(options);
+            pair
+        }
+
+        fn replace(&self, options: &str) {
+            for arguments in
+                [format!("genpkey {options} -out key.pem"), "pkey -in key.pem -pubout -out public.pem".to_owned()]
+            {
+                let mut command = std::process::Command::new("openssl");
+                let output = command.current_dir(&self.folder).args(arguments.split(' ')).output().unwrap();
+                assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+            }
+        }
+
+        fn file(&self, name: &str) -> Vec<u8> {
+            std::fs::read(self.folder.path().join(name)).unwrap()
+        }
+
+        fn jwt(&self, algorithm: Algorithm) -> Jwt {
+            Jwt::new(&Config {
+                algorithm,
+                secret: None,
+                public_key_file: Some(self.folder.path().join("public.pem")),
+                audience: Some("spanlight".into()),
+                issuer: Some("them".into()),
+            })
+            .unwrap()
+        }
+
+        fn sign(&self, algorithm: Algorithm, claims: &Value) -> String {
+            let pem = self.file("key.pem");
+            let key = match algorithm {
+                Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(&pem),
+                Algorithm::EdDSA => EncodingKey::from_ed_pem(&pem),
+                _ => EncodingKey::from_rsa_pem(&pem),
+            };
+            encode(&Header::new(algorithm), claims, &key.unwrap()).unwrap()
+        }
+    }
+
+    /// A token whose header says what its signature is not.
+    fn forged(header: &str, claims: &Value, secret: &[u8]) -> String {
+        let of_secret = encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(secret)).unwrap();
+        let (_, rest) = of_secret.split_once('.').unwrap();
+        format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
+    }
+
+    const RSA: &str = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048";
+    const EC: &str = "-algorithm EC -pkeyopt ec_paramgen_curve:P-256";
+    const ED: &str = "-algorithm ed25519";
+
+    #[test]
+    fn each_algorithm_is_believed_with_its_own_key_and_nothing_else_is() {
+        let claims = json!({"exp": in_seconds(60), "aud": "spanlight", "iss": "them", "sub": "dana"});
+        for (algorithm, kin, options) in [
+            (Algorithm::RS256, Algorithm::RS512, RSA),
+            (Algorithm::PS256, Algorithm::RS256, RSA),
+            (Algorithm::ES256, Algorithm::ES256, EC),
+            (Algorithm::EdDSA, Algorithm::EdDSA, ED),
+        ] {
+            let (pair, other) = (Pair::new(options), Pair::new(options));
+            let jwt = pair.jwt(algorithm);
+            let believed = |token: &str| jwt.principal(token).is_ok();
+            let good = pair.sign(algorithm, &claims);
+            assert!(believed(&good), "{algorithm:?}: {:?}", jwt.principal(&good));
+            assert!(!believed(&other.sign(algorithm, &claims)), "{algorithm:?} of another key");
+            if kin != algorithm {
+                assert!(!believed(&pair.sign(kin, &claims)), "{kin:?} instead of {algorithm:?}");
+            }
+            // The public key is no secret, so nothing may be believed that is signed with it as if it were one.
+            let public = pair.file("public.pem");
+            let with_public = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(&public));
+            assert!(!believed(&with_public.unwrap()), "HS256 with the public key of {algorithm:?}");
+            for header in ["HS256", "none", "None", "NONE", "nOnE", "", "HS512"] {
+                let header = format!(r#"{{"typ":"JWT","alg":"{header}"}}"#);
+                assert!(!believed(&forged(&header, &claims, &public)), "{header}");
+                let unsigned = forged(&header, &claims, &public);
+                let (head, _) = unsigned.rsplit_once('.').unwrap();
+                assert!(!believed(&format!("{head}.")) && !believed(head), "{header} without a signature");
+            }
+            // A key that comes along with the token is nobody's that is known.
+            let own = forged(
+                &format!(r#"{{"alg":"{algorithm:?}","jwk":{{"kty":"oct","k":"AA"}},"jku":"http://x"}}"#),
+                &claims,
+                b"",
+            );
+            assert!(!believed(&own));
+            for (at, _) in good.match_indices('.') {
+                let mut changed = good.clone().into_bytes();
+                changed[at + 1] ^= 1;
+                assert!(!believed(&String::from_utf8_lossy(&changed)), "{algorithm:?} changed at {at}");
+            }
+            for (name, value) in [
+                ("exp", Value::Null),
+                ("exp", in_seconds(-60).into()),
+                ("exp", "tomorrow".into()),
+                ("nbf", in_seconds(60).into()),
+                ("aud", "another".into()),
+                ("aud", Value::Null),
+                ("iss", "another".into()),
+                ("iss", Value::Null),
+                ("sub", Value::Null),
+            ] {
+                let mut claims = claims.clone();
+                match value {
+                    Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                    ref value => claims[name] = value.clone(),
+                }
+                assert!(!believed(&pair.sign(algorithm, &claims)), "{algorithm:?} with {name} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_replaced_is_in_force_and_what_it_signed_before_is_not() {
+        let claims = json!({"exp": in_seconds(60), "aud": "spanlight", "iss": "them", "sub": "dana"});
+        let pair = Pair::new(EC);
+        let jwt = pair.jwt(Algorithm::ES256);
+        let old = pair.sign(Algorithm::ES256, &claims);
+        pair.replace(EC);
+        assert!(jwt.principal(&old).is_ok(), "nobody has looked yet");
+        assert_eq!(jwt.renew(), Ok(true));
+        assert!(jwt.principal(&old).is_err() && jwt.principal(&pair.sign(Algorithm::ES256, &claims)).is_ok());
+        std::fs::write(pair.folder.path().join("public.pem"), "no key").unwrap();
+        assert!(jwt.renew().is_err() && jwt.principal(&pair.sign(Algorithm::ES256, &claims)).is_ok());
+    }
+
+    #[test]
+    fn sending_takes_a_permission_of_its_own() {
+        let may = |claims: Value| {
+            let mut claims = claims;
+            (claims["exp"], claims["aud"]) = (in_seconds(60).into(), "spanlight".into());
+            jwt().may_send(&signed(Algorithm::HS256, SECRET, &claims))
+        };
+        assert_eq!(may(json!({"sub": "dana"})), Ok(false));
+        assert_eq!(may(json!({"sub": "dana", "permissions": ["read"]})), Ok(false));
+        assert_eq!(may(json!({"permissions": "all", "agents": "writer"})), Ok(false));
+        for claims in [
+            json!({"permissions": "write"}),
+            json!({"permissions": ["all"]}),
+            json!({"permissions": "write", "agents": "a"}),
+        ] {
+            assert_eq!(may(claims), Ok(true));
+        }
+        assert!(jwt().may_send("a.b.c").is_err());
     }
 }

@@ -1,26 +1,32 @@
 //! Who asks, and what they may see: bearer tokens, and JWTs that name a user.
 
 mod jwt;
+mod tokens;
 
 use std::fmt;
 
+use http::{HeaderMap, header};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::config::types::Secret;
 use crate::event::{Event, Filter, Timestamp};
 use jwt::Jwt;
+use tokens::Tokens;
+pub use tokens::{BearerTokens, Scheme};
 
-/// `auth` of an endpoint. With both, either will do.
+/// `auth` of whatever listens. With several of them, any will do.
 ///
 /// ```yaml
 /// auth:
 ///   token: ${env:SPANLIGHT_TOKEN}
 ///   jwt: {algorithm: HS256, secret: "${env:JWT_SECRET}", audience: spanlight}
+///   authenticator: bearertokenauth
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// The extension that knows tokens, as the OpenTelemetry Collector has it.
+    pub authenticator: Option<String>,
     /// Whoever has it may see everything.
     pub token: Option<Secret>,
     /// Tokens that say whose they are, and until when.
@@ -30,8 +36,7 @@ pub struct Config {
 /// What an endpoint believes.
 #[derive(Debug)]
 pub struct Auth {
-    /// Of digests it does not matter how long they take to compare.
-    token: Option<[u8; 32]>,
+    tokens: Vec<Tokens>,
     jwt: Option<Jwt>,
 }
 
@@ -52,39 +57,86 @@ pub struct Principal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied(String);
 
-impl Auth {
-    /// What a configuration says.
+impl Config {
+    /// Checks all but whether there is such an authenticator.
     ///
     /// # Errors
-    /// A secret that is too short, a key that is none, or neither a token nor keys.
-    pub fn new(config: &Config) -> Result<Auth, String> {
-        let token = match &config.token {
-            Some(Secret(token)) if token.is_empty() => {
-                return Err("`token` is empty; is the variable set that it is taken from?".into());
-            }
-            Some(Secret(token)) => Some(Sha256::digest(token).into()),
-            None => None,
-        };
-        let jwt = config.jwt.as_ref().map(Jwt::new).transpose()?;
-        if token.is_none() && jwt.is_none() {
-            return Err("`auth` has neither `token` nor `jwt`; without `auth` everybody may read".into());
-        }
-        Ok(Auth { token, jwt })
+    /// A secret that is too short, a key that is none, or nothing to ask for.
+    pub fn validate(&self) -> Result<(), String> {
+        self.own().map(drop)
     }
 
+    /// What is believed, with the extension that is named as authenticator, if one is.
+    ///
+    /// # Errors
+    /// As of [`Config::validate`], or a file of tokens that is no good.
+    pub fn load(&self, authenticator: Option<&BearerTokens>) -> Result<Auth, String> {
+        let mut auth = self.own()?;
+        auth.tokens.extend(authenticator.map(BearerTokens::load).transpose()?);
+        Ok(auth)
+    }
+
+    /// What is believed without another's help.
+    fn own(&self) -> Result<Auth, String> {
+        let of_one = |token: &Secret| BearerTokens::of(token.clone()).load();
+        let tokens: Vec<Tokens> = self.token.iter().map(of_one).collect::<Result<_, _>>()?;
+        let jwt = self.jwt.as_ref().map(Jwt::new).transpose()?;
+        if tokens.is_empty() && jwt.is_none() && self.authenticator.is_none() {
+            return Err(
+                "`auth` has neither `token` nor `jwt` nor `authenticator`; without `auth` nobody is asked".into()
+            );
+        }
+        Ok(Auth { tokens, jwt })
+    }
+}
+
+impl Auth {
     /// Who has this token.
     ///
     /// # Errors
     /// Nobody who is known, or not any more.
     pub fn principal(&self, token: &str) -> Result<Principal, Denied> {
-        if self.token.is_some_and(|known| <[u8; 32]>::from(Sha256::digest(token)) == known) {
-            return Ok(Principal::default());
-        }
-        match &self.jwt {
-            Some(jwt) => jwt.principal(token),
-            None => Err(Denied("the token is not the one that is configured".into())),
+        match self.know(token) {
+            true => Ok(Principal::default()),
+            false => self.jwt()?.principal(token),
         }
     }
+
+    /// Whether who has this token may send telemetry, which is not to see any.
+    ///
+    /// # Errors
+    /// Nobody who is known, or not any more.
+    pub fn may_send(&self, token: &str) -> Result<bool, Denied> {
+        match self.know(token) {
+            true => Ok(true),
+            false => self.jwt()?.may_send(token),
+        }
+    }
+
+    /// Reads files of keys and tokens again. Says whether something else is in them.
+    ///
+    /// # Errors
+    /// A file that is no good any more; what was in it stays in force.
+    pub fn renew(&self) -> Result<bool, String> {
+        let tokens = self.tokens.iter().map(Tokens::renew);
+        let jwt = self.jwt.iter().map(Jwt::renew);
+        let renewed: Vec<Result<bool, String>> = tokens.chain(jwt).collect();
+        renewed.into_iter().try_fold(false, |any, one| Ok(one? || any))
+    }
+
+    fn know(&self, token: &str) -> bool {
+        self.tokens.iter().any(|tokens| tokens.have(token))
+    }
+
+    fn jwt(&self) -> Result<&Jwt, Denied> {
+        self.jwt.as_ref().ok_or_else(|| Denied("the token is not one that is known".into()))
+    }
+}
+
+/// The bearer token of a request, if it has one (RFC 6750).
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Principal {
@@ -142,15 +194,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_the_one_or_it_is_not() {
-        let config = |token: &str| Config { token: Some(Secret(token.into())), jwt: None };
-        let auth = Auth::new(&config("s3cret")).unwrap();
-        assert_eq!(auth.principal("s3cret"), Ok(Principal::default()));
+    fn whoever_has_a_token_that_is_known_may_do_everything() {
+        let config = |token: &str| Config { token: Some(Secret(token.into())), ..Config::default() };
+        let auth = config("s3cret").load(None).unwrap();
+        assert_eq!((auth.principal("s3cret"), auth.may_send("s3cret")), (Ok(Principal::default()), Ok(true)));
         for wrong in ["", "s3cre", "s3cret ", "S3CRET"] {
-            assert!(auth.principal(wrong).is_err(), "{wrong:?}");
+            assert!(auth.principal(wrong).is_err() && auth.may_send(wrong).is_err(), "{wrong:?}");
         }
-        assert!(Auth::new(&config("")).unwrap_err().contains("variable"));
-        assert!(Auth::new(&Config::default()).unwrap_err().contains("neither"));
+        assert!(config("").validate().unwrap_err().contains("variable"));
+        assert!(Config::default().validate().unwrap_err().contains("neither"));
         assert_eq!(format!("{:?}", config("s3cret")).find("s3cret"), None);
+        let named = Config { authenticator: Some("bearertokenauth".into()), ..Config::default() };
+        let auth = named.load(Some(&BearerTokens::of(Secret("other".into())))).unwrap();
+        assert!(auth.principal("other").is_ok() && auth.principal("s3cret").is_err());
+    }
+
+    #[test]
+    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
+        let of = |value: &str| {
+            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
+            bearer(&headers).map(str::to_owned)
+        };
+        assert_eq!((of("Bearer a"), of("bearer  a ")), (Some("a".into()), Some("a".into())));
+        assert_eq!((of("Basic a"), of("Bearer"), of("a")), (None, None, None));
+        assert_eq!(bearer(&HeaderMap::new()), None);
     }
 }

@@ -6,11 +6,14 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::{Failure, Target};
+use crate::tls::{self, Tls};
 
 /// How long somebody may take to say whether they are there.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,9 +64,17 @@ pub async fn request(
     if let Some(token) = &target.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Empty::<Bytes>::new()).map_err(Failure::usage)?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let request = request.body(Full::<Bytes>::default()).map_err(Failure::usage)?;
+    let client = client(target, &url)?;
     client.request(request).await.map_err(|error| unreachable(&target.url, &error))
+}
+
+/// A client for a URL, with TLS if it is one of TLS.
+fn client(target: &Target, url: &str) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, Failure> {
+    let (ca_file, cert_file, key_file) = (target.ca_file.clone(), target.cert_file.clone(), target.key_file.clone());
+    let tls = Tls { ca_file, cert_file, key_file, ..Tls::default() };
+    let connector = tls::connector(&tls, url.starts_with("https:"), false).map_err(Failure::usage)?;
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
 }
 
 /// Posts a body to the base URL of a receiver, as often as it asks for patience, for a minute.
@@ -76,7 +87,7 @@ pub async fn post(
 ) -> Result<Bytes, Failure> {
     const LONGEST: Duration = Duration::from_secs(60);
     let url = format!("{}{path}", base.trim_end_matches('/'));
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let client = client(target, &url)?;
     let begun = Instant::now();
     loop {
         let mut request = Request::post(&url).header(CONTENT_TYPE, content_type);

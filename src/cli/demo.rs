@@ -122,7 +122,7 @@ async fn start_collector(args: &DemoArgs) -> Result<Running, Failure> {
 fn banner(args: &DemoArgs, collector: Option<&Running>, colours: bool) -> String {
     const USUAL: &str = "http://127.0.0.1:3010";
     let title = Style::Bold.paint("Spanlight demo.", colours);
-    let started = collector.and_then(|running| running.addresses().web).map(|web| format!("http://{web}"));
+    let started = collector.and_then(|running| running.addresses().web).map(|web| web.url());
     let is_usual = args.to.trim_end_matches('/') == TO;
     let begun = if started.is_some() { "A collector was started at" } else { "Sending to" };
     let Some(web) = started.or(is_usual.then(|| USUAL.to_owned())) else {

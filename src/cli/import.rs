@@ -176,7 +176,11 @@ async fn receiver(target: &Target) -> Result<String, Failure> {
     let health = get(target, "/api/v1/health").await?;
     let receivers = health["receivers"].as_array().into_iter().flatten();
     let mut http = receivers.filter(|receiver| receiver["transport"] == "http");
-    let address =
-        http.next().and_then(|receiver| receiver["address"].as_str()).map(|address| format!("http://{address}"));
-    address.ok_or_else(|| Failure::new("the collector takes no OTLP over HTTP; --otlp names one that does"))
+    let url = |receiver: &Value| {
+        let scheme = if receiver["tls"] == true { "https" } else { "http" };
+        Some(format!("{scheme}://{}", receiver["address"].as_str()?))
+    };
+    http.next()
+        .and_then(url)
+        .ok_or_else(|| Failure::new("the collector takes no OTLP over HTTP; --otlp names one that does"))
 }

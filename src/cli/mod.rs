@@ -108,6 +108,15 @@ struct Target {
     /// The token it asks for, if it asks for one
     #[arg(long, value_name = "TOKEN", env = "SPANLIGHT_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// The authorities to trust instead of the system's, as PEM, where the URL is of TLS
+    #[arg(long, value_name = "FILE", env = "SPANLIGHT_CA_FILE")]
+    ca_file: Option<PathBuf>,
+    /// Our certificate, as PEM, where the collector asks for one
+    #[arg(long, value_name = "FILE", env = "SPANLIGHT_CERT_FILE", requires = "key_file")]
+    cert_file: Option<PathBuf>,
+    /// The key of our certificate, as PEM
+    #[arg(long, value_name = "FILE", env = "SPANLIGHT_KEY_FILE", requires = "cert_file")]
+    key_file: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,

@@ -1,11 +1,10 @@
 //! `spanlight run`: the collector, from its banner to its last words.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::configuration::load_for_run;
 use super::demo_button::play_to;
-use super::signals::Signals;
+use super::signals::{Hangups, Signals};
 use super::{Failure, RunArgs};
 use crate::console::{self, Style, counted, event::usd};
 use crate::duration::display;
@@ -22,7 +21,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         crate::report::warn(&warning.to_string());
     }
     super::open_files::raise_limit();
-    let mut signals = Signals::new()?;
+    let (mut signals, mut hangups) = (Signals::new()?, Hangups::new()?);
     console::write_in_background();
     let running = start(plan, &options).await.map_err(Failure::new)?;
     console::output(&banner(running.addresses(), console::colours()));
@@ -33,6 +32,10 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
         tokio::select! {
             _ = interval.tick(), if console::has_status() => last = show_status(&running, &last),
             () = signals.next() => break,
+            is_end = hangups.next() => match is_end {
+                true => break,
+                false => running.reload(),
+            },
         }
     }
     console::status("");
@@ -54,13 +57,13 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
     let title = |text: &str| Style::Bold.paint(text, colours);
     let mut text = format!("{} {}\n\n", title("Spanlight"), env!("CARGO_PKG_VERSION"));
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<12} {value}\n"));
-    for (transport, address) in &addresses.receivers {
-        line(&format!("OTLP/{transport}"), &url(*address));
+    for port in &addresses.receivers {
+        line(&format!("OTLP/{}", port.transport), &port.url());
     }
     if let Some(web) = addresses.web {
-        line("page", &url(web));
-        line("API", &format!("{}/api/v1/runs", url(web)));
-        line("metrics", &format!("{}/metrics", url(web)));
+        line("page", &web.url());
+        line("API", &format!("{}/api/v1/runs", web.url()));
+        line("metrics", &format!("{}/metrics", web.url()));
     }
     for (what, url) in &addresses.beside {
         line(what, url);
@@ -68,24 +71,16 @@ fn banner(addresses: &Addresses, colours: bool) -> String {
     for file in &addresses.files {
         line("events", &file.display().to_string());
     }
-    let http = addresses.receivers.iter().find(|(transport, _)| *transport == "http");
-    if let Some((transport, address)) = http.or(addresses.receivers.first()) {
-        let protocol = if *transport == "http" { "http/protobuf" } else { "grpc" };
+    let http = addresses.receivers.iter().find(|port| port.transport == "http");
+    if let Some(port) = http.or(addresses.receivers.first()) {
+        let protocol = if port.transport == "http" { "http/protobuf" } else { "grpc" };
         text.push_str(&format!(
             "\nIn the environment of your agent:\n\n  {}\n  {}\n",
-            Style::Cyan.paint(&format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", url(*address)), colours),
+            Style::Cyan.paint(&format!("export OTEL_EXPORTER_OTLP_ENDPOINT={}", port.url()), colours),
             Style::Cyan.paint(&format!("export OTEL_EXPORTER_OTLP_PROTOCOL={protocol}"), colours),
         ));
     }
     text
-}
-
-/// How it is reached from this machine: whoever listens everywhere is here as well.
-fn url(mut address: SocketAddr) -> String {
-    if address.ip().is_unspecified() {
-        address.set_ip(Ipv4Addr::LOCALHOST.into());
-    }
-    format!("http://{address}")
 }
 
 fn show_status(running: &Running, last: &Status) -> Status {

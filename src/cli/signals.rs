@@ -1,4 +1,6 @@
-//! What ends a command from outside: Ctrl-C, and whoever stops services.
+//! What ends a command from outside: Ctrl-C, and whoever stops services; and what makes it read its files again.
+
+use std::io::IsTerminal;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,5 +25,25 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// A hangup: of a terminal, which is the end, or from whoever has new files for a service.
+pub struct Hangups {
+    hangup: Signal,
+    has_terminal: bool,
+}
+
+impl Hangups {
+    /// Takes them from now on.
+    pub fn new() -> Result<Hangups, Failure> {
+        let has_terminal = std::io::stdin().is_terminal() || std::io::stdout().is_terminal();
+        Ok(Hangups { hangup: signal(SignalKind::hangup()).map_err(Failure::new)?, has_terminal })
+    }
+
+    /// Waits for the next one. Says whether it is the end.
+    pub async fn next(&mut self) -> bool {
+        self.hangup.recv().await;
+        self.has_terminal
     }
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::yaml::{Node, Value};
 
 /// Keys whose values are nobody's business.
-const SECRETS: &[&str] = &["token", "password", "secret", "authorization", "api_key", "apikey", "x-api-key", "headers"];
+const SECRETS: &[&str] =
+    &["token", "tokens", "password", "secret", "authorization", "api_key", "apikey", "x-api-key", "headers"];
 
 /// The tree as YAML in block style.
 pub fn print(node: &Node) -> String {
@@ -70,8 +71,15 @@ fn without_path<'n>(key: &str, node: &'n Node) -> Cow<'n, Node> {
     }
 }
 
-/// A URL without its password.
+/// A URL without its password, and without the values in its query, where keys are given too.
 fn without_password(text: &str) -> Cow<'_, str> {
+    match text.split_once('?').filter(|(before, query)| before.contains("://") && query.contains('=')) {
+        Some((before, _)) => Cow::Owned(format!("{}?[hidden]", without_userinfo(before))),
+        None => without_userinfo(text),
+    }
+}
+
+fn without_userinfo(text: &str) -> Cow<'_, str> {
     let parts = || {
         let (scheme, rest) = text.split_once("://")?;
         let (userinfo, host) = rest[..rest.find('/').unwrap_or(rest.len())].rsplit_once('@')?;
@@ -125,6 +133,7 @@ mod tests {
     fn passwords_in_urls_are_hidden() {
         assert_eq!(without_password("redis://:p@ss@host:6379/0"), "redis://:hidden@host:6379/0");
         assert_eq!(without_password("http://ada:x@host"), "http://ada:hidden@host");
+        assert_eq!(without_password("http://ada:x@host/a?key=x&y=z"), "http://ada:hidden@host/a?[hidden]");
         for text in ["http://host:4318/a@b:c", "http://ada@host", "host:4317", "a: b@c"] {
             assert_eq!(without_password(text), text);
         }

@@ -12,7 +12,7 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -79,15 +79,14 @@ impl<H> Connections<H> {
     }
 
     /// Serves a connection until it ends, or has to.
-    pub fn serve<B: Content>(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<H, B>
+    pub fn serve<B: Content, S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<H, B, S>
     where
         H: Handler<B>,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (builder, handler) = (self.builder.clone(), self.handler.clone());
         let (stop, cut, patience) = (self.stop.clone(), self.tasks.cut.clone(), self.limits.headers);
         let served = async move {
-            // Small answers must not wait for an acknowledgement; a socket that cannot be told so still works.
-            stream.set_nodelay(true).unwrap_or_default();
             let (has_begun, requests) = (Arc::new(AtomicBool::new(false)), TaskTracker::new());
             let (begun, counting) = (has_begun.clone(), requests.clone());
             let service = service_fn(move |request: Request<Incoming>| {

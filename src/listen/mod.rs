@@ -3,11 +3,13 @@
 //! Receivers and the web endpoint listen in the same way, so that neither keeps what the other would end.
 
 mod connection;
+mod handshake;
 mod host;
 mod patience;
 
 use std::convert::Infallible;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,16 +17,19 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper::{Request, Response};
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use connection::Connections;
-pub use host::is_for_this_machine;
+use handshake::Door;
+pub use host::{Names, is_for_this_machine};
 pub use patience::Deadline;
 
 use crate::health::{About, Count, Health};
+use crate::reload::Reloading;
 
 /// Connections that could not be accepted.
 const NOT_ACCEPTED: About = About {
@@ -38,6 +43,8 @@ const NOT_ACCEPTED: About = About {
 pub struct Limits {
     /// How long a connection may take to send its first request's headers, and an HTTP/1.1 connection any other's.
     pub headers: Duration,
+    /// How long a connection may take to agree on TLS, where the port has it.
+    pub handshake: Duration,
     /// Connections at a time. Others wait in the system's backlog.
     pub connections: usize,
     /// Requests that one HTTP/2 connection may have under way.
@@ -46,7 +53,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { headers: Duration::from_secs(30), connections: 8192, streams: 256 }
+        Limits { headers: Duration::from_secs(30), handshake: Duration::from_secs(10), connections: 8192, streams: 256 }
     }
 }
 
@@ -56,6 +63,20 @@ pub struct Listener {
     name: String,
     limits: Limits,
     not_accepted: Count,
+    door: Option<Door>,
+}
+
+/// Where a port is, and what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// `grpc` or `http`.
+    pub transport: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether it is with TLS.
+    pub is_tls: bool,
+    /// Whether it takes from those only who say who they are.
+    pub asks_who: bool,
 }
 
 /// A port that serves. Letting go of it cuts its connections off.
@@ -92,11 +113,27 @@ impl<B: Content, H> Handler<B> for H where
 {
 }
 
+impl Port {
+    /// How it is reached from this machine: whoever listens everywhere is here as well.
+    pub fn url(mut self) -> String {
+        if self.address.ip().is_unspecified() {
+            self.address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.address)
+    }
+}
+
 impl Listener {
     /// On a bound port. `name` is what people know it by.
     pub fn new(listener: TcpListener, name: &str, limits: Limits, health: &Health) -> Listener {
         let not_accepted = health.counter(NOT_ACCEPTED, &[("listener", name)]);
-        Listener { listener, name: name.to_owned(), limits, not_accepted }
+        Listener { listener, name: name.to_owned(), limits, not_accepted, door: None }
+    }
+
+    /// With TLS.
+    pub fn secured(mut self, tls: Arc<Reloading<ServerConfig>>, health: &Health) -> Listener {
+        self.door = Some(Door::new(tls, self.limits.handshake, &self.name, health));
+        self
     }
 
     /// Whether only programs on this machine can connect.
@@ -105,19 +142,29 @@ impl Listener {
     }
 
     /// Serves connections from now on.
-    pub fn serve<B: Content>(self, handler: impl Handler<B>) -> Serving {
+    pub fn serve<B: Content>(mut self, handler: impl Handler<B>) -> Serving {
         let serving =
             Serving { stop: CancellationToken::new(), cut: CancellationToken::new(), tasks: TaskTracker::new() };
         let (stop, tasks) = (serving.stop.clone(), serving.tasks.clone());
         let connections = Connections::new(self.limits, tasks.clone(), stop.clone(), serving.cut.clone(), handler);
+        let connections = Arc::new(connections);
+        let (door, room) = (self.door.take().map(Arc::new), Arc::new(Semaphore::new(self.limits.connections)));
         serving.tasks.spawn(async move {
-            let room = Arc::new(Semaphore::new(self.limits.connections));
             // Whoever does not get a permit waits in the backlog, where a connection costs this process nothing.
             while let Some(Ok(permit)) = stop.run_until_cancelled(room.clone().acquire_owned()).await {
                 let Some(stream) = stop.run_until_cancelled(self.accept()).await else { break };
-                let connection = connections.serve(stream);
+                let (connections, door, stop) = (connections.clone(), door.clone(), stop.clone());
                 tasks.spawn(async move {
-                    connection.await;
+                    // Small answers must not wait for an acknowledgement; a socket that cannot be told so still works.
+                    stream.set_nodelay(true).unwrap_or_default();
+                    match door {
+                        None => connections.serve(stream).await,
+                        Some(door) => {
+                            if let Some(Some(stream)) = stop.run_until_cancelled(door.open(stream)).await {
+                                connections.serve(stream).await;
+                            }
+                        }
+                    }
                     drop(permit);
                 });
             }

@@ -20,6 +20,10 @@ struct Port {
 
 impl Port {
     async fn with(limits: Limits) -> Port {
+        Port::of(limits, |listener| listener).await
+    }
+
+    async fn of(limits: Limits, more: impl FnOnce(Listener) -> Listener) -> Port {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (begun, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -32,7 +36,7 @@ impl Port {
                 Ok(Response::new(Empty::<Bytes>::new()))
             }
         });
-        let serving = Listener::new(listener, "test", limits, &Health::default()).serve(handler);
+        let serving = more(Listener::new(listener, "test", limits, &Health::default())).serve(handler);
         Port { address, serving, begun, end }
     }
 
@@ -103,4 +107,36 @@ async fn the_end_waits_for_requests_only_and_not_for_ever() {
     port.serving.stop(Duration::from_millis(50)).await;
     assert_eq!(Arc::strong_count(&port.end), 1, "what did not end in time is cut off");
     assert_eq!(rest(busy).await, "");
+}
+
+/// Nobody has a certificate here, and nobody gets far enough to want one.
+fn tls() -> Arc<Reloading<ServerConfig>> {
+    let make = |_: &[Vec<u8>]| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let resolver = Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
+        builder
+            .map(|builder| builder.with_no_client_auth().with_cert_resolver(resolver))
+            .map_err(|error| error.to_string())
+    };
+    Arc::new(Reloading::new(Vec::new(), make).unwrap())
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_end_holds_no_place() {
+    let health = Health::default();
+    let limits = Limits { handshake: Duration::from_millis(50), connections: 1, ..Limits::default() };
+    let port = Port::of(limits, |listener| listener.secured(tls(), &health)).await;
+    // Nothing, the beginning of a record, and one byte of a record that announces more.
+    for first in [&b""[..], b"\x16", b"\x16\x03", b"\x16\x03\x01\x40\x00\x01"] {
+        assert_eq!(rest(port.connect(first).await).await, "");
+    }
+    let failed = |reason: &str| health.sum("spanlight.listener.handshakes_failed", &[("reason", reason)]);
+    assert_eq!((failed("too_slow"), failed("broken_off")), (4, 0));
+    // The one place is free again, and the end does not wait for those who shake hands.
+    let waiting = port.connect(b"\x16").await;
+    let begun = std::time::Instant::now();
+    port.serving.stop(SOON).await;
+    assert!(begun.elapsed() < SOON / 2);
+    rest(waiting).await;
 }

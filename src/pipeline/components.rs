@@ -6,7 +6,7 @@ use super::alerts::AlertConfig;
 use super::foreign;
 use super::past::{HistoryConfig, JournalConfig};
 use super::prices::PricesConfig;
-use crate::auth::Auth;
+use crate::auth::{self, BearerTokens};
 use crate::budget::{self, Budget};
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
@@ -19,13 +19,14 @@ use crate::measure::Alert;
 use crate::nearest::nearest;
 use crate::process::{attributes, batch, filter, memory_limiter, redaction};
 use crate::receive::{kafka as kafka_receive, otlp as otlp_receive, redis as redis_receive};
+use crate::tls;
 use crate::web;
 
 /// A component with its typed configuration.
 #[derive(Clone, Debug)]
 pub enum Component {
     /// Receiver `otlp`.
-    OtlpReceiver(otlp_receive::Config),
+    OtlpReceiver(Box<otlp_receive::Config>),
     /// Receiver `redis`.
     RedisReceiver(Box<redis_receive::Config>),
     /// Receiver `kafka`.
@@ -66,6 +67,8 @@ pub enum Component {
     Web(web::Config),
     /// Extension `health_check`.
     HealthCheck(web::HealthCheckConfig),
+    /// Extension `bearertokenauth`.
+    BearerTokens(BearerTokens),
     /// Extension `journal`.
     Journal(JournalConfig),
 }
@@ -194,7 +197,7 @@ pub fn component(
     }
     let node = &foreign::set_aside(section, id, node, warnings);
     let component = match (section, id.kind.as_str()) {
-        (Section::Receivers, "otlp") => read(node, &path, problems).map(Component::OtlpReceiver),
+        (Section::Receivers, "otlp") => read(node, &path, problems).map(Box::new).map(Component::OtlpReceiver),
         (Section::Receivers, "redis") => read(node, &path, problems).map(Component::RedisReceiver),
         (Section::Receivers, "kafka") => read(node, &path, problems).map(Component::KafkaReceiver),
         (Section::Processors, "memory_limiter") => read(node, &path, problems).map(Component::MemoryLimiter),
@@ -215,6 +218,7 @@ pub fn component(
         (Section::Exporters, "history") => read(node, &path, problems).map(Component::History),
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (Section::Extensions, "health_check") => read(node, &path, problems).map(Component::HealthCheck),
+        (Section::Extensions, "bearertokenauth") => read(node, &path, problems).map(Component::BearerTokens),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
@@ -245,12 +249,24 @@ impl Component {
         }
     }
 
+    /// What it asks whoever comes, for each of its ports.
+    pub fn auths(&self) -> Vec<&auth::Config> {
+        match self {
+            Component::OtlpReceiver(config) => {
+                let grpc = config.protocols.grpc.as_ref().and_then(|grpc| grpc.auth.as_ref());
+                grpc.into_iter().chain(config.protocols.http.as_ref().and_then(|http| http.auth.as_ref())).collect()
+            }
+            Component::Web(config) => config.auth.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Checks what the types alone do not.
     fn validate(&self) -> Result<(), String> {
         match self {
-            Component::OtlpReceiver(config) if config.protocols.grpc.is_none() && config.protocols.http.is_none() => {
-                Err("no protocol is on; write `protocols: {grpc: , http: }`".into())
-            }
+            Component::OtlpReceiver(config) => config.validate(),
+            Component::BearerTokens(config) => config.load().map(drop),
+            Component::Prometheus(config) => config.tls.as_ref().map_or(Ok(()), tls::Server::validate),
             Component::Agent(config) => config.validate(),
             Component::MemoryLimiter(config) => config.soft_limit().map(drop),
             Component::Batch(config) => config.validate(),
@@ -275,7 +291,10 @@ impl Component {
             Component::Kafka(config) => config.validate(),
             Component::KafkaReceiver(config) => config.validate(),
             Component::WebSocket(config) => config.validate(),
-            Component::Web(config) => config.auth.as_ref().map_or(Ok(()), |auth| Auth::new(auth).map(drop)),
+            Component::Web(config) => {
+                config.tls.as_ref().map_or(Ok(()), tls::Server::validate)?;
+                config.auth.as_ref().map_or(Ok(()), auth::Config::validate)
+            }
             Component::HealthCheck(config) => config.validate(),
             Component::Journal(config) => config.validate(),
             Component::History(config) => config.validate(),
@@ -315,6 +334,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
         Section::Extensions => &[
             ("web", "the HTTP API, the stream of events, /metrics and health"),
             ("health_check", "whether the pipelines move, on a port of its own"),
+            ("bearertokenauth", "tokens that receivers and the web extension ask for, by `auth.authenticator`"),
             ("journal", "events on disk, so that they and their offsets outlive the process"),
         ],
     }

@@ -1,6 +1,5 @@
 //! The web endpoint's view of the pipelines.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use crate::export::prometheus::{Format, Prometheus, render};
 use crate::flow::Gate;
 use crate::health::{About, Health, resident_memory};
 use crate::hub::Hub;
+use crate::listen::Port;
 use crate::measure::{Family, Series};
 use crate::otlp::Signal;
 use crate::receive::Events;
@@ -44,6 +44,7 @@ pub fn state(
         hub,
         recent,
         auth: None,
+        allowed_hosts: Vec::new(),
         history: None,
         sockets: SocketLimits::default(),
         denied: health.counter(DENIED, &[("component", "web")]),
@@ -121,10 +122,10 @@ pub fn unready(connector: Option<&Arc<Connector>>, built: &Built) -> Unready {
 }
 
 /// The demonstration, where this machine's page can ask for it and there is a port to play it to.
-pub fn demo(options: &Options, web: SocketAddr, receivers: &[(&'static str, SocketAddr)]) -> Option<Demo> {
-    let play = options.demo.filter(|_| web.ip().is_loopback())?;
-    let (_, http) = receivers.iter().find(|(transport, _)| *transport == "http")?;
-    let url = format!("http://{http}");
+pub fn demo(options: &Options, web: Port, receivers: &[Port]) -> Option<Demo> {
+    let play = options.demo.filter(|_| web.address.ip().is_loopback())?;
+    // It has no certificates and no tokens.
+    let url = receivers.iter().find(|port| port.transport == "http" && !port.is_tls && !port.asks_who)?.url();
     Some(Demo::new(move || play(url.clone())))
 }
 

@@ -1,15 +1,16 @@
 //! A running collector, and its end: sources first, then what is on its way.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::background::{metric_routes, send_metrics};
 use super::plan::Pipeline;
+use super::reloads::Reloads;
 use super::route::Route;
 use crate::connector::{BudgetFile, Connector, LedgerFile};
 use crate::export::{Left, Pump};
@@ -17,7 +18,7 @@ use crate::flow::Gate;
 use crate::health::{ACCEPTED, DROPPED, FAILED, Health, REFUSED};
 use crate::history::History;
 use crate::journal::Journal;
-use crate::listen::Serving;
+use crate::listen::{Port, Serving};
 use crate::merge::Merge;
 
 /// A running collector.
@@ -36,16 +37,19 @@ pub struct Running {
     pub(super) stop_web: CancellationToken,
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) history: Option<Arc<History>>,
+    /// Changed by whoever wants files to be read again.
+    pub(super) reload: watch::Sender<()>,
+    pub(super) reloads: Reloads,
     pub(super) started: Instant,
 }
 
 /// Where the collector can be reached, and where it writes.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
-    /// Receivers: transport and address.
-    pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// Receivers.
+    pub receivers: Vec<Port>,
     /// The web endpoint.
-    pub web: Option<SocketAddr>,
+    pub web: Option<Port>,
     /// Ports beside those: what they are, and their URLs.
     pub beside: Vec<(&'static str, String)>,
     /// Files of events and telemetry.
@@ -91,6 +95,11 @@ impl Running {
     /// Where the collector can be reached.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Reads files of certificates, keys and tokens again, if something else is in them.
+    pub fn reload(&self) {
+        self.reload.send_replace(());
     }
 
     /// What there is to say right now.
@@ -140,6 +149,7 @@ impl Running {
             ledger.end_by(deadline).await;
         }
         self.stop_web.cancel();
+        drop(self.reloads);
         self.tasks.shutdown().await;
         if let Some(journal) = self.journal.take() {
             close(journal, self.history.take()).await;

@@ -2,31 +2,30 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, build};
 use super::components::{AgentConfig, Component};
+use super::doors::{Bound, Door};
 use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
 use super::ports::Ports;
+use super::reloads::Reloads;
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
-use crate::auth::Auth;
-use crate::config::types::Listen;
 use crate::config::{ComponentId, Section};
 use crate::connector::{BudgetFile, Connector, EventSink, LedgerFile};
 use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::history::History;
 use crate::journal::{Journal, OpenError};
-use crate::listen::{Limits, Listener, Serving};
+use crate::listen::{Limits, Serving};
 use crate::merge::Merge;
 use crate::otlp::Signal;
 use crate::receive::otlp::{self, Service};
@@ -48,6 +47,8 @@ pub enum StartError {
     Exposed {
         /// Which.
         address: String,
+        /// Whose.
+        port: String,
     },
     /// A component cannot be made.
     Component {
@@ -91,28 +92,25 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     keep_written(&mut tasks, budgets.as_ref(), ledger.as_ref());
-    let mut addresses = Addresses { files: built.files.clone(), beside: ports.addresses(), ..Addresses::default() };
-    let mut serving = Vec::new();
-    for receiver in receivers {
-        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent.as_ref()));
-        addresses.receivers.push((receiver.transport, receiver.address));
-        serving.push(receiver.serve(router, gate.clone(), &health));
-    }
-    serving.extend(read_streams(&plan, &built, agent.as_ref(), &gate, &health)?);
+    let receivers_at = receivers.iter().map(|receiver| receiver.bound.at(receiver.transport)).collect();
+    let web_at = web.as_ref().map(|(_, bound)| bound.at("http"));
+    let addresses =
+        Addresses { receivers: receivers_at, web: web_at, beside: ports.addresses(), files: built.files.clone() };
+    let (reload, asked) = watch::channel(());
+    let mut reloads = Reloads::new(asked, &health);
+    let serving = serve_receivers(receivers, &plan, &built, agent.as_ref(), &gate, (&health, &mut reloads))?;
     let stop_web = CancellationToken::new();
     let views = (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
-    ports.serve(&mut tasks, &views.0, &views.1, &stop_web, &health);
-    if let Some((config, listener)) = web {
-        addresses.web = listener.local_addr().ok();
+    ports.serve(&mut tasks, &views.0, &views.1, &stop_web, (&health, &mut reloads));
+    if let Some((config, bound)) = web {
         let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
-        let auth = config.auth.as_ref().map(Auth::new).transpose();
-        let auth = auth.map_err(|message| StartError::Component { id: "web".into(), message })?;
-        let receivers = addresses.receivers.clone();
-        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &receivers));
+        let auth = web_door(&config).auth(&plan, &mut reloads)?;
+        let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &addresses.receivers));
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, views, events);
-        let state = State { auth, sockets, receivers, demo, history: history.clone(), ..state };
-        let listener = Listener::new(listener, "web", Limits::default(), &health);
+        let (allowed_hosts, receivers) = (config.allowed_hosts, addresses.receivers.clone());
+        let state = State { auth, allowed_hosts, sockets, receivers, demo, history: history.clone(), ..state };
+        let listener = bound.listener(Limits::default(), &health, &mut reloads);
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
     endpoint::show_process(&health, &gate);
@@ -132,8 +130,14 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         history,
         tasks,
         stop_web,
+        reload,
+        reloads,
         started: Instant::now(),
     })
+}
+
+fn web_door(config: &web::Config) -> Door<'_> {
+    Door { name: "web", tls: config.tls.as_ref(), auth: config.auth.as_ref() }
 }
 
 /// Keeps on disk what lives in memory and is to outlast it.
@@ -147,11 +151,9 @@ fn keep_written(tasks: &mut JoinSet<()>, budgets: Option<&Arc<BudgetFile>>, ledg
 }
 
 /// The port of the web endpoint, if there is one.
-async fn bind_web(plan: &Plan, options: &Options) -> Result<Option<(web::Config, TcpListener)>, StartError> {
+async fn bind_web(plan: &Plan, options: &Options) -> Result<Option<(web::Config, Bound)>, StartError> {
     let Some(config) = plan.web() else { return Ok(None) };
-    // Whoever asks who is there may be asked by others.
-    let options = Options { insecure_bind: options.insecure_bind || config.auth.is_some(), ..options.clone() };
-    Ok(Some((config.clone(), bind(&config.endpoint, &options).await?)))
+    Ok(Some((config.clone(), web_door(config).bind(&config.endpoint, options).await?)))
 }
 
 fn open_journal(config: &JournalConfig, options: &Options, health: &Health) -> Result<Arc<Journal>, StartError> {
@@ -173,15 +175,20 @@ fn open_history(
     config.open(&options.data_dir, journal, health).map(Some).map_err(failed)
 }
 
-/// The receivers that have no port, because they read what is elsewhere.
-fn read_streams(
+/// Receivers with ports, and those without because they read what is elsewhere.
+fn serve_receivers(
+    receivers: Vec<BoundReceiver>,
     plan: &Plan,
     built: &Built,
     agent: Option<&Arc<Connector>>,
     gate: &Arc<Gate>,
-    health: &Health,
+    (health, reloads): (&Health, &mut Reloads),
 ) -> Result<Vec<Serving>, StartError> {
     let mut serving = Vec::new();
+    for receiver in receivers {
+        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent));
+        serving.push(receiver.serve(router, gate.clone(), plan, (health, &mut *reloads))?);
+    }
     for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
         let intake = || -> SharedIntake { Arc::new(router(&built.routes, Some(id), agent)) };
         let read = match component {
@@ -197,55 +204,59 @@ fn read_streams(
 /// A receiver's bound port.
 struct BoundReceiver {
     id: ComponentId,
+    name: String,
     transport: &'static str,
-    address: SocketAddr,
-    listener: TcpListener,
-    config: otlp::Config,
+    bound: Bound,
+    config: Box<otlp::Config>,
 }
 
 impl BoundReceiver {
-    fn serve(self, router: Arc<Router>, gate: Arc<Gate>, health: &Health) -> Serving {
-        let (limit, streams) = match (self.transport, &self.config.protocols) {
-            ("grpc", otlp::config::Protocols { grpc: Some(grpc), .. }) => {
-                (grpc.max_recv_msg_size_mib << 20, grpc.max_concurrent_streams)
-            }
-            (_, protocols) => {
-                let http = protocols.http.as_ref().map(|http| http.max_request_body_size);
-                (http.unwrap_or(otlp::config::MAX_MESSAGE), Limits::default().streams)
-            }
+    fn serve(
+        self,
+        router: Arc<Router>,
+        gate: Arc<Gate>,
+        plan: &Plan,
+        (health, reloads): (&Health, &mut Reloads),
+    ) -> Result<Serving, StartError> {
+        let protocols = &self.config.protocols;
+        let (limit, streams) = match (self.transport, &protocols.grpc, &protocols.http) {
+            ("grpc", Some(grpc), _) => (grpc.max_recv_msg_size_mib << 20, grpc.max_concurrent_streams),
+            (_, _, Some(http)) => (http.max_request_body_size, Limits::default().streams),
+            _ => (otlp::config::MAX_MESSAGE, Limits::default().streams),
         };
         let mut service = Service::new(&self.id.to_string(), self.transport, router, gate, limit, health);
-        if let Some(http) = &self.config.protocols.http {
+        if let Some(http) = &protocols.http {
             service = service.with_http(http);
         }
-        let name = format!("{}/{}", self.id, self.transport);
+        let auth = door(protocols, self.transport, &self.name).auth(plan, reloads)?;
         let limits = Limits { streams, ..Limits::default() };
-        otlp::serve(Listener::new(self.listener, &name, limits, health), service)
+        Ok(otlp::serve(self.bound.listener(limits, health, reloads), service.with_auth(auth)))
     }
 }
 
+/// Who may come in by a protocol of a receiver.
+fn door<'c>(protocols: &'c otlp::config::Protocols, transport: &str, name: &'c str) -> Door<'c> {
+    let (tls, auth) = match (transport, &protocols.grpc, &protocols.http) {
+        ("grpc", Some(grpc), _) => (grpc.tls.as_ref(), grpc.auth.as_ref()),
+        (_, _, Some(http)) => (http.tls.as_ref(), http.auth.as_ref()),
+        _ => (None, None),
+    };
+    Door { name, tls, auth }
+}
+
 async fn bind_receivers(plan: &Plan, options: &Options) -> Result<Vec<BoundReceiver>, StartError> {
-    let mut bound = Vec::new();
+    let mut bound_receivers = Vec::new();
     for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
         let Component::OtlpReceiver(config) = component else { continue };
         let grpc = config.protocols.grpc.as_ref().map(|grpc| ("grpc", &grpc.endpoint));
         let http = config.protocols.http.as_ref().map(|http| ("http", &http.endpoint));
         for (transport, endpoint) in [grpc, http].into_iter().flatten() {
-            let listener = bind(endpoint, options).await?;
-            let address = listener.local_addr().unwrap_or(endpoint.address);
-            bound.push(BoundReceiver { id: id.clone(), transport, address, listener, config: config.clone() });
+            let name = format!("{id}/{transport}");
+            let bound = door(&config.protocols, transport, &name).bind(endpoint, options).await?;
+            bound_receivers.push(BoundReceiver { id: id.clone(), name, transport, bound, config: config.clone() });
         }
     }
-    Ok(bound)
-}
-
-/// Binds a port, unless that would open it to other machines by mistake.
-pub(super) async fn bind(endpoint: &Listen, options: &Options) -> Result<TcpListener, StartError> {
-    if !endpoint.is_loopback() && !options.insecure_bind {
-        return Err(StartError::Exposed { address: endpoint.text.clone() });
-    }
-    let failed = |error| StartError::Bind { address: endpoint.text.clone(), error };
-    TcpListener::bind(endpoint.address).await.map_err(failed)
+    Ok(bound_receivers)
 }
 
 /// The agent connector, if any pipeline or the web endpoint needs it. Events are built only if somebody wants
@@ -298,10 +309,10 @@ impl fmt::Display for StartError {
                  with --set"
             ),
             StartError::Bind { address, error } => write!(f, "cannot listen on {address}: {error}"),
-            StartError::Exposed { address } => write!(
+            StartError::Exposed { address, port } => write!(
                 f,
-                "{address} would be open to other machines without authentication: of all ports only that of the \
-                 extension `web` can have it, as `auth`; if it is meant, add --insecure-bind"
+                "{port}: {address} would be open to other machines without authentication: give it `auth`, or `tls` with a \
+                 `client_ca_file`; if it is meant, add --insecure-bind"
             ),
             StartError::Component { id, message } => write!(f, "{id}: {message}"),
         }

@@ -1,30 +1,60 @@
 //! What every request has to get past: a page in a browser must not read a collector on the same machine.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::api::refuse;
 use super::{Shared, State};
-use crate::auth::Principal;
-use crate::listen::is_for_this_machine;
+use crate::auth::{Principal, bearer};
+use crate::listen::Names;
 
-/// Refuses names that were rebound to this machine, and sets the headers that every answer has.
-pub async fn guard(loopback: bool, request: Request, next: Next) -> Response {
-    if loopback && !is_for_this_machine(&request) {
-        let message = "this endpoint is for this machine: use http://127.0.0.1 or http://localhost\n";
-        return (StatusCode::FORBIDDEN, message).into_response();
+/// Headers of every answer that does not say otherwise: nothing is guessed, embedded, framed, run or kept.
+const HEADERS: [(HeaderName, &str); 7] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Refuses names that may have been rebound to here, and sets the headers that every answer has.
+pub async fn guard(names: Names, mut request: Request, next: Next) -> Response {
+    let mut response = match refusal(&names, &request) {
+        Some(message) => (StatusCode::FORBIDDEN, message).into_response(),
+        None => {
+            name_host(&mut request);
+            next.run(request).await
+        }
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
-    if !request.method().is_safe() && !is_of_this_origin(request.headers()) {
-        return (StatusCode::FORBIDDEN, "pages of other origins may not send anything here\n").into_response();
-    }
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+fn refusal(names: &Names, request: &Request) -> Option<&'static str> {
+    // Whether it lives tells a stranger nothing, and load balancers ask by names of their own.
+    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if !is_probe && !names.admit(request) {
+        return Some(
+            "a web page could have this name: use an address or http://localhost, or add the name to `allowed_hosts` of the \
+             extension `web`\n",
+        );
+    }
+    let is_foreign = !request.method().is_safe() && !is_of_this_origin(request.headers(), request.uri());
+    is_foreign.then_some("pages of other origins may not send anything here\n")
+}
+
+/// HTTP/2 has the host in the URI: whoever looks for it finds it where HTTP/1.1 has it.
+fn name_host(request: &mut Request) {
+    let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let (false, Some(host)) = (request.headers().contains_key(header::HOST), authority) {
+        request.headers_mut().insert(header::HOST, host);
+    }
 }
 
 /// Lets pass who is believed, and says to whoever answers who that is.
@@ -52,15 +82,29 @@ pub async fn sees_all(state: Shared, request: Request, next: Next) -> Response {
     }
 }
 
+/// Lets pass who may send telemetry.
+pub async fn may_send(state: Shared, request: Request, next: Next) -> Response {
+    let Some(auth) = &state.auth else { return next.run(request).await };
+    match bearer(request.headers()).map(|token| auth.may_send(token)) {
+        Some(Ok(true)) => next.run(request).await,
+        Some(Ok(false)) => {
+            state.denied.add(1);
+            refuse(StatusCode::FORBIDDEN, "sending takes the permission `write`, or `all` without `agents`")
+        }
+        Some(Err(denied)) => unauthorized(&state, &denied.to_string()),
+        None => unauthorized(&state, "this needs a token: `Authorization: Bearer …`"),
+    }
+}
+
 /// Who asks: everybody may see all where nobody is asked who they are; `None` has said nothing yet.
 pub fn principal(state: &State, headers: &HeaderMap) -> Result<Option<Principal>, Box<Response>> {
     if state.auth.is_none() {
         return Ok(Some(Principal::default()));
     }
-    let Some(given) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
-    let token = given.to_str().ok().and_then(|given| given.split_once(' '));
-    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-    believe(state, token).map(Some).map_err(|denied| Box::new(unauthorized(state, &denied)))
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    believe(state, bearer(headers)).map(Some).map_err(|denied| Box::new(unauthorized(state, &denied)))
 }
 
 /// Who has a token, or why that is nobody.
@@ -87,11 +131,12 @@ pub fn is_of_origins(headers: &HeaderMap, origins: &[String]) -> bool {
 
 /// Whether the request comes from no web page, or from one of our own. A body of plain text is sent without
 /// asking first, so what a foreign page may not do has to be refused here.
-pub fn is_of_this_origin(headers: &HeaderMap) -> bool {
+pub fn is_of_this_origin(headers: &HeaderMap, uri: &Uri) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.as_bytes());
     let Some(origin) = text(header::ORIGIN) else { return true };
     let authority = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-    authority.is_some() && authority == text(header::HOST)
+    let host = text(header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str().as_bytes()));
+    authority.is_some() && authority == host
 }
 
 #[cfg(test)]
@@ -103,7 +148,11 @@ mod tests {
         let of = |origin: Option<&'static str>| {
             let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("localhost:3010"))]);
             headers.extend(origin.map(|origin| (header::ORIGIN, HeaderValue::from_static(origin))));
-            is_of_this_origin(&headers)
+            let over_http1 = is_of_this_origin(&headers, &Uri::from_static("/"));
+            headers.remove(header::HOST);
+            let over_http2 = is_of_this_origin(&headers, &Uri::from_static("https://localhost:3010/"));
+            assert_eq!(over_http1, over_http2, "{origin:?}");
+            over_http1
         };
         assert!(of(None) && of(Some("http://localhost:3010")));
         assert!(!of(Some("null")) && !of(Some("http://localhost:3011")) && !of(Some("https://evil.example")));

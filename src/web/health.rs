@@ -20,10 +20,12 @@ pub async fn health(state: Shared) -> Response {
         object.opt_str("unready", unready.as_deref());
         object.u64("oldest_event", state.hub.first());
         object.u64("next_event", state.hub.head());
-        list(object.key("receivers"), &state.receivers, |out, (transport, address)| {
+        list(object.key("receivers"), &state.receivers, |out, port| {
             let mut entry = JsonObject::begin(out);
-            entry.str("transport", transport);
-            entry.display("address", address);
+            entry.str("transport", port.transport);
+            entry.display("address", port.address);
+            entry.bool("tls", port.is_tls);
+            entry.bool("auth", port.asks_who);
             entry.end();
         });
         list(object.key("metrics"), &ours, |out, family| write_family(out, family));

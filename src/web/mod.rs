@@ -39,13 +39,16 @@ use crate::connector::Connector;
 use crate::health::Count;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::listen::Listener;
+use crate::listen::{Listener, Names, Port};
 use crate::measure::Family;
 use crate::recent::Recent;
+use crate::tls;
 pub use demo::Demo;
 pub use ports::{HealthCheckConfig, serve_health, serve_metrics};
 pub use socket::Limits as SocketLimits;
 use socket::Sockets;
+#[cfg(fuzzing)]
+pub use socket::fuzzing;
 
 /// The extension `web`.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,13 +62,24 @@ pub struct Config {
     pub recent_spans_mib: usize,
     /// Who may read; without it, everybody who can connect.
     pub auth: Option<auth::Config>,
+    /// TLS.
+    pub tls: Option<tls::Server>,
+    /// Names by which it may be asked besides those that no web page can have.
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let address: SocketAddr = ([127, 0, 0, 1], 3010).into();
         let endpoint = Listen { text: address.to_string(), address };
-        Config { endpoint, recent_events: 10_000, recent_spans_mib: 32, auth: None }
+        Config {
+            endpoint,
+            recent_events: 10_000,
+            recent_spans_mib: 32,
+            auth: None,
+            tls: None,
+            allowed_hosts: Vec::new(),
+        }
     }
 }
 
@@ -83,8 +97,8 @@ pub struct State {
     pub scrape: Scrape,
     /// Our own counters as they stand.
     pub counters: Counters,
-    /// Where telemetry is taken: transport and address.
-    pub receivers: Vec<(&'static str, SocketAddr)>,
+    /// Where telemetry is taken.
+    pub receivers: Vec<Port>,
     /// What the page plays if nothing has come yet; not for other machines.
     pub demo: Option<Demo>,
     /// Why the pipelines do not move, if they do not.
@@ -92,7 +106,9 @@ pub struct State {
     /// Answers a `POST` of events.
     pub post_events: PostEvents,
     /// Who may read; without it, everybody who can connect.
-    pub auth: Option<Auth>,
+    pub auth: Option<Arc<Auth>>,
+    /// Names by which the endpoint may be asked besides those that no web page can have.
+    pub allowed_hosts: Vec<String>,
     /// What WebSockets may do.
     pub sockets: SocketLimits,
     /// Requests of those who are not believed, or ask for what they may not see.
@@ -119,13 +135,19 @@ const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Serves until told to stop.
 pub async fn serve(listener: Listener, state: Arc<State>, stop: CancellationToken) {
-    let loopback = listener.is_loopback();
+    let names = match (listener.is_loopback(), &state.auth) {
+        (true, _) => Names::of_this_machine(&state.allowed_hosts),
+        (false, None) => Names::not_public(&state.allowed_hosts),
+        // A page that got here by a name of its own has no token.
+        (false, Some(_)) => Names::any(),
+    };
     let sockets = Sockets::new(state.clone(), stop.clone());
     let router = routes(sockets.clone())
         .merge(tagged(of_runs()).layer(middleware::from_fn_with_state(state.clone(), guard::somebody)))
         .merge(tagged(of_everything()).layer(middleware::from_fn_with_state(state.clone(), guard::sees_all)))
+        .merge(of_senders().layer(middleware::from_fn_with_state(state.clone(), guard::may_send)))
         .fallback(api::not_found)
-        .layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)))
+        .layer(middleware::from_fn(move |request, next| guard::guard(names.clone(), request, next)))
         .with_state(state);
     let serving = listener.serve(TowerToHyperService::new(router));
     stop.cancelled().await;
@@ -177,11 +199,15 @@ fn of_runs() -> Router<Arc<State>> {
         .route("/api/v1/stream", get(stream::stream))
 }
 
+/// What takes telemetry.
+fn of_senders() -> Router<Arc<State>> {
+    Router::new().route("/v1/events", post(api::post_events))
+}
+
 /// What is added up over everybody, or changes it.
 fn of_everything() -> Router<Arc<State>> {
     Router::new()
         .route("/metrics", get(api::metrics_text))
-        .route("/v1/events", post(api::post_events))
         .route("/api/v1/demo", post(demo::demo))
         .route("/api/v1/health", get(health::health))
         .route("/api/v1/budgets", get(budgets::budgets))

@@ -14,7 +14,8 @@ use super::json::object;
 use super::{GOODBYE, Scrape, Unready, api, guard};
 use crate::config::types::Listen;
 use crate::event::Timestamp;
-use crate::listen::Listener;
+use crate::listen::{Listener, Names};
+use crate::tls;
 
 /// The extension `health_check`. Keys are those of the OpenTelemetry Collector.
 #[derive(Clone, Debug, Deserialize)]
@@ -26,6 +27,8 @@ pub struct HealthCheckConfig {
     pub path: String,
     /// What it answers, instead of JSON.
     pub response_body: Option<ResponseBody>,
+    /// TLS.
+    pub tls: Option<tls::Server>,
 }
 
 /// What a health check answers.
@@ -41,13 +44,14 @@ pub struct ResponseBody {
 impl Default for HealthCheckConfig {
     fn default() -> HealthCheckConfig {
         let endpoint = Listen { text: "127.0.0.1:13133".into(), address: ([127, 0, 0, 1], 13133).into() };
-        HealthCheckConfig { endpoint, path: "/".into(), response_body: None }
+        HealthCheckConfig { endpoint, path: "/".into(), response_body: None, tls: None }
     }
 }
 
 impl HealthCheckConfig {
     /// Checks the path.
     pub fn validate(&self) -> Result<(), String> {
+        self.tls.as_ref().map_or(Ok(()), tls::Server::validate)?;
         match self.path.starts_with('/') && !self.path.contains(['{', '}', '*']) {
             true => Ok(()),
             false => Err(format!("`path` is a path such as /health, not `{}`", self.path)),
@@ -70,8 +74,9 @@ pub async fn serve_metrics(listener: Listener, scrape: Scrape, stop: Cancellatio
 }
 
 async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
-    let loopback = listener.is_loopback();
-    let router = router.layer(middleware::from_fn(move |request, next| guard::guard(loopback, request, next)));
+    // Others ask by whatever name this machine has for them, and there is nothing to be read that is anybody's.
+    let names = if listener.is_loopback() { Names::of_this_machine(&[]) } else { Names::any() };
+    let router = router.layer(middleware::from_fn(move |request, next| guard::guard(names.clone(), request, next)));
     let serving = listener.serve(TowerToHyperService::new(router));
     stop.cancelled().await;
     serving.stop(GOODBYE).await;

@@ -1,6 +1,8 @@
 //! Events as they happen over a WebSocket: one task for each client, which reads the hub at that client's pace.
 
 mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod limits;
 mod message;
 mod opening;
@@ -85,7 +87,7 @@ pub async fn open(
 ) -> Response {
     let limits = &state.sockets;
     // Browsers let any page open a WebSocket to anywhere, and read it.
-    if !guard::is_of_this_origin(&headers) && !guard::is_of_origins(&headers, &limits.allowed_origins) {
+    if !guard::is_of_this_origin(&headers, &uri) && !guard::is_of_origins(&headers, &limits.allowed_origins) {
         return refuse(
             StatusCode::FORBIDDEN,
             "pages of other origins may not read events; `allowed_origins` lets them",

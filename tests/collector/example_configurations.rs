@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("LOGFIRE_TOKEN", "t"),
     ("DD_API_KEY", "k"),
     ("SPANLIGHT_TOKEN", "a-long-token-0"),
+    ("SPANLIGHT_SEND_TOKEN", "a-long-token-1"),
 ];
 
 fn examples() -> Vec<PathBuf> {
@@ -235,7 +236,10 @@ async fn its_own_ports_answer_as_the_collectors_do() {
 #[tokio::test]
 async fn what_would_be_missed_is_an_error_and_not_a_warning() {
     for (change, problem) in [
-        ("receivers.otlp.protocols.grpc.tls={cert_file: a, key_file: b}", "unknown key `tls`"),
+        ("receivers.otlp.protocols.grpc.tls={cert_file: a, key_file: b}", "protocols.grpc: a: No such file"),
+        ("receivers.otlp.protocols.http.tls={cert_pem: a, key_pem: b}", "unknown key `cert_pem`"),
+        ("receivers.otlp.protocols.grpc.auth={authenticator: oidc}", "`oidc`, which is no `bearertokenauth`"),
+        ("receivers.otlp.protocols.grpc.auth={}", "neither `token` nor `jwt`"),
         ("exporters.otlp.auth={authenticator: oauth2client}", "unknown key `auth`"),
         ("exporters.otlp.sending_queue.storage=redis_storage", "`redis_storage` is no storage; write `disk`"),
         ("exporters.otlphttp.sending_queue.max_gib=2", "`ack` and `max_gib` are of queues on disk"),

@@ -8,6 +8,7 @@ mod overload;
 mod partial;
 mod references;
 mod refusals;
+mod strangers;
 mod web_pages;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

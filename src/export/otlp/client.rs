@@ -13,7 +13,7 @@ use crate::tls::{self, Tls};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -26,16 +26,7 @@ pub type Client = HyperClient<HttpsConnector<HttpConnector>, Rope>;
 
 /// A client for one exporter worker. `http2` is for gRPC.
 pub fn connect(tls: &Tls, wants_tls: bool, http2: bool) -> Result<Client, String> {
-    let mut connector = HttpConnector::new();
-    connector.enforce_http(false);
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(Duration::from_secs(10)));
-    let config = if wants_tls { tls::client(tls)? } else { tls::no_roots()? };
-    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
-    let connector = match http2 {
-        true => builder.enable_http2().wrap_connector(connector),
-        false => builder.enable_http1().wrap_connector(connector),
-    };
+    let connector = tls::connector(tls, wants_tls, http2)?;
     Ok(HyperClient::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())

@@ -174,10 +174,21 @@ pub(super) fn grpc_endpoint(text: &str, insecure: bool) -> Result<Uri, String> {
 
 /// A URL with scheme and host.
 pub fn url(text: &str) -> Result<Uri, String> {
-    let invalid = || format!("`{text}` is no endpoint; write http://host:port or https://host:port");
+    // Who we are and keys may be part of it, so that no more is shown than what stands before and behind them.
+    let shown = || {
+        let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let host = host.split(['?', '#']).next().unwrap_or_default();
+        if scheme.is_empty() { host.to_owned() } else { format!("{scheme}://{host}") }
+    };
+    let invalid = || format!("`{}` is no endpoint; write http://host:port or https://host:port", shown());
     let uri: Uri = text.parse().map_err(|_| invalid())?;
     let scheme_is_known = matches!(uri.scheme_str(), Some("http" | "https"));
-    if uri.host().is_none_or(str::is_empty) || !scheme_is_known { Err(invalid()) } else { Ok(uri) }
+    let (Some(host), Some(authority), true) = (uri.host(), uri.authority(), scheme_is_known) else {
+        return Err(invalid());
+    };
+    let is_whole = authority.port().is_some() || authority.as_str().ends_with(host);
+    if host.is_empty() || !is_whole { Err(invalid()) } else { Ok(uri) }
 }
 
 /// Headers as requests have them.
@@ -204,6 +215,8 @@ mod tests {
         assert_eq!(grpc("localhost:4317", false), Ok("http://localhost:4317/".into()));
         assert_eq!(grpc("[::1]:4317", false), Ok("http://[::1]:4317/".into()));
         assert_eq!(grpc("http://jaeger:4317", false), Ok("http://jaeger:4317/".into()));
+        assert!(grpc("http://jaeger:x", false).is_err() && grpc("http://[::1]", false).is_ok());
+        assert_eq!(grpc("ftp://me:key@x/?a=b", false).unwrap_err().find("key"), None);
         assert!(grpc("ftp://x", false).is_err());
         assert!(grpc("", false).is_err());
     }

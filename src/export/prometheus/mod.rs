@@ -16,6 +16,7 @@ use crate::config::types::{Listen, Span};
 use crate::event::Timestamp;
 use crate::measure::{Family, FamilyKind};
 use crate::otlp::Batch;
+use crate::tls;
 use store::Store;
 
 /// How received metrics are kept and shown.
@@ -24,6 +25,8 @@ use store::Store;
 pub struct Config {
     /// A port of its own for `/metrics`, beside that of the web extension.
     pub endpoint: Option<Listen>,
+    /// TLS of that port.
+    pub tls: Option<tls::Server>,
     /// What the names of received metrics begin with.
     pub namespace: String,
     /// Labels that every received series gets.
@@ -48,6 +51,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             endpoint: None,
+            tls: None,
             namespace: String::new(),
             const_labels: BTreeMap::new(),
             resource_to_telemetry_conversion: ResourceLabels::default(),

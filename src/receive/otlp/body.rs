@@ -16,6 +16,10 @@ use crate::listen::Deadline;
 /// Frames below this size are copied: each would keep the whole buffer that it was read into.
 const SMALL_FRAME: usize = 4 << 10;
 
+/// The largest window of zstd, as a power of two: 8 MiB, which RFC 8878 recommends, so that no body of a few bytes can ask
+/// for more memory than that.
+const LARGEST_WINDOW: u32 = 23;
+
 /// What is unpacked between two looks at memory. It is also how long nobody else gets the thread.
 const STEP: usize = 256 << 10;
 
@@ -153,7 +157,10 @@ impl<'b> Unpacker<'b> {
         let decoder: io::Result<Box<dyn Read + Send>> = match encoding {
             Encoding::Identity => Ok(Box::new(body)),
             Encoding::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(body))),
-            Encoding::Zstd => zstd::Decoder::with_buffer(body).map(|decoder| Box::new(decoder) as _),
+            Encoding::Zstd => zstd::Decoder::with_buffer(body).and_then(|mut decoder| {
+                decoder.window_log_max(LARGEST_WINDOW)?;
+                Ok(Box::new(decoder) as _)
+            }),
         };
         let decoder = decoder.map_err(|error| malformed(encoding, &error))?;
         let out = Vec::with_capacity((body.len() * 4).min(STEP).min(limit));
@@ -216,6 +223,21 @@ mod tests {
                 assert!(matches!(refused, Err(Rejection::Malformed(_))), "{refused:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_does_not_say_how_much_memory_it_takes() {
+        let gate = Gate::new();
+        let with_window = |log: u32| {
+            let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.write_all(b"a little").unwrap();
+            Bytes::from(encoder.finish().unwrap())
+        };
+        let small = unpack(with_window(LARGEST_WINDOW), Encoding::Zstd, 100, &mut gate.enter().unwrap()).await;
+        assert_eq!(small.unwrap(), &b"a little"[..]);
+        let large = unpack(with_window(27), Encoding::Zstd, 100, &mut gate.enter().unwrap()).await;
+        assert!(matches!(large, Err(Rejection::Malformed(_))), "{large:?}");
     }
 
     #[tokio::test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+use crate::auth;
 use crate::config::types::{Listen, Span};
 use crate::listen::Limits;
 use crate::otlp::Signal;
+use crate::tls;
 
 /// The largest request, also after decompression: OTLP 1.11 recommends 64 MiB.
 pub const MAX_MESSAGE: usize = 64 << 20;
@@ -42,6 +44,10 @@ pub struct Grpc {
     pub max_recv_msg_size_mib: usize,
     /// Requests that one connection may have under way.
     pub max_concurrent_streams: u32,
+    /// TLS.
+    pub tls: Option<tls::Server>,
+    /// Who may send; without it, everybody who can connect.
+    pub auth: Option<auth::Config>,
 }
 
 /// OTLP over HTTP.
@@ -60,6 +66,10 @@ pub struct Http {
     pub logs_url_path: String,
     /// Which web pages may send telemetry from a browser.
     pub cors: Option<Cors>,
+    /// TLS.
+    pub tls: Option<tls::Server>,
+    /// Who may send; without it, everybody who can connect.
+    pub auth: Option<auth::Config>,
 }
 
 /// Which web pages may send telemetry from a browser.
@@ -100,6 +110,8 @@ impl Default for Grpc {
             endpoint: loopback(4317),
             max_recv_msg_size_mib: MAX_MESSAGE >> 20,
             max_concurrent_streams: Limits::default().streams,
+            tls: None,
+            auth: None,
         }
     }
 }
@@ -113,7 +125,30 @@ impl Default for Http {
             metrics_url_path: Signal::Metrics.http_path().into(),
             logs_url_path: Signal::Logs.http_path().into(),
             cors: None,
+            tls: None,
+            auth: None,
         }
+    }
+}
+
+impl Config {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// No protocol; what is wrong with TLS or `auth` of one.
+    pub fn validate(&self) -> Result<(), String> {
+        let Protocols { grpc, http } = &self.protocols;
+        if grpc.is_none() && http.is_none() {
+            return Err("no protocol is on; write `protocols: {grpc: , http: }`".into());
+        }
+        let of = |protocol: &str, tls: Option<&tls::Server>, auth: Option<&auth::Config>| {
+            let tls = tls.map_or(Ok(()), tls::Server::validate);
+            let checked = tls.and_then(|()| auth.map_or(Ok(()), auth::Config::validate));
+            checked.map_err(|error| format!("protocols.{protocol}: {error}"))
+        };
+        let grpc = grpc.as_ref().map_or(Ok(()), |grpc| of("grpc", grpc.tls.as_ref(), grpc.auth.as_ref()));
+        let http = http.as_ref().map_or(Ok(()), |http| of("http", http.tls.as_ref(), http.auth.as_ref()));
+        grpc.and(http)
     }
 }
 

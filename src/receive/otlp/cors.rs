@@ -5,8 +5,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use super::config::Cors;
 use super::reply::{Answer, answer};
 
-/// The answer to a preflight request, if it is one.
-pub fn preflight<B>(cors: Option<&Cors>, request: &Request<B>) -> Option<Answer> {
+/// The answer to a preflight request, if it is one. Browsers do not say who they are in it, so `asks_who` lets them do
+/// so in what follows.
+pub fn preflight<B>(cors: Option<&Cors>, asks_who: bool, request: &Request<B>) -> Option<Answer> {
     let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     if request.method() != Method::OPTIONS || !asks {
         return None;
@@ -17,6 +18,7 @@ pub fn preflight<B>(cors: Option<&Cors>, request: &Request<B>) -> Option<Answer>
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
         let mut names = vec!["content-type", "content-encoding"];
+        names.extend(asks_who.then_some("authorization"));
         names.extend(cors.allowed_headers.iter().map(String::as_str));
         if let Ok(names) = HeaderValue::from_str(&names.join(", ")) {
             headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);

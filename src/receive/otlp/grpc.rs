@@ -31,6 +31,10 @@ pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
     if path == HEALTH_CHECK {
         return health(request.into_body()).await;
     }
+    if let Err(stranger) = service.admit(request.headers(), service.grpc_reception(path)) {
+        let code = if stranger.is_known { Code::PermissionDenied } else { Code::Unauthenticated };
+        return failure(code, &stranger.why, None);
+    }
     let unimplemented = |message: &str| {
         service.grpc_reception(path).unsupported.add(1);
         failure(Code::Unimplemented, message, None)

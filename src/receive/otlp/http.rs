@@ -17,7 +17,7 @@ pub const JSON: &str = "application/json";
 
 /// Serves one request.
 pub async fn serve(service: &Service, request: Request<Incoming>) -> Answer {
-    if let Some(answer) = cors::preflight(service.cors.as_ref(), &request) {
+    if let Some(answer) = cors::preflight(service.cors.as_ref(), service.auth.is_some(), &request) {
         return answer;
     }
     let headers = request.headers().clone();
@@ -37,6 +37,15 @@ async fn route(service: &Service, request: Request<Incoming>) -> Answer {
         return forbid(service, &request, message);
     }
     let path = request.uri().path().to_owned();
+    if let Err(stranger) = service.admit(request.headers(), service.http_reception(&path)) {
+        let format = Format::parse(text(request.headers(), header::CONTENT_TYPE));
+        if stranger.is_known {
+            return decline(StatusCode::FORBIDDEN, format, &stranger.why);
+        }
+        let mut answer = decline(StatusCode::UNAUTHORIZED, format, &stranger.why);
+        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return answer;
+    }
     let content_type = text(request.headers(), header::CONTENT_TYPE);
     let format = Format::parse(content_type);
     let signal = service.signal_of(&path);
@@ -122,9 +131,19 @@ pub fn refuse(rejection: &Rejection, format: Format) -> Answer {
 /// Refuses what no body can mend. OTLP wants a `google.rpc.Status` with every refusal; who sends neither of its
 /// formats is more likely a person.
 pub fn decline(status: StatusCode, format: Option<Format>, message: &str) -> Answer {
+    let code = match status {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        _ => Code::Unimplemented,
+    };
     match format {
-        Some(format) => status_of(status, format, Code::Unimplemented, message, None),
-        None => answer(status, "text/plain; charset=utf-8", format!("{message}\n")),
+        Some(format) => status_of(status, format, code, message, None),
+        None => {
+            let mut answer = answer(status, "text/plain; charset=utf-8", format!("{message}\n"));
+            // The message may hold what was asked for.
+            answer.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            answer
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use hyper::body::Incoming;
 
 pub use body::Encoding;
@@ -24,6 +25,7 @@ pub use config::Config;
 pub use server::serve;
 use status::{Code, Detail, Partial};
 
+use crate::auth::{Auth, bearer};
 use crate::flow::{Gate, Refused, SharedIntake};
 use crate::health::{Health, Reception};
 use crate::otlp::json::from_json;
@@ -43,6 +45,8 @@ pub struct Service {
     events: Events,
     /// Whether only programs on this machine can connect.
     loopback: bool,
+    /// Who may send; without it, everybody who can connect.
+    auth: Option<Arc<Auth>>,
 }
 
 /// How a request's body is written.
@@ -61,6 +65,14 @@ struct Export {
     encoding: Encoding,
     /// Whether the message has gRPC's prefix.
     is_framed: bool,
+}
+
+/// Somebody who may not send.
+#[derive(Debug)]
+struct Stranger {
+    /// Whether it is known who they are.
+    is_known: bool,
+    why: String,
 }
 
 /// Why a request was not taken, whatever the protocol.
@@ -99,6 +111,7 @@ impl Service {
             reception: Signal::ALL.map(|signal| Reception::new(health, receiver, transport, signal.name())),
             stray: Reception::new(health, receiver, transport, "unknown"),
             loopback: false,
+            auth: None,
         }
     }
 
@@ -110,6 +123,29 @@ impl Service {
         }
         self.cors.clone_from(&http.cors);
         self
+    }
+
+    /// With whom it takes from.
+    pub fn with_auth(mut self, auth: Option<Arc<Auth>>) -> Service {
+        self.auth = auth;
+        self
+    }
+
+    /// Whether who asks may send. Whoever may not is counted.
+    fn admit(&self, headers: &HeaderMap, reception: &Reception) -> Result<(), Stranger> {
+        let Some(auth) = &self.auth else { return Ok(()) };
+        let why = match bearer(headers).map(|token| auth.may_send(token)) {
+            Some(Ok(true)) => return Ok(()),
+            Some(Ok(false)) => {
+                reception.forbidden.add(1);
+                let why = "sending takes the permission `write`, or `all` without `agents`";
+                return Err(Stranger { is_known: true, why: why.into() });
+            }
+            Some(Err(denied)) => denied.to_string(),
+            None => "this needs a token: `authorization: Bearer …`".into(),
+        };
+        reception.unauthenticated.add(1);
+        Err(Stranger { is_known: false, why })
     }
 
     /// Reads the body of an export request and takes it over.

@@ -57,12 +57,16 @@ pub enum Code {
     DeadlineExceeded = 4,
     /// There is no such service, says the health check.
     NotFound = 5,
+    /// Who sent it may not.
+    PermissionDenied = 7,
     /// Too large; or, with a delay, too much at the moment.
     ResourceExhausted = 8,
     /// There is no such method or encoding.
     Unimplemented = 12,
     /// Not now: the request should be repeated.
     Unavailable = 14,
+    /// Who sent it did not say who they are, or is not believed.
+    Unauthenticated = 16,
 }
 
 /// What a `google.rpc.Status` says beside its code and its message.

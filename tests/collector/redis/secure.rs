@@ -1,12 +1,11 @@
 //! Servers with TLS, users and slots; and programs that write by themselves.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use spanlight::Telemetry;
 
 use super::{Kind, Server, on_both, post, reading, run, writing};
+use crate::support::certificates::Authority;
 use crate::support::collector::Collector;
 use crate::support::until;
 
@@ -91,9 +90,10 @@ async fn hours_and_days_are_there(server: &Server) {
 /// The wheel that has Valkey has it without TLS.
 #[tokio::test]
 async fn tls_with_an_authority_of_ones_own_and_a_certificate_of_the_client() {
-    let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
-    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let authority = Authority::new();
+    authority.issue("server");
+    authority.issue("client");
+    let file = |name: &str| authority.path(name);
     let tls_port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let port = tls_port.to_string();
     let (ca, cert, key) = (file("ca.pem"), file("server.pem"), file("server.key"));
@@ -121,21 +121,5 @@ async fn tls_with_an_authority_of_ones_own_and_a_certificate_of_the_client() {
         }
         drop(collector);
         server.ask::<u64>(&["DEL", "events"]).await;
-    }
-}
-
-/// An authority, and what it says of a server and of a client.
-fn certificates(folder: &Path) {
-    let openssl = |arguments: &str| {
-        let output = Command::new("openssl").current_dir(folder).args(arguments.split(' ')).output().unwrap();
-        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-    openssl(&format!("{new} -keyout ca.key -out ca.pem -subj /CN=authority"));
-    for name in ["server", "client"] {
-        openssl(&format!(
-            "{new} -keyout {name}.key -out {name}.pem -subj /CN={name} -CA ca.pem -CAkey ca.key \
-             -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE"
-        ));
     }
 }

@@ -73,6 +73,11 @@ impl Collector {
         Collector::spawn(Some(config), &[], &[]).await
     }
 
+    /// Starts it with a configuration that may listen beyond this machine without asking anybody.
+    pub async fn open_to_all(config: &str) -> Collector {
+        Collector::spawn(Some(config), &["--insecure-bind"], &[]).await
+    }
+
     /// Starts it with a configuration, and with variables in its environment.
     pub async fn with_environment(config: &str, variables: &[(&str, &str)]) -> Collector {
         Collector::spawn(Some(config), &[], variables).await
@@ -192,6 +197,11 @@ impl Collector {
         })
     }
 
+    /// All that it has written so far.
+    pub fn written(&self) -> Vec<String> {
+        [&self.screen.stdout, &self.screen.stderr].map(|lines| lines.lock().unwrap().clone()).concat()
+    }
+
     /// Nobody reads what it writes as long as the guard lives, as with a pager in front of it.
     pub async fn unread(&self) -> tokio::sync::OwnedMutexGuard<()> {
         self.screen.reading.clone().lock_owned().await
@@ -259,6 +269,13 @@ impl Collector {
             (events.len() >= count).then_some(events)
         })
         .await
+    }
+
+    /// The most memory that it has had so far, in MiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id().unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
     }
 
     /// Sends a signal, by its name without `SIG`.

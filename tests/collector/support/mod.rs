@@ -1,5 +1,6 @@
 //! What the tests of the collector are made with: the binary itself, a client, and an OTLP peer behind it.
 
+pub mod certificates;
 pub mod client;
 pub mod collector;
 pub mod config;

@@ -1,0 +1,123 @@
+//! The door of a port with TLS: who may come in within which time, and why somebody did not.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{Error, ServerConfig};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::health::{About, Count, Health};
+use crate::reload::Reloading;
+
+/// Connections that did not become any.
+const FAILED: About = About {
+    name: "spanlight.listener.handshakes_failed",
+    unit: "{connection}",
+    help: "Connections to a port with TLS that ended before they were one, by reason.",
+};
+
+/// The first byte of every connection with TLS: a record of a handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// What those are told who speak HTTP/1.1 without TLS.
+const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\n\
+    connection: close\r\ncontent-length: 46\r\n\r\nthis port speaks TLS: use https instead of it\n";
+
+/// What those are told who speak HTTP/2 without TLS, as gRPC does: empty settings, and a farewell for inadequate
+/// security that says why.
+const PLAIN_HTTP2: &[u8] = b"\0\0\0\x04\0\0\0\0\0\
+    \0\0\x1c\x07\0\0\0\0\0\0\0\0\0\0\0\0\x0cthis port speaks TLS";
+
+/// Makes connections of a port into such with TLS.
+pub struct Door {
+    tls: Arc<Reloading<ServerConfig>>,
+    room: Semaphore,
+    patience: Duration,
+    failed: Failures,
+}
+
+/// How often a handshake failed, by reason.
+struct Failures {
+    too_slow: Count,
+    too_many: Count,
+    no_tls: Count,
+    certificate: Count,
+    incompatible: Count,
+    alert: Count,
+    broken_off: Count,
+    invalid: Count,
+}
+
+impl Door {
+    /// Handshakes at a time. They cost more than what a connection costs that waits, so that there are fewer of them than
+    /// of connections.
+    const MOST: usize = 1024;
+
+    /// Of a listener. A handshake may take as long as `patience`.
+    pub fn new(tls: Arc<Reloading<ServerConfig>>, patience: Duration, listener: &str, health: &Health) -> Door {
+        let reason = |reason| health.counter(FAILED, &[("listener", listener), ("reason", reason)]);
+        let failed = Failures {
+            too_slow: reason("too_slow"),
+            too_many: reason("too_many"),
+            no_tls: reason("no_tls"),
+            certificate: reason("certificate"),
+            incompatible: reason("incompatible"),
+            alert: reason("alert"),
+            broken_off: reason("broken_off"),
+            invalid: reason("invalid"),
+        };
+        Door { tls, room: Semaphore::new(Door::MOST), patience, failed }
+    }
+
+    /// The connection with TLS, if it becomes one.
+    pub async fn open(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+        let Ok(_turn) = self.room.try_acquire() else {
+            self.failed.too_many.add(1);
+            return None;
+        };
+        match tokio::time::timeout(self.patience, self.shake(stream)).await {
+            Ok(Ok(stream)) => return Some(stream),
+            Ok(Err(reason)) => reason.add(1),
+            Err(_) => self.failed.too_slow.add(1),
+        }
+        None
+    }
+
+    /// Whoever does not begin with a handshake is told so in their own language, for as long as that makes sense.
+    async fn shake(&self, mut stream: TcpStream) -> Result<TlsStream<TcpStream>, &Count> {
+        let mut first = [0; 3];
+        let known = match stream.peek(&mut first).await {
+            Ok(0) | Err(_) => return Err(&self.failed.broken_off),
+            Ok(known) => known,
+        };
+        if first[0] != HANDSHAKE {
+            let words = if first[..known] == b"PRI"[..known] { PLAIN_HTTP2 } else { PLAIN_HTTP };
+            // Who is gone need not be told. What came is read, so that the answer is not lost in a reset.
+            let told = async {
+                stream.write_all(words).await?;
+                stream.shutdown().await?;
+                tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+            };
+            tokio::time::timeout(Duration::from_secs(1), told).await.map(drop).unwrap_or_default();
+            return Err(&self.failed.no_tls);
+        }
+        TlsAcceptor::from(self.tls.current()).accept(stream).await.map_err(|error| self.failed.of(&error))
+    }
+}
+
+impl Failures {
+    fn of(&self, error: &io::Error) -> &Count {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => &self.certificate,
+            Some(Error::PeerIncompatible(_)) => &self.incompatible,
+            Some(Error::AlertReceived(_)) => &self.alert,
+            Some(_) => &self.invalid,
+            None => &self.broken_off,
+        }
+    }
+}

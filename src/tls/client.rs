@@ -1,0 +1,231 @@
+//! TLS as a client: whom to trust, and who we are, both from files that may change.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use serde::Deserialize;
+
+use super::{authorities, certificates, private_key, provider};
+use crate::reload::{Reloading, at};
+
+/// TLS as a client.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// No TLS at all.
+    pub insecure: bool,
+    /// TLS with whoever answers. For tests only.
+    pub insecure_skip_verify: bool,
+    /// The authorities to trust, instead of the system's, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate, as PEM, where the receiver wants one.
+    pub cert_file: Option<PathBuf>,
+    /// Its key, as PEM.
+    pub key_file: Option<PathBuf>,
+}
+
+/// Connects for HTTP clients, with TLS where the URL says so.
+///
+/// # Errors
+/// Files that cannot be read or used.
+pub fn connector(tls: &Tls, wants_tls: bool, http2: bool) -> Result<HttpsConnector<HttpConnector>, String> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(Duration::from_secs(10)));
+    let config = if wants_tls { client(tls)? } else { no_roots()? };
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+    Ok(match http2 {
+        true => builder.enable_http2().wrap_connector(connector),
+        false => builder.enable_http1().wrap_connector(connector),
+    })
+}
+
+/// What a client needs that makes plain connections only: those need no certificates, and reading the system's takes time
+/// and memory.
+///
+/// # Errors
+/// None that a configuration could mend.
+pub fn no_roots() -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS: {error}"))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// What a client needs that trusts as the configuration says. Files are looked at again for every handshake, so that what
+/// changes in them is in force for the next connection.
+///
+/// # Errors
+/// Files that cannot be read or used.
+pub fn client(tls: &Tls) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS: {error}"))?;
+    let builder = if tls.insecure_skip_verify {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustEveryone(provider())))
+    } else if let Some(path) = &tls.ca_file {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustFile::new(path.clone())?))
+    } else {
+        let system = |error| format!("the system's certificates cannot be read ({error}); set `tls.ca_file`");
+        builder.with_native_roots().map_err(system)?
+    };
+    let mut config = match (&tls.cert_file, &tls.key_file) {
+        (None, None) => builder.with_no_client_auth(),
+        (Some(cert), Some(key)) => {
+            builder.with_client_cert_resolver(Arc::new(OwnCertificate::new(cert.clone(), key.clone())?))
+        }
+        _ => return Err("`tls.cert_file` and `tls.key_file` belong together".into()),
+    };
+    if tls.ca_file.is_some() {
+        // A session that is resumed would be trusted because of what the file said before.
+        config.resumption = Resumption::disabled();
+    }
+    Ok(config)
+}
+
+/// As the files are now; if they are no good, as they were, which is said.
+fn fresh<T>(files: &Reloading<T>) -> Arc<T> {
+    if let Err(error) = files.renew() {
+        crate::report::warn(&format!("TLS: {error}; what was read before stays in force"));
+    }
+    files.current()
+}
+
+/// Trusts the authorities of a file.
+#[derive(Debug)]
+struct TrustFile(Reloading<WebPkiServerVerifier>);
+
+impl TrustFile {
+    fn new(path: PathBuf) -> Result<TrustFile, String> {
+        let file = path.clone();
+        let make = move |contents: &[Vec<u8>]| {
+            let roots = Arc::new(authorities(&file, &contents.concat())?);
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+            // It is made here, so nobody else has it.
+            verifier.map_err(|error| at(&file, &error)).and_then(|verifier| {
+                Arc::into_inner(verifier).ok_or_else(|| at(&file, &"the verifier is in use already"))
+            })
+        };
+        Reloading::new(vec![path], make).map(TrustFile)
+    }
+}
+
+impl ServerCertVerifier for TrustFile {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        fresh(&self.0).verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.current().verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.current().verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.current().supported_verify_schemes()
+    }
+}
+
+/// Shows the certificate of a file.
+#[derive(Debug)]
+struct OwnCertificate(Reloading<CertifiedKey>);
+
+impl OwnCertificate {
+    fn new(cert: PathBuf, key: PathBuf) -> Result<OwnCertificate, String> {
+        let files = vec![cert.clone(), key.clone()];
+        let make = move |contents: &[Vec<u8>]| {
+            let [chain, private] = contents else { return Err("a certificate and its key are two files".into()) };
+            let (chain, private) = (certificates(&cert, chain)?, private_key(&key, private)?);
+            CertifiedKey::from_der(chain, private, &provider()).map_err(|error| at(&cert, &error))
+        };
+        Reloading::new(files, make).map(OwnCertificate)
+    }
+}
+
+impl ResolvesClientCert for OwnCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(fresh(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Takes any certificate, because the configuration says so.
+#[derive(Debug)]
+struct TrustEveryone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustEveryone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

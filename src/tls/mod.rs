@@ -1,0 +1,44 @@
+//! TLS on both sides, with one provider of cryptography whatever else a program brings along.
+
+mod client;
+#[cfg(feature = "collector")]
+mod server;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+pub use client::{Tls, client, connector, no_roots};
+#[cfg(feature = "collector")]
+pub use server::Server;
+
+use crate::reload::at;
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// The certificates of a file.
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let certificates = certificates.map_err(|error| at(path, &error))?;
+    if certificates.is_empty() { Err(at(path, &"there is no certificate in it")) } else { Ok(certificates) }
+}
+
+/// The key of a file.
+fn private_key(path: &Path, pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| at(path, &error))
+}
+
+/// The authorities of a file.
+fn authorities(path: &Path, pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, pem)? {
+        roots.add(certificate).map_err(|error| at(path, &error))?;
+    }
+    Ok(roots)
+}
