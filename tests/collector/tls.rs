@@ -263,7 +263,8 @@ async fn commands_reach_a_collector_with_it() {
         assert!(ended.status.success(), "{command:?}: {ended:?}");
     }
     let ended = run(&["runs", "--url", &web, "--ca-file", &ca]).await;
-    assert!(ended.stderr.contains("CertificateRequired"), "{ended:?}");
+    // TLS 1.3 says no once the client believes that it is connected, so what it finds first is not certain.
+    assert!(ended.status.code() == Some(1) && ended.stderr.contains("cannot reach"), "{ended:?}");
     let ended = run(&[&["runs", "--url", &web, "--ca-file", &stranger.path("ca.pem")][..], &ours].concat()).await;
     assert!(ended.stderr.contains("UnknownIssuer"), "{ended:?}");
     let ended = run(&["runs", "--url", &web, "--ca-file", "/nowhere.pem"]).await;
