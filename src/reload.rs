@@ -53,11 +53,6 @@ impl<T> Reloading<T> {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Made { of, it };
         Ok(true)
     }
-
-    /// The files.
-    pub fn files(&self) -> &[PathBuf] {
-        &self.files
-    }
 }
 
 impl<T> fmt::Debug for Reloading<T> {

@@ -128,7 +128,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     // From the outside, with nothing of the receiver that it is tried on.
-    ("conformance", &["console", "otlp", "tls"]),
+    ("conformance", &["console", "export", "otlp", "tls"]),
     ("demo", &[]),
     (
         "cli",

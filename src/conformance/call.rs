@@ -10,6 +10,7 @@ use hyper::body::Frame;
 use super::answer::{essence, in_time};
 use super::case::{Trouble, unmet};
 use super::peer::{Body, Http2, Peer, deepest};
+use crate::export::otlp::code_name;
 use crate::otlp::Signal;
 use crate::otlp::wire::repeated;
 
@@ -191,28 +192,4 @@ async fn read(answer: http::Response<hyper::body::Incoming>) -> Result<Returned,
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"))
-}
-
-/// What gRPC calls a code.
-pub fn code_name(code: u32) -> &'static str {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    NAMES.get(code as usize).copied().unwrap_or("no code of gRPC")
 }

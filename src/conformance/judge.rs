@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::answer::{Answer, JSON, PROTOBUF};
 use super::call::Returned;
 use super::case::{Finding, Trouble, unmet};
+use crate::export::otlp::code_name;
 use crate::otlp::Signal;
 use crate::otlp::wire::{Field, Wire, read_field, repeated};
 
@@ -217,7 +218,7 @@ pub fn done_without_partial_success(returned: &Returned) -> Finding {
 
 /// It has this code.
 pub fn code_is(returned: &Returned, code: u32) -> Finding {
-    let name = super::call::code_name(code);
+    let name = code_name(code);
     if returned.code == Some(code) { Ok(()) } else { unmet(format!("{name} ({code})"), returned.told()) }
 }
 

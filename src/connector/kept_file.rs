@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
 
 use crate::state::StateFile;
 
@@ -73,6 +75,18 @@ impl KeptFile {
         }
         written.failed = result.is_err();
         result.is_ok()
+    }
+}
+
+/// Has something looked after again and again, on a thread that may wait for the disk, for as long as this is polled.
+pub async fn look_after<T: Send + Sync + 'static>(it: Arc<T>, every: Duration, look: fn(&T)) {
+    let mut interval = tokio::time::interval(every);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let it = it.clone();
+        // It neither panics nor is it called off, and if it did, the next one would do.
+        tokio::task::spawn_blocking(move || look(&it)).await.ok();
     }
 }
 

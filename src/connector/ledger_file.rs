@@ -4,10 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
-
 use super::Connector;
-use super::kept_file::{KeptFile, Written};
+use super::kept_file::{KeptFile, Written, look_after};
 use crate::derive::cost::{Figures, Ledger};
 use crate::event::Timestamp;
 
@@ -48,14 +46,7 @@ impl LedgerFile {
 
     /// Writes the file whenever it is time to, until nobody waits for this any more.
     pub async fn keep_written(self: Arc<LedgerFile>) {
-        let mut interval = tokio::time::interval(LedgerFile::AT_MOST);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            interval.tick().await;
-            let file = self.clone();
-            // It neither panics nor is it called off, and if it did, the next one would do.
-            tokio::task::spawn_blocking(move || file.tick()).await.ok();
-        }
+        look_after(self, LedgerFile::AT_MOST, LedgerFile::tick).await;
     }
 
     /// Writes the file if it is time to. Blocks as long as the disk takes.

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
-
 use super::Connector;
-use super::kept_file::{KeptFile, Written};
+use super::kept_file::{KeptFile, Written, look_after};
 use crate::budget::Urgency;
 use crate::event::Timestamp;
 
@@ -40,14 +38,7 @@ impl BudgetFile {
 
     /// Writes the file whenever it is time to, until nobody waits for this any more.
     pub async fn keep_written(self: Arc<BudgetFile>) {
-        let mut interval = tokio::time::interval(Connector::TICK);
-        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            interval.tick().await;
-            let file = self.clone();
-            // It neither panics nor is it called off, and if it did, the next one would do.
-            tokio::task::spawn_blocking(move || file.tick()).await.ok();
-        }
+        look_after(self, Connector::TICK, BudgetFile::tick).await;
     }
 
     /// Writes the file if it is time to. Blocks as long as the disk takes.

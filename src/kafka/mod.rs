@@ -11,11 +11,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use serde::Deserialize;
 
 use crate::config::types::is_this_machine;
 use crate::tls::Tls;
 
 pub use auth::Auth;
+
+/// How telemetry is written.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// OTLP as protobuf.
+    #[default]
+    OtlpProto,
+    /// OTLP as JSON.
+    OtlpJson,
+}
 
 /// What a configuration says of a cluster.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,11 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-pub use client::{Tls, client, connector, no_roots};
+#[cfg(any(feature = "collector", feature = "redis"))]
+pub use client::client;
+#[cfg(feature = "collector")]
+pub use client::no_roots;
+pub use client::{Tls, connector};
 #[cfg(feature = "collector")]
 pub use server::Server;
 

@@ -11,7 +11,7 @@ use crate::content::{Classes, Policy};
 use crate::export::pump::Settings;
 use crate::export::queue::{Portion, QueueConfig};
 use crate::export::retry;
-use crate::kafka::{Auth, Cluster, Said, check_topic};
+use crate::kafka::{Auth, Cluster, Encoding, Said, check_topic};
 use crate::otlp::Signal;
 use crate::tls::Tls;
 
@@ -100,17 +100,6 @@ impl TryFrom<serde_json::Value> for Acks {
             _ => Err(format!("`required_acks` is all, -1 or 1, not {said}")),
         }
     }
-}
-
-/// How telemetry is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// OTLP as protobuf.
-    #[default]
-    OtlpProto,
-    /// OTLP as JSON.
-    OtlpJson,
 }
 
 /// A topic of telemetry, with the name that the Collector gives it unless it is said.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::config::{Config, Encoding};
+use super::config::Config;
 use crate::event::Event;
 use crate::export::Load;
 use crate::flow::SharedRecord;
+use crate::kafka::Encoding;
 use crate::otlp::json::to_json;
 use crate::otlp::{Batch, Limit};
 

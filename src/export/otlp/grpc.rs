@@ -139,7 +139,8 @@ fn retry_info(details: &[u8]) -> Option<Duration> {
     Some(Duration::new(number(1), u32::try_from(number(2)).unwrap_or(0).min(999_999_999)))
 }
 
-fn code_name(code: u32) -> &'static str {
+/// What gRPC calls a code.
+pub fn code_name(code: u32) -> &'static str {
     const NAMES: [&str; 17] = [
         "OK",
         "CANCELLED",

@@ -15,7 +15,7 @@ pub mod resource;
 use bytes::Bytes;
 
 pub use config::{Config, GrpcConfig, HttpConfig};
-pub use grpc::GrpcExporter;
+pub use grpc::{GrpcExporter, code_name};
 pub use http::HttpExporter;
 pub(super) use http::retry_after;
 pub use remote::{Remote, start};

@@ -7,7 +7,7 @@ use rdkafka::config::ClientConfig;
 use serde::Deserialize;
 
 use crate::config::types::Span;
-use crate::kafka::{Auth, Cluster, Said, check_topic};
+use crate::kafka::{Auth, Cluster, Encoding, Said, check_topic};
 use crate::otlp::Signal;
 use crate::tls::Tls;
 
@@ -54,17 +54,6 @@ pub enum InitialOffset {
     Latest,
     /// With the first message that is still there.
     Earliest,
-}
-
-/// How telemetry is written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// OTLP as protobuf.
-    #[default]
-    OtlpProto,
-    /// OTLP as JSON.
-    OtlpJson,
 }
 
 /// Topics of telemetry, with the name that the Collector gives them unless it is said.

@@ -3,9 +3,10 @@
 use rdkafka::message::{BorrowedMessage, Message};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::config::{Encoding, Kind};
+use super::config::Kind;
 use super::progress::Place;
 use crate::event::{Event, EventId, Source, SourceKind, Timestamp, TraceId, read_events};
+use crate::kafka::Encoding;
 use crate::otlp::json::from_json;
 use crate::otlp::{Batch, Signal};
 
