@@ -1,6 +1,7 @@
 //! The whole collector as a process: CPU time per span, from OTLP in to OTLP out, against reading the same bytes
-//! with prost, and against another collector that only forwards them: `ROTEL=PATH` names the program of PyPI's wheel
-//! `rotel`. The collector runs on core 1; load and sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
+//! with prost, and against other collectors that only forward them: `ROTEL=PATH` names the program of PyPI's wheel
+//! `rotel`, and `OTELCOL=PATH` the official Collector, which `scripts/interop` builds. The collector runs on core 1; load and
+//! sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/agents.rs"]
@@ -65,13 +66,15 @@ fn main() {
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let rotel = std::env::var_os("ROTEL").map(PathBuf::from);
+    let program = |variable| std::env::var_os(variable).map(PathBuf::from).map(fs::canonicalize);
+    let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(|name| program(name).transpose().expect("a program"));
     println!("{:<50} {:>12} {:>8} {:>10} {:>9}", "", "CPU µs/span", "x prost", "spans/s", "peak MiB");
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
         LocalSet::new().block_on(&runtime, measure(case, Program::Ours));
-        if let Some(rotel) = rotel.as_ref().filter(|_| case.config == "forward") {
-            LocalSet::new().block_on(&runtime, measure(case, Program::Rotel(rotel)));
+        let peers = [rotel.as_deref().map(Program::Rotel), otelcol.as_deref().map(Program::Otelcol)];
+        for peer in peers.into_iter().flatten().filter(|_| case.config == "forward") {
+            LocalSet::new().block_on(&runtime, measure(case, peer));
         }
     }
 }
@@ -82,6 +85,8 @@ enum Program<'a> {
     Ours,
     /// Forwards, and derives nothing.
     Rotel(&'a Path),
+    /// The OpenTelemetry Collector, likewise.
+    Otelcol(&'a Path),
 }
 
 async fn measure(case: &Case, program: Program<'_>) {
@@ -107,6 +112,7 @@ async fn measure(case: &Case, program: Program<'_>) {
     let name = match program {
         Program::Ours => case.name,
         Program::Rotel(_) => "    Rotel, forwarding the same",
+        Program::Otelcol(_) => "    OpenTelemetry Collector, forwarding the same",
     };
     println!("{name:<50} {micros:>12.2} {:>8.2} {rate:>10.0} {:>9.1}", micros / prost, collector.peak_mib());
 }
@@ -187,6 +193,7 @@ impl Collector {
         let mut command = match program {
             Program::Ours => ours(case, folder, ports, sink),
             Program::Rotel(path) => rotel(path, folder, ports, sink),
+            Program::Otelcol(path) => otelcol(path, folder, ports, sink),
         };
         let process = command.current_dir(folder).stdout(Stdio::null()).spawn().expect("the collector");
         pin(process.id(), 1);
@@ -218,7 +225,21 @@ impl Collector {
 }
 
 fn ours(case: &Case, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
-    let config = fs::read_to_string(format!("benches/collector/{}.yaml", case.config)).expect("a configuration");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    command.arg("run").arg("--config").arg(configuration(case.config, folder, ports, sink));
+    command.arg("--data-dir").arg(folder);
+    command
+}
+
+fn otelcol(program: &Path, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
+    let mut command = Command::new(program);
+    command.arg("--config").arg(configuration("otelcol", folder, ports, sink));
+    command
+}
+
+/// A configuration of `benches/collector`, with the addresses of this run.
+fn configuration(name: &str, folder: &Path, ports: Ports, sink: SocketAddr) -> PathBuf {
+    let config = fs::read_to_string(format!("benches/collector/{name}.yaml")).expect("a configuration");
     let addresses = [
         ("127.0.0.1:14317", ports.grpc),
         ("127.0.0.1:14318", ports.http),
@@ -228,9 +249,7 @@ fn ours(case: &Case, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
     let config = addresses.iter().fold(config, |config, (from, to)| config.replace(from, &to.to_string()));
     let path = folder.join("collector.yaml");
     fs::write(&path, config).expect("a folder to write to");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
-    command.arg("run").arg("--config").arg(path).arg("--data-dir").arg(folder);
-    command
+    path
 }
 
 fn rotel(program: &Path, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {

@@ -69,13 +69,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
     let agent = agent(&plan, wants_hub);
-    let kept = |name: &str| options.data_dir.join(name);
-    let budgets = agent.as_ref().and_then(|agent| BudgetFile::read(agent, kept(BudgetFile::NAME))).map(Arc::new);
-    // Who keeps no events keeps no sums of them either.
-    let keeps = agent.as_ref().filter(|_| plan.journal().is_some());
-    let ledger = keeps.map(|agent| Arc::new(LedgerFile::read(agent, kept(LedgerFile::NAME))));
-    let journal = plan.journal().map(|config| open_journal(&config, options, &health)).transpose()?;
-    let history = open_history(&plan, journal.as_ref(), options, &health)?;
+    let Kept { budgets, ledger, journal, history } = Kept::open(&plan, options, agent.as_ref(), &health)?;
     let hub = past::hub(recent_events, journal.as_ref(), history.clone());
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
@@ -91,7 +85,8 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
-    keep_written(&mut tasks, budgets.as_ref(), ledger.as_ref());
+    budgets.iter().for_each(|budgets| drop(tasks.spawn(budgets.clone().keep_written())));
+    ledger.iter().for_each(|ledger| drop(tasks.spawn(ledger.clone().keep_written())));
     let receivers_at = receivers.iter().map(|receiver| receiver.bound.at(receiver.transport)).collect();
     let web_at = web.as_ref().map(|(_, bound)| bound.at("http"));
     let addresses =
@@ -100,14 +95,15 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let mut reloads = Reloads::new(asked, &health);
     let serving = serve_receivers(receivers, &plan, &built, agent.as_ref(), &gate, (&health, &mut reloads))?;
     let stop_web = CancellationToken::new();
-    let views = (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
-    ports.serve(&mut tasks, &views.0, &views.1, &stop_web, (&health, &mut reloads));
+    let (scrape, unready) =
+        (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
+    ports.serve(&mut tasks, &scrape, &unready, &stop_web, (&health, &mut reloads));
     if let Some((config, bound)) = web {
         let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let auth = web_door(&config).auth(&plan, &mut reloads)?;
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &addresses.receivers));
-        let state = endpoint::state(agent.as_ref(), hub, recent, &health, views, events);
+        let state = endpoint::state(agent.as_ref(), hub, recent, &health, (scrape, unready), events);
         let (allowed_hosts, receivers) = (config.allowed_hosts, addresses.receivers.clone());
         let state = State { auth, allowed_hosts, sockets, receivers, demo, history: history.clone(), ..state };
         let listener = bound.listener(Limits::default(), &health, &mut reloads);
@@ -140,13 +136,29 @@ fn web_door(config: &web::Config) -> Door<'_> {
     Door { name: "web", tls: config.tls.as_ref(), auth: config.auth.as_ref() }
 }
 
-/// Keeps on disk what lives in memory and is to outlast it.
-fn keep_written(tasks: &mut JoinSet<()>, budgets: Option<&Arc<BudgetFile>>, ledger: Option<&Arc<LedgerFile>>) {
-    if let Some(budgets) = budgets {
-        tasks.spawn(budgets.clone().keep_written());
-    }
-    if let Some(ledger) = ledger {
-        tasks.spawn(ledger.clone().keep_written());
+/// What outlives the program, in the folder of data.
+struct Kept {
+    budgets: Option<Arc<BudgetFile>>,
+    ledger: Option<Arc<LedgerFile>>,
+    journal: Option<Arc<Journal>>,
+    history: Option<Arc<History>>,
+}
+
+impl Kept {
+    fn open(
+        plan: &Plan,
+        options: &Options,
+        agent: Option<&Arc<Connector>>,
+        health: &Health,
+    ) -> Result<Kept, StartError> {
+        let file = |name: &str| options.data_dir.join(name);
+        let budgets = agent.and_then(|agent| BudgetFile::read(agent, file(BudgetFile::NAME))).map(Arc::new);
+        // Who keeps no events keeps no sums of them either.
+        let keeps = agent.filter(|_| plan.journal().is_some());
+        let ledger = keeps.map(|agent| Arc::new(LedgerFile::read(agent, file(LedgerFile::NAME))));
+        let journal = plan.journal().map(|config| open_journal(&config, options, health)).transpose()?;
+        let history = open_history(plan, journal.as_ref(), options, health)?;
+        Ok(Kept { budgets, ledger, journal, history })
     }
 }
 
