@@ -370,6 +370,9 @@ async fn a_thousand_clients_and_those_that_stand_still_hold_nobody_up() {
     for portion in 0..40 {
         send(portion * 10..portion * 10 + 10).await;
     }
+    // Whoever comes before an event was written is sent it.
+    let written = async || (collector.json("/api/v1/events?from=399").await["next"] == 400).then_some(());
+    until("all events", written).await;
     let mut clients = Vec::new();
     for _ in 0..990 {
         clients.push(Client::connect(&collector).await);
