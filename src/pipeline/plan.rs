@@ -48,6 +48,18 @@ impl Pipeline {
 }
 
 impl Plan {
+    /// How many spans may be in memory for its limit to be kept. Runs that took more would have every request refused for
+    /// as long as nothing new pushes them out, and nothing new would come.
+    pub fn spans_that_fit(&self) -> usize {
+        /// What a span of a run takes, and of half of the memory, since there are queues and recent events as well.
+        const BYTES: u64 = 1536;
+        let limits = self.components.iter().filter_map(|(_, _, component)| match component {
+            Component::MemoryLimiter(config) => config.soft_limit().ok(),
+            _ => None,
+        });
+        limits.min().map_or(usize::MAX, |limit| (limit / 2 / BYTES) as usize)
+    }
+
     /// A component that is used.
     pub fn component(&self, section: Section, id: &ComponentId) -> Option<&Component> {
         let mut components = self.components.iter();

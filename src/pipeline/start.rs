@@ -282,7 +282,8 @@ fn agent(plan: &Plan, wants_hub: bool) -> Option<Arc<Connector>> {
     let config = plan.agent().unwrap_or(&default);
     let read = |pipeline: &Pipeline| pipeline.from_agent && pipeline.signal == Signal::Logs;
     let wants_events = wants_hub || plan.pipelines.iter().any(read);
-    let settings = config.settings(plan.prices.clone(), wants_events);
+    let mut settings = config.settings(plan.prices.clone(), wants_events);
+    settings.limits.spans = settings.limits.spans.min(plan.spans_that_fit());
     let connector = Connector::with_budgets(settings, config.budgets.clone(), "");
     connector.watch(config.alerts(), config.human_timeout.map(|span| span.0));
     Some(Arc::new(connector))
