@@ -19,7 +19,7 @@ pub struct KafkaExporter {
     config: Box<Config>,
     cluster: Cluster,
     trouble: Trouble,
-    /// None only once the end has come.
+    /// None once the end has come, and where a broken one could not be replaced yet.
     producer: Option<FutureProducer<Trouble>>,
     /// What the last attempt has left over.
     unsent: Option<Unsent>,
@@ -126,13 +126,18 @@ impl KafkaExporter {
         messages.into_iter().map(|message| (send(&message), message)).map(|(sent, message)| (message, sent)).collect()
     }
 
-    /// A producer that says of itself that it is of no use any more makes room for another.
+    /// A producer that says of itself that it is of no use any more makes room for another. If none can be made, the next
+    /// attempt tries again.
     async fn begin_anew_if_broken(&mut self) {
-        let broken = self.producer.as_ref().and_then(|producer| producer.client().fatal_error());
-        let Some((_, why)) = broken else { return };
-        crate::report::warn(&format!("{}: the producer begins anew: {why}", self.cluster));
-        self.close().await;
-        self.producer = connect(&self.config, &self.trouble).ok();
+        if let Some(producer) = &self.producer {
+            let Some((_, why)) = producer.client().fatal_error() else { return };
+            crate::report::warn(&format!("{}: the producer begins anew: {why}", self.cluster));
+            self.close().await;
+        }
+        match connect(&self.config, &self.trouble) {
+            Ok(producer) => self.producer = Some(producer),
+            Err(why) => crate::report::warn(&format!("{}: there is no producer: {why}", self.cluster)),
+        }
     }
 
     /// The end. What is still on its way is waited for by nobody.
