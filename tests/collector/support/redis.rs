@@ -58,6 +58,8 @@ impl Server {
         };
         command.env("LD_LIBRARY_PATH", tool("redis/usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+        // By default 10,000 above the other, which is a port that the system gives to anybody.
+        command.args(["--cluster-port", &(self.port + OF_CLUSTER).to_string()]);
         // By default it acknowledges a second or two before it writes.
         command.args(["--appendfsync", "always", "--dir"]).arg(self.dir.path()).args(&self.arguments);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
@@ -102,11 +104,16 @@ impl Server {
     }
 }
 
-/// A free port that the system gives to nobody who asks for any: it is still free when the server comes.
+/// How far above its port a server of a cluster listens to the others.
+const OF_CLUSTER: u16 = 6_000;
+
+/// A free port that the system gives to nobody who asks for any: it is still free when the server comes, and so is the one
+/// for the cluster.
 fn port_for_later() -> u16 {
-    const NOT_EPHEMERAL: std::ops::Range<u16> = 20_000..32_000;
+    const NOT_EPHEMERAL: std::ops::Range<u16> = 20_000..26_000;
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos() + std::process::id();
     let from = (seed % u32::from(NOT_EPHEMERAL.end - NOT_EPHEMERAL.start)) as u16;
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let can_be_had = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let is_free = |port: &u16| can_be_had(*port) && can_be_had(*port + OF_CLUSTER);
     NOT_EPHEMERAL.cycle().skip(from.into()).find(is_free).unwrap()
 }
