@@ -1,0 +1,153 @@
+//! What the collector takes, minute by minute, and whether that stays what it was.
+
+use std::path::Path;
+
+use crate::process::Collector;
+use crate::readers;
+
+/// A figure that is looked at every minute.
+pub struct Column {
+    pub name: &'static str,
+    /// Whether it must not grow, and by how much it may differ without being said to.
+    pub steady: Option<f64>,
+}
+
+const fn steady(name: &'static str, noise: f64) -> Column {
+    Column { name, steady: Some(noise) }
+}
+
+const fn shown(name: &'static str) -> Column {
+    Column { name, steady: None }
+}
+
+/// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute.
+pub const COLUMNS: [Column; 17] = [
+    shown("minute"),
+    shown("spans/s"),
+    steady("MiB", 8.0),
+    steady("heap", 8.0),
+    steady("cpu", 5.0),
+    steady("files", 4.0),
+    steady("threads", 1.0),
+    steady("journal", 8.0),
+    steady("queues", 8.0),
+    shown("history"),
+    shown("jsonl"),
+    steady("queued", 500.0),
+    steady("runs", 500.0),
+    steady("behind", 500.0),
+    shown("told/s"),
+    shown("dropped"),
+    shown("failed"),
+];
+
+pub type Sample = [f64; COLUMNS.len()];
+
+/// What is counted, as it was a minute ago.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub cpu: f64,
+    pub spans: f64,
+    pub told: f64,
+    /// Requests of those who send and of those who ask.
+    pub failed: f64,
+}
+
+/// Looks at everything; `before` is from so many seconds ago.
+pub async fn sample(collector: &Collector, minute: f64, seconds: f64, now: Counts, before: Counts) -> Sample {
+    let status = proc(collector, "status");
+    let status = |of: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(of)).unwrap_or_default();
+        line.trim_end_matches("kB").trim().parse().unwrap_or(0.0)
+    };
+    let metrics = readers::get(&format!("{}/metrics", collector.web)).await.unwrap_or_default();
+    let metrics = String::from_utf8_lossy(&metrics);
+    // Of all but the bad backend, whose queue is as long as its moods are.
+    let sum = |name: &str| -> f64 {
+        let of = metrics.lines().filter(|line| line.starts_with(name) && !line.contains("bad"));
+        of.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    let disk = |part: &str| mebibytes(&collector.data().join(part));
+    let spans = now.spans - before.spans;
+    [
+        minute,
+        spans / seconds,
+        status("VmRSS:") / 1024.0,
+        status("RssAnon:") / 1024.0,
+        (now.cpu - before.cpu) / spans * 1e6,
+        open_files(collector),
+        status("Threads:"),
+        disk("journal"),
+        disk("queues"),
+        disk("history"),
+        disk("agent-events.jsonl"),
+        sum("spanlight_queue_size"),
+        sum("spanlight_agent_runs "),
+        sum("spanlight_journal_lag"),
+        (now.told - before.told) / seconds,
+        sum("spanlight_dropped_total"),
+        now.failed,
+    ]
+}
+
+/// User and system time so far, in seconds. A tick is a hundredth of a second on every Linux.
+pub fn cpu(collector: &Collector) -> f64 {
+    let stat = proc(collector, "stat");
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+fn proc(collector: &Collector, file: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{}/{file}", collector.id())).expect("Linux, and the collector lives")
+}
+
+fn open_files(collector: &Collector) -> f64 {
+    std::fs::read_dir(format!("/proc/{}/fd", collector.id())).expect("Linux, and the collector lives").count() as f64
+}
+
+fn mebibytes(path: &Path) -> f64 {
+    // What is deleted meanwhile takes nothing.
+    let Ok(metadata) = path.symlink_metadata() else { return 0.0 };
+    if !metadata.is_dir() {
+        return metadata.len() as f64 / f64::from(1 << 20);
+    }
+    let Ok(entries) = path.read_dir() else { return 0.0 };
+    entries.flatten().map(|entry| mebibytes(&entry.path())).sum()
+}
+
+/// Says of every figure that should be steady whether it is: its last quarter beside its second, since in the first bounds
+/// are being reached, and what it gains in an hour. Whether all are.
+pub fn judge(samples: &[Sample]) -> bool {
+    let quarter = samples.len() / 4;
+    if quarter == 0 {
+        println!("Of fewer than four minutes nothing can be said.");
+        return true;
+    }
+    println!("{:<10} {:>12} {:>12} {:>7} {:>10}", "", "2nd quarter", "last quarter", "ratio", "an hour");
+    let mut all = true;
+    for (index, column) in COLUMNS.iter().enumerate() {
+        let Some(noise) = column.steady else { continue };
+        let of = |samples: &[Sample]| samples.iter().map(|sample| sample[index]).collect::<Vec<_>>();
+        let (second, last) =
+            (median(of(&samples[quarter..2 * quarter])), median(of(&samples[samples.len() - quarter..])));
+        let slope = slope(&samples[quarter..], index) * 60.0;
+        let is_steady = last <= second * 1.1 || last - second <= noise;
+        let verdict = if is_steady { "" } else { "  GROWS" };
+        println!("{:<10} {second:>12.1} {last:>12.1} {:>7.2} {slope:>+10.1}{verdict}", column.name, last / second);
+        all &= is_steady;
+    }
+    all
+}
+
+/// Of a straight line through a figure by minutes.
+fn slope(samples: &[Sample], index: usize) -> f64 {
+    let mean = |of: &dyn Fn(&Sample) -> f64| samples.iter().map(of).sum::<f64>() / samples.len() as f64;
+    let (minute, figure) = (mean(&|sample| sample[0]), mean(&|sample| sample[index]));
+    let with = mean(&|sample| (sample[0] - minute) * (sample[index] - figure));
+    with / mean(&|sample| (sample[0] - minute).powi(2))
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
