@@ -112,9 +112,21 @@ impl std::error::Error for Refused {}
 #[derive(Debug)]
 pub struct Gate {
     short_of_memory: AtomicBool,
+    scarce: AtomicBool,
     closed: AtomicBool,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
+}
+
+/// The memory that there is for requests, in bytes of those that may be in memory at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// So much, and a request that is alone may take more.
+    For(usize),
+    /// No more than this.
+    Only(usize),
+    /// None at all.
+    None,
 }
 
 /// Bytes of a request that are in memory; dropping it lets them go.
@@ -133,20 +145,23 @@ impl Gate {
     pub fn new() -> Gate {
         Gate {
             short_of_memory: AtomicBool::new(false),
+            scarce: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(Gate::MOST_IN_FLIGHT),
         }
     }
 
-    /// Says how many bytes of requests may be in memory at a time.
-    pub fn limit(&self, bytes: usize) {
-        self.most_in_flight.store(bytes, Relaxed);
-    }
-
-    /// Says whether memory is short.
-    pub fn set_short_of_memory(&self, short: bool) {
-        self.short_of_memory.store(short, Relaxed);
+    /// Says how much memory there is for requests.
+    pub fn has_room(&self, room: Room) {
+        let (most, scarce) = match room {
+            Room::For(bytes) => (bytes, false),
+            Room::Only(bytes) => (bytes, true),
+            Room::None => (0, true),
+        };
+        self.most_in_flight.store(most, Relaxed);
+        self.scarce.store(scarce, Relaxed);
+        self.short_of_memory.store(room == Room::None, Relaxed);
     }
 
     /// Lets nothing in from now on: what is behind the gate is about to end.
@@ -193,8 +208,8 @@ impl Held<'_> {
         self.gate.check_open()?;
         let before = self.gate.in_flight.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
-        // A request that is alone may be as large as its own limit allows.
-        let alone = before + bytes == self.bytes;
+        // A request that is alone may be as large as its own limit allows, unless memory is scarce.
+        let alone = before + bytes == self.bytes && !self.gate.scarce.load(Relaxed);
         if !alone && before + bytes > self.gate.most_in_flight.load(Relaxed) {
             return Err(Gate::refused("too many requests are in memory already"));
         }
@@ -228,7 +243,7 @@ mod tests {
     #[test]
     fn the_gate_counts_and_lets_go() {
         let gate = Gate::new();
-        gate.limit(100);
+        gate.has_room(Room::For(100));
         let mut first = gate.enter().unwrap();
         first.grow(150).unwrap();
         let mut second = gate.enter().unwrap();
@@ -245,11 +260,12 @@ mod tests {
     fn what_has_begun_stops_as_well() {
         let gate = Gate::new();
         let mut held = gate.enter().unwrap();
-        gate.set_short_of_memory(true);
+        gate.has_room(Room::None);
         assert!(gate.enter().is_err() && held.grow(1).is_err());
         assert!(held.may_pass().is_ok(), "it is in memory already, and leaves it when it is handed over");
-        gate.set_short_of_memory(false);
+        gate.has_room(Room::Only(10));
         held.grow(1).unwrap();
+        assert!(held.grow(10).is_err(), "even alone it may not be larger");
         gate.close();
         assert!(gate.enter().is_err() && held.grow(1).is_err() && held.may_pass().is_err());
     }

@@ -52,7 +52,7 @@ struct Post {
 
 impl Sender {
     pub fn new(grpc: String, http: String) -> Sender {
-        let h1 = Client::builder(TokioExecutor::new()).build_http();
+        let h1 = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(8).build_http();
         let h2 = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
         Sender { h1, h2, grpc, http, sent: Arc::default() }
     }

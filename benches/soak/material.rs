@@ -200,9 +200,10 @@ impl Renewal {
         const OF: [&str; 8] = ["session", "conversation", "prompt", "thread", "turn", "call", "message", "response"];
         for attribute in attributes {
             let key = &attribute.key;
-            let is_id = ["id", "uuid"].iter().any(|end| key.ends_with(end)) && OF.iter().any(|of| key.contains(of));
+            let is_id =
+                ["id", "Id", "uuid"].iter().any(|end| key.ends_with(end)) && OF.iter().any(|of| key.contains(of));
             if let Some(AnyValue { value: Some(Value::StringValue(value)) }) = &mut attribute.value
-                && is_id
+                && (is_id || key == "gen_ai.prompt.name")
             {
                 value.push_str(&format!("-{number}"));
             }

@@ -7,8 +7,8 @@ use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
@@ -119,12 +119,20 @@ fn retry_after(response: &http::Response<Incoming>) -> Duration {
     Duration::from_secs(seconds.unwrap_or(1).max(1))
 }
 
-fn unreachable(url: &str, error: &dyn std::error::Error) -> Failure {
-    let remedy = "is a collector running? `spanlight` starts one, --url names another";
+fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
+    let is_cut_off = error.downcast_ref().is_some_and(|error: &legacy::Error| !error.is_connect());
+    let remedy = match tls::remedy(cause) {
+        Some(remedy) => remedy,
+        // With TLS 1.3 whoever has no certificate is refused only once it believes that it is connected.
+        None if is_cut_off && url.starts_with("https:") => {
+            "it may want to know who asks: --cert-file and --key-file tell it"
+        }
+        None => "is a collector running? `spanlight` starts one, --url names another",
+    };
     Failure::new(format!("cannot reach {url}: {cause}; {remedy}"))
 }
 

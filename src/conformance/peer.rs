@@ -220,5 +220,8 @@ pub fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    cause.to_string()
+    match tls::remedy(cause) {
+        Some(remedy) => format!("{cause}; {remedy}"),
+        None => cause.to_string(),
+    }
 }

@@ -20,11 +20,9 @@ use crate::otlp::Signal;
 pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>>, gate: &Arc<Gate>, built: &Built) {
     for (_, _, component) in &plan.components {
         if let Component::MemoryLimiter(config) = component
-            && let Ok(soft_limit) = config.soft_limit()
+            && let Ok(limits) = config.limits()
         {
-            // What waits to be worked on may take a quarter of the memory.
-            gate.limit((soft_limit / 4) as usize);
-            tasks.spawn(config.watch(soft_limit, gate.clone()));
+            tasks.spawn(config.watch(limits, gate.clone()));
         }
     }
     for prometheus in &built.prometheus {

@@ -268,7 +268,7 @@ impl Component {
             Component::BearerTokens(config) => config.load().map(drop),
             Component::Prometheus(config) => config.tls.as_ref().map_or(Ok(()), tls::Server::validate),
             Component::Agent(config) => config.validate(),
-            Component::MemoryLimiter(config) => config.soft_limit().map(drop),
+            Component::MemoryLimiter(config) => config.limits().map(drop),
             Component::Batch(config) => config.validate(),
             Component::Filter(config) => filter::Filter::new(config).map(drop),
             Component::Attributes(config) => attributes::Attributes::new(config).map(drop),

@@ -12,6 +12,7 @@ use crate::connector::Connector;
 use crate::derive::Settings;
 use crate::event::Timestamp;
 use crate::export::prometheus::{Format, Prometheus, render};
+use crate::export::pump::Liveness;
 use crate::flow::Gate;
 use crate::health::{About, Health, resident_memory};
 use crate::hub::Hub;
@@ -109,16 +110,18 @@ fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
 
 /// Time must pass, and exporters must not all be failing.
 pub fn unready(connector: Option<&Arc<Connector>>, built: &Built) -> Unready {
-    const STUCK: Duration = Duration::from_secs(5);
     let ends_in_agent = built.routes.iter().any(|(pipeline, _): &(Pipeline, _)| pipeline.to_agent);
     let connector = connector.filter(|_| ends_in_agent).cloned();
-    let dead: Vec<_> = built.pumps.iter().map(|pump| pump.liveness()).collect();
-    Arc::new(move || {
-        if connector.as_ref().is_some_and(|connector| connector.since_tick() > STUCK) {
-            return Some("the agent connector is stuck".into());
-        }
-        dead.iter().find_map(|liveness| liveness.died())
-    })
+    let exporters: Vec<Liveness> = built.pumps.iter().map(|pump| pump.liveness()).collect();
+    Arc::new(move || why_unready(connector.as_ref().map(|connector| connector.since_tick()), &exporters))
+}
+
+fn why_unready(since_tick: Option<Duration>, exporters: &[Liveness]) -> Option<String> {
+    const STUCK: Duration = Duration::from_secs(5);
+    if since_tick.is_some_and(|since| since > STUCK) {
+        return Some("the agent connector is stuck".into());
+    }
+    exporters.iter().find_map(Liveness::died)
 }
 
 /// The demonstration, where this machine's page can ask for it and there is a port to play it to.
@@ -152,4 +155,23 @@ pub fn show_process(health: &Health, gate: &Arc<Gate>) {
     health.total(crate::health::DROPPED, &unread, || crate::console::unwritten() as f64);
     let gate = gate.clone();
     health.gauge(IN_FLIGHT, &[], move || gate.in_flight() as f64);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::local;
+    use crate::export::pump::Pump;
+
+    #[tokio::test]
+    async fn what_stands_still_and_what_has_ended_is_named() {
+        assert_eq!(why_unready(None, &[]), None);
+        assert_eq!(why_unready(Some(Duration::from_secs(1)), &[]), None);
+        let stuck = why_unready(Some(Duration::from_secs(6)), &[]);
+        assert_eq!(stuck.as_deref(), Some("the agent connector is stuck"));
+        // One whose workers are all gone.
+        let ended = Pump::start("otlp/backend", "traces", local::debug(), Vec::new(), &Health::default());
+        let unready = why_unready(Some(Duration::ZERO), &[ended.liveness()]);
+        assert_eq!(unready.as_deref(), Some("the exporter otlp/backend has ended"));
+    }
 }

@@ -54,7 +54,7 @@ impl Plan {
         /// What a span of a run takes, and of half of the memory, since there are queues and recent events as well.
         const BYTES: u64 = 1536;
         let limits = self.components.iter().filter_map(|(_, _, component)| match component {
-            Component::MemoryLimiter(config) => config.soft_limit().ok(),
+            Component::MemoryLimiter(config) => config.limits().ok().map(|limits| limits.soft),
             _ => None,
         });
         limits.min().map_or(usize::MAX, |limit| (limit / 2 / BYTES) as usize)

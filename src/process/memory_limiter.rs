@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::machine::total_memory;
 use crate::config::types::Span;
-use crate::flow::Gate;
+use crate::flow::{Gate, Room};
 use crate::health::resident_memory;
 
 /// When memory is short. Keys are those of the OpenTelemetry Collector.
@@ -39,8 +39,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The bytes from which on requests are refused.
-    pub fn soft_limit(&self) -> Result<u64, String> {
+    /// The bytes from which on there is less room for requests, and those from which on there is none.
+    pub fn limits(&self) -> Result<Limits, String> {
         let share = |percentage: u64| total_memory().map(|total| total / 100 * percentage);
         let limit = match (self.limit_mib, self.limit_percentage) {
             (0, 0) => return Err("one of `limit_mib` and `limit_percentage` is needed".into()),
@@ -58,15 +58,66 @@ impl Config {
         if spike >= limit {
             return Err("the spike limit must be less than the limit".into());
         }
-        Ok(limit - spike)
+        Ok(Limits { soft: limit - spike, hard: limit })
     }
 
     /// Watches memory and opens and closes the gate, for as long as the program runs.
-    pub async fn watch(self, soft_limit: u64, gate: Arc<Gate>) {
+    pub async fn watch(self, limits: Limits, gate: Arc<Gate>) {
         let mut interval = tokio::time::interval(self.check_interval.0.max(Duration::from_millis(10)));
         loop {
             interval.tick().await;
-            gate.set_short_of_memory(resident_memory().is_some_and(|resident| resident > soft_limit));
+            gate.has_room(limits.room(resident_memory().unwrap_or(0)));
+        }
+    }
+}
+
+/// Resident bytes that mean something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From here on there is less and less room for requests.
+    pub soft: u64,
+    /// From here on there is none.
+    pub hard: u64,
+}
+
+impl Limits {
+    /// While memory is scarce there is room for this, so that requests of usual size still come in one after the other:
+    /// what the process has taken, for runs, caches and by its allocator, it may well need for ever, and use again.
+    const LEAST: u64 = 4 << 20;
+
+    fn room(self, resident: u64) -> Room {
+        // What waits to be worked on may take a quarter of the memory.
+        let most = self.soft / 4;
+        if resident <= self.soft {
+            return Room::For(most as usize);
+        }
+        if resident >= self.hard {
+            return Room::None;
+        }
+        let left = (self.hard - resident) as f64 / (self.hard - self.soft) as f64;
+        Room::Only(((most as f64 * left) as u64).max(Limits::LEAST) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_becomes_less_between_the_limits() {
+        let config = Config { limit_mib: 500, ..Config::default() };
+        let limits = config.limits().unwrap();
+        assert_eq!(limits, Limits { soft: 400 << 20, hard: 500 << 20 });
+        for (mib, room) in [
+            (10, Room::For(100 << 20)),
+            (400, Room::For(100 << 20)),
+            (450, Room::Only(50 << 20)),
+            (475, Room::Only(25 << 20)),
+            (499, Room::Only(4 << 20)),
+            (500, Room::None),
+            (900, Room::None),
+        ] {
+            assert_eq!(limits.room(mib << 20), room, "{mib}");
         }
     }
 }

@@ -93,6 +93,24 @@ pub fn client(tls: &Tls) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
+/// What whoever started a command can do about an error, if TLS is the reason and there is something.
+#[cfg(feature = "collector")]
+pub fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError, Error};
+    // Connections wrap it, and say nothing of what is in them but by this.
+    let within = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref::<Error>());
+    match within.or_else(|| error.downcast_ref())? {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Some("whoever issued it is not trusted; --ca-file names an authority that is")
+        }
+        Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
+            Some("it wants to know who asks: --cert-file and --key-file tell it")
+        }
+        Error::InvalidMessage(_) => Some("it does not seem to speak TLS"),
+        _ => None,
+    }
+}
+
 /// As the files are now; if they are no good, as they were, which is said.
 fn fresh<T>(files: &Reloading<T>) -> Arc<T> {
     if let Err(error) = files.renew() {

@@ -14,9 +14,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 #[cfg(any(feature = "collector", feature = "redis"))]
 pub use client::client;
-#[cfg(feature = "collector")]
-pub use client::no_roots;
 pub use client::{Tls, connector};
+#[cfg(feature = "collector")]
+pub use client::{no_roots, remedy};
 #[cfg(feature = "collector")]
 pub use server::Server;
 

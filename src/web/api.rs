@@ -1,12 +1,16 @@
 //! The HTTP API: what a client may ask, checked, and what it is answered.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
 
 use super::json::Tree;
 use super::{Scrape, Shared, State, json, stored};
@@ -43,8 +47,10 @@ pub async fn metrics_text(state: Shared, headers: HeaderMap) -> Response {
 /// All metrics as a scraper with these headers wants them.
 pub fn scraped(scrape: &Scrape, headers: &HeaderMap) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let (content_type, text) = scrape(accept);
-    ([(header::CONTENT_TYPE, content_type)], text).into_response()
+    let (content_type, pieces) = scrape(accept);
+    let length: usize = pieces.iter().map(Bytes::len).sum();
+    let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+    ([(header::CONTENT_TYPE, content_type), (header::CONTENT_LENGTH, &length.to_string())], body).into_response()
 }
 
 /// `POST /v1/events`

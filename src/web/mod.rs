@@ -28,6 +28,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
@@ -115,8 +116,8 @@ pub struct State {
     pub denied: Count,
 }
 
-/// Writes all metrics for an `Accept` header: the content type and the text.
-pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, String) + Send + Sync>;
+/// Writes all metrics for an `Accept` header: the content type and the text, in pieces.
+pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, Vec<Bytes>) + Send + Sync>;
 
 /// Says why the pipelines do not move, if they do not.
 pub type Unready = Arc<dyn Fn() -> Option<String> + Send + Sync>;

@@ -1,6 +1,7 @@
 //! The rules of OTLP, tried on our own receiver, which keeps them all, and on crude ones, which break each of them.
 
 mod crude;
+mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod events;
+mod flood;
 mod forms;
 mod grpc;
 mod overload;

@@ -265,8 +265,9 @@ async fn commands_reach_a_collector_with_it() {
     let ended = run(&["runs", "--url", &web, "--ca-file", &ca]).await;
     // TLS 1.3 says no once the client believes that it is connected, so what it finds first is not certain.
     assert!(ended.status.code() == Some(1) && ended.stderr.contains("cannot reach"), "{ended:?}");
+    assert!(ended.stderr.contains("--cert-file and --key-file tell it"), "{ended:?}");
     let ended = run(&[&["runs", "--url", &web, "--ca-file", &stranger.path("ca.pem")][..], &ours].concat()).await;
-    assert!(ended.stderr.contains("UnknownIssuer"), "{ended:?}");
+    assert!(ended.stderr.contains("UnknownIssuer; whoever issued it is not trusted; --ca-file"), "{ended:?}");
     let ended = run(&["runs", "--url", &web, "--ca-file", "/nowhere.pem"]).await;
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(ended.stderr.contains("/nowhere.pem: "), "{ended:?}");

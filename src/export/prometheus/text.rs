@@ -1,7 +1,9 @@
 //! The exposition formats: Prometheus text 0.0.4, and OpenMetrics 1.0 with exemplars.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+use bytes::Bytes;
 
 use super::names;
 use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Value};
@@ -51,7 +53,7 @@ impl Format {
 
 /// Writes all metrics. Families that have one name in Prometheus are written as one; where their kinds differ,
 /// or the samples of one are called as another's, the first stands: a reader would refuse the whole page.
-pub fn render(families: &[Family], format: Format) -> String {
+pub fn render(families: &[Family], format: Format) -> Vec<Bytes> {
     let mut by_name: BTreeMap<String, Vec<&Family>> = BTreeMap::new();
     let mut owners: HashMap<String, (String, FamilyKind)> = HashMap::new();
     for family in families.iter().filter(|family| !family.series.is_empty()) {
@@ -63,7 +65,7 @@ pub fn render(families: &[Family], format: Format) -> String {
             by_name.entry(name).or_default().push(family);
         }
     }
-    let mut out = String::new();
+    let mut out = Pieces::default();
     for (name, families) in &by_name {
         let mut writer = Writer { out: &mut out, name, kind: families[0].kind, format };
         writer.header(&families[0].help);
@@ -77,9 +79,41 @@ pub fn render(families: &[Family], format: Format) -> String {
         }
     }
     if format == Format::OpenMetrics {
-        out.push_str("# EOF\n");
+        out.push("# EOF\n");
     }
-    out
+    out.finish()
+}
+
+/// A text in pieces: it may be very long, and is never copied because it grows.
+#[derive(Default)]
+struct Pieces {
+    whole: Vec<Bytes>,
+    last: String,
+}
+
+impl Pieces {
+    const LENGTH: usize = 64 << 10;
+
+    fn push(&mut self, text: &str) {
+        if self.last.len() + text.len() > Pieces::LENGTH {
+            let next = String::with_capacity(Pieces::LENGTH);
+            self.whole.push(std::mem::replace(&mut self.last, next).into());
+        }
+        self.last.push_str(text);
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.whole.push(self.last.into());
+        self.whole.retain(|piece| !piece.is_empty());
+        self.whole
+    }
+}
+
+impl Write for Pieces {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text);
+        Ok(())
+    }
 }
 
 /// The names that a family takes: its own and those of its samples.
@@ -103,7 +137,7 @@ fn suffix(kind: FamilyKind) -> &'static str {
 }
 
 struct Writer<'a> {
-    out: &'a mut String,
+    out: &'a mut Pieces,
     name: &'a str,
     kind: FamilyKind,
     format: Format,
@@ -132,14 +166,14 @@ impl Writer<'_> {
         match value {
             Value::Number(number) => {
                 self.sample(suffix(self.kind), labels, None, *number);
-                self.out.push('\n');
+                self.out.push("\n");
             }
             Value::Histogram { count, sum, buckets } => self.histogram(labels, *count, *sum, buckets),
             Value::Summary { count, sum, quantiles } => {
                 let format = self.format;
                 for (quantile, value) in quantiles.iter().filter(|(_, value)| format.allows(*value)) {
                     self.sample("", labels, Some(("quantile", self.format.bound(*quantile))), *value);
-                    self.out.push('\n');
+                    self.out.push("\n");
                 }
                 self.sum_and_count(labels, Some(*sum), *count);
             }
@@ -154,14 +188,14 @@ impl Writer<'_> {
             if let (Format::OpenMetrics, Some(exemplar)) = (self.format, &bucket.exemplar) {
                 self.exemplar(exemplar);
             }
-            self.out.push('\n');
+            self.out.push("\n");
         }
         // Whatever the emitter counted, the last bucket has to hold as many as there are.
         let count =
             if buckets.last().is_some_and(|bucket| bucket.bound.is_infinite()) { below } else { count.max(below) };
         if buckets.last().is_none_or(|bucket| bucket.bound.is_finite()) {
             self.sample("_bucket", labels, Some(("le", self.format.bound(f64::INFINITY))), count as f64);
-            self.out.push('\n');
+            self.out.push("\n");
         }
         let sum = sum.filter(|_| buckets.first().is_none_or(|bucket| self.format.allows(bucket.bound)));
         self.sum_and_count(labels, sum, count);
@@ -171,12 +205,12 @@ impl Writer<'_> {
         let sum = sum.filter(|sum| self.format.allows(*sum));
         if let Some(sum) = sum {
             self.sample("_sum", labels, None, sum);
-            self.out.push('\n');
+            self.out.push("\n");
         }
         // In OpenMetrics a histogram has both or neither.
         if sum.is_some() || self.format == Format::Text || self.kind != FamilyKind::Histogram {
             self.sample("_count", labels, None, count as f64);
-            self.out.push('\n');
+            self.out.push("\n");
         }
     }
 
@@ -195,8 +229,8 @@ impl Writer<'_> {
         self.push(format_args!(" # {{trace_id=\"{trace_id}\",span_id=\"{span_id}\"}} {value} {seconds:.3}"));
     }
 
-    fn push(&mut self, arguments: std::fmt::Arguments<'_>) {
-        // Writing to a string does not fail.
+    fn push(&mut self, arguments: fmt::Arguments<'_>) {
+        // Writing to memory does not fail.
         self.out.write_fmt(arguments).unwrap_or_default();
     }
 }
@@ -231,6 +265,25 @@ mod tests {
     use super::*;
     use crate::event::{SpanId, Timestamp, TraceId};
     use crate::measure::Series;
+
+    fn written(families: &[Family], format: Format) -> String {
+        String::from_utf8(render(families, format).concat()).unwrap()
+    }
+
+    #[test]
+    fn a_long_text_is_in_pieces_and_whole() {
+        let series = |number: u32| Series {
+            attributes: vec![("number".into(), number.to_string().into())],
+            value: Value::Number(f64::from(number)),
+        };
+        let mut family = families().remove(0);
+        family.series = (0..10_000).map(series).collect();
+        let pieces = render(&[family], Format::Text);
+        assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() <= Pieces::LENGTH), "{}", pieces.len());
+        let text = String::from_utf8(pieces.concat()).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        assert!(lines.enumerate().all(|(at, line)| line.ends_with(&format!("{{number=\"{at}\"}} {at}"))), "{text}");
+    }
 
     fn families() -> Vec<Family> {
         let family = |name: &str, unit: &str, kind, attributes: &[(&str, &str)], value| Family {
@@ -278,7 +331,7 @@ run_duration_seconds_bucket{gen_ai_agent_name=\"x\",le=\"+Inf\"} 3
 run_duration_seconds_sum{gen_ai_agent_name=\"x\"} 2.5
 run_duration_seconds_count{gen_ai_agent_name=\"x\"} 3
 ";
-        assert_eq!(render(&families(), Format::Text), expected);
+        assert_eq!(written(&families(), Format::Text), expected);
     }
 
     #[test]
@@ -291,7 +344,7 @@ run_duration_seconds_count{gen_ai_agent_name=\"x\"} 3
 
     #[test]
     fn openmetrics_has_exemplars_and_an_end() {
-        let text = render(&families(), Format::OpenMetrics);
+        let text = written(&families(), Format::OpenMetrics);
         assert!(text.contains("# TYPE agent_runs counter\n"), "{text}");
         let exemplar =
             "le=\"0.5\"} 1 # {trace_id=\"01010101010101010101010101010101\",span_id=\"0202020202020202\"} 0.3 1.500\n";

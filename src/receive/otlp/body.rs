@@ -193,7 +193,7 @@ mod tests {
     use std::io::Write;
     use std::time::Duration;
 
-    use crate::flow::Gate;
+    use crate::flow::{Gate, Room};
     use futures_util::stream::{self, Stream};
     use http_body_util::StreamBody;
     use hyper::body::Frame;
@@ -243,7 +243,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_unpacked_that_there_is_no_room_for() {
         let gate = Gate::new();
-        gate.limit(STEP * 3);
+        gate.has_room(Room::For(STEP * 3));
         let mut other = gate.enter().unwrap();
         other.grow(1).unwrap();
         let mut held = gate.enter().unwrap();

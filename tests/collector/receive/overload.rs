@@ -16,7 +16,7 @@ use crate::support::until;
 const UNAVAILABLE: u16 = 14;
 
 /// Whether the answer is one that makes an OTLP client try again, and when.
-fn asks_to_come_back(answer: &GrpcAnswer) -> Duration {
+pub(super) fn asks_to_come_back(answer: &GrpcAnswer) -> Duration {
     let status = Status::decode(&answer.details[..]).unwrap();
     assert_eq!((answer.code, status.code), (UNAVAILABLE, i32::from(UNAVAILABLE)), "{answer:?}");
     let [detail] = &status.details[..] else { panic!("{status:?}") };
