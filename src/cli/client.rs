@@ -125,7 +125,7 @@ fn unreachable(url: &str, error: &(dyn std::error::Error + 'static)) -> Failure 
         cause = deeper;
     }
     let is_cut_off = error.downcast_ref().is_some_and(|error: &legacy::Error| !error.is_connect());
-    let remedy = match tls::remedy(cause) {
+    let remedy = match tls::remedy(&cause.to_string()) {
         Some(remedy) => remedy,
         // With TLS 1.3 whoever has no certificate is refused only once it believes that it is connected.
         None if is_cut_off && url.starts_with("https:") => {

@@ -99,7 +99,8 @@ impl Peer {
                 Ok(true) => signals.push(signal),
                 Ok(false) => {}
                 Err(Trouble::Unmet(unmet)) => {
-                    return Err(format!("{} is no receiver: {}", self.target.url, unmet.came));
+                    let remedy = self.remedy(&unmet.came);
+                    return Err(format!("{} is no receiver: {}{remedy}", self.target.url, unmet.came));
                 }
                 Err(Trouble::Moot(why)) => return Err(format!("{}: {why}", self.target.url)),
             }
@@ -114,6 +115,18 @@ impl Peer {
         }
         self.signals = signals;
         Ok(())
+    }
+
+    /// With TLS 1.3 whoever has no certificate is refused only once it believes that it is connected, and sees the reason or
+    /// only that the connection is gone.
+    fn remedy(&self, came: &str) -> &'static str {
+        let is_unknown = self.target.url.scheme_str() == Some("https") && self.target.tls.cert_file.is_none();
+        let is_explained = came.starts_with("HTTP ") || came.contains("--cert-file");
+        if is_unknown && !is_explained {
+            "; it may want to know who asks: --cert-file and --key-file tell it"
+        } else {
+            ""
+        }
     }
 
     async fn is_served(&self, signal: Signal) -> Result<bool, Trouble> {
@@ -220,8 +233,9 @@ pub fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    match tls::remedy(cause) {
-        Some(remedy) => format!("{cause}; {remedy}"),
-        None => cause.to_string(),
+    let words = cause.to_string();
+    match tls::remedy(&words) {
+        Some(remedy) => format!("{words}; {remedy}"),
+        None => words,
     }
 }

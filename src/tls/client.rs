@@ -93,22 +93,17 @@ pub fn client(tls: &Tls) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-/// What whoever started a command can do about an error, if TLS is the reason and there is something.
+/// What whoever started a command can do about an error, if TLS is the reason and there is something. Those who connect and
+/// those who speak HTTP/2 wrap what went wrong so that only its words are left.
 #[cfg(feature = "collector")]
-pub fn remedy(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    use rustls::{AlertDescription, CertificateError, Error};
-    // Connections wrap it, and say nothing of what is in them but by this.
-    let within = error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref::<Error>());
-    match within.or_else(|| error.downcast_ref())? {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            Some("whoever issued it is not trusted; --ca-file names an authority that is")
-        }
-        Error::AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
-            Some("it wants to know who asks: --cert-file and --key-file tell it")
-        }
-        Error::InvalidMessage(_) => Some("it does not seem to speak TLS"),
-        _ => None,
-    }
+pub fn remedy(error: &str) -> Option<&'static str> {
+    const REMEDIES: [(&str, &str); 4] = [
+        ("UnknownIssuer", "whoever issued it is not trusted; --ca-file names an authority that is"),
+        ("fatal alert: CertificateRequired", "it wants to know who asks: --cert-file and --key-file tell it"),
+        ("fatal alert: HandshakeFailure", "it may want to know who asks: --cert-file and --key-file tell it"),
+        ("corrupt message", "it does not seem to speak TLS"),
+    ];
+    REMEDIES.iter().find_map(|(words, remedy)| error.contains(words).then_some(*remedy))
 }
 
 /// As the files are now; if they are no good, as they were, which is said.
