@@ -27,10 +27,12 @@ pub const COLUMNS: [Column; 17] = [
     steady("MiB", 8.0),
     steady("heap", 8.0),
     steady("cpu", 5.0),
-    steady("files", 4.0),
+    // History opens 24 days at most, of three files each.
+    steady("files", 72.0),
     steady("threads", 1.0),
     steady("journal", 8.0),
-    steady("queues", 8.0),
+    // As much as the bad backend's may hold.
+    steady("queues", 64.0),
     shown("history"),
     shown("jsonl"),
     steady("queued", 500.0),
