@@ -50,6 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "kafka", "measure", "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
+    ("archive", &["blocking", "config", "console", "event", "export", "health", "history", "journal", "report", "tls"]),
     (
         "web",
         &[
@@ -77,6 +78,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "archive",
             "auth",
             "blocking",
             "budget",

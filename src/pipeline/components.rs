@@ -6,6 +6,7 @@ use super::alerts::AlertConfig;
 use super::foreign;
 use super::past::{HistoryConfig, JournalConfig};
 use super::prices::PricesConfig;
+use crate::archive;
 use crate::auth::{self, BearerTokens};
 use crate::budget::{self, Budget};
 use crate::config::types::Span;
@@ -71,6 +72,8 @@ pub enum Component {
     BearerTokens(BearerTokens),
     /// Extension `journal`.
     Journal(JournalConfig),
+    /// Extension `archive`.
+    Archive(Box<archive::Config>),
 }
 
 /// The connector `agent`.
@@ -220,6 +223,7 @@ pub fn component(
         (Section::Extensions, "health_check") => read(node, &path, problems).map(Component::HealthCheck),
         (Section::Extensions, "bearertokenauth") => read(node, &path, problems).map(Component::BearerTokens),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
+        (Section::Extensions, "archive") => read(node, &path, problems).map(Box::new).map(Component::Archive),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
             let hint = match nearest(kind, known.iter().copied()) {
@@ -297,6 +301,7 @@ impl Component {
             }
             Component::HealthCheck(config) => config.validate(),
             Component::Journal(config) => config.validate(),
+            Component::Archive(config) => config.validate(),
             Component::History(config) => config.validate(),
             _ => Ok(()),
         }
@@ -336,6 +341,7 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
             ("health_check", "whether the pipelines move, on a port of its own"),
             ("bearertokenauth", "tokens that receivers and the web extension ask for, by `auth.authenticator`"),
             ("journal", "events on disk, so that they and their offsets outlive the process"),
+            ("archive", "what the journal holds as Parquet, on S3-compatible storage or in a directory"),
         ],
     }
 }

@@ -2,6 +2,7 @@
 
 use super::components::{AgentConfig, Component, component};
 use super::past::{HistoryConfig, JournalConfig};
+use crate::archive;
 use crate::auth::{self, Auth};
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
@@ -82,13 +83,22 @@ impl Plan {
         })
     }
 
-    /// The journal extension's configuration: the usual one if nothing but history needs it.
+    /// The journal extension's configuration: the usual one if nothing but history or the archive needs it.
     pub fn journal(&self) -> Option<JournalConfig> {
         let configured = self.components.iter().find_map(|(_, _, component)| match component {
             Component::Journal(config) => Some(config.clone()),
             _ => None,
         });
-        configured.or_else(|| self.history().map(|_| JournalConfig::default()))
+        let is_needed = self.history().is_some() || self.archive().is_some();
+        configured.or_else(|| is_needed.then(JournalConfig::default))
+    }
+
+    /// The archive extension's configuration.
+    pub fn archive(&self) -> Option<&archive::Config> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Archive(config) => Some(&**config),
+            _ => None,
+        })
     }
 
     /// The history exporter's configuration.
@@ -143,6 +153,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     check_sockets(config, &components, &mut problems);
+    check_archives(config, &components, &mut problems);
     check_streams(config, &components, &mut problems);
     check_topics(config, &pipelines, &components, &mut problems);
     check_authenticators(config, &components, &mut problems);
@@ -304,6 +315,16 @@ fn check_sockets(config: &Config, components: &[(Section, ComponentId, Component
     }
     if let ([(_, id, _), ..], false) = (sockets.as_slice(), has_web) {
         problem(id, format!("`{id}` needs the extension `web`, which serves it at /ws"));
+    }
+}
+
+/// The journal waits for one archive.
+fn check_archives(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+    let archives = components.iter().filter(|(_, _, component)| matches!(component, Component::Archive(_)));
+    for (section, id, _) in archives.skip(1) {
+        let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
+        let message = format!("`{id}` is a second `archive`; storage itself can copy what is to be in two places");
+        problems.push(Problem { place, path: format!("extensions.{id}"), message });
     }
 }
 

@@ -19,6 +19,7 @@ use super::reloads::Reloads;
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
+use crate::archive::{self, Archive};
 use crate::config::{ComponentId, Section};
 use crate::connector::{BudgetFile, Connector, EventSink, LedgerFile};
 use crate::flow::{Gate, SharedIntake};
@@ -69,7 +70,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
     let agent = agent(&plan, wants_hub);
-    let Kept { budgets, ledger, journal, history } = Kept::open(&plan, options, agent.as_ref(), &health)?;
+    let Kept { budgets, ledger, journal, history, archive } = Kept::open(&plan, options, agent.as_ref(), &health)?;
     let hub = past::hub(recent_events, journal.as_ref(), history.clone());
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
@@ -84,6 +85,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
+    archive.into_iter().for_each(|archive| drop(tasks.spawn(archive.run())));
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     budgets.iter().for_each(|budgets| drop(tasks.spawn(budgets.clone().keep_written())));
     ledger.iter().for_each(|ledger| drop(tasks.spawn(ledger.clone().keep_written())));
@@ -142,6 +144,7 @@ struct Kept {
     ledger: Option<Arc<LedgerFile>>,
     journal: Option<Arc<Journal>>,
     history: Option<Arc<History>>,
+    archive: Option<Archive>,
 }
 
 impl Kept {
@@ -158,7 +161,8 @@ impl Kept {
         let ledger = keeps.map(|agent| Arc::new(LedgerFile::read(agent, file(LedgerFile::NAME))));
         let journal = plan.journal().map(|config| open_journal(&config, options, health)).transpose()?;
         let history = open_history(plan, journal.as_ref(), options, health)?;
-        Ok(Kept { budgets, ledger, journal, history })
+        let archive = open_archive(plan, journal.as_ref(), options, health)?;
+        Ok(Kept { budgets, ledger, journal, history, archive })
     }
 }
 
@@ -185,6 +189,22 @@ fn open_history(
     let (Some(config), Some(journal)) = (plan.history(), journal) else { return Ok(None) };
     let failed = |message| StartError::Component { id: "history".into(), message };
     config.open(&options.data_dir, journal, health).map(Some).map_err(failed)
+}
+
+fn open_archive(
+    plan: &Plan,
+    journal: Option<&Arc<Journal>>,
+    options: &Options,
+    health: &Health,
+) -> Result<Option<Archive>, StartError> {
+    let Some(journal) = journal else { return Ok(None) };
+    let Some(config) = plan.archive() else {
+        // What it did not come to is kept for nobody.
+        archive::forget(journal);
+        return Ok(None);
+    };
+    let failed = |message| StartError::Component { id: "archive".into(), message };
+    Archive::new(config, options.data_dir.join("archive"), journal, health).map(Some).map_err(failed)
 }
 
 /// Receivers with ports, and those without because they read what is elsewhere.
