@@ -50,7 +50,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "kafka", "measure", "otlp", "redis", "report", "semconv", "tls",
         ],
     ),
-    ("archive", &["blocking", "config", "console", "event", "export", "health", "history", "journal", "report", "tls"]),
+    (
+        "archive",
+        &[
+            "blocking", "config", "console", "content", "event", "export", "health", "history", "journal", "report",
+            "tls",
+        ],
+    ),
     (
         "web",
         &[

@@ -235,3 +235,138 @@ fn within(payload: &Bytes, text: &str) -> ByteArray {
         Bytes::copy_from_slice(text.as_bytes()).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::event::{Data, Event, EventName, Performance, Source, SourceKind, Timestamp, TraceId};
+
+    fn text() -> impl Strategy<Value = Option<Arc<str>>> {
+        proptest::option::of("\\PC{0,12}|[\"\\\\\\n\u{0}]{1,3}".prop_map(|text| text.as_str().into()))
+    }
+
+    fn performance() -> impl Strategy<Value = Performance> {
+        let number = || proptest::option::of(0.0..1e9);
+        let whole = || proptest::option::of(0..i64::MAX as u64);
+        (number(), number(), [whole(), whole(), whole(), whole(), whole()], proptest::option::of(any::<bool>()))
+            .prop_map(|(duration_ms, cost_usd, [input, output, read, write, reasoning], success)| Performance {
+                duration_ms,
+                cost_usd,
+                input_tokens: input,
+                output_tokens: output,
+                cache_read_tokens: read,
+                cache_write_tokens: write,
+                reasoning_tokens: reasoning,
+                ttft_ms: duration_ms,
+                success,
+                confidence: success.map(|_| 0.5),
+            })
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let name = prop_oneof!["llm.completed", "tool.failed", "my.own"];
+        let texts = [(); 8].map(|()| text());
+        let trace = proptest::option::of(1..u128::MAX);
+        (name, 0..4_000_000_000_000_000i64, texts, trace, performance()).prop_map(
+            |(name, micros, texts, trace, performance)| {
+                let mut event = Event::named(EventName::parse(&name).unwrap(), Timestamp::from_micros(micros));
+                let [agent, model, feature, user, execution, message, service, said] = texts;
+                event.dimensions.agent = agent;
+                event.dimensions.model = model;
+                event.dimensions.feature = feature;
+                event.identity.user_id = user;
+                event.identity.execution_id = execution;
+                event.message = message;
+                event.trace_id = trace.and_then(|id| TraceId::from_bytes(&id.to_be_bytes()));
+                event.performance = performance;
+                event.data = Data::build(|data| said.iter().for_each(|said| data.str("said", said)));
+                event.source = Source { kind: SourceKind::Http, dialect: None, instance: None, service };
+                event
+            },
+        )
+    }
+
+    fn file(events: &[String]) -> Vec<u8> {
+        let (mut rows, mut out) = (Rows::new(), Vec::new());
+        let mut file = SerializedFileWriter::new(&mut out, schema().unwrap(), properties().unwrap()).unwrap();
+        for (offset, json) in (7..).zip(events) {
+            let payload = Bytes::from(json.clone());
+            rows.push(&Row::read("of-this-journal", offset, &payload).unwrap(), &payload);
+            if offset % 3 == 0 {
+                rows.write(&mut file).unwrap();
+            }
+        }
+        if !rows.is_empty() {
+            rows.write(&mut file).unwrap();
+        }
+        file.close().unwrap();
+        out
+    }
+
+    /// What a column should hold, by where it stands in the JSON.
+    fn expected(json: &Json, column: &str) -> Field {
+        let member = |key: &str| json.get(key).cloned().unwrap_or_default();
+        let micros = |text: Json| text.as_str().and_then(Timestamp::parse).map(Timestamp::as_micros);
+        let value = match column {
+            "timestamp" | "observed_at" => {
+                return micros(member(column)).map_or(Field::Null, Field::TimestampMicros);
+            }
+            "execution_id" if member(column).is_null() => member("trace_id"),
+            column if column.starts_with("source_") => json["source"][&column["source_".len()..]].clone(),
+            column if !json["performance"][column].is_null() => json["performance"][column].clone(),
+            column => member(column),
+        };
+        match value {
+            Json::Null => Field::Null,
+            Json::String(text) => Field::Str(text),
+            Json::Bool(flag) => Field::Bool(flag),
+            Json::Number(number) if ["duration_ms", "cost_usd", "ttft_ms", "confidence"].contains(&column) => {
+                Field::Double(number.as_f64().unwrap())
+            }
+            Json::Number(number) => Field::Long(number.as_i64().unwrap()),
+            other => panic!("{column}: {other}"),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_column_holds_what_the_event_says(events in proptest::collection::vec(event(), 1..8)) {
+            let events: Vec<String> = events.iter().map(Event::to_json).collect();
+            let bytes = file(&events);
+            prop_assert_eq!(&bytes, &file(&events), "the same events are the same bytes");
+            let reader = SerializedFileReader::new(Bytes::from(bytes)).unwrap();
+            let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+            prop_assert_eq!(rows.len(), events.len());
+            for (offset, (row, event)) in (7..).zip(rows.iter().zip(&events)) {
+                let json: Json = serde_json::from_str(event).unwrap();
+                for (name, field) in row.get_column_iter() {
+                    let expected = match name.as_str() {
+                        "journal" => Field::Str("of-this-journal".into()),
+                        "offset" => Field::Long(offset),
+                        EVENT => Field::Str(event.clone()),
+                        name => expected(&json, name),
+                    };
+                    prop_assert_eq!(field, &expected, "{}", name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_column_can_hold_is_in_the_event() {
+        let json = r#"{"event_id":"a","name":"b.c","scope":"agent","type":"progress","status":"running","component_id":"x",
+            "timestamp":"2026-11-22T00:00:00Z","performance":{"input_tokens":18446744073709551615}}"#;
+        let reader = SerializedFileReader::new(Bytes::from(file(&[json.to_owned()]))).unwrap();
+        let row = reader.get_row_iter(None).unwrap().next().unwrap().unwrap();
+        let field = |name: &str| row.get_column_iter().find(|(column, _)| *column == name).unwrap().1.clone();
+        assert_eq!((field("input_tokens"), field(EVENT)), (Field::Null, Field::Str(json.to_owned())));
+        assert!(Row::read("j", 0, br#"{"name":"b.c"}"#).is_none() && Row::read("j", 0, b"\xff").is_none());
+    }
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::Uri;
 use serde::Deserialize;
 
-use crate::config::types::{Secret, Span};
+use crate::config::types::{Secret, Span, is_this_machine};
+use crate::content::{Classes, Policy};
 use crate::tls::Tls;
 
 /// The extension `archive`: sealed segments of the journal as Parquet, elsewhere.
@@ -28,6 +29,8 @@ pub struct Config {
     pub secret_access_key: Option<Secret>,
     /// What goes with a key for some hours.
     pub session_token: Option<Secret>,
+    /// What becomes of content; without it, it stays on this machine and goes to no other.
+    pub content: Option<Classes>,
     /// TLS.
     #[serde(default)]
     pub tls: Tls,
@@ -101,6 +104,23 @@ impl Config {
         Ok(Place::Bucket { name: name.into(), prefix: prefix.trim_matches('/').into() })
     }
 
+    /// What becomes of content: what was asked for, else it stays on this machine.
+    pub fn content(&self) -> Classes {
+        self.content.unwrap_or(Classes::all(if self.is_this_machine() { Policy::Keep } else { Policy::Drop }))
+    }
+
+    /// Whether content is dropped that nobody asked to drop.
+    pub fn drops_unasked(&self) -> bool {
+        self.content.is_none() && !self.is_this_machine()
+    }
+
+    /// Whether nothing leaves this machine. A name counts as elsewhere, whatever it resolves to.
+    fn is_this_machine(&self) -> bool {
+        let endpoint = self.endpoint.as_ref().and_then(|endpoint| endpoint.parse::<Uri>().ok());
+        let is_here = |uri: Uri| uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])));
+        matches!(self.place(), Ok(Place::Directory(_))) || endpoint.is_some_and(is_here)
+    }
+
     /// Whether nothing is encrypted on its way.
     pub fn is_plain(&self) -> bool {
         self.endpoint.as_ref().is_some_and(|endpoint| endpoint.starts_with("http://"))
@@ -154,6 +174,16 @@ mod tests {
         ] {
             assert!(place(wrong).unwrap_err().contains("s3://BUCKET/PREFIX"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn content_stays_on_this_machine_unless_it_is_said() {
+        let keeps = |rest: &str| config(&format!("{{{rest}}}")).content().keep_all();
+        assert!(keeps(r#""url": "file:///x""#) && keeps(r#""url": "s3://b", "endpoint": "http://[::1]:9000""#));
+        assert!(!keeps(r#""url": "s3://b""#) && !keeps(r#""url": "s3://b", "endpoint": "http://minio:9000""#));
+        assert!(keeps(r#""url": "s3://b", "content": "keep""#));
+        assert!(config(r#"{"url": "s3://b"}"#).drops_unasked());
+        assert!(!config(r#"{"url": "s3://b", "content": "drop"}"#).drops_unasked());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::blocking::off_worker;
 use crate::config::types::Span;
+use crate::content::Withholding;
 use crate::export::retry;
 use crate::health::{About, Count, DROPPED, Health};
 use crate::journal::{Begin, Cursor, Hold, Journal};
@@ -38,6 +39,7 @@ pub struct Archive {
     directory: PathBuf,
     journal: Arc<Journal>,
     cursor: Cursor,
+    withholding: Withholding,
     /// What is made, and not there yet.
     ready: Option<Ready>,
     counts: Counts,
@@ -87,8 +89,9 @@ impl Archive {
         part::clear(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         let cursor = journal.cursor(CONSUMER, Hold::Keeps, Begin::Oldest);
         let (url, journal) = (config.url.clone(), journal.clone());
+        let withholding = Withholding::new(config.content(), CONSUMER, health);
         let counts = Counts::new(health, &cursor);
-        Ok(Archive { store, url, directory, journal, cursor, ready: None, counts, said_unread: 0 })
+        Ok(Archive { store, url, directory, journal, cursor, withholding, ready: None, counts, said_unread: 0 })
     }
 
     /// Archives for as long as it is let.
@@ -134,7 +137,6 @@ impl Archive {
         if let Some(ready) = self.ready.take() {
             self.counts.unreadable.add(usize::try_from(ready.unreadable).unwrap_or_default());
             self.cursor.advance(ready.next);
-            off_worker(|| self.cursor.save()).map_err(|error| format!("the cursor: {error}"))?;
         }
         Ok(Step::Archived)
     }
@@ -143,7 +145,8 @@ impl Archive {
         let from = self.cursor.position();
         let Some(sealed) = self.journal.sealed(from) else { return Ok(None) };
         let failed = |error| format!("{}: {error}", self.directory.display());
-        let mut part = off_worker(|| Part::begin(&self.directory, &sealed, from)).map_err(failed)?;
+        let begin = || Part::begin(&self.directory, &sealed, from, self.withholding.clone());
+        let mut part = off_worker(begin).map_err(failed)?;
         while off_worker(|| part.step(&self.journal))? == Progress::More {
             self.cursor.take(part.next());
             // Others are to get on, and whoever ends this need not wait for the whole.

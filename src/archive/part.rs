@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::SerializedFileWriter;
@@ -13,7 +14,8 @@ use parquet::schema::types::TypePtr;
 
 use super::columns::{self, Rows};
 use super::row::Row;
-use crate::history::EVENT;
+use crate::content::Withholding;
+use crate::history::{EVENT, event_of};
 use crate::journal::{Journal, Limit, Record, Sealed};
 
 /// A file that is to be an object.
@@ -41,6 +43,7 @@ pub struct Part {
     waiting: usize,
     /// Records that are no events.
     unreadable: u64,
+    withholding: Withholding,
     schema: TypePtr,
     properties: WriterPropertiesPtr,
 }
@@ -73,7 +76,7 @@ impl Part {
     ///
     /// # Errors
     /// The directory cannot be made empty.
-    pub fn begin(directory: &Path, sealed: &Sealed, from: u64) -> io::Result<Part> {
+    pub fn begin(directory: &Path, sealed: &Sealed, from: u64, withholding: Withholding) -> io::Result<Part> {
         clear(directory)?;
         let first = sealed.offsets.start.max(from);
         Ok(Part {
@@ -84,6 +87,7 @@ impl Part {
             days: BTreeMap::new(),
             waiting: 0,
             unreadable: 0,
+            withholding,
             schema: columns::schema().map_err(io::Error::other)?,
             properties: columns::properties().map_err(io::Error::other)?,
         })
@@ -138,7 +142,9 @@ impl Part {
         if record.kind != EVENT {
             return Ok(true);
         }
-        let Some(row) = Row::read(&self.journal, record.offset, &record.payload) else {
+        let withheld = self.withheld(&record.payload);
+        let payload = withheld.as_ref().unwrap_or(&record.payload);
+        let Some(row) = Row::read(&self.journal, record.offset, payload) else {
             self.unreadable += 1;
             return Ok(true);
         };
@@ -152,11 +158,19 @@ impl Part {
             self.days.insert(day.clone(), Day { path, rows: Rows::new(), events: 0, file });
         }
         if let Some(day) = self.days.get_mut(&day) {
-            day.rows.push(&row, &record.payload);
+            day.rows.push(&row, payload);
             day.events += 1;
         }
-        self.waiting += record.payload.len() + Rows::OVERHEAD;
+        self.waiting += payload.len() + Rows::OVERHEAD;
         Ok(true)
+    }
+
+    /// The event's JSON without what is withheld, if there is any of that.
+    fn withheld(&self, payload: &[u8]) -> Option<Bytes> {
+        if self.withholding.keeps_all() {
+            return None;
+        }
+        self.withholding.event(&event_of(payload)?).map(|event| event.to_json().into())
     }
 
     /// Writes what waits, of each day as a row group.
@@ -197,4 +211,123 @@ pub fn clear(directory: &Path) -> io::Result<()> {
         fs::remove_file(entry?.path())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Classes, Policy};
+    use crate::event::{Data, Event, EventName, Timestamp};
+    use crate::health::Health;
+    use crate::journal::{Ack, Begin, Entry, Hold, Settings};
+
+    const DAY: i64 = 86_400_000_000;
+
+    /// A journal whose events are of these days, and of which nothing is sealed unless it is opened again.
+    fn journal(directory: &Path, days: &[i64]) -> Journal {
+        let settings = Settings { segment_bytes: 8 << 10, ..Settings::default() };
+        let (journal, _) = Journal::open(directory, settings).unwrap();
+        for day in days {
+            let event = Event::named(EventName::parse("agent.spawned").unwrap(), Timestamp::from_micros(day * DAY));
+            let entries = vec![Entry { kind: EVENT, payload: event.to_json().into() }];
+            journal.append(entries, Ack::Journal).unwrap().wait().unwrap();
+        }
+        journal
+    }
+
+    fn keeping(policy: Policy) -> Withholding {
+        Withholding::new(Classes::all(policy), "archive", &Health::default())
+    }
+
+    fn made(journal: &Journal, directory: &Path, from: u64) -> (Vec<(String, Vec<u8>)>, u64, u64) {
+        let sealed = journal.sealed(from).unwrap();
+        let mut part = Part::begin(directory, &sealed, from, keeping(Policy::Keep)).unwrap();
+        while part.step(journal).unwrap() == Progress::More {}
+        let (files, next, unreadable) = part.finish().unwrap();
+        let rows = files.iter().map(|file| file.events).sum::<u64>();
+        assert_eq!(rows + unreadable, next - from);
+        let read = |file: &Finished| (file.name.clone(), fs::read(&file.path).unwrap());
+        (files.iter().map(read).collect(), next, unreadable)
+    }
+
+    #[test]
+    fn a_segment_is_a_file_for_each_day_and_the_same_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(&dir.path().join("journal"), &[20_000; 50]);
+        let sealed = journal.sealed(0).unwrap();
+        let work = dir.path().join("work");
+        let (files, next, _) = made(&journal, &work, 0);
+        assert_eq!((sealed.offsets.start, sealed.offsets.end), (0, next));
+        assert_eq!(files.len(), 1);
+        let name = format!("date=2024-10-04/{}-{:020}-{next:020}.parquet", journal.epoch(), 0);
+        assert_eq!(files[0].0, name);
+        assert_eq!(made(&journal, &work, 0).0, files, "whoever was killed makes the same");
+        let (_, later, _) = made(&journal, &work, next);
+        assert!(later > next && journal.sealed(later).is_none(), "what is written to is not sealed");
+    }
+
+    #[test]
+    fn very_many_days_are_made_in_parts() {
+        let dir = tempfile::tempdir().unwrap();
+        let days: Vec<i64> = (0..80).map(|day| 20_000 + day).collect();
+        let settings = Settings { segment_bytes: 40 << 10, ..Settings::default() };
+        drop(journal(&dir.path().join("journal"), &[]));
+        let (journal, _) = Journal::open(&dir.path().join("journal"), settings).unwrap();
+        for day in days.iter().chain([&0; 200]) {
+            let event = Event::named(EventName::parse("agent.spawned").unwrap(), Timestamp::from_micros(day * DAY));
+            let entries = vec![Entry { kind: EVENT, payload: event.to_json().into() }];
+            journal.append(entries, Ack::Journal).unwrap().wait().unwrap();
+        }
+        let work = dir.path().join("work");
+        let (files, next, _) = made(&journal, &work, 0);
+        assert_eq!((files.len(), next), (64, 64));
+        assert!(files[63].0.contains(&format!("-{:020}-{:020}.parquet", 0, 64)));
+        let (rest, end, _) = made(&journal, &work, next);
+        assert_eq!((rest.len(), journal.sealed(0).unwrap().offsets.end), (17, end));
+    }
+
+    #[test]
+    fn content_is_withheld_where_it_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = Sealed { epoch: "e".into(), offsets: 0..1 };
+        let part = |policy| Part::begin(dir.path(), &sealed, 0, keeping(policy)).unwrap();
+        let mut event = Event::named(EventName::parse("llm.completed").unwrap(), Timestamp::from_micros(DAY));
+        event.data = Data::build(|data| {
+            data.str("response", "hush");
+            data.str("finish_reason", "stop");
+        });
+        let json = event.to_json();
+        assert_eq!(part(Policy::Keep).withheld(json.as_bytes()), None);
+        let withheld = part(Policy::Drop).withheld(json.as_bytes()).unwrap();
+        let withheld = std::str::from_utf8(&withheld).unwrap();
+        assert!(!withheld.contains("hush") && withheld.contains("stop"), "{withheld}");
+        assert_eq!(part(Policy::Drop).withheld(b"no event"), None);
+    }
+
+    #[test]
+    fn what_is_no_event_is_counted_and_what_is_gone_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { segment_bytes: 4 << 10, max_bytes: 32 << 10, ..Settings::default() };
+        let (journal, _) = Journal::open(&dir.path().join("journal"), settings).unwrap();
+        let cursor = journal.cursor("archive", Hold::Keeps, Begin::Oldest);
+        let append = |payload: &str| {
+            journal
+                .append(vec![Entry { kind: EVENT, payload: payload.to_owned().into() }], Ack::Journal)
+                .unwrap()
+                .wait()
+                .unwrap();
+        };
+        append("no event");
+        (0..10).for_each(|_| append(&"x".repeat(1000)));
+        let sealed = journal.sealed(0).unwrap();
+        let (files, next, unreadable) = made(&journal, &dir.path().join("work"), 0);
+        assert_eq!((files, next, unreadable), (Vec::new(), sealed.offsets.end, sealed.offsets.end));
+        let mut part = Part::begin(&dir.path().join("work"), &sealed, 0, keeping(Policy::Keep)).unwrap();
+        cursor.take(2);
+        (0..100).for_each(|_| append(&"x".repeat(1000)));
+        assert!(journal.first() > sealed.offsets.end);
+        assert_eq!(part.step(&journal).unwrap(), Progress::Complete);
+        assert_eq!(part.finish().unwrap().1, 0, "an object of all of it is not replaced");
+        assert_eq!(cursor.unread(), journal.first() - 2, "what was in hand is not lost");
+    }
 }

@@ -26,6 +26,11 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         match *self {}
     }
+
+    /// There is nothing to drop.
+    pub fn drops_unasked(&self) -> bool {
+        match *self {}
+    }
 }
 
 impl Archive {

@@ -287,16 +287,19 @@ fn tell_of_content(
         let drops_unasked = match component {
             Component::Redis(redis) => redis.drops_unasked(),
             Component::Kafka(kafka) => kafka.drops_unasked(),
+            Component::Archive(archive) => archive.drops_unasked(),
             _ => component.remote().is_some_and(|remote| remote.drops_unasked()),
         };
-        if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
+        let sends = matches!(component, Component::Archive(_))
+            || (*section == Section::Exporters && pipelines.iter().any(carries));
+        if !drops_unasked || !sends {
             continue;
         }
         let message = format!(
             "`{id}` sends beyond this machine, so prompts, answers, and what tools were given and gave are dropped; write \
              `content: keep` to send them, or `content: drop` not to be told"
         );
-        let place = config.component(Section::Exporters, id).map(|node| node.place).unwrap_or_default();
+        let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
         warnings.push(Problem { place, path: section.name().into(), message });
     }
 }

@@ -33,8 +33,15 @@ async fn every_example_is_good_without_a_warning_and_explained() {
         let ended = run_with(dir.path(), &["config", "check", file.to_str().unwrap()], NEEDED).await;
         assert!(documented.contains(&format!("collector-config/{name}")), "docs/configuration.md lacks {name}");
         assert!(std::fs::read_to_string(&file).unwrap().starts_with("# "), "{name} does not say what it is for");
-        if name.starts_with("kafka") && !cfg!(feature = "kafka") {
-            let what_helps = "this binary was built without Kafka; build with --features kafka";
+        let lacks = [
+            ("kafka", cfg!(feature = "kafka"), "this binary was built without Kafka; build with --features kafka"),
+            (
+                "archive",
+                cfg!(feature = "archive"),
+                "this binary was built without the archive; build with --features archive",
+            ),
+        ];
+        if let Some((_, _, what_helps)) = lacks.iter().find(|(of, has, _)| name.starts_with(of) && !has) {
             assert!(ended.stderr.contains(what_helps), "{name}: {ended:?}");
             continue;
         }
