@@ -269,12 +269,12 @@ mod tests {
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        let name = prop_oneof!["llm.completed", "tool.failed", "my.own"];
+        let name = proptest::sample::select(vec!["llm.completed", "tool.failed", "my.own"]);
         let texts = [(); 8].map(|()| text());
         let trace = proptest::option::of(1..u128::MAX);
         (name, 0..4_000_000_000_000_000i64, texts, trace, performance()).prop_map(
             |(name, micros, texts, trace, performance)| {
-                let mut event = Event::named(EventName::parse(&name).unwrap(), Timestamp::from_micros(micros));
+                let mut event = Event::named(EventName::parse(name).unwrap(), Timestamp::from_micros(micros));
                 let [agent, model, feature, user, execution, message, service, said] = texts;
                 event.dimensions.agent = agent;
                 event.dimensions.model = model;

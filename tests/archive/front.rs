@@ -65,11 +65,11 @@ async fn hand_on(mut client: TcpStream, mut behind: TcpStream, moment: Arc<Mutex
     let (mut question, mut answer) = (vec![0; 4096], vec![0; 4096]);
     let mut sent = 0;
     loop {
-        let at = *moment.lock().unwrap();
+        let moment = || *moment.lock().unwrap();
         tokio::select! {
             read = client.read(&mut question) => {
                 let Ok(read @ 1..) = read else { return };
-                let goes_on = match at {
+                let goes_on = match moment() {
                     Moment::Within(most) => read.min(most - most.min(sent)),
                     _ => read,
                 };
@@ -81,13 +81,13 @@ async fn hand_on(mut client: TcpStream, mut behind: TcpStream, moment: Arc<Mutex
             }
             read = behind.read(&mut answer) => {
                 let Ok(read @ 1..) = read else { return };
-                if at == Moment::BeforeAnswer {
+                if moment() == Moment::BeforeAnswer {
                     stand().await;
                 }
                 if client.write_all(&answer[..read]).await.is_err() {
                     return;
                 }
-                if at == Moment::BehindAnswer {
+                if moment() == Moment::BehindAnswer {
                     stand().await;
                 }
             }

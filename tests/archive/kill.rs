@@ -20,7 +20,7 @@ async fn a_collector_that_is_killed_within_an_upload_does_it_again_and_nothing_c
         Moment::BehindAnswer,
         Moment::Within(2000),
         Moment::BeforeAnswer,
-        Moment::Within(20_000),
+        Moment::Within(8_000),
         Moment::BeforeAnswer,
     ] {
         front.stand_still(moment);

@@ -53,7 +53,7 @@ async fn tell(collector: &Collector, numbers: Range<u64>) {
     const BEGIN: u64 = 23 * 3600 + 50 * 60;
     let web = collector.url(Port::Web).await;
     let numbers: Vec<u64> = numbers.collect();
-    for some in numbers.chunks(200) {
+    for some in numbers.chunks(20) {
         let event = |number: &u64| {
             let (day, second) = (20 + (BEGIN + number) / 86_400, (BEGIN + number) % 86_400);
             let time = format!("2026-11-{day}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
@@ -70,11 +70,19 @@ async fn tell(collector: &Collector, numbers: Range<u64>) {
     until("the events", async || collector.json(&last).await["events"].get(0).map(drop)).await;
 }
 
-/// The first offset of the segment that is written: what is below can be archived.
+/// Up to which offset segments are sealed: what is below can be archived.
 fn sealed(collector: &Collector) -> u64 {
-    let names = std::fs::read_dir(collector.data("journal")).unwrap().map(|entry| entry.unwrap().file_name());
-    let first = |name: &str| name.strip_suffix(".log")?.parse().ok();
-    names.filter_map(|name| first(name.to_str().unwrap())).max().unwrap()
+    let names = std::fs::read_dir(collector.data("journal")).unwrap().map(|entry| entry.unwrap().path());
+    let last = names.filter(|path| path.extension().is_some_and(|ending| ending == "log")).max().unwrap();
+    let first = last.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    // A segment that was filled by one write is sealed before the next one is begun; its seal says where it ends.
+    const TRAILER: usize = 24;
+    let bytes = std::fs::read(&last).unwrap();
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    match bytes.len().checked_sub(TRAILER).filter(|at| bytes[*at..].starts_with(b"SPANSEAL")) {
+        Some(trailer) => number(trailer - number(trailer + 8) as usize + 8),
+        None => first,
+    }
 }
 
 /// Waits until all that is sealed is archived, and the journal knows it; up to which offset.
