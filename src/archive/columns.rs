@@ -146,8 +146,8 @@ struct Buffer {
 }
 
 impl Rows {
-    /// What a row takes in memory beside its event, in bytes.
-    pub const OVERHEAD: usize = COLUMNS.len() * 24;
+    /// What a row takes in memory at most beside its event, in bytes.
+    pub const OVERHEAD: usize = COLUMNS.len() * (size_of::<ByteArray>() + size_of::<i16>());
 
     /// None yet.
     pub fn new() -> Rows {

@@ -68,7 +68,7 @@ pub enum Progress {
 impl Part {
     const AT_ONCE: Limit = Limit { records: 2000, bytes: 1 << 20 };
     /// The most that waits in memory for its row groups, in bytes.
-    const MOST_WAITING: usize = 24 << 20;
+    const MOST_WAITING: usize = 8 << 20;
     /// The most days, each of which is a file that is open.
     const MOST_DAYS: usize = 64;
 
@@ -142,9 +142,9 @@ impl Part {
         if record.kind != EVENT {
             return Ok(true);
         }
-        let withheld = self.withheld(&record.payload);
-        let payload = withheld.as_ref().unwrap_or(&record.payload);
-        let Some(row) = Row::read(&self.journal, record.offset, payload) else {
+        // The payload is a part of something larger, which would stay in memory with it.
+        let payload = self.withheld(&record.payload).unwrap_or_else(|| Bytes::copy_from_slice(&record.payload));
+        let Some(row) = Row::read(&self.journal, record.offset, &payload) else {
             self.unreadable += 1;
             return Ok(true);
         };
@@ -158,7 +158,7 @@ impl Part {
             self.days.insert(day.clone(), Day { path, rows: Rows::new(), events: 0, file });
         }
         if let Some(day) = self.days.get_mut(&day) {
-            day.rows.push(&row, payload);
+            day.rows.push(&row, &payload);
             day.events += 1;
         }
         self.waiting += payload.len() + Rows::OVERHEAD;

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +84,8 @@ impl Store {
 
 /// The next part of a file; the last is shorter, or empty.
 fn read(file: &mut File) -> io::Result<Bytes> {
-    let mut bytes = Vec::new();
+    let left = file.metadata()?.len().saturating_sub(file.stream_position()?);
+    let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or(Store::PART).min(Store::PART));
     file.by_ref().take(Store::PART as u64).read_to_end(&mut bytes)?;
     Ok(bytes.into())
 }
