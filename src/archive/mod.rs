@@ -128,6 +128,11 @@ impl Archive {
             self.ready = Some(ready);
         }
         while let Some(file) = self.ready.as_ref().and_then(|ready| ready.files.last()) {
+            if !file.path.exists() {
+                let gone = format!("{} is gone; it is made again", file.path.display());
+                self.ready = None;
+                return Err(gone);
+            }
             self.store.put(&file.name, &file.path).await?;
             self.counts.objects.add(1);
             self.counts.bytes.add(usize::try_from(file.bytes).unwrap_or_default());

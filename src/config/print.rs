@@ -5,8 +5,19 @@ use std::borrow::Cow;
 use super::yaml::{Node, Value};
 
 /// Keys whose values are nobody's business.
-const SECRETS: &[&str] =
-    &["token", "tokens", "password", "secret", "authorization", "api_key", "apikey", "x-api-key", "headers"];
+const SECRETS: &[&str] = &[
+    "token",
+    "tokens",
+    "password",
+    "secret",
+    "secret_access_key",
+    "session_token",
+    "authorization",
+    "api_key",
+    "apikey",
+    "x-api-key",
+    "headers",
+];
 
 /// The tree as YAML in block style.
 pub fn print(node: &Node) -> String {

@@ -10,7 +10,7 @@ use crate::support::tools::{feed, file};
 use crate::{archived, sized, tell};
 
 /// What DuckDB gives.
-async fn query(sql: &str) -> Value {
+pub async fn query(sql: &str) -> Value {
     let mut command = python();
     command.arg(file("tests/archive/query.py"));
     let output = feed(command, sql).await;
@@ -18,7 +18,7 @@ async fn query(sql: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn all_of(bucket: &Path) -> String {
+pub fn all_of(bucket: &Path) -> String {
     format!("read_parquet('{}/**/*.parquet', hive_partitioning = true)", bucket.display())
 }
 

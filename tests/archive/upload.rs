@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use crate::read::{all_of, query};
 use crate::storage::{Storage, port_for_later};
-use crate::support::collector::{Collector, Ended, run_in};
+use crate::support::client::post;
+use crate::support::collector::{Collector, Ended, Port, run_in};
 use crate::support::until;
 use crate::{archived, are_all, at, config, figure, files, said, sized, tell};
 
@@ -37,6 +39,11 @@ async fn wrong_keys_are_said_without_the_secret_and_nothing_else_suffers() {
     let mut storage = Storage::start().await;
     let wrong = said(&storage.endpoint, &storage.key, "s0-secret-that-it-is-wrong");
     let collector = Collector::with(&config(&wrong)).await;
+    let with_token = config(&format!("{wrong}, session_token: 's0-secret-token'"));
+    std::fs::write(collector.dir.path().join("token.yaml"), with_token).unwrap();
+    let printed = run_in(collector.dir.path(), &["config", "print", "token.yaml"]).await;
+    let shown = format!("{printed:?}");
+    assert!(printed.stdout.contains("session_token") && !shown.contains("s0-secret"), "{shown}");
     tell(&collector, 0..600).await;
     let line = collector.line("WARN archive").await;
     assert!(line.contains("SignatureDoesNotMatch") && line.contains("s3://agents/of/team"), "{line}");
@@ -82,6 +89,39 @@ async fn a_storage_that_is_away_costs_nothing_while_the_journal_has_room() {
     let starts: Vec<_> = storage.names().await.iter().map(|name| crate::offsets(name).start).collect();
     assert_eq!(starts.iter().min(), Some(&first), "what it had acknowledged is not sent again");
     assert_eq!(figure(&collector, "events").await, end as f64);
+}
+
+/// Letters in which no compressor finds anything.
+fn noise(seed: u64, letters: usize) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(ALPHABET[(state >> 58) as usize])
+    };
+    (0..letters).map(letter).collect()
+}
+
+#[tokio::test]
+async fn what_is_large_goes_up_in_parts_and_is_one_object() {
+    let mut storage = Storage::start().await;
+    let config = sized(&at(&storage), 0.15).replace("{agent: }", "{agent: {max_value_bytes: 0}}");
+    let collector = Collector::with(&config).await;
+    let web = collector.url(Port::Web).await;
+    for number in 0..300u64 {
+        let event =
+            json!({"name": "my.noise", "timestamp": "2026-11-21T06:00:00Z", "data": {"noise": noise(number, 100_000)}});
+        assert_eq!(post(&format!("{web}/v1/events"), &[], event.to_string().into()).await.status, 200);
+    }
+    until("the events", async || collector.json("/api/v1/events?from=299").await["events"].get(0).map(drop)).await;
+    let end = archived(&collector).await;
+    let objects = collector.dir.path().join("objects");
+    let names = storage.save(&objects).await;
+    are_all(&names, end);
+    let largest = files(&objects).values().map(Vec::len).max().unwrap();
+    assert!(largest > 9 << 20, "{largest} bytes are one part");
+    let found = query(&format!("SELECT count(*), sum(length(event->>'$.data.noise')) FROM {}", all_of(&objects))).await;
+    assert_eq!(found, json!([[end, end * 100_000]]));
 }
 
 #[tokio::test]
