@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -74,8 +75,15 @@ impl Storage {
     }
 }
 
-/// A port at which nobody listens, and that the system gives to nobody who asks for any.
+/// A port at which nobody listens, that the system gives to nobody who asks for any, and that no other test has got.
 pub fn port_for_later() -> u16 {
-    let seed = std::process::id() as u16 % 4000;
-    (26_000..30_000).cycle().skip(seed.into()).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let at = (std::process::id() as u16).wrapping_mul(31).wrapping_add(GIVEN.fetch_add(1, Relaxed)) % 600;
+        // Those of clusters of Redis and what they talk over, in other tests, are below.
+        let port = 32_100 + at;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
