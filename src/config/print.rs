@@ -5,8 +5,18 @@ use std::borrow::Cow;
 use super::yaml::{Node, Value};
 
 /// Keys whose values are nobody's business.
-const SECRETS: &[&str] =
-    &["token", "tokens", "password", "secret", "authorization", "api_key", "apikey", "x-api-key", "headers"];
+const SECRETS: &[&str] = &[
+    "token",
+    "tokens",
+    "password",
+    "secret",
+    "authorization",
+    "api_key",
+    "apikey",
+    "x-api-key",
+    "headers",
+    "htpasswd",
+];
 
 /// The tree as YAML in block style.
 pub fn print(node: &Node) -> String {

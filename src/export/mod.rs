@@ -1,5 +1,6 @@
 //! Exporters: what sends telemetry and events on. Each makes one attempt at one load; the [`pump`] does the rest.
 
+pub mod credentials;
 pub mod debug;
 pub mod file;
 mod inlet;
@@ -66,6 +67,11 @@ pub enum Outcome {
     /// Never.
     Reject {
         /// Why not.
+        why: String,
+    },
+    /// Never, because the receiver does not believe who we are.
+    Denied {
+        /// In its words.
         why: String,
     },
 }

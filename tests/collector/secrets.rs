@@ -10,8 +10,8 @@ use super::support::collector::{Collector, Port, run_with};
 use super::support::telemetry::{agent, traces};
 use super::support::until;
 
-/// What every secret begins with.
-const MARK: &str = "hush-";
+/// What every secret begins with, and what one begins with behind its user as basic authentication says it.
+const MARKS: [&str; 2] = ["hush-", "YWRhOmh1c2gt"];
 
 /// Everything that has a secret, with a secret in it; nobody is behind any of the ports.
 const CONFIG: &str = "
@@ -27,6 +27,8 @@ exporters:
   debug: {level: debug}
   otlp: {endpoint: 'http://127.0.0.1:9', headers: {authorization: 'Bearer ${env:S_OTLP}'}, retry_on_failure: {max_elapsed_time: 1ms}}
   otlphttp: {endpoint: 'http://ada:hush-userinfo@127.0.0.1:9/hooks?key=hush-query', headers: {x-anything: 'hush-header'}, retry_on_failure: {max_elapsed_time: 1ms}}
+  otlp/known: {endpoint: 'http://127.0.0.1:9', auth: {authenticator: bearertokenauth}, retry_on_failure: {max_elapsed_time: 1ms}}
+  otlphttp/known: {endpoint: 'http://127.0.0.1:9', auth: {authenticator: basicauth}, retry_on_failure: {max_elapsed_time: 1ms}}
   webhook: {url: 'http://127.0.0.1:9/hush-path', secret: hush-webhook-secret, headers: {x-key: hush-webhook-header}, events: ['*'], retry_on_failure: {max_elapsed_time: 1ms}}
   redis/url: {url: 'redis://ada:hush-redis-url@127.0.0.1:9', stream: s, retry_on_failure: {max_elapsed_time: 1ms}}
   redis/key: {url: 'redis://127.0.0.1:9', username: ada, password: '${env:S_REDIS}', retry_on_failure: {max_elapsed_time: 1ms}}
@@ -35,10 +37,11 @@ extensions:
     endpoint: '127.0.0.1:0'
     auth: {token: hush-web-token, jwt: {algorithm: HS256, secret: 'hush-a-secret-of-thirty-two-bytes-and-more'}}
   bearertokenauth: {tokens: [hush-first, '${file:token.txt}']}
+  basicauth: {client_auth: {username: ada, password: hush-basic-password}}
 service:
-  extensions: [web, bearertokenauth]
+  extensions: [web, bearertokenauth, basicauth]
   pipelines:
-    traces: {receivers: [otlp], processors: [batch], exporters: [agent, otlp, otlphttp, debug]}
+    traces: {receivers: [otlp], processors: [batch], exporters: [agent, otlp, otlphttp, otlp/known, otlphttp/known, debug]}
     logs: {receivers: [otlp, redis], exporters: [agent]}
     logs/events: {receivers: [agent], exporters: [debug, webhook, redis/url, redis/key]}
 ";
@@ -47,7 +50,8 @@ const VARIABLES: &[(&str, &str)] =
 
 /// The secrets that a text tells.
 fn told(text: &str) -> BTreeSet<&str> {
-    text.match_indices(MARK).map(|(at, _)| &text[at..(at + 40).min(text.len())]).collect()
+    let found = MARKS.iter().flat_map(|mark| text.match_indices(mark));
+    found.map(|(at, _)| &text[at..(at + 40).min(text.len())]).collect()
 }
 
 #[tokio::test]
@@ -76,13 +80,13 @@ async fn nothing_that_is_written_or_answered_tells_a_secret() {
         answers.push(collector.post("/v1/traces", &[("content-type", json), known], body).await.text());
         answers.push(collector.post("/v1/events", &[("content-type", json), known], body).await.text());
     }
-    for exporter in ["otlp", "otlphttp", "webhook", "redis/url", "redis/key"] {
+    for exporter in ["otlp", "otlphttp", "otlp/known", "otlphttp/known", "webhook", "redis/url", "redis/key"] {
         collector.line(&format!(" {exporter}: ")).await;
     }
     let root = [("authorization", "Bearer hush-web-token")];
     until("what exporters gave up on", async || {
         let text = get_with(&format!("{web}/metrics"), &root).await.text();
-        ["otlp", "otlphttp"]
+        ["otlp", "otlphttp", "otlp/known", "otlphttp/known"]
             .iter()
             .all(|name| text.contains(&format!("spanlight_exporter_failed_total{{exporter=\"{name}\"")))
             .then_some(())
@@ -138,6 +142,11 @@ async fn nothing_that_is_said_of_a_configuration_tells_a_secret() {
         json!({"extensions.web.auth.jwt.secret": "hush-short"}),
         json!({"extensions.web.auth.jwt": "{algorithm: RS256, secret: hush-not-for-it, public_key_file: c.yaml}"}),
         json!({"extensions.bearertokenauth.filename": "token.txt"}),
+        json!({"extensions.bearertokenauth.tokens": "[\"hush-\\n\"]"}),
+        json!({"extensions.basicauth.client_auth.password": "[hush-a-list]"}),
+        json!({"extensions.basicauth.client_auth.password_file": "token.txt"}),
+        json!({"extensions.basicauth.htpasswd": "{inline: 'ada:hush-inline'}"}),
+        json!({"exporters.otlp.auth": "{authenticator: basicauth}"}),
     ] {
         let (path, value) = change.as_object().unwrap().iter().next().unwrap();
         let set = format!("{path}={}", value.as_str().unwrap());

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config, Encoding, HttpConfig};
 use super::{partial_success, request};
+use crate::export::credentials::{Credentials, Header};
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::json::to_json;
@@ -19,11 +20,12 @@ pub struct HttpExporter {
     urls: [Option<Uri>; 3],
     encoding: Encoding,
     config: Config,
+    credentials: Credentials,
 }
 
 impl HttpExporter {
     /// Checks the endpoints. Nothing is connected before there is something to send.
-    pub fn new(settings: &HttpConfig) -> Result<HttpExporter, String> {
+    pub fn new(settings: &HttpConfig, credentials: &Credentials) -> Result<HttpExporter, String> {
         let config = settings.resolve()?;
         let urls = settings.urls()?;
         let wants_tls = urls.iter().flatten().any(|url| url.scheme_str() == Some("https"));
@@ -32,11 +34,21 @@ impl HttpExporter {
             urls,
             encoding: settings.encoding,
             config,
+            credentials: credentials.clone(),
         })
     }
 
-    /// One request.
+    /// One request, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
+        let said = self.credentials.header();
+        let outcome = self.post(load, said.as_ref()).await;
+        match self.credentials.instead_of(said, &outcome).await {
+            Some(other) => self.post(load, Some(&other)).await,
+            None => outcome,
+        }
+    }
+
+    async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
         let Some((signal, pieces)) = request(load) else { return Outcome::DONE };
         let url = match signal {
             Signal::Traces => &self.urls[0],
@@ -46,7 +58,7 @@ impl HttpExporter {
         let Some(url) = url else {
             return Outcome::Reject { why: format!("there is no endpoint for {signal}") };
         };
-        let request = match self.request(url, signal, pieces) {
+        let request = match self.request(url, signal, pieces, credentials) {
             Ok(request) => request,
             Err(error) => return Outcome::Reject { why: format!("cannot pack the request: {error}") },
         };
@@ -61,7 +73,13 @@ impl HttpExporter {
         }
     }
 
-    fn request(&self, url: &Uri, signal: Signal, pieces: Vec<Bytes>) -> std::io::Result<Request<Rope>> {
+    fn request(
+        &self,
+        url: &Uri,
+        signal: Signal,
+        pieces: Vec<Bytes>,
+        credentials: Option<&Header>,
+    ) -> std::io::Result<Request<Rope>> {
         let (content_type, pieces) = match self.encoding {
             Encoding::Proto => ("application/x-protobuf", pieces),
             Encoding::Json => ("application/json", vec![to_json(&pieces.concat(), signal.schema()).into()]),
@@ -82,7 +100,7 @@ impl HttpExporter {
         if let Some(encoding) = encoding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        headers.extend(self.config.headers.iter().cloned());
+        headers.extend(self.config.headers.iter().chain(credentials).cloned());
         Ok(request)
     }
 }
@@ -97,6 +115,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
     let why = format!("HTTP {status} {}", said(headers, body)).trim_end().to_owned();
     match status.as_u16() {
         429 | 502 | 503 | 504 => Outcome::Retry { after: retry_after(headers, now), why },
+        401 => Outcome::Denied { why },
         _ => Outcome::Reject { why },
     }
 }
