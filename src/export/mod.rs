@@ -2,6 +2,7 @@
 
 pub mod credentials;
 pub mod debug;
+mod discretion;
 pub mod file;
 mod inlet;
 #[cfg(feature = "kafka")]
@@ -104,6 +105,16 @@ impl Exporter {
 impl Outcome {
     /// Delivered in full.
     pub const DONE: Outcome = Outcome::Done { rejected: 0, why: String::new() };
+
+    /// Why, in words; none if there is nothing to say.
+    fn why_mut(&mut self) -> &mut String {
+        match self {
+            Outcome::Done { why, .. }
+            | Outcome::Retry { why, .. }
+            | Outcome::Reject { why }
+            | Outcome::Denied { why } => why,
+        }
+    }
 
     /// Not now, and the receiver did not say when.
     pub fn retry(why: impl ToString) -> Outcome {

@@ -116,6 +116,9 @@ impl Cluster {
 fn broker(text: &str) -> Result<String, String> {
     let wrong = || format!("`{text}` in `brokers` is no broker; write host:port, such as localhost:9092");
     let text = text.trim();
+    if text.contains('@') {
+        return Err("`brokers` says where brokers are, as host:port, and `auth.sasl` who we are".into());
+    }
     if text.is_empty() || text.contains(['/', ' ']) {
         return Err(wrong());
     }
@@ -264,6 +267,8 @@ mod tests {
         for wrong in ["", "kafka:port", "kafka:1,", "kafka://host:1"] {
             assert!(cluster(&[wrong], None).unwrap_err().contains("brokers"), "{wrong}");
         }
+        let userinfo = cluster(&["SASL_SSL://ada:hush@host:1"], None).unwrap_err();
+        assert!(userinfo.contains("auth.sasl") && !userinfo.contains("hush"), "{userinfo}");
         assert!(cluster(&[], None).unwrap_err().contains("brokers"));
         assert!(cluster(&["localhost", "127.0.0.1:1", "[::1]:2"], None).unwrap().is_this_machine());
         assert!(!cluster(&["localhost", "kafka"], None).unwrap().is_this_machine());

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::support::client::{call_raw, frame, get_with, post};
 use super::support::collector::{Collector, Port, run_with};
+use super::support::sink::{Behaviour, Sink};
 use super::support::telemetry::{agent, traces};
 use super::support::until;
 
@@ -154,4 +155,47 @@ async fn nothing_that_is_said_of_a_configuration_tells_a_secret() {
         assert_eq!(ended.status.code(), Some(2), "{set}: {ended:?}");
         assert_eq!(told(&ended.stderr), BTreeSet::new(), "{set}: {}", ended.stderr);
     }
+}
+
+/// Some say what they were told, also to whoever reads what we write.
+#[tokio::test]
+async fn what_receivers_repeat_tells_no_secret() {
+    let echo =
+        "no: Bearer hush-said YWRhOmh1c2gtYmFzaWMtcGFzc3dvcmQ= hush-header /hooks/hush-path hush-path key=hush-query";
+    let sink = Sink::start().await;
+    sink.otherwise(Behaviour::Answer(401, vec![], echo.into()));
+    let url = sink.url();
+    let collector = Collector::with(&format!(
+        "receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:0'}}}}}}}}
+connectors: {{agent: {{}}}}
+extensions:
+  web: {{endpoint: '127.0.0.1:0'}}
+  bearertokenauth: {{token: hush-said}}
+  basicauth: {{client_auth: {{username: ada, password: hush-basic-password}}}}
+exporters:
+  otlphttp/a: {{traces_endpoint: '{url}/v1/traces?key=hush-query', headers: {{x-a: hush-header}}, auth: {{authenticator: bearertokenauth}}}}
+  otlphttp/b: {{traces_endpoint: '{url}/v1/traces?key=hush-query', headers: {{x-a: hush-header, x-b: Bearer hush-said}}, auth: {{authenticator: basicauth}}}}
+  webhook: {{url: '{url}/hooks/hush-path?key=hush-query', headers: {{x-a: hush-header, x-b: Bearer hush-said}}, events: ['*'], auth: {{authenticator: basicauth}}}}
+service:
+  extensions: [web, bearertokenauth, basicauth]
+  pipelines:
+    traces: {{receivers: [otlp], exporters: [agent, otlphttp/a, otlphttp/b]}}
+    logs: {{receivers: [agent], exporters: [webhook]}}
+"
+    ))
+    .await;
+    collector.take_traces(traces(vec![agent(1, 1, 0, "scribe")])).await;
+    let hidden_from = async |exporter: &str| {
+        let line = collector.line(&format!("ERROR {exporter}: ")).await;
+        assert!(line.contains("no: [hidden]"), "{line}");
+        line
+    };
+    let (a, b, hook) = (hidden_from("otlphttp/a").await, hidden_from("otlphttp/b").await, hidden_from("webhook").await);
+    // What was told to somebody else is not known to be secret where it is said.
+    assert!(
+        a.contains("YWRh") && a.contains("hush-path") && !told(&a).iter().any(|text| text.starts_with("hush-said")),
+        "{a}"
+    );
+    assert!(!b.contains("YWRh") && !b.contains("hush-query") && !b.contains("hush-header"), "{b}");
+    assert_eq!(told(&hook), BTreeSet::new());
 }

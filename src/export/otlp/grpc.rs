@@ -11,6 +11,7 @@ use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
 use super::{partial_success, percent, request};
 use crate::export::credentials::{Credentials, Header};
+use crate::export::discretion::Discretion;
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::wire::{Fields, repeated};
@@ -21,6 +22,7 @@ pub struct GrpcExporter {
     uris: [Uri; 3],
     config: Config,
     credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl GrpcExporter {
@@ -38,6 +40,7 @@ impl GrpcExporter {
             uris: [uri(traces)?, uri(metrics)?, uri(logs)?],
             config: config.clone(),
             credentials: credentials.clone(),
+            discretion: Discretion::new(&config.headers),
         })
     }
 
@@ -45,10 +48,10 @@ impl GrpcExporter {
     pub async fn export(&mut self, load: &Load) -> Outcome {
         let said = self.credentials.header();
         let outcome = self.call(load, said.as_ref()).await;
-        match self.credentials.instead_of(said, &outcome).await {
-            Some(other) => self.call(load, Some(&other)).await,
-            None => outcome,
-        }
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.call(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
     }
 
     async fn call(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
@@ -124,7 +127,7 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
         return Outcome::Done { rejected, why };
     }
     let message = percent::decode(text("grpc-message").unwrap_or_default());
-    let why = format!("{} {}", code_name(code), crate::console::cut(&message, 200)).trim_end().to_owned();
+    let why = format!("{} {message}", code_name(code)).trim_end().to_owned();
     let after = find("grpc-status-details-bin").and_then(|details| retry_info(details.as_bytes()));
     // OTLP: these may be repeated; RESOURCE_EXHAUSTED only if the receiver says when.
     match code {

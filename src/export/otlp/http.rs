@@ -9,6 +9,7 @@ use super::client::{self, Client, Rope};
 use super::config::{Compression, Config, Encoding, HttpConfig};
 use super::{partial_success, request};
 use crate::export::credentials::{Credentials, Header};
+use crate::export::discretion::Discretion;
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::json::to_json;
@@ -21,6 +22,7 @@ pub struct HttpExporter {
     encoding: Encoding,
     config: Config,
     credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl HttpExporter {
@@ -29,12 +31,14 @@ impl HttpExporter {
         let config = settings.resolve()?;
         let urls = settings.urls()?;
         let wants_tls = urls.iter().flatten().any(|url| url.scheme_str() == Some("https"));
+        let discretion = urls.iter().flatten().fold(Discretion::new(&config.headers), Discretion::with_query);
         Ok(HttpExporter {
             client: client::connect(&config.tls, wants_tls, false)?,
             urls,
             encoding: settings.encoding,
             config,
             credentials: credentials.clone(),
+            discretion,
         })
     }
 
@@ -42,10 +46,10 @@ impl HttpExporter {
     pub async fn export(&mut self, load: &Load) -> Outcome {
         let said = self.credentials.header();
         let outcome = self.post(load, said.as_ref()).await;
-        match self.credentials.instead_of(said, &outcome).await {
-            Some(other) => self.post(load, Some(&other)).await,
-            None => outcome,
-        }
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.post(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
     }
 
     async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
@@ -129,7 +133,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// What the receiver says of a failure: the message of a `google.rpc.Status`, or the beginning of a text.
+/// What the receiver says of a failure: the message of a `google.rpc.Status`, or a text.
 fn said(headers: &HeaderMap, body: &[u8]) -> String {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let message = if content_type.starts_with(b"application/x-protobuf") {
@@ -141,7 +145,7 @@ fn said(headers: &HeaderMap, body: &[u8]) -> String {
         None
     };
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    crate::console::cut(text.trim(), 200)
+    text.trim().to_owned()
 }
 
 fn json_partial_success(body: &[u8]) -> (usize, String) {

@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Limited};
 pub use config::Config;
 
 use super::credentials::{Credentials, Header};
+use super::discretion::Discretion;
 use super::otlp::client::{self, Client, Rope};
 use super::otlp::retry_after;
 use super::{Load, Outcome};
@@ -28,6 +29,7 @@ pub struct WebhookExporter {
     headers: Vec<(http::HeaderName, HeaderValue)>,
     secret: Option<Secret>,
     credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl WebhookExporter {
@@ -37,17 +39,18 @@ impl WebhookExporter {
         let wants_tls = url.scheme_str() == Some("https");
         let client = client::connect(&config.tls, wants_tls, false)?;
         let (headers, secret) = (config.headers()?, config.secret.clone());
-        Ok(WebhookExporter { client, url, headers, secret, credentials: credentials.clone() })
+        let discretion = Discretion::new(&headers).with_query(&url).with_path(&url);
+        Ok(WebhookExporter { client, url, headers, secret, credentials: credentials.clone(), discretion })
     }
 
     /// One request with all events of the load, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
         let said = self.credentials.header();
         let outcome = self.post(load, said.as_ref()).await;
-        match self.credentials.instead_of(said, &outcome).await {
-            Some(other) => self.post(load, Some(&other)).await,
-            None => outcome,
-        }
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.post(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
     }
 
     async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
@@ -67,10 +70,9 @@ impl WebhookExporter {
         if status.is_success() {
             return Outcome::DONE;
         }
-        // What the receiver says may hold what was sent to it, so only its beginning is told.
         let said = Limited::new(response.into_body(), client::LARGEST_ANSWER).collect().await;
         let said = said.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
-        let why = format!("HTTP {status} {}", crate::console::cut(said.trim(), 200)).trim_end().to_owned();
+        let why = format!("HTTP {status} {}", said.trim()).trim_end().to_owned();
         match status.as_u16() {
             408 | 429 | 500..=599 => Outcome::Retry { after, why },
             401 => Outcome::Denied { why },
