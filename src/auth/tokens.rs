@@ -70,9 +70,10 @@ impl BearerTokens {
         self.scheme.eq_ignore_ascii_case("bearer") && self.header.eq_ignore_ascii_case("authorization")
     }
 
-    /// The file that they are in, if they are in one.
+    /// The file that they are in, if they are in one and nowhere else.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.filename.iter().cloned().collect()
+        let are_said = self.token.is_some() || !self.tokens.is_empty();
+        self.filename.iter().filter(|_| !are_said).cloned().collect()
     }
 
     /// What exporters say, with these contents of the file.
