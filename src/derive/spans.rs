@@ -397,6 +397,10 @@ impl Arrival<'_, '_> {
 
     fn label(&self, run: &mut Run, at: NodeIx, belongs_to: [Option<&str>; 3], names: &mut Names, keys: &DimensionKeys) {
         let emitter = self.emitter;
+        if !self.attributes.has_dimensions() && emitter.feature.is_none() && emitter.task.is_none() {
+            run.label(at, belongs_to, None);
+            return;
+        }
         if run.labels.feature.is_none() && run.labels.task.is_none() {
             run.labels.feature = emitter.feature.clone();
             run.labels.task = emitter.task.clone();
@@ -407,7 +411,7 @@ impl Arrival<'_, '_> {
         let task = label_of(self.attributes, &keys.task);
         let task = task.or_else(|| of_emitter(&emitter.task, &run.labels.task));
         let tags = tags_of(self.attributes, &keys.tags, names);
-        run.label(at, belongs_to, Labels { task, feature, tags, ..Labels::default() });
+        run.label(at, belongs_to, Some(Labels { task, feature, tags, ..Labels::default() }));
     }
 }
 
