@@ -19,7 +19,7 @@ pub struct Attributes<'a> {
     known: Known,
     /// The names that came last, each where it came: the SDKs write those of one kind of work in one order, so that nearly
     /// every name is where it was, and need not be looked up.
-    recent: [Recent<'a>; Attributes::RECENT],
+    recent: Vec<Recent<'a>>,
     /// Where the next name is expected: it is made of those before it.
     path: u64,
 }
@@ -47,9 +47,14 @@ impl<'a> Attributes<'a> {
             values: Vec::with_capacity(32),
             places: [0; Attributes::KEYS],
             known: Known::default(),
-            recent: [Recent::default(); Attributes::RECENT],
+            recent: Vec::new(),
             path: 0,
         }
+    }
+
+    /// The same, for so many records that it is worth while to remember their names.
+    pub fn of_many() -> Attributes<'a> {
+        Attributes { recent: vec![Recent::default(); Attributes::RECENT], ..Attributes::new() }
     }
 
     /// Forgets those of the last record.
@@ -64,9 +69,9 @@ impl<'a> Attributes<'a> {
 
     /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
     /// counts, as for SDKs.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, lexicon: &Lexicon, attribute: KeyValue<'a>) {
-        let Recent { key, known, .. } = self.look_up(lexicon, attribute.key.as_bytes());
+        let (key, known) = self.look_up(lexicon, attribute.key.as_bytes());
         // What is empty says nothing, not even whose it is.
         if matches!(attribute.value, AnyValue::Empty) {
             self.known = self.known.and(known.only_whether_gen_ai());
@@ -79,16 +84,17 @@ impl<'a> Attributes<'a> {
     }
 
     #[inline]
-    fn look_up(&mut self, lexicon: &Lexicon, name: &'a [u8]) -> Recent<'a> {
+    fn look_up(&mut self, lexicon: &Lexicon, name: &'a [u8]) -> (Option<Key>, Known) {
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        let recent = &mut self.recent[(self.path >> (u64::BITS - Attributes::RECENT_BITS)) as usize];
+        let place = (self.path >> (u64::BITS - Attributes::RECENT_BITS)) as usize;
+        let Some(recent) = self.recent.get_mut(place) else { return lexicon.look_up(name) };
         if recent.name != Some(name) {
             let (key, known) = lexicon.look_up(name);
             *recent = Recent { name: Some(name), key, known };
         }
         let passed = recent.key.map_or(name.len(), |key| key.index() + 1);
         self.path = (self.path ^ passed as u64).wrapping_mul(FACTOR);
-        *recent
+        (recent.key, recent.known)
     }
 
     #[inline]

@@ -135,6 +135,7 @@ impl Lexicon {
     }
 
     /// The key of an attribute's name if anyone reads it, and what is known of the name.
+    #[inline(never)]
     pub fn look_up(&self, name: &[u8]) -> (Option<Key>, Known) {
         match self.find(name) {
             Some(key) => (Some(key), self.known.get(key.index()).copied().unwrap_or_default()),
