@@ -3,6 +3,8 @@
 //! Each dialect has a bit. While the attributes of a span are read, the bits of those that speak for a dialect are
 //! collected, so that telling the dialect of a span is finding the first bit, however many dialects there are.
 
+use std::sync::LazyLock;
+
 use super::fields::Fillable;
 use super::{DIALECTS, Spot};
 use crate::semconv::{Key, KeyTable};
@@ -108,6 +110,20 @@ impl Marks {
 impl Lexicon {
     /// All keys that any dialect reads, and `more`, which are the names of dimensions.
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Lexicon {
+        /// Of the dialects alone. They do not change, and going through all of them takes milliseconds.
+        static OF_DIALECTS: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_dialects);
+        let more: Vec<&str> = more.into_iter().collect();
+        let mut lexicon = Lexicon { names: KeyTable::with(more.iter().copied()), ..OF_DIALECTS.clone() };
+        for name in more.iter().map(|name| name.as_bytes()) {
+            let Some(key) = lexicon.names.find(name).map(Key::index) else { continue };
+            lexicon.known.resize(lexicon.known.len().max(key + 1), Known::default());
+            let by_name = lexicon.families.known(name).only_whether_gen_ai();
+            lexicon.known[key] = lexicon.known[key].and(by_name).and(Known::by_name(Fillable::DIMENSION));
+        }
+        lexicon
+    }
+
+    fn of_dialects() -> Lexicon {
         let of_all = |signs: fn(&Signs) -> &'static [&'static str]| {
             DIALECTS.iter().enumerate().flat_map(move |(place, dialect)| {
                 let known = Known { marks: Marks::of(place), ..Known::default() };
@@ -123,15 +139,7 @@ impl Lexicon {
             let fillable = Fillable::by(key);
             Known { marks, fillable: if by_name.is_gen_ai() { fillable.and(Fillable::GEN_AI) } else { fillable } }
         };
-        let more: Vec<&str> = more.into_iter().collect();
-        let names = KeyTable::with(more.iter().copied());
-        let mut known: Vec<Known> = Key::all().map(of_key).collect();
-        for (name, key) in more.iter().filter_map(|name| Some((name, names.find(name.as_bytes())?))) {
-            known.resize(known.len().max(key.index() + 1), Known::default());
-            let by_name = families.known(name.as_bytes()).only_whether_gen_ai();
-            known[key.index()] = known[key.index()].and(by_name).and(Known::by_name(Fillable::DIMENSION));
-        }
-        Lexicon { known, names, families, span_names }
+        Lexicon { known: Key::all().map(of_key).collect(), names: KeyTable::with([]), families, span_names }
     }
 
     /// The key of an attribute's name if anyone reads it, and what is known of the name.
