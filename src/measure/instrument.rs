@@ -249,7 +249,9 @@ impl<const N: usize, T> Table<N, T> {
         self.places.clear();
         let (series, hasher) = (&self.series, &self.hasher);
         let hash = |place: &u32| hasher.hash_one(&series[*place as usize].0);
-        (0..series.len() as u32).for_each(|place| drop(self.places.insert_unique(hash(&place), place, hash)));
+        for place in 0..series.len() as u32 {
+            self.places.insert_unique(hash(&place), place, hash);
+        }
     }
 
     fn counted(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Counted {
