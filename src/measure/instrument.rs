@@ -211,37 +211,36 @@ impl<const N: usize, T> Table<N, T> {
         }
     }
 
-    fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
+    fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl Fn() -> T) -> &mut T {
         let query = Query(labels);
-        let recent = query.where_it_lies() % RECENT;
-        let place = self.recent[recent] as usize;
-        let is_it = self.series.get(place).is_some_and(|(labels, _)| query.is_the_very(labels));
         let begin = || State { value: empty(), began: now, used: now };
-        let place = if is_it {
-            place
-        } else {
-            let hash = self.hasher.hash_one(&query);
-            let is_it = |place: &u32| query.is_as(&self.series[*place as usize].0);
-            let place = match self.places.find(hash, is_it) {
-                Some(place) => *place,
-                None if self.series.len() >= self.limit => {
-                    self.overflowed += 1;
-                    return &mut self.overflow.get_or_insert_with(begin).value;
-                }
-                None => {
-                    let place = self.series.len() as u32;
-                    self.series.push((Labels::from(&query), begin()));
-                    let (series, hasher) = (&self.series, &self.hasher);
-                    self.places.insert_unique(hash, place, |place| hasher.hash_one(&series[*place as usize].0));
-                    place
-                }
+        let recent = query.where_it_lies() % RECENT;
+        let mut place = self.recent[recent] as usize;
+        if !self.series.get(place).is_some_and(|(labels, _)| query.is_the_very(labels)) {
+            let Some(found) = self.find_or_begin(&query, begin) else {
+                self.overflowed += 1;
+                return &mut self.overflow.get_or_insert_with(begin).value;
             };
-            self.recent[recent] = place;
-            place as usize
-        };
+            self.recent[recent] = found;
+            place = found as usize;
+        }
         let state = &mut self.series[place].1;
         state.used = now;
         &mut state.value
+    }
+
+    /// The place of a series, which begins with this if there is none; nothing if there is no room for it.
+    fn find_or_begin(&mut self, query: &Query<'_, N>, begin: impl Fn() -> State<T>) -> Option<u32> {
+        let hash = self.hasher.hash_one(query);
+        let known = self.places.find(hash, |place| query.is_as(&self.series[*place as usize].0));
+        if known.is_some() || self.series.len() >= self.limit {
+            return known.copied();
+        }
+        let place = self.series.len() as u32;
+        self.series.push((Labels::from(query), begin()));
+        let (series, hasher) = (&self.series, &self.hasher);
+        self.places.insert_unique(hash, place, |place| hasher.hash_one(&series[*place as usize].0));
+        Some(place)
     }
 
     fn expire(&mut self, since: Timestamp) {
