@@ -88,6 +88,7 @@ pub(super) struct Counts {
     sent: Count,
     retried: Count,
     rejected: Count,
+    unauthenticated: Count,
     gave_up: Count,
     pub queue_full: Count,
     crashed: Count,
@@ -356,6 +357,17 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) -> bool 
                 crate::report::error(&format!("{}: {} items were refused for good: {why}", shared.id, load.items()));
                 return true;
             }
+            Outcome::Denied { why } => {
+                shared.note(false);
+                shared.counts.unauthenticated.add(load.items());
+                crate::report::error(&format!(
+                    "{}: {} items were refused for good, because the receiver does not believe who we are, which `auth` or \
+                     `headers` of this exporter say: {why}",
+                    shared.id,
+                    load.items()
+                ));
+                return true;
+            }
             Outcome::Retry { after, why } => (after, why),
         };
         shared.note(true);
@@ -387,6 +399,7 @@ impl Counts {
             sent: health.counter(SENT, &labels),
             retried: health.counter(RETRIED, &labels),
             rejected: failed("rejected"),
+            unauthenticated: failed("unauthenticated"),
             gave_up: failed("gave_up"),
             queue_full: dropped("queue_full"),
             crashed: dropped("crashed"),

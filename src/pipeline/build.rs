@@ -10,6 +10,7 @@ use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
 use crate::connector::{ChangeSink, Connector};
+use crate::export::credentials::Credentials;
 use crate::export::debug::DebugExporter;
 use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
@@ -35,6 +36,8 @@ pub struct Built {
     pub files: Vec<std::path::PathBuf>,
     /// What is told how much has changed by hour and by day.
     pub change_sinks: Vec<ChangeSink>,
+    /// What exporters say of themselves, by the extension that knows it.
+    pub credentials: Vec<(ComponentId, Credentials)>,
 }
 
 /// Builds the pipelines of a plan.
@@ -175,7 +178,9 @@ impl Builder<'_> {
         if let Some((_, _, inlet)) = known {
             return Ok(Some(exit(inlet.clone())));
         }
-        let (settings, exporters) = exporter(component, &self.options.data_dir, batching).map_err(failed)?;
+        let credentials = self.credentials(component).map_err(failed)?;
+        let (settings, exporters) =
+            exporter(component, &credentials, &self.options.data_dir, batching).map_err(failed)?;
         if let Some(Exporter::File(file)) = exporters.first() {
             self.built.files.push(file.path().to_owned());
         }
@@ -186,6 +191,16 @@ impl Builder<'_> {
         self.built.pumps.push(pump);
         self.inlets.push((id.clone(), carries, inlet.clone()));
         Ok(Some(exit(inlet)))
+    }
+
+    /// What an exporter says of itself: the same as all others that name the same extension.
+    fn credentials(&mut self, exporter: &Component) -> Result<Credentials, String> {
+        let Some((id, credentials)) = self.plan.credentials(exporter)? else { return Ok(Credentials::default()) };
+        if let Some((_, known)) = self.built.credentials.iter().find(|(known, _)| known == id) {
+            return Ok(known.clone());
+        }
+        self.built.credentials.push((id.clone(), credentials.clone()));
+        Ok(credentials)
     }
 
     /// Runs an exporter of Redis, once for however many pipelines end in it.
@@ -212,6 +227,7 @@ impl Builder<'_> {
 /// An exporter and how it is pumped: as many of it as attempts may be under way at a time.
 fn exporter(
     component: &Component,
+    credentials: &Credentials,
     data_dir: &Path,
     batching: Option<batch::Config>,
 ) -> Result<(Settings, Vec<Exporter>), String> {
@@ -221,7 +237,7 @@ fn exporter(
             Ok((settings, vec![Exporter::File(exporter)]))
         }
         Component::Webhook(config) => {
-            let one = || WebhookExporter::new(config).map(Exporter::Webhook);
+            let one = || WebhookExporter::new(config, credentials).map(Exporter::Webhook);
             let exporters = (0..config.sending_queue.num_consumers).map(|_| one()).collect::<Result<_, _>>()?;
             Ok((config.settings(), exporters))
         }
@@ -231,14 +247,18 @@ fn exporter(
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
         }
         _ => match component.remote() {
-            Some(receiver) => remote(&receiver, batching),
+            Some(receiver) => remote(&receiver, credentials, batching),
             None => Err("this component is no exporter".into()),
         },
     }
 }
 
-fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings, Vec<Exporter>), String> {
-    let (settings, exporters) = remote.exporters(Portion::USUAL, None)?;
+fn remote(
+    remote: &Remote,
+    credentials: &Credentials,
+    batching: Option<batch::Config>,
+) -> Result<(Settings, Vec<Exporter>), String> {
+    let (settings, exporters) = remote.exporters(Portion::USUAL, None, credentials)?;
     Ok((batched(settings, batching), exporters))
 }
 
@@ -262,6 +282,7 @@ impl Built {
             prometheus: Vec::new(),
             files: Vec::new(),
             change_sinks: Vec::new(),
+            credentials: Vec::new(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
 
+use super::authenticators;
 use super::components::{AgentConfig, Component, component};
 use super::past::{HistoryConfig, JournalConfig};
 use crate::archive;
-use crate::auth::{self, Auth};
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
@@ -109,19 +109,6 @@ impl Plan {
         })
     }
 
-    /// What a port believes that asks who is there.
-    ///
-    /// # Errors
-    /// A key or token that is no good any more.
-    pub fn auth(&self, config: &auth::Config) -> Result<Auth, String> {
-        let named = config.authenticator.as_deref().and_then(ComponentId::parse);
-        let authenticator = named.as_ref().and_then(|id| match self.component(Section::Extensions, id) {
-            Some(Component::BearerTokens(tokens)) => Some(tokens),
-            _ => None,
-        });
-        config.load(authenticator)
-    }
-
     /// The web extension's configuration.
     pub fn web(&self) -> Option<&web::Config> {
         self.components.iter().find_map(|(_, _, component)| match component {
@@ -156,7 +143,7 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     check_archives(config, &components, &mut problems);
     check_streams(config, &components, &mut problems);
     check_topics(config, &pipelines, &components, &mut problems);
-    check_authenticators(config, &components, &mut problems);
+    authenticators::check(config, &components, &mut problems, &mut warnings);
     tell_of_content(config, &pipelines, &components, &mut warnings);
     let prices = prices(config, &components, &mut problems, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
@@ -328,31 +315,6 @@ fn check_archives(config: &Config, components: &[(Section, ComponentId, Componen
         let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
         let message = format!("`{id}` is a second `archive`; storage itself can copy what is to be in two places");
         problems.push(Problem { place, path: format!("extensions.{id}"), message });
-    }
-}
-
-/// Whoever is asked by a port must be there.
-fn check_authenticators(
-    config: &Config,
-    components: &[(Section, ComponentId, Component)],
-    problems: &mut Vec<Problem>,
-) {
-    let is_there = |name: &str| {
-        components.iter().any(|(_, id, component)| {
-            matches!(component, Component::BearerTokens(_))
-                && ComponentId::parse(name).is_some_and(|named| named == *id)
-        })
-    };
-    for (section, id, component) in components {
-        let named = component.auths().into_iter().filter_map(|auth| auth.authenticator.as_deref());
-        for name in named.filter(|name| !is_there(name)) {
-            let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
-            let message = format!(
-                "`auth.authenticator` names `{name}`, which is no `bearertokenauth` in service.extensions; there is no other \
-                 authenticator"
-            );
-            problems.push(Problem { place, path: format!("{}.{id}", section.name()), message });
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::doors::{Bound, Door};
 use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
 use super::ports::Ports;
-use super::reloads::Reloads;
+use super::reloads::{self, Reloads};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
@@ -95,6 +95,9 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         Addresses { receivers: receivers_at, web: web_at, beside: ports.addresses(), files: built.files.clone() };
     let (reload, asked) = watch::channel(());
     let mut reloads = Reloads::new(asked, &health);
+    for (id, credentials) in std::mem::take(&mut built.credentials) {
+        reloads.add(&id.to_string(), reloads::USUAL, move || credentials.renew());
+    }
     let serving = serve_receivers(receivers, &plan, &built, agent.as_ref(), &gate, (&health, &mut reloads))?;
     let stop_web = CancellationToken::new();
     let (scrape, unready) =

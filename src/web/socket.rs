@@ -33,7 +33,6 @@ use uuid::Uuid;
 use super::api::refuse;
 use super::{Shared, State, guard};
 use crate::auth::Principal;
-use crate::event::Timestamp;
 use frames::Frames;
 pub use limits::Limits;
 use opening::Opening;
@@ -246,7 +245,8 @@ impl Client {
         };
         let mut watch = self.state.hub.watch();
         let opening = Instant::now() + OPENING;
-        let until = self.principal.as_ref().and_then(Principal::until).map(instant);
+        let mut end_of_belief =
+            std::pin::pin!(guard::end_of_belief(self.principal.as_ref().and_then(Principal::until)));
         let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -262,7 +262,7 @@ impl Client {
                         return Ok(end);
                     }
                 }
-                () = sleep_until(until.unwrap_or(opening)), if until.is_some() => {
+                () = end_of_belief.as_mut() => {
                     return Ok(End::Close(close_code::POLICY, "the token has expired"));
                 }
                 _ = heartbeat.tick() => {
@@ -381,11 +381,6 @@ impl Client {
 fn no_summaries() -> String {
     let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
     message::error(&Complaint { code: "forbidden", message })
-}
-
-/// The time of a clock as this process counts.
-fn instant(at: Timestamp) -> Instant {
-    Instant::now() + Duration::from_micros(at.micros_since(Timestamp::now()))
 }
 
 /// What becomes of a connection on which something came that is no message.

@@ -247,7 +247,7 @@ async fn what_would_be_missed_is_an_error_and_not_a_warning() {
         ("receivers.otlp.protocols.http.tls={cert_pem: a, key_pem: b}", "unknown key `cert_pem`"),
         ("receivers.otlp.protocols.grpc.auth={authenticator: oidc}", "`oidc`, which is no `bearertokenauth`"),
         ("receivers.otlp.protocols.grpc.auth={}", "neither `token` nor `jwt`"),
-        ("exporters.otlp.auth={authenticator: oauth2client}", "unknown key `auth`"),
+        ("exporters.otlp.auth={authenticator: oauth2client}", "no `bearertokenauth` or `basicauth`"),
         ("exporters.otlp.sending_queue.storage=redis_storage", "`redis_storage` is no storage; write `disk`"),
         ("exporters.otlphttp.sending_queue.max_gib=2", "`ack` and `max_gib` are of queues on disk"),
         ("exporters.file.format=proto", "`proto` is not one of json"),
