@@ -29,6 +29,8 @@ pub struct QueueConfig {
     /// An exporter whose attempts have failed for so long makes nobody wait any more, and it alone loses: in memory 15
     /// seconds unless it says otherwise, on disk never.
     pub failing_after: Option<Span>,
+    /// Whether something counts as taken only once the receiver has it; of queues in memory.
+    pub wait_for_result: bool,
     /// Where what waits is kept.
     pub storage: Storage,
     /// What must have happened before something counts as taken; of queues on disk.
@@ -91,6 +93,7 @@ impl Default for QueueConfig {
             on_full: OnFull::Wait,
             patience: Span(Duration::from_secs(2)),
             failing_after: None,
+            wait_for_result: false,
             storage: Storage::Memory,
             ack: None,
             max_gib: None,
@@ -108,6 +111,14 @@ impl QueueConfig {
         }
         if self.storage == Storage::Memory && (self.ack.is_some() || self.max_gib.is_some()) {
             return Err("`ack` and `max_gib` are of queues on disk; write `storage: disk`".into());
+        }
+        if self.wait_for_result && self.storage == Storage::Disk {
+            return Err("`wait_for_result` is of queues in memory; one on disk has `ack`".into());
+        }
+        if self.wait_for_result && (self.num_consumers != 1 || self.on_full == OnFull::Drop) {
+            return Err("`wait_for_result` goes with `num_consumers: 1`, since it is known in order what was delivered, and not \
+                        with `on_full: drop`"
+                .into());
         }
         if !(0.001..=1e6).contains(&self.max_gib()) {
             return Err(format!("`max_gib` is between 0.001 and 1000000, not {}", self.max_gib()));
@@ -145,7 +156,8 @@ impl QueueConfig {
 
     /// How long an exporter has to fail until nobody waits for it, if that ever comes to pass.
     pub fn failing_after(&self) -> Option<Duration> {
-        let unless_said = (self.storage == Storage::Memory).then_some(QueueConfig::FAILING_AFTER);
+        let loses = self.storage == Storage::Memory && !self.wait_for_result;
+        let unless_said = loses.then_some(QueueConfig::FAILING_AFTER);
         self.failing_after.map(|span| span.0).or(unless_said)
     }
 
@@ -191,6 +203,10 @@ mod tests {
         assert!(memory.validate().unwrap_err().contains("storage: disk"));
         let disk = QueueConfig { storage: Storage::Disk, ..memory };
         assert_eq!(disk.validate(), Ok(()));
+        let waits = QueueConfig { wait_for_result: true, num_consumers: 1, ..QueueConfig::default() };
+        assert_eq!((waits.validate(), waits.failing_after()), (Ok(()), None));
+        assert!(QueueConfig { num_consumers: 2, ..waits }.validate().is_err());
+        assert!(QueueConfig { storage: Storage::Disk, ..waits }.validate().is_err());
         assert!(QueueConfig { max_gib: Some(f64::NAN), ..disk }.validate().is_err());
         assert!(disk.validate_in_memory().is_err());
     }

@@ -37,12 +37,33 @@ pub struct Config {
     pub pubsub: Option<String>,
     /// Whether they are also published on a channel of their execution, `CHANNEL:EXECUTION`.
     pub pubsub_by_execution: bool,
+    /// Where telemetry goes, for collectors that share it.
+    pub otlp: Telemetry,
     /// What becomes of content; without it, it stays on this machine and goes to no other.
     pub content: Option<Classes>,
     /// The queue in front.
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
     pub retry_on_failure: retry::Config,
+}
+
+/// Where telemetry goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What the streams are called: with `spanlight:otlp` they are `{spanlight:otlp}:0` and so on. Without it pipelines of
+    /// telemetry cannot end here.
+    pub stream: Option<String>,
+    /// How many there are, unless somebody has said so before: as many as there may ever be collectors that share them.
+    pub partitions: u32,
+    /// How many entries one may have that are still to be derived from; then it takes no more.
+    pub partition_max_length: u64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        Telemetry { stream: None, partitions: 16, partition_max_length: 10_000 }
+    }
 }
 
 impl Default for Config {
@@ -59,6 +80,7 @@ impl Default for Config {
             stream_max_length: 100_000,
             pubsub: None,
             pubsub_by_execution: false,
+            otlp: Telemetry::default(),
             content: None,
             // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
             sending_queue: QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() },
@@ -74,6 +96,9 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Each is asked for by its reader many times a second.
+    const MOST_PARTITIONS: u32 = 256;
+
     /// All that can be written, to the server of a URL, under the usual names.
     pub fn usual(url: impl Into<String>) -> Config {
         Config {
@@ -111,10 +136,16 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         self.sending_queue.validate_in_memory()?;
         self.retry_on_failure.validate()?;
-        if !self.buckets && !self.sends_events() {
-            return Err(
-                "there is nothing to write; name a `stream` or a `pubsub` channel, or leave `buckets` on".into()
-            );
+        if !self.takes_events() && !self.takes_telemetry() {
+            return Err("there is nothing to write; name a `stream` or a `pubsub` channel, or `otlp.stream`, or leave \
+                        `buckets` on"
+                .into());
+        }
+        if !(1..=Config::MOST_PARTITIONS).contains(&self.otlp.partitions) || self.otlp.partition_max_length == 0 {
+            return Err(format!(
+                "`otlp.partitions` is between 1 and {}, and `otlp.partition_max_length` 1 or more",
+                Config::MOST_PARTITIONS
+            ));
         }
         if self.stream_max_length == 0 {
             return Err("`stream_max_length` is 1 or more: a stream without bounds fills the server".into());
@@ -127,9 +158,24 @@ impl Config {
         self.stream.is_some() || self.pubsub.is_some()
     }
 
+    /// Whether anything comes of the events of the agent connector.
+    pub fn takes_events(&self) -> bool {
+        self.buckets || self.sends_events()
+    }
+
+    /// Whether telemetry is written.
+    pub fn takes_telemetry(&self) -> bool {
+        self.otlp.stream.is_some()
+    }
+
     /// The stream that is written, if any is, named with its server and database.
     pub fn written_stream(&self) -> Option<String> {
         Some(self.server().ok()?.stream(self.stream.as_ref()?))
+    }
+
+    /// Likewise of telemetry.
+    pub fn written_telemetry(&self) -> Option<String> {
+        Some(self.server().ok()?.stream(self.otlp.stream.as_ref()?))
     }
 
     /// What becomes of content: what was asked for, else it stays on this machine.
@@ -139,7 +185,7 @@ impl Config {
 
     /// Whether content is dropped that nobody asked to drop.
     pub fn drops_unasked(&self) -> bool {
-        self.sends_events() && self.content.is_none() && !self.is_this_machine()
+        (self.sends_events() || self.takes_telemetry()) && self.content.is_none() && !self.is_this_machine()
     }
 
     /// Asks for what is to become of content.
