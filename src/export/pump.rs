@@ -212,7 +212,7 @@ impl Shared {
             let was_done = self.was_done.notified();
             // At the end what is left counts as done, too.
             if self.stop.is_cancelled() {
-                return Err(self.refused("was not delivered before the end"));
+                return Err(self.refused("is not delivered before the end"));
             }
             if self.done.load(Relaxed) >= until {
                 return Ok(());

@@ -266,14 +266,16 @@ fn check(
         if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
             (component, of_events || takes_telemetry)
         {
-            let what = if matches!(component, Some(Component::Redis(_))) { ", and telemetry with `otlp.stream`" } else { "" };
+            let what =
+                if matches!(component, Some(Component::Redis(_))) { ", and telemetry with `otlp.stream`" } else { "" };
             problem(format!(
                 "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`{what}"
             ));
         }
     }
     for id in &pipeline.exporters {
-        let is_mirror = |id| matches!(find(Section::Receivers, id), Some(Component::RedisReceiver(it)) if it.epoch().is_some());
+        let is_mirror =
+            |id| matches!(find(Section::Receivers, id), Some(Component::RedisReceiver(it)) if it.epoch().is_some());
         let mirrors = pipeline.signal == Signal::Logs && matches!(&pipeline.receivers[..], [id] if is_mirror(id));
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
         if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events != mirrors) {
@@ -350,7 +352,9 @@ fn check_mirror(
     let place = config.component(Section::Exporters, socket).map(|node| node.place).unwrap_or_default();
     let mut problem = |message| problems.push(Problem { place, path: format!("exporters.{socket}"), message });
     if shown.len() > 1 {
-        problem(format!("`{socket}` shows a stream of Redis under the offsets that it has there, so it takes nothing else"));
+        problem(format!(
+            "`{socket}` shows a stream of Redis under the offsets that it has there, so it takes nothing else"
+        ));
     }
     if components.iter().any(|(_, _, component)| matches!(component, Component::Journal(_) | Component::History(_))) {
         problem(format!(
@@ -412,7 +416,8 @@ fn check_streams(
         };
         if let Some(writer) = exporters.find(comes_again) {
             let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
-            let message = format!("what `{reader}` reads goes through a pipeline to `{writer}`, which writes it there again");
+            let message =
+                format!("what `{reader}` reads goes through a pipeline to `{writer}`, which writes it there again");
             problems.push(Problem { place, path: format!("receivers.{reader}"), message });
         }
         let into_agent = |of: &Pipeline| of.signal == Signal::Logs && of.to_agent && of.receivers.contains(reader);

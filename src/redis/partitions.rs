@@ -7,15 +7,12 @@ use super::beside;
 pub struct Partitions {
     name: String,
     count: String,
-    members: String,
-    owners: String,
 }
 
 impl Partitions {
     /// Of the name that a configuration gives them.
     pub fn of(name: &str) -> Partitions {
-        let key = |what: &str| beside(name, what);
-        Partitions { name: name.to_owned(), count: key("partitions"), members: key("members"), owners: key("owners") }
+        Partitions { name: name.to_owned(), count: beside(name, "partitions") }
     }
 
     /// The stream of one of them.
@@ -26,15 +23,5 @@ impl Partitions {
     /// Where it is said how many there are.
     pub fn count(&self) -> &str {
         &self.count
-    }
-
-    /// Who shares them, by when they were heard of last: a sorted set.
-    pub fn members(&self) -> &str {
-        &self.members
-    }
-
-    /// Who has which of them: a hash.
-    pub fn owners(&self) -> &str {
-        &self.owners
     }
 }

@@ -9,8 +9,7 @@ use super::Bounds;
 use crate::config::types::Span;
 
 /// The queue of an exporter.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct QueueConfig {
     /// How many attempts may be under way at a time, each on a connection of its own.
     pub num_consumers: usize,
@@ -37,6 +36,24 @@ pub struct QueueConfig {
     pub ack: Option<DiskAck>,
     /// What the queue may take on disk, in GiB.
     pub max_gib: Option<f64>,
+}
+
+/// What a configuration says of a queue.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    num_consumers: Option<usize>,
+    queue_size: Option<usize>,
+    sizer: Option<Sizer>,
+    max_items: Option<usize>,
+    max_mib: Option<usize>,
+    on_full: Option<OnFull>,
+    patience: Option<Span>,
+    failing_after: Option<Span>,
+    wait_for_result: Option<bool>,
+    storage: Option<Storage>,
+    ack: Option<DiskAck>,
+    max_gib: Option<f64>,
 }
 
 /// What a queue's size counts.
@@ -101,7 +118,33 @@ impl Default for QueueConfig {
     }
 }
 
+impl<'de> Deserialize<'de> for QueueConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+        QueueConfig::default().but_as_said(deserializer)
+    }
+}
+
 impl QueueConfig {
+    /// As a configuration says, and as this one where it says nothing.
+    pub fn but_as_said<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<QueueConfig, D::Error> {
+        let said = Said::deserialize(deserializer)?;
+        Ok(QueueConfig {
+            num_consumers: said.num_consumers.unwrap_or(self.num_consumers),
+            // In another unit our number means nothing.
+            queue_size: said.queue_size.or(self.queue_size.filter(|_| said.sizer.is_none())),
+            sizer: said.sizer.unwrap_or(self.sizer),
+            max_items: said.max_items.or(self.max_items),
+            max_mib: said.max_mib.or(self.max_mib),
+            on_full: said.on_full.unwrap_or(self.on_full),
+            patience: said.patience.unwrap_or(self.patience),
+            failing_after: said.failing_after.or(self.failing_after),
+            wait_for_result: said.wait_for_result.unwrap_or(self.wait_for_result),
+            storage: said.storage.unwrap_or(self.storage),
+            ack: said.ack.or(self.ack),
+            max_gib: said.max_gib.or(self.max_gib),
+        })
+    }
+
     const FAILING_AFTER: Duration = Duration::from_secs(15);
 
     /// Checks that the numbers make sense, and that nothing is said that means nothing.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::types::{Secret, Span};
 use crate::content::{Classes, Policy};
@@ -42,8 +42,10 @@ pub struct Config {
     /// What becomes of content; without it, it stays on this machine and goes to no other.
     pub content: Option<Classes>,
     /// The queue in front.
+    #[serde(deserialize_with = "queue")]
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
+    #[serde(deserialize_with = "retrying")]
     pub retry_on_failure: retry::Config,
 }
 
@@ -82,17 +84,33 @@ impl Default for Config {
             pubsub_by_execution: false,
             otlp: Telemetry::default(),
             content: None,
-            // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
-            sending_queue: QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() },
-            // A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
-            retry_on_failure: retry::Config {
-                initial_interval: Span(Duration::from_millis(500)),
-                max_interval: Span(Duration::from_secs(5)),
-                max_elapsed_time: Some(Span(Duration::ZERO)),
-                ..retry::Config::default()
-            },
+            sending_queue: usual_queue(),
+            retry_on_failure: usual_retry(),
         }
     }
+}
+
+/// One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
+fn usual_queue() -> QueueConfig {
+    QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() }
+}
+
+/// A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
+fn usual_retry() -> retry::Config {
+    retry::Config {
+        initial_interval: Span(Duration::from_millis(500)),
+        max_interval: Span(Duration::from_secs(5)),
+        max_elapsed_time: Some(Span(Duration::ZERO)),
+        ..retry::Config::default()
+    }
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+    usual_queue().but_as_said(deserializer)
+}
+
+fn retrying<'de, D: Deserializer<'de>>(deserializer: D) -> Result<retry::Config, D::Error> {
+    usual_retry().but_as_said(deserializer)
 }
 
 impl Config {
@@ -137,9 +155,11 @@ impl Config {
         self.sending_queue.validate_in_memory()?;
         self.retry_on_failure.validate()?;
         if !self.takes_events() && !self.takes_telemetry() {
-            return Err("there is nothing to write; name a `stream` or a `pubsub` channel, or `otlp.stream`, or leave \
+            return Err(
+                "there is nothing to write; name a `stream` or a `pubsub` channel, or `otlp.stream`, or leave \
                         `buckets` on"
-                .into());
+                    .into(),
+            );
         }
         if !(1..=Config::MOST_PARTITIONS).contains(&self.otlp.partitions) || self.otlp.partition_max_length == 0 {
             return Err(format!(
@@ -217,6 +237,16 @@ mod tests {
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Config::from_lookup(&find)
+    }
+
+    #[test]
+    fn what_is_said_of_a_queue_leaves_the_rest_as_it_is() {
+        let said = r#"{"sending_queue": {"max_mib": 1}, "retry_on_failure": {"max_interval": "1s"}}"#;
+        let Config { sending_queue: queue, retry_on_failure: retry, .. } = serde_json::from_str(said).unwrap();
+        assert_eq!((queue.num_consumers, queue.bounds().requests, queue.bounds().bytes), (1, 100_000, 1 << 20));
+        assert_eq!((retry.limit(false), retry.initial_interval.0), (None, Duration::from_millis(500)));
+        let in_bytes: Config = serde_json::from_str(r#"{"sending_queue": {"sizer": "bytes"}}"#).unwrap();
+        assert_ne!(in_bytes.sending_queue.bounds().bytes, 100_000);
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Held {
         let mut is_open = |open: &Open| {
             oldest.is_none_or(|oldest| open.since >= oldest) && open.trace.is_some_and(&mut is_in_progress)
         };
-        let (open, over): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open).into_iter().partition(|open| is_open(open));
+        let (open, over): (Vec<Open>, Vec<Open>) =
+            std::mem::take(&mut self.open).into_iter().partition(|open| is_open(open));
         self.open = open;
         if !over.is_empty() {
             self.over.push_back((told(), over.into_iter().map(|open| open.entry).collect()));

@@ -77,7 +77,10 @@ impl MirrorReader {
             };
             if failures == 1 {
                 let server = self.link.server();
-                crate::report::warn(&format!("{}: cannot read `{}` of {server}: {error}; trying on", self.id, self.stream));
+                crate::report::warn(&format!(
+                    "{}: cannot read `{}` of {server}: {error}; trying on",
+                    self.id, self.stream
+                ));
             }
             failures += 1;
             let pause = MirrorReader::PAUSE.saturating_mul(failures).min(MirrorReader::LONGEST_PAUSE);

@@ -1,8 +1,8 @@
--- Shares partitions among those that are alive, evenly: who has too many gives some back, who has too few takes what is
--- nobody's or of somebody who was not heard of for too long.
+-- Shares partitions among those that are alive, evenly: who has too many is to give some back, who has too few takes what
+-- is nobody's or of somebody who was not heard of for too long.
 -- KEYS: members by when they were heard of, owners by partition, and how many partitions there are. ARGV: who asks,
 -- after how many milliseconds somebody counts as gone, and 1 if the one who asks leaves. Returns its partitions, each
--- with a mark that no other time has at which it was given to anybody.
+-- with a mark that no other time has at which it was given to anybody, and whether it is to be given back.
 local members, owners = KEYS[1], KEYS[2]
 local me, patience = ARGV[1], tonumber(ARGV[2])
 local clock = redis.call('TIME')
@@ -32,13 +32,14 @@ if place > 0 then
   fair = math.floor(count / #alive)
   if place <= count % #alive then fair = fair + 1 end
 end
-while #mine > fair do
-  redis.call('HDEL', owners, table.remove(mine)[1])
+for i, lease in ipairs(mine) do
+  lease[3] = i > fair and 1 or 0
+  if place == 0 then redis.call('HDEL', owners, lease[1]) end
 end
 for _, partition in ipairs(free) do
   if #mine >= fair then break end
   local owner = clock[1] .. '.' .. string.format('%06d', clock[2]) .. ' ' .. me
   redis.call('HSET', owners, partition, owner)
-  mine[#mine + 1] = {partition, owner}
+  mine[#mine + 1] = {partition, owner, 0}
 end
 return mine

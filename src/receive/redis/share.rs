@@ -7,18 +7,23 @@ use std::time::Duration;
 use redis::{RedisResult, Value, cmd};
 
 use super::entry::{Entry, list};
-use crate::redis::{Link, Partitions, Script};
+use crate::redis::{Link, Partitions, Script, beside};
 
 /// What the server knows of us.
 pub struct Share {
     link: Link,
     keys: Partitions,
+    /// Who shares them, by when they were heard of last: a sorted set.
+    members: String,
+    /// Who has which of them: a hash.
+    owners: String,
     member: String,
     /// After this long without a sign of life, others have what is ours.
     session: Duration,
     share: Script,
     read: Script,
     done: Script,
+    give: Script,
 }
 
 /// A partition that is ours since a certain time, and until another has it.
@@ -47,11 +52,14 @@ impl Share {
         Share {
             link,
             keys: Partitions::of(name),
+            members: beside(name, "members"),
+            owners: beside(name, "owners"),
             member,
             session,
             share: script(include_str!("share.lua")),
             read: script(include_str!("read.lua")),
             done: script(include_str!("done.lua")),
+            give: script(include_str!("give.lua")),
         }
     }
 
@@ -60,9 +68,16 @@ impl Share {
         self.link.server()
     }
 
-    /// Says that we are alive, and which partitions are ours now.
-    pub async fn renew(&mut self) -> RedisResult<Vec<Lease>> {
+    /// Says that we are alive, and which partitions are ours now, each with whether somebody else is to have it.
+    pub async fn renew(&mut self) -> RedisResult<Vec<(Lease, bool)>> {
         self.take_part(b"").await
+    }
+
+    /// Gives a partition back.
+    pub async fn give(&mut self, lease: &Lease) -> RedisResult<()> {
+        let number = lease.partition.to_string();
+        let arguments = [number.as_bytes(), lease.mark.as_bytes()];
+        self.link.run(&self.give, &[&self.owners], &arguments).await.map(drop)
     }
 
     /// Gives everything back.
@@ -70,18 +85,18 @@ impl Share {
         self.take_part(b"1").await.map(drop)
     }
 
-    async fn take_part(&mut self, leaves: &[u8]) -> RedisResult<Vec<Lease>> {
-        let keys = [self.keys.members(), self.keys.owners(), self.keys.count()];
+    async fn take_part(&mut self, leaves: &[u8]) -> RedisResult<Vec<(Lease, bool)>> {
+        let keys = [self.members.as_str(), &self.owners, self.keys.count()];
         let session = self.session.as_millis().to_string();
         let answer = self.link.run(&self.share, &keys, &[self.member.as_bytes(), session.as_bytes(), leaves]).await?;
-        let leases: Vec<(u32, String)> = redis::from_redis_value(answer)?;
-        Ok(leases.into_iter().map(|(partition, mark)| Lease { partition, mark }).collect())
+        let leases: Vec<(u32, String, bool)> = redis::from_redis_value(answer)?;
+        Ok(leases.into_iter().map(|(partition, mark, goes)| (Lease { partition, mark }, goes)).collect())
     }
 
     /// Some entries of each of these partitions; nothing of those that are not ours.
     pub async fn read(&mut self, from: &[(&Lease, &From)], count: usize) -> RedisResult<Vec<Option<Vec<Entry>>>> {
         let streams: Vec<String> = from.iter().map(|(lease, _)| self.keys.stream(lease.partition)).collect();
-        let mut keys = vec![self.keys.owners()];
+        let mut keys = vec![self.owners.as_str()];
         keys.extend(streams.iter().map(String::as_str));
         let numbers: Vec<String> = from.iter().map(|(lease, _)| lease.partition.to_string()).collect();
         let count = count.to_string();
@@ -112,7 +127,7 @@ impl Share {
         for entries in entries.chunks(AT_ONCE) {
             let mut arguments = vec![Share::GROUP.as_bytes(), number.as_bytes(), lease.mark.as_bytes()];
             arguments.extend(entries.iter().map(String::as_bytes));
-            self.link.run(&self.done, &[self.keys.owners(), &stream], &arguments).await?;
+            self.link.run(&self.done, &[&self.owners, &stream], &arguments).await?;
         }
         Ok(())
     }

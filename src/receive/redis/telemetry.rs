@@ -46,6 +46,15 @@ struct Ours {
     /// The last entry that we know of.
     last: String,
     held: Held,
+    /// Since when somebody else is to have it. Nothing is read of it any more, and it goes once what was told is delivered.
+    goes_since: Option<Instant>,
+}
+
+impl Ours {
+    fn new(lease: Lease) -> Ours {
+        let (from, last) = (From::Again(END.to_owned()), END.to_owned());
+        Ours { lease, from, last, held: Held::default(), goes_since: None }
+    }
 }
 
 /// An entry on its way into the pipelines.
@@ -62,8 +71,8 @@ impl TelemetryReader {
     /// How long nothing is tried after a failure, at first and at most.
     const PAUSE: Duration = Duration::from_millis(250);
     const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-    /// How long what was told is waited for at the end, so that nobody tells it again.
-    const LAST: Duration = Duration::from_secs(3);
+    /// How long what was told is waited for before others have it, so that nobody tells and counts it again.
+    const LAST: Duration = Duration::from_secs(5);
 
     /// Of no partition yet.
     pub fn new(
@@ -132,15 +141,16 @@ impl TelemetryReader {
         if !taken.is_empty() {
             return self.hand_on(taken, stop).await;
         }
-        if self.ours.values().any(|ours| matches!(ours.from, From::Again(_))) {
+        let stays = || self.ours.values().filter(|ours| ours.goes_since.is_none());
+        if stays().any(|ours| matches!(ours.from, From::Again(_))) {
             return Ok(());
         }
         let next = self.next_renewal.min(self.next_settling).saturating_duration_since(Instant::now());
-        if self.ours.is_empty() {
+        let last: BTreeMap<u32, String> = stays().map(|ours| (ours.lease.partition, ours.last.clone())).collect();
+        if last.is_empty() {
             stop.run_until_cancelled(tokio::time::sleep(next)).await;
             return Ok(());
         }
-        let last = self.ours.iter().map(|(partition, ours)| (*partition, ours.last.clone())).collect();
         stop.run_until_cancelled(self.share.wait(&last, next)).await.unwrap_or(Ok(()))
     }
 
@@ -150,13 +160,15 @@ impl TelemetryReader {
             return Ok(());
         }
         let leases = self.share.renew().await?;
-        self.next_renewal = Instant::now() + self.session / 4;
-        let lost: Vec<u32> =
-            self.ours.values().map(|ours| &ours.lease).filter(|lease| !leases.contains(lease)).map(|l| l.partition).collect();
+        let now = Instant::now();
+        self.next_renewal = now + self.session / 4;
+        let is_ours = |lease: &Lease| leases.iter().any(|(ours, _)| ours == lease);
+        let lost = self.ours.values().map(|ours| &ours.lease).filter(|lease| !is_ours(lease));
+        let lost: Vec<u32> = lost.map(|lease| lease.partition).collect();
         self.lose(&lost);
-        for lease in leases {
-            let (from, last, held) = (From::Again(END.to_owned()), END.to_owned(), Held::default());
-            self.ours.entry(lease.partition).or_insert(Ours { lease, from, last, held });
+        for (lease, goes) in leases {
+            let ours = self.ours.entry(lease.partition).or_insert_with(|| Ours::new(lease));
+            ours.goes_since = ours.goes_since.or(Some(now)).filter(|_| goes);
         }
         self.show();
         Ok(())
@@ -181,10 +193,11 @@ impl TelemetryReader {
 
     /// What there is to read.
     async fn read(&mut self) -> RedisResult<Vec<Taken>> {
-        if self.ours.is_empty() {
+        let read = self.ours.values().filter(|ours| ours.goes_since.is_none());
+        let from: Vec<(&Lease, &From)> = read.map(|ours| (&ours.lease, &ours.from)).collect();
+        if from.is_empty() {
             return Ok(Vec::new());
         }
-        let from: Vec<(&Lease, &From)> = self.ours.values().map(|ours| (&ours.lease, &ours.from)).collect();
         let read = match self.share.read(&from, (self.batch / from.len()).max(1)).await {
             Ok(read) => read,
             Err(error) => {
@@ -194,7 +207,7 @@ impl TelemetryReader {
             }
         };
         let (mut taken, mut lost) = (Vec::new(), Vec::new());
-        for (ours, entries) in self.ours.values_mut().zip(read) {
+        for (ours, entries) in self.ours.values_mut().filter(|ours| ours.goes_since.is_none()).zip(read) {
             let Some(entries) = entries else {
                 lost.push(ours.lease.partition);
                 continue;
@@ -230,7 +243,10 @@ impl TelemetryReader {
         let batch = read.unwrap_or_else(|why| {
             self.receptions.iter().find(|(of, _)| Some(*of) == signal).iter().for_each(|(_, it)| it.invalid.add(1));
             let partition = lease.partition;
-            crate::report::warn(&format!("{}: the entry {} of partition {partition} is left out: {why}", self.id, entry.id));
+            crate::report::warn(&format!(
+                "{}: the entry {} of partition {partition} is left out: {why}",
+                self.id, entry.id
+            ));
             None
         });
         Taken { lease, entry: entry.id.clone(), trace: trace.filter(|_| batch.is_some()), batch }
@@ -293,7 +309,22 @@ impl TelemetryReader {
                 return Err(error);
             }
         }
+        self.give_back().await?;
         self.show();
+        Ok(())
+    }
+
+    /// Gives back what others are to have, once nothing of it would be told and counted again there.
+    async fn give_back(&mut self) -> RedisResult<()> {
+        let is_ready = |ours: &&Ours| {
+            let waited = ours.goes_since.map(|since| since.elapsed());
+            waited.is_some_and(|waited| ours.held.settling() == 0 || waited > TelemetryReader::LAST)
+        };
+        let leases: Vec<Lease> = self.ours.values().filter(is_ready).map(|ours| ours.lease.clone()).collect();
+        for lease in leases {
+            self.share.give(&lease).await?;
+            self.lose(&[lease.partition]);
+        }
         Ok(())
     }
 
