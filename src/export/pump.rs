@@ -203,6 +203,27 @@ impl Liveness {
 impl Shared {
     const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+    /// Waits until of so much is known what became of it.
+    ///
+    /// # Errors
+    /// It takes too long. It is still on its way, and the receiver may have it twice when it is sent again.
+    pub async fn delivered_until(&self, until: usize) -> Result<(), Refused> {
+        let deadline = tokio::time::Instant::now() + self.settings.queue.patience.0;
+        loop {
+            let was_done = self.was_done.notified();
+            // At the end what is left counts as done, too.
+            if self.stop.is_cancelled() {
+                return Err(self.refused("is not delivered before the end"));
+            }
+            if self.done.load(Relaxed) >= until {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, was_done).await.is_err() {
+                return Err(self.refused("is not delivered in time"));
+            }
+        }
+    }
+
     /// What is said to senders of which nothing is taken.
     pub fn refused(&self, why: &str) -> Refused {
         Refused { reason: format!("the queue of {} {why}", self.id), retry_after: Shared::RETRY_AFTER }

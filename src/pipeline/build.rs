@@ -9,7 +9,7 @@ use super::queues::Queues;
 use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
-use crate::connector::{ChangeSink, Connector};
+use crate::connector::Connector;
 use crate::export::credentials::Credentials;
 use crate::export::debug::DebugExporter;
 use crate::export::otlp::Remote;
@@ -35,7 +35,7 @@ pub struct Built {
     /// Files that are written, for the banner.
     pub files: Vec<std::path::PathBuf>,
     /// What is told how much has changed by hour and by day.
-    pub change_sinks: Vec<ChangeSink>,
+    pub bucket_pumps: Vec<Inlet>,
     /// What exporters say of themselves, by the extension that knows it.
     pub credentials: Vec<(ComponentId, Credentials)>,
 }
@@ -156,7 +156,7 @@ impl Builder<'_> {
             });
             return Ok(Some(Exit::Prometheus(prometheus)));
         }
-        if let (Component::Redis(config), Some(agent)) = (component, agent) {
+        if let (Component::Redis(config), Some(agent), true) = (component, agent, pipeline.from_agent) {
             return Ok(self.redis(id, config, agent)?.map(Exit::Pump));
         }
         let carries = match component {
@@ -180,7 +180,7 @@ impl Builder<'_> {
         }
         let credentials = self.credentials(component).map_err(failed)?;
         let (settings, exporters) =
-            exporter(component, &credentials, &self.options.data_dir, batching).map_err(failed)?;
+            exporter(id, component, &credentials, &self.options.data_dir, batching).map_err(failed)?;
         if let Some(Exporter::File(file)) = exporters.first() {
             self.built.files.push(file.path().to_owned());
         }
@@ -218,7 +218,7 @@ impl Builder<'_> {
         let redis::Started { pumps, events, changes } =
             redis::start(&id.to_string(), config, keep_buckets, self.health).map_err(failed)?;
         self.built.pumps.extend(pumps);
-        self.built.change_sinks.extend(changes.map(Inlet::into_change_sink));
+        self.built.bucket_pumps.extend(changes);
         self.redis.push((id.clone(), events.clone()));
         Ok(events)
     }
@@ -226,6 +226,7 @@ impl Builder<'_> {
 
 /// An exporter and how it is pumped: as many of it as attempts may be under way at a time.
 fn exporter(
+    id: &ComponentId,
     component: &Component,
     credentials: &Credentials,
     data_dir: &Path,
@@ -242,6 +243,10 @@ fn exporter(
             Ok((config.settings(), exporters))
         }
         Component::Kafka(config) => Ok((batched(config.settings(), batching), kafka::exporters(config)?)),
+        Component::Redis(config) => {
+            let (settings, exporters) = redis::telemetry(&id.to_string(), config)?;
+            Ok((batched(settings, batching), exporters))
+        }
         Component::Debug(config) => {
             let exporter = DebugExporter::new(config)?;
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
@@ -281,7 +286,7 @@ impl Built {
             pumps: Vec::new(),
             prometheus: Vec::new(),
             files: Vec::new(),
-            change_sinks: Vec::new(),
+            bucket_pumps: Vec::new(),
             credentials: Vec::new(),
         }
     }

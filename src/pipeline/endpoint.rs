@@ -107,13 +107,17 @@ fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
     }
 }
 
-/// Time must pass, and exporters must not all be failing.
-pub fn unready(connector: Option<&Arc<Connector>>, built: &Built) -> Unready {
+/// Time must pass, exporters must not all be failing, and what others show must have been read.
+pub fn unready(connector: Option<&Arc<Connector>>, hub: &Arc<Hub>, built: &Built) -> Unready {
     const STUCK: Duration = Duration::from_secs(5);
     let ends_in_agent = built.routes.iter().any(|(pipeline, _): &(Pipeline, _)| pipeline.to_agent);
     let connector = connector.filter(|_| ends_in_agent).cloned();
     let dead: Vec<_> = built.pumps.iter().map(|pump| pump.liveness()).collect();
+    let hub = hub.clone();
     Arc::new(move || {
+        if hub.is_behind() {
+            return Some("what others have shown already is still being read".into());
+        }
         if connector.as_ref().is_some_and(|connector| connector.since_tick() > STUCK) {
             return Some("the agent connector is stuck".into());
         }

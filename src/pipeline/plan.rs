@@ -67,6 +67,19 @@ impl Plan {
         components.find(|(of, known, _)| *of == section && known == id).map(|(_, _, component)| component)
     }
 
+    /// What the offsets of events are told from others by that are those of a log, if whoever listens is shown one.
+    pub fn mirrored(&self) -> Option<String> {
+        let shown = self.pipelines.iter().filter(|pipeline| {
+            let is_socket = |id| matches!(self.component(Section::Exporters, id), Some(Component::WebSocket(_)));
+            !pipeline.from_agent && pipeline.exporters.iter().any(is_socket)
+        });
+        let mut receivers = shown.flat_map(|pipeline| &pipeline.receivers);
+        receivers.find_map(|id| match self.component(Section::Receivers, id) {
+            Some(Component::RedisReceiver(config)) => config.epoch(),
+            _ => None,
+        })
+    }
+
     /// The agent connector's configuration.
     pub fn agent(&self) -> Option<&AgentConfig> {
         self.components.iter().find_map(|(_, _, component)| match component {
@@ -141,7 +154,8 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     check_sockets(config, &components, &mut problems);
     check_archives(config, &components, &mut problems);
-    check_streams(config, &components, &mut problems);
+    check_streams(config, &pipelines, &components, &mut problems);
+    check_mirror(config, &pipelines, &components, &mut problems);
     check_topics(config, &pipelines, &components, &mut problems);
     authenticators::check(config, &components, &mut problems, &mut warnings);
     tell_of_content(config, &pipelines, &components, &mut warnings);
@@ -227,7 +241,9 @@ fn check(
     }
     for id in &pipeline.receivers {
         let of_logs = pipeline.to_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::RedisReceiver(_)), false) = (find(Section::Receivers, id), of_logs) {
+        if let (Some(Component::RedisReceiver(redis)), false) = (find(Section::Receivers, id), of_logs)
+            && !redis.reads_telemetry()
+        {
             problem(format!("`{id}` gives events, which belong into logs that end in the connector `agent`"));
         }
     }
@@ -238,19 +254,32 @@ fn check(
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
-            (find(Section::Exporters, id), of_events)
+        let component = find(Section::Exporters, id);
+        let takes_telemetry = matches!(component, Some(Component::Redis(redis)) if redis.takes_telemetry());
+        if let (Some(Component::Redis(redis)), true) = (component, of_events)
+            && !redis.takes_events()
         {
+            problem(format!("`{id}` takes no events: name a `stream` or a `pubsub` channel there"));
+        }
+        if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
+            (component, of_events || takes_telemetry)
+        {
+            let what =
+                if matches!(component, Some(Component::Redis(_))) { ", and telemetry with `otlp.stream`" } else { "" };
             problem(format!(
-                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
+                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`{what}"
             ));
         }
     }
     for id in &pipeline.exporters {
+        let is_mirror =
+            |id| matches!(find(Section::Receivers, id), Some(Component::RedisReceiver(it)) if it.epoch().is_some());
+        let mirrors = pipeline.signal == Signal::Logs && matches!(&pipeline.receivers[..], [id] if is_mirror(id));
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events) {
+        if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events != mirrors) {
             problem(format!(
-                "`{id}` takes the events of the connector `agent`: `receivers: [agent]` in a pipeline of logs"
+                "`{id}` takes the events of the connector `agent`: `receivers: [agent]` in a pipeline of logs; or those of one \
+                 receiver `redis` with `shared: false`"
             ));
         }
     }
@@ -308,6 +337,34 @@ fn check_sockets(config: &Config, components: &[(Section, ComponentId, Component
     }
 }
 
+/// What several collectors show under the same offsets is numbered where it is read, and by nobody else.
+fn check_mirror(
+    config: &Config,
+    pipelines: &[Pipeline],
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+) {
+    let sockets = components.iter().find(|(_, _, component)| matches!(component, Component::WebSocket(_)));
+    let Some((_, socket, _)) = sockets else { return };
+    let shown: Vec<&Pipeline> = pipelines.iter().filter(|pipeline| pipeline.exporters.contains(socket)).collect();
+    if !shown.iter().any(|pipeline| !pipeline.from_agent) {
+        return;
+    }
+    let place = config.component(Section::Exporters, socket).map(|node| node.place).unwrap_or_default();
+    let mut problem = |message| problems.push(Problem { place, path: format!("exporters.{socket}"), message });
+    if shown.len() > 1 {
+        problem(format!(
+            "`{socket}` shows a stream of Redis under the offsets that it has there, so it takes nothing else"
+        ));
+    }
+    if components.iter().any(|(_, _, component)| matches!(component, Component::Journal(_) | Component::History(_))) {
+        problem(format!(
+            "`{socket}` shows a stream of Redis, which keeps the events; `journal` and `history` belong into a collector of \
+             their own that reads it"
+        ));
+    }
+}
+
 /// The journal waits for one archive.
 fn check_archives(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
     let archives = components.iter().filter(|(_, _, component)| matches!(component, Component::Archive(_)));
@@ -319,7 +376,12 @@ fn check_archives(config: &Config, components: &[(Section, ComponentId, Componen
 }
 
 /// What is read from the stream that it is written to would come again for ever.
-fn check_streams(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+fn check_streams(
+    config: &Config,
+    pipelines: &[Pipeline],
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+) {
     let written = components.iter().filter_map(|(_, id, component)| match component {
         Component::Redis(redis) => redis.written_stream().map(|stream| (id, stream)),
         _ => None,
@@ -327,6 +389,29 @@ fn check_streams(config: &Config, components: &[(Section, ComponentId, Component
     let written: Vec<_> = written.collect();
     for (_, reader, component) in components {
         let Component::RedisReceiver(redis) = component else { continue };
+        let fed = pipelines.iter().filter(|pipeline| pipeline.receivers.contains(reader));
+        let mut exporters = fed.flat_map(|pipeline| &pipeline.exporters);
+        let comes_again = |id: &&ComponentId| {
+            components.iter().any(|(of, known, component)| {
+                let written = match component {
+                    Component::Redis(writer) => writer.written_telemetry(),
+                    _ => None,
+                };
+                *of == Section::Exporters && known == *id && written.is_some() && written == redis.read_telemetry()
+            })
+        };
+        if let Some(writer) = exporters.find(comes_again) {
+            let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+            let message =
+                format!("what `{reader}` reads goes through a pipeline to `{writer}`, which writes it there again");
+            problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
+        let into_agent = |of: &Pipeline| of.signal == Signal::Logs && of.to_agent && of.receivers.contains(reader);
+        if redis.reads_events() && !pipelines.iter().any(into_agent) {
+            let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+            let message = format!("`{reader}` gives events, which belong into logs that end in the connector `agent`");
+            problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
         if let Some((writer, stream)) = written.iter().find(|(_, stream)| redis.is_reading(stream)) {
             let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
             let message = format!("`{reader}` reads what the exporter `{writer}` writes: the stream {stream}");

@@ -105,11 +105,12 @@ pub async fn open(
         Err(answer) => return *answer,
     };
     // From here on, so that nothing that happens during the handshake is missed.
-    let begin = state.hub.head();
+    let (begin, is_behind) = (state.hub.head(), state.hub.is_behind());
     let (most, running) = (limits.max_message_size, sockets.tasks.token());
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |mut socket| async move {
         let end = match sockets.room.clone().try_acquire_owned() {
             // A browser is not told of a refusal before the upgrade.
+            _ if is_behind => End::Close(close_code::AGAIN, "what others have shown is still being read; try again"),
             Err(_) => End::Close(close_code::AGAIN, "there is no room for more WebSockets; try again later"),
             Ok(_permit) => {
                 let mut client = Client::new(&sockets, principal, opening, begin);

@@ -12,7 +12,6 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use super::{Exporter, Load, Outcome};
 use crate::kafka::{Cluster, Trouble, is_final};
-use crate::otlp::Batch;
 use crate::reload::Reloading;
 
 /// Sends what it is given and waits until it is delivered.
@@ -56,7 +55,7 @@ impl KafkaExporter {
 
     /// One attempt: everything is sent and waited for. What was delivered is not sent again by the next one.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        let known = self.unsent.take().filter(|unsent| is_same(&unsent.load, load));
+        let known = self.unsent.take().filter(|unsent| unsent.load.is_same(load));
         let mut unsent = known.unwrap_or_else(|| Unsent {
             load: load.clone(),
             messages: messages::of(load, &self.config),
@@ -179,20 +178,4 @@ async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
 
 fn is_no_room(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
-}
-
-/// Whether it is the same load once more, and not another that says the same.
-fn is_same(one: &Load, other: &Load) -> bool {
-    match (one, other) {
-        (Load::Batches(one), Load::Batches(other)) => {
-            let is_same = |(one, other): (&Batch, &Batch)| {
-                one.bytes().as_ptr() == other.bytes().as_ptr() && one.bytes().len() == other.bytes().len()
-            };
-            one.len() == other.len() && one.iter().zip(other).all(is_same)
-        }
-        (Load::Events(one), Load::Events(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
-        }
-        _ => false,
-    }
 }

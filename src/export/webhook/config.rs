@@ -48,7 +48,7 @@ pub struct Config {
     #[serde(default)]
     pub content: Option<Classes>,
     /// The queue in front.
-    #[serde(default = "one_after_the_other")]
+    #[serde(default = "one_after_the_other", deserialize_with = "queue")]
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
     #[serde(default)]
@@ -75,6 +75,10 @@ fn ten_seconds() -> Span {
 /// In their order, and nobody waits for somebody who does not answer.
 fn one_after_the_other() -> QueueConfig {
     QueueConfig { num_consumers: 1, on_full: OnFull::Drop, ..QueueConfig::default() }
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+    one_after_the_other().but_as_said(deserializer)
 }
 
 impl Config {
