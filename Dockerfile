@@ -10,13 +10,14 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 COPY collector-config collector-config
 COPY docs/bus.md docs/bus.md
-# Benches, examples and a test are named by the manifest, and not built.
+# Benches, examples and two tests are named by the manifest, and not built.
 COPY benches benches
+COPY tests/archive/main.rs tests/archive/main.rs
 COPY tests/kafka/main.rs tests/kafka/main.rs
 COPY examples/client.rs examples/client.rs
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --features kafka --bin spanlight \
+    cargo build --release --locked --features kafka,archive --bin spanlight \
     && install -D -s -m 755 target/release/spanlight /out/usr/local/bin/spanlight \
     && install -D -m 644 -t /out/etc/spanlight collector-config/*.yaml \
     && install -d -m 750 /out/var/lib/spanlight

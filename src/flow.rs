@@ -79,7 +79,36 @@ pub trait Intake: Send + Sync + 'static {
 
     /// Forgets the work of traces that is in progress: somebody else goes on with it, and counts and tells all of it.
     fn forget(&self, _: &[TraceId]) {}
+
+    /// How much was told and counted until now; what waits for company goes out.
+    fn told(&self) -> Told {
+        Told::new()
+    }
+
+    /// Whether all that was told and counted until then is where it was to go.
+    fn is_delivered(&self, _: &Told) -> bool {
+        true
+    }
+
+    /// Takes over for whoever listens what stands in a log that other collectors read as well.
+    fn mirror(&self, _: &Mirrored) {}
 }
+
+/// A part of a log of events that several collectors read, and show under the same offsets.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrored {
+    /// Events with their offsets there, in order.
+    pub events: Vec<(u64, SharedRecord)>,
+    /// The offset before which there is nothing that could be had, if that is known to have changed.
+    pub first: Option<u64>,
+    /// The offset behind all of it.
+    pub head: u64,
+    /// Whether there was more when reading began.
+    pub is_behind: bool,
+}
+
+/// How much was sent to each of the exporters that are told what comes of an input.
+pub type Told = Vec<usize>;
 
 /// The answer to events that are imported: how many were known.
 pub type Imported<'a> = Pin<Box<dyn Future<Output = Result<usize, Refused>> + Send + 'a>>;

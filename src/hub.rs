@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use crate::bus::Page;
 use crate::event::Filter;
-use crate::flow::SharedRecord;
+use crate::flow::{Mirrored, SharedRecord};
 
 /// The last events. Offsets grow within an epoch; without a past, a restart begins another.
 pub struct Hub {
@@ -23,6 +23,8 @@ pub struct Hub {
     head: watch::Sender<u64>,
     closed: AtomicBool,
     past: Option<Box<dyn Past>>,
+    mirrors: bool,
+    behind: AtomicBool,
 }
 
 /// What remembers events when they have left memory, and gives them their offsets.
@@ -47,6 +49,20 @@ struct Ring {
     /// The offset behind the last that is not here any more.
     first: u64,
     bytes: usize,
+}
+
+impl Ring {
+    fn keep(&mut self, events: impl Iterator<Item = (u64, SharedRecord)>, capacity: usize) {
+        for (offset, record) in events {
+            self.bytes += size(&record);
+            self.events.push_back((offset, record));
+        }
+        while self.events.len() > capacity || self.bytes > Hub::MOST_BYTES {
+            let Some((offset, oldest)) = self.events.pop_front() else { break };
+            self.bytes -= size(&oldest);
+            self.first = offset + 1;
+        }
+    }
 }
 
 impl Hub {
@@ -92,9 +108,15 @@ impl Hub {
         ring.bytes = ring.events.iter().map(|(_, record)| size(record)).sum();
     }
 
+    /// Keeps this many events of a log that several collectors read, and show under the same offsets and epoch.
+    pub fn mirroring(capacity: usize, epoch: String) -> Hub {
+        Hub { mirrors: true, behind: AtomicBool::new(true), ..Hub::begin(epoch, 0, capacity, None) }
+    }
+
     fn begin(epoch: String, head: u64, capacity: usize, past: Option<Box<dyn Past>>) -> Hub {
         let ring = Mutex::new(Ring { first: head, ..Ring::default() });
-        Hub { epoch, capacity, ring, head: watch::Sender::new(head), closed: AtomicBool::new(false), past }
+        let (head, not) = (watch::Sender::new(head), || AtomicBool::new(false));
+        Hub { epoch, capacity, ring, head, closed: not(), past, mirrors: false, behind: not() }
     }
 
     /// Tells these offsets from others of the same numbers.
@@ -111,18 +133,33 @@ impl Hub {
             None => *self.head.borrow()..*self.head.borrow() + records.len() as u64,
         };
         let head = offsets.end;
-        for (offset, record) in offsets.zip(records) {
-            ring.bytes += size(record);
-            ring.events.push_back((offset, record.clone()));
-        }
-        while ring.events.len() > self.capacity || ring.bytes > Hub::MOST_BYTES {
-            let Some((offset, oldest)) = ring.events.pop_front() else { break };
-            ring.bytes -= size(&oldest);
-            ring.first = offset + 1;
-        }
+        ring.keep(offsets.zip(records.iter().cloned()), self.capacity);
         if self.past.is_none() {
             self.head.send_replace(head);
         }
+    }
+
+    /// Takes in what has its offsets already.
+    pub fn mirror(&self, part: &Mirrored) {
+        let mut ring = self.lock();
+        if let Some(first) = part.first {
+            // What is missing is said to whoever has not come as far as this.
+            ring.events.clear();
+            (ring.bytes, ring.first) = (0, first);
+        }
+        ring.keep(part.events.iter().cloned(), self.capacity);
+        self.behind.store(part.is_behind, Relaxed);
+        self.head.send_modify(|head| *head = part.head.max(*head));
+    }
+
+    /// Whether these offsets are those of other collectors, which may be ahead.
+    pub fn is_mirror(&self) -> bool {
+        self.mirrors
+    }
+
+    /// Whether there is still to be read what others have shown already, so that nobody should begin here.
+    pub fn is_behind(&self) -> bool {
+        self.behind.load(Relaxed)
     }
 
     /// The past has got all events below an offset, or cannot: they may be shown.

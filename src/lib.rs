@@ -125,6 +125,12 @@ pub mod receive;
 #[cfg(feature = "layer")]
 pub mod recent;
 
+#[cfg(feature = "archive")]
+mod archive;
+#[cfg(all(feature = "collector", not(feature = "archive")))]
+#[path = "archive/without.rs"]
+mod archive;
+
 #[cfg(feature = "collector")]
 pub mod pipeline;
 #[cfg(feature = "collector")]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::event::{Data, Event};
-use crate::flow::{Record, SharedRecord};
+use crate::flow::{Mirrored, Record, SharedRecord};
 use crate::hub::Hub;
 
 /// Merges events on their way into the hub.
@@ -38,6 +38,11 @@ impl Merge {
         if was_empty && !waiting.held.is_empty() {
             self.begun.notify_one();
         }
+    }
+
+    /// Takes events in that have their offsets already, and are what they are for all who read them elsewhere.
+    pub fn mirror(&self, part: &Mirrored) {
+        self.hub.mirror(part);
     }
 
     /// Publishes what has waited long enough, for ever.

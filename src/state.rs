@@ -1,7 +1,8 @@
 //! What survives a restart: a small file that is either the old one or the new one, whenever the program is killed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A file that is replaced as a whole.
@@ -47,7 +48,8 @@ impl StateFile {
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let new = self.beside("new");
-        let mut file = File::create(&new)?;
+        // Who spends what on which work is nobody else's business.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, &self.path)?;

@@ -26,8 +26,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("console", &["duration", "event"]),
     ("report", &["console", "event"]),
     ("reload", &[]),
-    ("tls", &["config", "reload", "report"]),
-    ("kafka", &["config", "tls"]),
+    ("tls", &["config", "event", "reload", "report"]),
+    ("kafka", &["config", "reload", "tls"]),
     ("redis", &["config", "duration", "tls"]),
     ("auth", &["config", "event", "reload"]),
     ("listen", &["health", "reload", "report"]),
@@ -47,7 +47,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "export",
         &[
             "blocking", "config", "console", "content", "derive", "duration", "event", "flow", "health", "journal",
-            "kafka", "measure", "otlp", "redis", "report", "semconv", "tls",
+            "kafka", "measure", "otlp", "redis", "reload", "report", "semconv", "tls",
+        ],
+    ),
+    (
+        "archive",
+        &[
+            "blocking", "config", "console", "content", "event", "export", "health", "history", "journal", "report",
+            "tls",
         ],
     ),
     (
@@ -77,6 +84,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "archive",
             "auth",
             "blocking",
             "budget",

@@ -12,6 +12,8 @@ const COLLECTOR_ONLY: &[&str] = &[
     "clap_mangen",
     "libsqlite3-sys",
     "mimalloc",
+    "object_store",
+    "parquet",
     "rdkafka",
     "redis",
     "regex",
@@ -49,6 +51,15 @@ fn kafka_is_for_whoever_asks_for_it() {
     // OpenSSL is the system's, so it is asked for by itself.
     assert!(!crates(&["--features", "kafka"]).contains("openssl-sys"));
     assert!(crates(&["--features", "kafka-tls"]).contains("openssl-sys"));
+}
+
+#[test]
+fn the_archive_is_for_whoever_asks_for_it_and_brings_no_second_client() {
+    let archive = crates(&["--features", "archive"]);
+    assert!(!crates(&["--features", "default"]).contains("parquet") && archive.contains("parquet"));
+    for unwanted in ["arrow-array", "aws-lc-rs", "openssl-sys", "reqwest"] {
+        assert!(!archive.contains(unwanted), "the feature `archive` brings {unwanted}");
+    }
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! Who asks, and what they may see: bearer tokens, and JWTs that name a user.
 
+mod basic;
 mod jwt;
 mod tokens;
 
 use std::fmt;
+use std::path::Path;
 
 use http::{HeaderMap, header};
 use serde::Deserialize;
 
 use crate::config::types::Secret;
 use crate::event::{Event, Filter, Timestamp};
+use crate::reload::at;
+pub use basic::BasicAuth;
 use jwt::Jwt;
+pub use tokens::BearerTokens;
 use tokens::Tokens;
-pub use tokens::{BearerTokens, Scheme};
 
 /// `auth` of whatever listens. With several of them, any will do.
 ///
@@ -137,6 +141,11 @@ impl Auth {
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What is in a file of tokens or names.
+fn text<'c>(file: &Path, content: &'c [u8]) -> Result<&'c str, String> {
+    std::str::from_utf8(content).map_err(|_| at(file, &"this is no text"))
 }
 
 impl Principal {

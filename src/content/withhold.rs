@@ -71,6 +71,11 @@ impl Withholding {
         Withholding { classes, dropped: count("dropped"), hashed: count("hashed") }
     }
 
+    /// Whether nothing is withheld at all.
+    pub fn keeps_all(&self) -> bool {
+        self.classes.keep_all()
+    }
+
     /// The batch without what is withheld; nothing if there was nothing of it.
     pub fn batch(&self, batch: &Batch) -> Option<Batch> {
         if self.classes.keep_all() {

@@ -170,7 +170,7 @@ impl Run {
             tags: (!event.tags.is_empty()).then(|| event.tags.as_slice().into()),
             ..Labels::default()
         };
-        self.label(at, to_whom, own);
+        self.label(at, to_whom, Some(own));
         self.has_meaning = true;
         let node = self.node_mut(at);
         node.op = node.op.or(Some(default_op(event.scope)));

@@ -218,7 +218,7 @@ impl Run {
     /// Whether it passes the work on, and it is still to be heard by whom.
     pub fn lacks_who_hands_off(&self, at: NodeIx) -> bool {
         let node = self.node(at);
-        self.hands_off(at) && node.agent.is_none() && !self.surroundings(at).complete
+        self.hands_off(at) && node.agent.is_none() && !self.is_complete_above(at)
     }
 
     /// Whether it is a tool that passes the work on.

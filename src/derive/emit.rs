@@ -298,8 +298,8 @@ impl Teller<'_> {
                     data.bool("billed", false);
                 }
                 match call.price.source() {
-                    Ok(source) => data.str("price_source", source.as_str()),
-                    Err(unpriced) => data.str("unpriced", unpriced.as_str()),
+                    Ok(source) => data.word("price_source", source.as_str()),
+                    Err(unpriced) => data.word("unpriced", unpriced.as_str()),
                 }
             }
         });
@@ -342,7 +342,7 @@ impl Teller<'_> {
                 data.opt_str("step_type", node.op.filter(|op| *op != Op::Step).map(Op::as_str));
             }
             Some(Scope::Tool) => data.opt_str("tool_name", name),
-            Some(Scope::LlmRequest) => data.opt_str("operation", node.op.map(Op::as_str)),
+            Some(Scope::LlmRequest) => node.op.into_iter().for_each(|op| data.word("operation", op.as_str())),
             Some(Scope::Workflow | Scope::Agent | Scope::System) | None => {}
         }
     }

@@ -69,7 +69,7 @@ impl Run {
         let gap_closed = std::mem::take(&mut self.gap_closed);
         let new = if gap_closed { 0 } else { self.looked_at.saturating_sub(expired) };
         // Whoever has told of the beginning tells of the end too, and of what was in between before it.
-        let is_ready = |held: &mut Held| self.surroundings(held.at).complete && !self.node(held.at).has_teller;
+        let is_ready = |held: &mut Held| self.is_complete_above(held.at) && !self.node(held.at).has_teller;
         ready.extend(held.extract_if(new.., is_ready));
         self.looked_at = held.len();
         self.held = held;

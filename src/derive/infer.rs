@@ -40,7 +40,7 @@ impl Run {
 
     /// Makes out what work is, and who did it, from what is above it, as far as all of that is known.
     pub fn place_in_surroundings(&mut self, at: NodeIx, now: Timestamp) {
-        if self.node(at).hint == Some(Hint::WorkflowIfOutermost) && self.surroundings(at).complete {
+        if self.node(at).hint == Some(Hint::WorkflowIfOutermost) && self.is_complete_above(at) {
             let is_outermost = self.parent_of_meaning(at).is_none();
             let node = self.node_mut(at);
             node.hint = None;

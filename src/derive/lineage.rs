@@ -127,6 +127,12 @@ impl Run {
         }
     }
 
+    /// Whether nothing is still to arrive above a node: what [`Surroundings::complete`] is, at a part of the price.
+    pub fn is_complete_above(&self, at: NodeIx) -> bool {
+        let top = self.node(self.above(at).last().unwrap_or(at));
+        top.parent.is_none() && top.state != State::Expected
+    }
+
     /// What surrounds a node.
     pub fn surroundings(&self, at: NodeIx) -> Surroundings<'_> {
         let mut found = Surroundings::default();

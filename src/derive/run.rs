@@ -230,7 +230,7 @@ impl Run {
         if self.is_root(at) && self.root().is_none_or(|root| began(at) < began(root)) {
             self.root = Some(at);
         }
-        if self.node(at).first_child.is_some() && self.surroundings(at).complete {
+        if self.node(at).first_child.is_some() && self.is_complete_above(at) {
             (self.gap_closed, self.gap_closed_for_counters) = (true, true);
         }
     }
@@ -274,8 +274,13 @@ impl Run {
     /// Writes down to whom a piece of work belongs (the conversation, the session and the user), and to what. What most of
     /// a run belongs to is kept with the run, the rest with the node; what it is for and the task differ within runs, and
     /// are always the node's, which `own` has.
-    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], mut own: Labels) {
+    pub fn label(&mut self, at: NodeIx, to_whom: [Option<&str>; 3], own: Option<Labels>) {
         let of_run = [&mut self.labels.conversation, &mut self.labels.session, &mut self.labels.user];
+        let is_common = |(said, of_run): (&Option<&str>, &Option<Name>)| said.is_none() || *said == of_run.as_deref();
+        if own.is_none() && to_whom.iter().zip(of_run.iter().map(|label| &**label)).all(is_common) {
+            return;
+        }
+        let mut own = own.unwrap_or_default();
         let of_node = [&mut own.conversation, &mut own.session, &mut own.user];
         for ((said, of_run), of_node) in to_whom.into_iter().zip(of_run).zip(of_node) {
             match (said, &of_run) {

@@ -125,11 +125,11 @@ impl Run {
         let mut ready: Vec<NodeIx> = self.waiting.drain(..expired).map(|(_, at)| at).collect();
         if std::mem::take(&mut self.gap_closed_for_counters) {
             let mut waiting = std::mem::take(&mut self.waiting);
-            ready.extend(waiting.extract_if(.., |(_, at)| self.surroundings(*at).complete).map(|(_, at)| at));
+            ready.extend(waiting.extract_if(.., |(_, at)| self.is_complete_above(*at)).map(|(_, at)| at));
             self.waiting = waiting;
         }
         for (arrived, at) in due {
-            match self.surroundings(at).complete {
+            match self.is_complete_above(at) {
                 true => ready.push(at),
                 false => self.waiting.push((arrived, at)),
             }

@@ -51,7 +51,7 @@ impl Deriver {
     }
 
     fn take_spans(&mut self, batch: &Batch, ended: Ended, now: Timestamp, out: &mut Output) {
-        let mut attributes = Attributes::new();
+        let mut attributes = if batch.bytes().len() > A_FEW { Attributes::of_many() } else { Attributes::new() };
         let mut touched: Vec<RunIx> = Vec::new();
         let mut last: Option<(TraceId, RunIx)> = None;
         for group in batch.groups() {
@@ -194,6 +194,9 @@ impl Emitter {
         }
     }
 }
+
+/// Bytes of spans of which few are alike.
+const A_FEW: usize = 16 << 10;
 
 /// Which spans of a batch have ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -397,6 +400,10 @@ impl Arrival<'_, '_> {
 
     fn label(&self, run: &mut Run, at: NodeIx, belongs_to: [Option<&str>; 3], names: &mut Names, keys: &DimensionKeys) {
         let emitter = self.emitter;
+        if !self.attributes.has_dimensions() && emitter.feature.is_none() && emitter.task.is_none() {
+            run.label(at, belongs_to, None);
+            return;
+        }
         if run.labels.feature.is_none() && run.labels.task.is_none() {
             run.labels.feature = emitter.feature.clone();
             run.labels.task = emitter.task.clone();
@@ -407,7 +414,7 @@ impl Arrival<'_, '_> {
         let task = label_of(self.attributes, &keys.task);
         let task = task.or_else(|| of_emitter(&emitter.task, &run.labels.task));
         let tags = tags_of(self.attributes, &keys.tags, names);
-        run.label(at, belongs_to, Labels { task, feature, tags, ..Labels::default() });
+        run.label(at, belongs_to, Some(Labels { task, feature, tags, ..Labels::default() }));
     }
 }
 

@@ -17,6 +17,19 @@ pub struct Attributes<'a> {
     places: [u8; Attributes::KEYS],
     /// What their names say, of all together.
     known: Known,
+    /// The names that came last, each where it came: the SDKs write those of one kind of work in one order, so that nearly
+    /// every name is where it was, and need not be looked up.
+    recent: Vec<Recent<'a>>,
+    /// Where the next name is expected: it is made of those before it.
+    path: u64,
+}
+
+/// A name, and what is known of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent<'a> {
+    name: Option<&'a [u8]>,
+    key: Option<Key>,
+    known: Known,
 }
 
 impl<'a> Attributes<'a> {
@@ -25,9 +38,23 @@ impl<'a> Attributes<'a> {
     /// Of one record.
     const MOST: usize = u8::MAX as usize;
 
+    const RECENT: usize = 1 << Attributes::RECENT_BITS;
+    const RECENT_BITS: u32 = 7;
+
     /// None yet.
     pub fn new() -> Attributes<'a> {
-        Attributes { values: Vec::with_capacity(32), places: [0; Attributes::KEYS], known: Known::default() }
+        Attributes {
+            values: Vec::with_capacity(32),
+            places: [0; Attributes::KEYS],
+            known: Known::default(),
+            recent: Vec::new(),
+            path: 0,
+        }
+    }
+
+    /// The same, for so many records that it is worth while to remember their names.
+    pub fn of_many() -> Attributes<'a> {
+        Attributes { recent: vec![Recent::default(); Attributes::RECENT], ..Attributes::new() }
     }
 
     /// Forgets those of the last record.
@@ -37,22 +64,37 @@ impl<'a> Attributes<'a> {
             self.places[key.index()] = 0;
         }
         self.known = Known::default();
+        self.path = 0;
     }
 
     /// Takes an attribute if anyone reads it, and what its name is a sign of. Of several with one key the last
     /// counts, as for SDKs.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, lexicon: &Lexicon, attribute: KeyValue<'a>) {
-        let (key, known) = lexicon.look_up(attribute.key.as_bytes());
+        let (key, known) = self.look_up(lexicon, attribute.key.as_bytes());
         // What is empty says nothing, not even whose it is.
         if matches!(attribute.value, AnyValue::Empty) {
-            self.known.is_gen_ai |= known.is_gen_ai;
+            self.known = self.known.and(known.only_whether_gen_ai());
             return;
         }
         self.known = self.known.and(known);
         if let Some(key) = key {
             self.put(key, attribute.value);
         }
+    }
+
+    #[inline]
+    fn look_up(&mut self, lexicon: &Lexicon, name: &'a [u8]) -> (Option<Key>, Known) {
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let place = (self.path >> (u64::BITS - Attributes::RECENT_BITS)) as usize;
+        let Some(recent) = self.recent.get_mut(place) else { return lexicon.look_up(name) };
+        if recent.name != Some(name) {
+            let (key, known) = lexicon.look_up(name);
+            *recent = Recent { name: Some(name), key, known };
+        }
+        let passed = recent.key.map_or(name.len(), |key| key.index() + 1);
+        self.path = (self.path ^ passed as u64).wrapping_mul(FACTOR);
+        (recent.key, recent.known)
     }
 
     #[inline]
@@ -69,7 +111,7 @@ impl<'a> Attributes<'a> {
     /// These attributes, and of those keys what events of the span say last.
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut all = self.clone();
-        all.known.fillable = Fillable::ALL;
+        all.known.fillable = all.known.fillable.and(Fillable::ALL);
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -86,12 +128,18 @@ impl<'a> Attributes<'a> {
 
     /// Whether any key at all begins with `gen_ai.`.
     pub fn has_gen_ai(&self) -> bool {
-        self.known.is_gen_ai
+        self.known.is_gen_ai()
     }
 
     /// Whether any may hold a piece of a message that is spread over many.
     pub fn has_numbered(&self) -> bool {
-        self.known.is_numbered
+        self.known.is_numbered()
+    }
+
+    /// Whether any is a dimension of metrics by the configuration.
+    #[inline]
+    pub fn has_dimensions(&self) -> bool {
+        self.known.fillable.holds(Fillable::DIMENSION)
     }
 
     /// What their names are signs of.

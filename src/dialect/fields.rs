@@ -120,17 +120,24 @@ keys_of! {
     total,
 }
 
-/// Fields and counts, a bit each.
+/// Fields and counts, a bit each, and what else names say, so that those of all attributes are taken together by one `or`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fillable(u64);
 
 impl Fillable {
     /// None at all.
     pub const NONE: Fillable = Fillable(0);
-    /// All there are.
-    pub const ALL: Fillable = Fillable(u64::MAX);
+    /// All fields and counts.
+    pub const ALL: Fillable = Fillable(!(Fillable::GEN_AI.0 | Fillable::NUMBERED.0 | Fillable::DIMENSION.0));
+    /// A name that begins with `gen_ai.`.
+    pub const GEN_AI: Fillable = Fillable(1 << 62);
+    /// A name that may be of a piece of a message that is spread over many attributes, with numbers in their names.
+    pub const NUMBERED: Fillable = Fillable(1 << 61);
+    /// A name that a configuration has for a dimension of metrics.
+    pub const DIMENSION: Fillable = Fillable(1 << 60);
     /// Counts have the upper half.
     const COUNTS: u32 = 32;
+    const OF_COUNTS: u64 = ((1 << Count::ALL.len()) - 1) << Fillable::COUNTS;
     /// Whatever tells how the work ended has the last bit.
     const OUTCOME: u64 = 1 << 63;
 
@@ -173,7 +180,13 @@ impl Fillable {
     /// Whether any count may be there.
     #[inline]
     pub(super) fn has_counts(self) -> bool {
-        (self.0 & !Fillable::OUTCOME) >> Fillable::COUNTS != 0
+        self.0 & Fillable::OF_COUNTS != 0
+    }
+
+    /// Whether all of the other is in it.
+    #[inline]
+    pub(super) fn holds(self, other: Fillable) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// Whether there may be something that tells how the work ended.
@@ -189,7 +202,7 @@ mod tests {
 
     #[test]
     fn every_key_of_every_dialect_fills_its_field() {
-        assert!(Field::ALL.len() <= Fillable::COUNTS as usize && Count::ALL.len() < Fillable::COUNTS as usize);
+        assert!(Field::ALL.len() <= Fillable::COUNTS as usize && Count::ALL.len() < 60 - Fillable::COUNTS as usize);
         for dialect in DIALECTS.iter().copied().chain(logs::readings()) {
             for field in Field::ALL {
                 assert!(dialect.fields.of(*field).iter().all(|key| Fillable::by(*key).has(*field)), "{}", dialect.name);

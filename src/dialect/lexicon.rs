@@ -3,6 +3,8 @@
 //! Each dialect has a bit. While the attributes of a span are read, the bits of those that speak for a dialect are
 //! collected, so that telling the dialect of a span is finding the first bit, however many dialects there are.
 
+use std::sync::LazyLock;
+
 use super::fields::Fillable;
 use super::{DIALECTS, Spot};
 use crate::semconv::{Key, KeyTable};
@@ -32,7 +34,7 @@ pub struct Marks(u64);
 #[derive(Clone, Debug)]
 pub struct Lexicon {
     names: KeyTable,
-    /// By key. Those that a configuration adds are no signs and fill no fields.
+    /// By key. Those that a configuration adds are no signs, and fill nothing but dimensions.
     known: Vec<Known>,
     families: ByFirst,
     span_names: ByFirst,
@@ -45,18 +47,14 @@ pub struct Known {
     pub marks: Marks,
     /// What its value may be.
     pub fillable: Fillable,
-    /// Whether it begins with `gen_ai.`.
-    pub is_gen_ai: bool,
-    /// Whether it may be a piece of a message that is spread over many attributes, with numbers in their names.
-    pub is_numbered: bool,
 }
 
 /// What names begin with that say something without speaking for a dialect.
 const OTHER_FAMILIES: [(&str, Known); 4] = [
-    ("gen_ai.", Known { is_gen_ai: true, ..Known::NOTHING }),
-    ("gen_ai.prompt.", Known { is_numbered: true, ..Known::NOTHING }),
-    ("gen_ai.completion.", Known { is_numbered: true, ..Known::NOTHING }),
-    ("llm.", Known { is_numbered: true, ..Known::NOTHING }),
+    ("gen_ai.", Known::by_name(Fillable::GEN_AI)),
+    ("gen_ai.prompt.", Known::by_name(Fillable::NUMBERED)),
+    ("gen_ai.completion.", Known::by_name(Fillable::NUMBERED)),
+    ("llm.", Known::by_name(Fillable::NUMBERED)),
 ];
 
 /// Beginnings of words, found by their first letter.
@@ -110,8 +108,22 @@ impl Marks {
 }
 
 impl Lexicon {
-    /// All keys that any dialect reads, and `more`.
+    /// All keys that any dialect reads, and `more`, which are the names of dimensions.
     pub fn with<'a>(more: impl IntoIterator<Item = &'a str>) -> Lexicon {
+        /// Of the dialects alone. They do not change, and going through all of them takes milliseconds.
+        static OF_DIALECTS: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_dialects);
+        let more: Vec<&str> = more.into_iter().collect();
+        let mut lexicon = Lexicon { names: KeyTable::with(more.iter().copied()), ..OF_DIALECTS.clone() };
+        for name in more.iter().map(|name| name.as_bytes()) {
+            let Some(key) = lexicon.names.find(name).map(Key::index) else { continue };
+            lexicon.known.resize(lexicon.known.len().max(key + 1), Known::default());
+            let by_name = lexicon.families.known(name).only_whether_gen_ai();
+            lexicon.known[key] = lexicon.known[key].and(by_name).and(Known::by_name(Fillable::DIMENSION));
+        }
+        lexicon
+    }
+
+    fn of_dialects() -> Lexicon {
         let of_all = |signs: fn(&Signs) -> &'static [&'static str]| {
             DIALECTS.iter().enumerate().flat_map(move |(place, dialect)| {
                 let known = Known { marks: Marks::of(place), ..Known::default() };
@@ -124,21 +136,17 @@ impl Lexicon {
             let by_name = families.known(key.name().as_bytes());
             let speaks_for = DIALECTS.iter().enumerate().filter(|(_, dialect)| dialect.signs.keys.contains(&key));
             let marks = speaks_for.fold(by_name.marks, |marks, (place, _)| marks.and(Marks::of(place)));
-            Known { marks, fillable: Fillable::by(key), is_gen_ai: by_name.is_gen_ai, is_numbered: false }
+            let fillable = Fillable::by(key);
+            Known { marks, fillable: if by_name.is_gen_ai() { fillable.and(Fillable::GEN_AI) } else { fillable } }
         };
-        let known = Key::all().map(of_key).collect();
-        Lexicon { known, names: KeyTable::with(more), families, span_names }
+        Lexicon { known: Key::all().map(of_key).collect(), names: KeyTable::with([]), families, span_names }
     }
 
     /// The key of an attribute's name if anyone reads it, and what is known of the name.
-    #[inline]
+    #[inline(never)]
     pub fn look_up(&self, name: &[u8]) -> (Option<Key>, Known) {
         match self.find(name) {
-            Some(key) => {
-                let is_gen_ai = || self.families.known(name).is_gen_ai;
-                let of_configuration = || Known { is_gen_ai: is_gen_ai(), ..Known::default() };
-                (Some(key), self.known.get(key.index()).copied().unwrap_or_else(of_configuration))
-            }
+            Some(key) => (Some(key), self.known.get(key.index()).copied().unwrap_or_default()),
             None => (None, self.families.known(name)),
         }
     }
@@ -178,18 +186,33 @@ fn marked(is_sign: impl Fn(&Signs) -> bool) -> Marks {
 }
 
 impl Known {
-    const NOTHING: Known = Known { marks: Marks(0), fillable: Fillable::NONE, is_gen_ai: false, is_numbered: false };
+    const fn by_name(says: Fillable) -> Known {
+        Known { marks: Marks(0), fillable: says }
+    }
+
+    /// Whether it begins with `gen_ai.`.
+    #[inline]
+    pub fn is_gen_ai(self) -> bool {
+        self.fillable.holds(Fillable::GEN_AI)
+    }
+
+    /// Whether it may be a piece of a message that is spread over many attributes, with numbers in their names.
+    #[inline]
+    pub fn is_numbered(self) -> bool {
+        self.fillable.holds(Fillable::NUMBERED)
+    }
+
+    /// Nothing but whether it begins with `gen_ai.`.
+    #[must_use]
+    pub fn only_whether_gen_ai(self) -> Known {
+        Known::by_name(if self.is_gen_ai() { Fillable::GEN_AI } else { Fillable::NONE })
+    }
 
     /// Both.
     #[must_use]
     #[inline]
     pub fn and(self, other: Known) -> Known {
-        Known {
-            marks: self.marks.and(other.marks),
-            fillable: self.fillable.and(other.fillable),
-            is_gen_ai: self.is_gen_ai | other.is_gen_ai,
-            is_numbered: self.is_numbered | other.is_numbered,
-        }
+        Known { marks: self.marks.and(other.marks), fillable: self.fillable.and(other.fillable) }
     }
 }
 

@@ -91,18 +91,15 @@ impl Timestamp {
     /// The 27 characters of RFC 3339. By hand, because two of them stand in every event and a general formatter
     /// takes a tenth of the time that is allowed for an event.
     pub fn to_rfc3339(self) -> [u8; 27] {
-        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000) as u32);
         let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
-        let second_of_day = seconds.rem_euclid(86_400);
-        let mut out = *b"0000-00-00T00:00:00.000000Z";
-        put_digits(&mut out[0..4], year.clamp(0, 9999) as u64);
-        put_digits(&mut out[5..7], month);
-        put_digits(&mut out[8..10], day);
-        put_digits(&mut out[11..13], (second_of_day / 3600) as u64);
-        put_digits(&mut out[14..16], (second_of_day / 60 % 60) as u64);
-        put_digits(&mut out[17..19], (second_of_day % 60) as u64);
-        put_digits(&mut out[20..26], micros as u64);
-        out
+        let (year, second_of_day) = (year.clamp(0, 9999) as u32, seconds.rem_euclid(86_400) as u32);
+        let [(a, b), (c, d)] = [two_digits(year / 100), two_digits(year % 100)];
+        let [(e, f), (g, h)] = [two_digits(month as u32), two_digits(day as u32)];
+        let [(i, j), (k, l)] = [two_digits(second_of_day / 3600), two_digits(second_of_day / 60 % 60)];
+        let [(m, n), (o, p)] = [two_digits(second_of_day % 60), two_digits(micros / 10_000)];
+        let [(q, r), (s, t)] = [two_digits(micros / 100 % 100), two_digits(micros % 100)];
+        [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, r, s, t, b'Z']
     }
 
     /// The UTC date as `2026-11-21`.
@@ -111,11 +108,10 @@ impl Timestamp {
     }
 }
 
-fn put_digits(out: &mut [u8], mut value: u64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// Of a number below 100.
+#[inline]
+fn two_digits(number: u32) -> (u8, u8) {
+    (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8)
 }
 
 /// Year, month and day of a day number since 1970 in the proleptic Gregorian calendar, by counting in eras of

@@ -18,9 +18,9 @@ impl Event {
         let mut object = JsonObject::begin(out);
         object.quoted("event_id", |out| self.event_id.push_to(out));
         object.str("name", self.name.as_str());
-        object.str("scope", self.scope.as_str());
-        object.str("type", self.event_type.as_str());
-        object.str("status", self.status.as_str());
+        object.word("scope", self.scope.as_str());
+        object.word("type", self.event_type.as_str());
+        object.word("status", self.status.as_str());
         write_component(&mut object, self);
         object.quoted("timestamp", |out| out.extend_from_slice(&self.timestamp.to_rfc3339()));
         object.quoted("observed_at", |out| out.extend_from_slice(&self.observed_at.to_rfc3339()));
@@ -114,7 +114,7 @@ impl Performance {
 impl Source {
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = JsonObject::begin(out);
-        object.str("kind", self.kind.as_str());
+        object.word("kind", self.kind.as_str());
         object.opt_str("dialect", self.dialect.as_deref());
         object.opt_str("instance", self.instance.as_deref());
         object.opt_str("service", self.service.as_deref());

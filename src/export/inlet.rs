@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::pump::Shared;
 use super::queue::disk::{CannotWrite, DiskQueue, Writing};
-use super::queue::{Load, NotTaken, Queue};
+use super::queue::{Load, NotTaken, OnFull, Queue};
 use crate::flow::Refused;
 use crate::otlp::Batch;
 
@@ -13,12 +13,22 @@ use crate::otlp::Batch;
 #[derive(Clone)]
 pub struct Inlet(Arc<Shared>);
 
-/// A batch on its way into a queue on disk. If nobody waits for it, it is written all the same.
+/// A batch on its way into a queue on disk, or to a receiver that is waited for. If nobody waits for it, it goes there all
+/// the same.
 #[must_use = "whether it was written is known only to whoever waits for it"]
 pub struct Keeping {
     inlet: Inlet,
-    /// Nothing if it was dropped, or it is known what became of it.
-    writing: Result<Option<Writing>, Refused>,
+    kept: Result<Kept, Refused>,
+}
+
+/// What becomes of such a batch.
+enum Kept {
+    /// It is known, or it was dropped.
+    Known,
+    /// It is being written.
+    Writing(Writing),
+    /// It is delivered once of so much is known what became of it.
+    Sent(usize),
 }
 
 impl Inlet {
@@ -86,30 +96,48 @@ impl Inlet {
         self.split(load).into_iter().for_each(push);
     }
 
-    /// Whether what is put in has to be written before it counts as taken.
-    pub fn is_on_disk(&self) -> bool {
-        self.0.queue.is_on_disk()
+    /// How much was sent until now; none of it waits for company any more.
+    pub fn told(&self) -> usize {
+        self.0.queue.hurry();
+        self.0.taken.load(Relaxed)
     }
 
-    /// Begins to put a batch into a queue on disk.
+    /// Whether of all that was sent until then is known what became of it, as far as the process has to live for that. It is
+    /// exact where one attempt is under way at a time.
+    pub fn is_delivered(&self, told: usize) -> bool {
+        self.0.queue.is_on_disk() || self.0.done.load(Relaxed) >= told
+    }
+
+    /// Whether nobody waits for it.
+    pub fn is_lossy(&self) -> bool {
+        self.0.settings.queue.on_full == OnFull::Drop
+    }
+
+    /// Whether what is put in has to be written or delivered before it counts as taken.
+    pub fn is_waited_for(&self) -> bool {
+        self.0.queue.is_on_disk() || self.0.settings.queue.wait_for_result
+    }
+
+    /// Begins to put a batch where it counts as taken.
     pub fn keep(&self, batch: Batch) -> Keeping {
         let Shared { queue, counts, .. } = &*self.0;
         let (items, load) = (batch.items(), Load::Batches(vec![batch]));
-        let writing = match queue {
+        let kept = match queue {
             Queue::Memory(_) => {
                 self.send(load);
-                Ok(None)
+                // What came before goes first, so this is delivered by then.
+                Ok(Kept::Sent(self.0.taken.load(Relaxed)))
             }
             Queue::Disk(_) if self.0.loses() && !queue.has_room() => {
                 counts.queue_full.add(items);
-                Ok(None)
+                Ok(Kept::Known)
             }
             Queue::Disk(queue) => match queue.put(&self.split(load)) {
-                Ok(writing) => Ok(Some(writing)),
-                Err(why) => self.dropped(queue, &why, items).map(|()| None),
+                Ok(writing) => Ok(Kept::Writing(writing)),
+                Err(why) => self.dropped(queue, &why, items).map(|()| Kept::Known),
             },
         };
-        Keeping { inlet: self.clone(), writing }
+        Keeping { inlet: self.clone(), kept }
     }
 
     /// What cannot be written is dropped if nobody is to wait for this exporter, and refused otherwise.
@@ -157,9 +185,10 @@ impl Keeping {
 
     /// Waits until it has reached the ack point; how many items have.
     async fn kept(&mut self) -> Result<usize, Refused> {
-        let writing = match &mut self.writing {
-            Ok(Some(writing)) => writing,
-            Ok(None) => return Ok(0),
+        let writing = match &mut self.kept {
+            Ok(Kept::Writing(writing)) => writing,
+            Ok(Kept::Known) => return Ok(0),
+            Ok(Kept::Sent(until)) => return self.inlet.0.delivered_until(*until).await.map(|()| 0),
             Err(refused) => return Err(refused.clone()),
         };
         let items = writing.items();
@@ -167,7 +196,7 @@ impl Keeping {
             return Ok(items);
         }
         let written = writing.written().await;
-        self.writing = Ok(None);
+        self.kept = Ok(Kept::Known);
         let Queue::Disk(queue) = &self.inlet.0.queue else { return Ok(0) };
         match written {
             Ok(()) => Ok(items),
@@ -179,8 +208,8 @@ impl Keeping {
 impl Drop for Keeping {
     fn drop(&mut self) {
         // Whoever waited may have gone.
-        if let (Ok(Some(writing)), Queue::Disk(queue)) =
-            (std::mem::replace(&mut self.writing, Ok(None)), &self.inlet.0.queue)
+        if let (Ok(Kept::Writing(writing)), Queue::Disk(queue)) =
+            (std::mem::replace(&mut self.kept, Ok(Kept::Known)), &self.inlet.0.queue)
         {
             queue.forget(writing);
         }

@@ -1,6 +1,8 @@
 //! Exporters: what sends telemetry and events on. Each makes one attempt at one load; the [`pump`] does the rest.
 
+pub mod credentials;
 pub mod debug;
+mod discretion;
 pub mod file;
 mod inlet;
 #[cfg(feature = "kafka")]
@@ -68,6 +70,11 @@ pub enum Outcome {
         /// Why not.
         why: String,
     },
+    /// Never, because the receiver does not believe who we are.
+    Denied {
+        /// In its words.
+        why: String,
+    },
 }
 
 impl Exporter {
@@ -98,6 +105,16 @@ impl Exporter {
 impl Outcome {
     /// Delivered in full.
     pub const DONE: Outcome = Outcome::Done { rejected: 0, why: String::new() };
+
+    /// Why, in words; none if there is nothing to say.
+    fn why_mut(&mut self) -> &mut String {
+        match self {
+            Outcome::Done { why, .. }
+            | Outcome::Retry { why, .. }
+            | Outcome::Reject { why }
+            | Outcome::Denied { why } => why,
+        }
+    }
 
     /// Not now, and the receiver did not say when.
     pub fn retry(why: impl ToString) -> Outcome {

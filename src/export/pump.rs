@@ -88,6 +88,7 @@ pub(super) struct Counts {
     sent: Count,
     retried: Count,
     rejected: Count,
+    unauthenticated: Count,
     gave_up: Count,
     pub queue_full: Count,
     crashed: Count,
@@ -201,6 +202,27 @@ impl Liveness {
 
 impl Shared {
     const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+    /// Waits until of so much is known what became of it.
+    ///
+    /// # Errors
+    /// It takes too long. It is still on its way, and the receiver may have it twice when it is sent again.
+    pub async fn delivered_until(&self, until: usize) -> Result<(), Refused> {
+        let deadline = tokio::time::Instant::now() + self.settings.queue.patience.0;
+        loop {
+            let was_done = self.was_done.notified();
+            // At the end what is left counts as done, too.
+            if self.stop.is_cancelled() {
+                return Err(self.refused("is not delivered before the end"));
+            }
+            if self.done.load(Relaxed) >= until {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, was_done).await.is_err() {
+                return Err(self.refused("is not delivered in time"));
+            }
+        }
+    }
 
     /// What is said to senders of which nothing is taken.
     pub fn refused(&self, why: &str) -> Refused {
@@ -356,6 +378,17 @@ async fn deliver(shared: &Shared, exporter: &mut Exporter, load: &Load) -> bool 
                 crate::report::error(&format!("{}: {} items were refused for good: {why}", shared.id, load.items()));
                 return true;
             }
+            Outcome::Denied { why } => {
+                shared.note(false);
+                shared.counts.unauthenticated.add(load.items());
+                crate::report::error(&format!(
+                    "{}: {} items were refused for good, because the receiver does not believe who we are, which `auth` or \
+                     `headers` of this exporter say: {why}",
+                    shared.id,
+                    load.items()
+                ));
+                return true;
+            }
             Outcome::Retry { after, why } => (after, why),
         };
         shared.note(true);
@@ -387,6 +420,7 @@ impl Counts {
             sent: health.counter(SENT, &labels),
             retried: health.counter(RETRIED, &labels),
             rejected: failed("rejected"),
+            unauthenticated: failed("unauthenticated"),
             gave_up: failed("gave_up"),
             queue_full: dropped("queue_full"),
             crashed: dropped("crashed"),

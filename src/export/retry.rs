@@ -3,13 +3,12 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::types::Span;
 
 /// How attempts are repeated. Keys and defaults are those of the OpenTelemetry Collector.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Whether they are.
     pub enabled: bool,
@@ -23,6 +22,24 @@ pub struct Config {
     pub multiplier: f64,
     /// By which share of it a delay may be shorter or longer.
     pub randomization_factor: f64,
+}
+
+/// What a configuration says of that.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    enabled: Option<bool>,
+    initial_interval: Option<Span>,
+    max_interval: Option<Span>,
+    max_elapsed_time: Option<Span>,
+    multiplier: Option<f64>,
+    randomization_factor: Option<f64>,
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Config, D::Error> {
+        Config::default().but_as_said(deserializer)
+    }
 }
 
 impl Default for Config {
@@ -39,6 +56,19 @@ impl Default for Config {
 }
 
 impl Config {
+    /// As a configuration says, and as this one where it says nothing.
+    pub fn but_as_said<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Config, D::Error> {
+        let said = Said::deserialize(deserializer)?;
+        Ok(Config {
+            enabled: said.enabled.unwrap_or(self.enabled),
+            initial_interval: said.initial_interval.unwrap_or(self.initial_interval),
+            max_interval: said.max_interval.unwrap_or(self.max_interval),
+            max_elapsed_time: said.max_elapsed_time.or(self.max_elapsed_time),
+            multiplier: said.multiplier.unwrap_or(self.multiplier),
+            randomization_factor: said.randomization_factor.unwrap_or(self.randomization_factor),
+        })
+    }
+
     /// Checks that the numbers make sense.
     pub fn validate(&self) -> Result<(), String> {
         if self.multiplier < 1.0 || !self.multiplier.is_finite() {

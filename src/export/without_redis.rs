@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, de};
 
-use super::{Inlet, Load, Outcome, Pump};
+use super::pump::Settings;
+use super::{Exporter, Inlet, Load, Outcome, Pump};
 use crate::content::Classes;
 use crate::health::Health;
 use crate::measure::SharedBuckets;
@@ -37,6 +38,11 @@ impl Config {
         Ok(None)
     }
 
+    /// There is nothing of telemetry.
+    pub fn written_telemetry(&self) -> Option<String> {
+        match *self {}
+    }
+
     /// There is nothing to check.
     pub fn validate(&self) -> Result<(), String> {
         match *self {}
@@ -44,6 +50,16 @@ impl Config {
 
     /// There is nothing to write.
     pub fn written_stream(&self) -> Option<String> {
+        match *self {}
+    }
+
+    /// There is nothing to take.
+    pub fn takes_events(&self) -> bool {
+        match *self {}
+    }
+
+    /// There is nothing to take.
+    pub fn takes_telemetry(&self) -> bool {
         match *self {}
     }
 
@@ -68,6 +84,11 @@ impl RedisExporter {
     pub async fn export(&mut self, _: &Load) -> Outcome {
         match *self {}
     }
+}
+
+/// There is nothing to write.
+pub fn telemetry(_: &str, config: &Config) -> Result<(Settings, Vec<Exporter>), String> {
+    match *config {}
 }
 
 /// There is nothing to start.

@@ -1,7 +1,8 @@
 //! The files of all days: which there are, what is wrong with them, and when they go.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::stored::EVENT;
@@ -89,11 +90,16 @@ fn is_of_another(directory: &Path, journal: &Journal) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Makes the directory, if it is not there. What is in it is for nobody else to read.
+pub fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 /// Moves all files to another directory: their offsets would be taken for those of the journal that there is now.
 fn leave_to(directory: &Path) -> io::Result<()> {
     let aside = directory.with_extension(format!("of-another-journal-{}", Timestamp::now().as_seconds()));
     fs::rename(directory, &aside)?;
-    fs::create_dir_all(directory)?;
+    make(directory)?;
     let (from, to) = (directory.display(), aside.display());
     crate::report::warn(&format!("history {from}: the journal is another than it was; its files are in {to} now"));
     Ok(())

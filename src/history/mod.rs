@@ -98,7 +98,7 @@ impl History {
     /// # Errors
     /// The directory cannot be made or read.
     pub fn open(settings: Settings, journal: Arc<Journal>) -> io::Result<History> {
-        std::fs::create_dir_all(&settings.directory)?;
+        files::make(&settings.directory)?;
         let begun = files::begin(&settings.directory, &journal)?;
         let shared = Arc::new(Shared {
             readers: Readers::new(&settings.directory),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use super::disk::Disk;
@@ -39,6 +40,10 @@ struct Position {
     next: u64,
     /// What the file says.
     saved: u64,
+    /// Below here the consumer has everything in hand, so that nothing is lost to it with the records.
+    taken: u64,
+    /// Records that were deleted before it had them.
+    unread: u64,
     hold: Hold,
     /// Whether the consumer has come by, and is not only remembered.
     entered: bool,
@@ -107,7 +112,7 @@ impl Cursors {
 
     /// Lets a consumer in; a new one begins at `begin`. Whether it comes for the first time since they were loaded.
     pub fn enter(&mut self, name: &str, hold: Hold, begin: u64) -> bool {
-        let new = Position { next: begin, saved: u64::MAX, hold, entered: false };
+        let new = Position { next: begin, saved: u64::MAX, taken: 0, unread: 0, hold, entered: false };
         let position = self.positions.entry(name.to_owned()).or_insert(new);
         position.hold = hold;
         !std::mem::replace(&mut position.entered, true)
@@ -130,6 +135,30 @@ impl Cursors {
         }
     }
 
+    /// Takes note that a consumer has everything below an offset in hand, whenever it will be done with it.
+    pub fn take(&mut self, name: &str, to: u64) {
+        if let Some(position) = self.positions.get_mut(name) {
+            position.taken = position.taken.max(to);
+        }
+    }
+
+    /// How many records were deleted before a consumer had them.
+    pub fn unread(&self, name: &str) -> u64 {
+        self.positions.get(name).map_or(0, |position| position.unread)
+    }
+
+    /// Takes note that this many records of these offsets are deleted. How many of them somebody had not read.
+    pub fn deleted(&mut self, offsets: &Range<u64>, records: u64) -> u64 {
+        let mut most = 0;
+        for position in self.positions.values_mut().filter(|position| position.hold == Hold::Keeps) {
+            let has = position.next.max(position.taken).max(offsets.start);
+            let unread = offsets.end.saturating_sub(has).min(records);
+            position.unread += unread;
+            most = most.max(unread);
+        }
+        most
+    }
+
     /// Forgets a consumer that does not come back.
     pub fn forget(&mut self, name: &str) -> bool {
         let was_known = self.positions.remove(name).is_some();
@@ -147,12 +176,6 @@ impl Cursors {
     /// The largest position.
     pub fn last(&self) -> Option<u64> {
         self.positions.values().map(|position| position.next).max()
-    }
-
-    /// The smallest position of those that hold records.
-    pub fn held_position(&self) -> Option<u64> {
-        let holding = self.positions.values().filter(|position| position.hold == Hold::Keeps);
-        holding.map(|position| position.next).min()
     }
 
     fn text(&self) -> String {
@@ -178,7 +201,10 @@ impl Cursors {
             let mut words = line.splitn(3, ' ');
             let next = words.next()?.parse().ok()?;
             let hold = if words.next()? == "keeps" { Hold::Keeps } else { Hold::Follows };
-            cursors.insert(words.next()?.to_owned(), Position { next, saved: next, hold, entered: false });
+            cursors.insert(
+                words.next()?.to_owned(),
+                Position { next, saved: next, taken: 0, unread: 0, hold, entered: false },
+            );
         }
         Some(Cursors { positions: cursors, forgot: false })
     }
@@ -187,6 +213,19 @@ impl Cursors {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_deleted_is_lost_to_those_that_had_not_got_it() {
+        let mut cursors = Cursors::default();
+        cursors.enter("behind", Hold::Keeps, 10);
+        cursors.enter("ahead", Hold::Keeps, 10);
+        cursors.enter("passer-by", Hold::Follows, 0);
+        cursors.take("ahead", 25);
+        assert_eq!(cursors.deleted(&(0..20), 20), 10);
+        assert_eq!(cursors.deleted(&(20..30), 7), 7, "three of the offsets have no record");
+        assert_eq!(["behind", "ahead", "passer-by", "nobody"].map(|name| cursors.unread(name)), [17, 5, 0, 0]);
+        assert_eq!(cursors.position("ahead"), Some(10), "what is in hand is not done with");
+    }
 
     #[test]
     fn cursors_only_go_forward_and_hold_what_is_saved() {

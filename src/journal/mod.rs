@@ -61,6 +61,7 @@ pub use cursor::{Begin, Hold};
 pub use read::{Limit, Page};
 pub use recovery::{OpenError, Recovery};
 pub use scan::Record;
+pub use segment::Sealed;
 pub use shared::Watcher;
 
 /// How a journal is kept.
@@ -234,6 +235,11 @@ impl Journal {
         self.shared.first()
     }
 
+    /// The first segment that nothing is added to any more and that has records from an offset on, if there is one.
+    pub fn sealed(&self, from: u64) -> Option<Sealed> {
+        self.shared.sealed(from)
+    }
+
     /// Whether there is room for at least a segment more. Without [`WhenFull::Refuse`] there always will be.
     pub fn has_room(&self) -> bool {
         let settings = &self.shared.settings;
@@ -330,6 +336,17 @@ impl Cursor {
     /// Everything below an offset was dealt with. A cursor never goes back.
     pub fn advance(&self, to: u64) {
         self.shared.cursors().advance(&self.name, to);
+    }
+
+    /// Everything below an offset is in hand: were it deleted now, nothing would be lost. After a restart it is not, so
+    /// the records are held until [`Cursor::advance`].
+    pub fn take(&self, to: u64) {
+        self.shared.cursors().take(&self.name, to);
+    }
+
+    /// How many records were deleted, since the journal was opened, before this consumer had them.
+    pub fn unread(&self) -> u64 {
+        self.shared.cursors().unread(&self.name)
     }
 
     /// Saves all cursors now, and returns once that is durable.

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::scan::{Record, Step};
-use super::segment::Segment;
+use super::segment::{Sealed, Segment};
 use super::shared::Shared;
 use crate::event::Timestamp;
 
@@ -96,6 +96,18 @@ impl Shared {
                 }
             }
         }
+    }
+
+    /// The first segment that is not written to any more and has records from an offset on.
+    pub fn sealed(&self, from: u64) -> Option<Sealed> {
+        // One that was begun and given up stays empty.
+        let has_records = |segment: &Segment| segment.next() > from.max(segment.header.first);
+        let segment = self.segments().iter().find(|segment| has_records(segment)).cloned()?;
+        let progress = self.progress();
+        let is_over = !progress.is_active(Some(&segment)) && segment.next() <= progress.head;
+        drop(progress);
+        let epoch = segment.header.epoch.simple().to_string();
+        is_over.then(|| Sealed { epoch, offsets: segment.header.first..segment.next() })
     }
 
     /// The offset of the oldest record; the head if there is none.

@@ -1,6 +1,7 @@
 //! One file of a journal: what is known of it in memory, and how it is opened, sealed and read.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,15 @@ pub struct Segment {
     /// What the file says of itself.
     pub header: Header,
     known: Mutex<Known>,
+}
+
+/// A segment that nothing is added to any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// The epoch in which it was begun, in words as those of [`super::Journal::epoch`].
+    pub epoch: String,
+    /// From its first offset up to but not including the one behind its last record.
+    pub offsets: Range<u64>,
 }
 
 /// What changes while a segment is written.

@@ -256,12 +256,9 @@ impl Shared {
                 return;
             }
         }
-        let next = segment.next();
-        let position = self.cursors().held_position();
-        if let Some(position) = position.filter(|position| *position < next) {
-            let unread = next - position.max(segment.header.first);
-            self.counts.unread.fetch_add(unread.min(segment.known().seal.records), Relaxed);
-        }
+        let records = segment.known().seal.records;
+        let unread = self.cursors().deleted(&(segment.header.first..segment.next()), records);
+        self.counts.unread.fetch_add(unread, Relaxed);
         match self.disk.remove(&segment.path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

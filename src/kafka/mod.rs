@@ -6,6 +6,7 @@
 mod auth;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
@@ -14,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 
 use crate::config::types::is_this_machine;
+use crate::reload::Reloading;
 use crate::tls::Tls;
 
 pub use auth::Auth;
@@ -47,6 +49,8 @@ pub struct Said<'c> {
 pub struct Cluster {
     brokers: Vec<String>,
     settings: ClientConfig,
+    /// The files of TLS.
+    files: Vec<PathBuf>,
 }
 
 /// Whether this build can do TLS, which librdkafka does with OpenSSL.
@@ -78,12 +82,21 @@ impl Cluster {
             secure(&mut settings, tls)?;
         }
         said.auth.apply(&mut settings, tls.is_some())?;
-        Ok(Cluster { brokers, settings })
+        let files = tls.map(|tls| files(tls).into_iter().map(|(_, file)| file.clone()).collect()).unwrap_or_default();
+        Ok(Cluster { brokers, settings, files })
     }
 
     /// How a client of it is set up, for whoever adds what only he needs.
     pub fn settings(&self) -> ClientConfig {
         self.settings.clone()
+    }
+
+    /// What tells whether the files of TLS have changed: librdkafka reads them when a client is made, and never again.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn files(&self) -> Result<Reloading<()>, String> {
+        Reloading::new(self.files.clone(), |_| Ok(()))
     }
 
     /// A topic of this cluster, in words that are the same for whoever reads and whoever writes it.
@@ -103,6 +116,9 @@ impl Cluster {
 fn broker(text: &str) -> Result<String, String> {
     let wrong = || format!("`{text}` in `brokers` is no broker; write host:port, such as localhost:9092");
     let text = text.trim();
+    if text.contains('@') {
+        return Err("`brokers` says where brokers are, as host:port, and `auth.sasl` who we are".into());
+    }
     if text.is_empty() || text.contains(['/', ' ']) {
         return Err(wrong());
     }
@@ -131,13 +147,7 @@ fn secure(settings: &mut ClientConfig, tls: &Tls) -> Result<(), String> {
         return Err(WITHOUT_TLS.into());
     }
     settings.set("security.protocol", "ssl");
-    let files = [
-        ("ssl.ca.location", &tls.ca_file),
-        ("ssl.certificate.location", &tls.cert_file),
-        ("ssl.key.location", &tls.key_file),
-    ];
-    for (key, file) in files {
-        let Some(file) = file else { continue };
+    for (key, file) in files(tls) {
         std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?;
         settings.set(key, file.display().to_string());
     }
@@ -148,6 +158,17 @@ fn secure(settings: &mut ClientConfig, tls: &Tls) -> Result<(), String> {
         settings.set("enable.ssl.certificate.verification", "false");
     }
     Ok(())
+}
+
+/// The files of TLS, each with what librdkafka calls it.
+fn files(tls: &Tls) -> Vec<(&'static str, &PathBuf)> {
+    let all = [
+        ("ssl.ca.location", &tls.ca_file),
+        ("ssl.crl.location", &tls.crl_file),
+        ("ssl.certificate.location", &tls.cert_file),
+        ("ssl.key.location", &tls.key_file),
+    ];
+    all.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?))).collect()
 }
 
 /// What there is to say where TLS is wanted and cannot be had.
@@ -246,6 +267,8 @@ mod tests {
         for wrong in ["", "kafka:port", "kafka:1,", "kafka://host:1"] {
             assert!(cluster(&[wrong], None).unwrap_err().contains("brokers"), "{wrong}");
         }
+        let userinfo = cluster(&["SASL_SSL://ada:hush@host:1"], None).unwrap_err();
+        assert!(userinfo.contains("auth.sasl") && !userinfo.contains("hush"), "{userinfo}");
         assert!(cluster(&[], None).unwrap_err().contains("brokers"));
         assert!(cluster(&["localhost", "127.0.0.1:1", "[::1]:2"], None).unwrap().is_this_machine());
         assert!(!cluster(&["localhost", "kafka"], None).unwrap().is_this_machine());

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::{Error, ServerConfig};
+use rustls::{CertificateError, Error, ServerConfig};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -43,10 +43,13 @@ pub struct Door {
 
 /// How often a handshake failed, by reason.
 struct Failures {
+    listener: String,
     too_slow: Count,
     too_many: Count,
     no_tls: Count,
     certificate: Count,
+    revoked: Count,
+    revocation_list: Count,
     incompatible: Count,
     alert: Count,
     broken_off: Count,
@@ -62,10 +65,13 @@ impl Door {
     pub fn new(tls: Arc<Reloading<ServerConfig>>, patience: Duration, listener: &str, health: &Health) -> Door {
         let reason = |reason| health.counter(FAILED, &[("listener", listener), ("reason", reason)]);
         let failed = Failures {
+            listener: listener.to_owned(),
             too_slow: reason("too_slow"),
             too_many: reason("too_many"),
             no_tls: reason("no_tls"),
             certificate: reason("certificate"),
+            revoked: reason("revoked"),
+            revocation_list: reason("revocation_list"),
             incompatible: reason("incompatible"),
             alert: reason("alert"),
             broken_off: reason("broken_off"),
@@ -106,13 +112,29 @@ impl Door {
             tokio::time::timeout(Duration::from_secs(1), told).await.map(drop).unwrap_or_default();
             return Err(&self.failed.no_tls);
         }
-        TlsAcceptor::from(self.tls.current()).accept(stream).await.map_err(|error| self.failed.of(&error))
+        let peer = stream.peer_addr().map_or_else(|_| "somebody".into(), |peer| peer.ip().to_string());
+        TlsAcceptor::from(self.tls.current()).accept(stream).await.map_err(|error| self.failed.of(&error, &peer))
     }
 }
 
 impl Failures {
-    fn of(&self, error: &io::Error) -> &Count {
+    /// The count of a reason. Of certificates that were good once, those who run this are told as well.
+    fn of(&self, error: &io::Error, peer: &str) -> &Count {
+        use CertificateError::{ExpiredRevocationList, ExpiredRevocationListContext, Revoked, UnknownRevocationStatus};
+        let say = |what: &str| crate::report::warn(&format!("{}: {peer} was refused: {what}", self.listener));
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(Error::InvalidCertificate(Revoked)) => {
+                say("its certificate was revoked");
+                &self.revoked
+            }
+            Some(Error::InvalidCertificate(UnknownRevocationStatus)) => {
+                say("`tls.client_crl_file` has no list of an authority of its certificate; put one there");
+                &self.revocation_list
+            }
+            Some(Error::InvalidCertificate(ExpiredRevocationList | ExpiredRevocationListContext { .. })) => {
+                say("a list in `tls.client_crl_file` has expired, and nobody comes in until a new one is there");
+                &self.revocation_list
+            }
             Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => &self.certificate,
             Some(Error::PeerIncompatible(_)) => &self.incompatible,
             Some(Error::AlertReceived(_)) => &self.alert,

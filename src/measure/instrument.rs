@@ -1,9 +1,9 @@
 //! Counters and histograms with a bounded number of series.
 
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::RandomState;
-use hashbrown::{Equivalent, HashMap};
+use hashbrown::HashTable;
 
 use super::snapshot::{Bucket, Counted, Exemplar, Family, FamilyKind, Series, Value};
 use crate::derive::Name;
@@ -41,7 +41,7 @@ pub enum Label<'a> {
 }
 
 /// The values of `N` attributes.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Labels<const N: usize>([Kept; N]);
 
 #[derive(Clone, Debug)]
@@ -57,7 +57,13 @@ struct Query<'a, const N: usize>([Label<'a>; N]);
 struct Table<const N: usize, T> {
     description: Description,
     keys: [&'static str; N],
-    series: HashMap<Labels<N>, State<T>, RandomState>,
+    series: Vec<(Labels<N>, State<T>)>,
+    /// Where in `series` each is, by its labels.
+    places: HashTable<u32>,
+    hasher: RandomState,
+    /// Where those are that were counted in last, by where the texts of their labels lie: names are shared, so that most
+    /// are found without reading any.
+    recent: [u32; RECENT],
     /// What came when there was no room for another series.
     overflow: Option<State<T>>,
     overflowed: u64,
@@ -65,6 +71,9 @@ struct Table<const N: usize, T> {
     invalid: u64,
     limit: usize,
 }
+
+/// Enough for what a busy program counts in at a time; a power of two.
+const RECENT: usize = 64;
 
 #[derive(Debug)]
 struct State<T> {
@@ -188,24 +197,60 @@ impl<const N: usize> Histogram<N> {
 
 impl<const N: usize, T> Table<N, T> {
     fn new(description: Description, keys: [&'static str; N], limit: usize) -> Table<N, T> {
-        Table { description, keys, series: HashMap::default(), overflow: None, overflowed: 0, invalid: 0, limit }
+        Table {
+            description,
+            keys,
+            series: Vec::new(),
+            places: HashTable::new(),
+            hasher: RandomState::default(),
+            recent: [0; RECENT],
+            overflow: None,
+            overflowed: 0,
+            invalid: 0,
+            limit,
+        }
     }
 
-    fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl FnOnce() -> T) -> &mut T {
+    fn find(&mut self, labels: [Label<'_>; N], now: Timestamp, empty: impl Fn() -> T) -> &mut T {
         let query = Query(labels);
-        let full = self.series.len() >= self.limit;
         let begin = || State { value: empty(), began: now, used: now };
-        if full && !self.series.contains_key(&query) {
-            self.overflowed += 1;
-            return &mut self.overflow.get_or_insert_with(begin).value;
+        let recent = query.where_it_lies() % RECENT;
+        let mut place = self.recent[recent] as usize;
+        if !self.series.get(place).is_some_and(|(labels, _)| query.is_the_very(labels)) {
+            let Some(found) = self.find_or_begin(&query, begin) else {
+                self.overflowed += 1;
+                return &mut self.overflow.get_or_insert_with(begin).value;
+            };
+            self.recent[recent] = found;
+            place = found as usize;
         }
-        let state = self.series.entry_ref(&query).or_insert_with(begin);
+        let state = &mut self.series[place].1;
         state.used = now;
         &mut state.value
     }
 
+    /// The place of a series, which begins with this if there is none; nothing if there is no room for it.
+    fn find_or_begin(&mut self, query: &Query<'_, N>, begin: impl Fn() -> State<T>) -> Option<u32> {
+        let hash = self.hasher.hash_one(query);
+        let known = self.places.find(hash, |place| query.is_as(&self.series[*place as usize].0));
+        if known.is_some() || self.series.len() >= self.limit {
+            return known.copied();
+        }
+        let place = self.series.len() as u32;
+        self.series.push((Labels::from(query), begin()));
+        let (series, hasher) = (&self.series, &self.hasher);
+        self.places.insert_unique(hash, place, |place| hasher.hash_one(&series[*place as usize].0));
+        Some(place)
+    }
+
     fn expire(&mut self, since: Timestamp) {
-        self.series.retain(|_, state| state.used >= since);
+        self.series.retain(|(_, state)| state.used >= since);
+        self.places.clear();
+        let (series, hasher) = (&self.series, &self.hasher);
+        let hash = |place: &u32| hasher.hash_one(&series[*place as usize].0);
+        for place in 0..series.len() as u32 {
+            self.places.insert_unique(hash(&place), place, hash);
+        }
     }
 
     fn counted(&self, kind: FamilyKind, value: impl Fn(&T) -> Value) -> Counted {
@@ -275,29 +320,35 @@ impl Kept {
     }
 }
 
-impl PartialEq for Kept {
-    fn eq(&self, other: &Kept) -> bool {
-        same(self.as_str(), other.as_str())
-    }
-}
-
-impl Eq for Kept {}
-
 impl<const N: usize> Hash for Labels<N> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.iter().for_each(|label| label.as_str().hash(state));
     }
 }
 
 impl<const N: usize> Hash for Query<'_, N> {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.iter().for_each(|label| label.as_str().hash(state));
     }
 }
 
-impl<const N: usize> Equivalent<Labels<N>> for Query<'_, N> {
-    fn equivalent(&self, labels: &Labels<N>) -> bool {
-        self.0.iter().zip(&labels.0).all(|(own, kept)| same(own.as_str(), kept.as_str()))
+impl<const N: usize> Query<'_, N> {
+    /// A number made of where the texts lie, which is the same for the same copies of them.
+    #[inline]
+    fn where_it_lies(&self) -> usize {
+        const FACTOR: usize = 0x9e37_79b9_7f4a_7c15_u64 as usize;
+        let mix = |sum: usize, label: &Label<'_>| (sum ^ label.as_str().as_ptr().addr()).wrapping_mul(FACTOR);
+        self.0.iter().fold(0, mix) >> (usize::BITS / 2)
+    }
+
+    /// Whether these are the same copies.
+    #[inline]
+    fn is_the_very(&self, labels: &Labels<N>) -> bool {
+        self.0.iter().zip(&labels.0).all(|(own, kept)| std::ptr::eq(own.as_str(), kept.as_str()))
+    }
+
+    fn is_as(&self, labels: &Labels<N>) -> bool {
+        self.0.iter().zip(&labels.0).all(|(own, kept)| own.as_str() == kept.as_str())
     }
 }
 
@@ -308,11 +359,6 @@ impl<const N: usize> From<&Query<'_, N>> for Labels<N> {
             Label::Name(name) => Kept::Name(name.clone()),
         }))
     }
-}
-
-/// Names are shared, so that most that are equal are one.
-fn same(a: &str, b: &str) -> bool {
-    std::ptr::eq(a, b) || a == b
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::queues::Queues;
 use super::route::{Exit, Route};
 use super::{Options, StartError};
 use crate::config::{ComponentId, Section};
-use crate::connector::{ChangeSink, Connector};
+use crate::connector::Connector;
+use crate::export::credentials::Credentials;
 use crate::export::debug::DebugExporter;
 use crate::export::otlp::Remote;
 use crate::export::prometheus::Prometheus;
@@ -34,7 +35,9 @@ pub struct Built {
     /// Files that are written, for the banner.
     pub files: Vec<std::path::PathBuf>,
     /// What is told how much has changed by hour and by day.
-    pub change_sinks: Vec<ChangeSink>,
+    pub bucket_pumps: Vec<Inlet>,
+    /// What exporters say of themselves, by the extension that knows it.
+    pub credentials: Vec<(ComponentId, Credentials)>,
 }
 
 /// Builds the pipelines of a plan.
@@ -153,7 +156,7 @@ impl Builder<'_> {
             });
             return Ok(Some(Exit::Prometheus(prometheus)));
         }
-        if let (Component::Redis(config), Some(agent)) = (component, agent) {
+        if let (Component::Redis(config), Some(agent), true) = (component, agent, pipeline.from_agent) {
             return Ok(self.redis(id, config, agent)?.map(Exit::Pump));
         }
         let carries = match component {
@@ -175,7 +178,9 @@ impl Builder<'_> {
         if let Some((_, _, inlet)) = known {
             return Ok(Some(exit(inlet.clone())));
         }
-        let (settings, exporters) = exporter(component, &self.options.data_dir, batching).map_err(failed)?;
+        let credentials = self.credentials(component).map_err(failed)?;
+        let (settings, exporters) =
+            exporter(id, component, &credentials, &self.options.data_dir, batching).map_err(failed)?;
         if let Some(Exporter::File(file)) = exporters.first() {
             self.built.files.push(file.path().to_owned());
         }
@@ -186,6 +191,16 @@ impl Builder<'_> {
         self.built.pumps.push(pump);
         self.inlets.push((id.clone(), carries, inlet.clone()));
         Ok(Some(exit(inlet)))
+    }
+
+    /// What an exporter says of itself: the same as all others that name the same extension.
+    fn credentials(&mut self, exporter: &Component) -> Result<Credentials, String> {
+        let Some((id, credentials)) = self.plan.credentials(exporter)? else { return Ok(Credentials::default()) };
+        if let Some((_, known)) = self.built.credentials.iter().find(|(known, _)| known == id) {
+            return Ok(known.clone());
+        }
+        self.built.credentials.push((id.clone(), credentials.clone()));
+        Ok(credentials)
     }
 
     /// Runs an exporter of Redis, once for however many pipelines end in it.
@@ -203,7 +218,7 @@ impl Builder<'_> {
         let redis::Started { pumps, events, changes } =
             redis::start(&id.to_string(), config, keep_buckets, self.health).map_err(failed)?;
         self.built.pumps.extend(pumps);
-        self.built.change_sinks.extend(changes.map(Inlet::into_change_sink));
+        self.built.bucket_pumps.extend(changes);
         self.redis.push((id.clone(), events.clone()));
         Ok(events)
     }
@@ -211,7 +226,9 @@ impl Builder<'_> {
 
 /// An exporter and how it is pumped: as many of it as attempts may be under way at a time.
 fn exporter(
+    id: &ComponentId,
     component: &Component,
+    credentials: &Credentials,
     data_dir: &Path,
     batching: Option<batch::Config>,
 ) -> Result<(Settings, Vec<Exporter>), String> {
@@ -221,24 +238,32 @@ fn exporter(
             Ok((settings, vec![Exporter::File(exporter)]))
         }
         Component::Webhook(config) => {
-            let one = || WebhookExporter::new(config).map(Exporter::Webhook);
+            let one = || WebhookExporter::new(config, credentials).map(Exporter::Webhook);
             let exporters = (0..config.sending_queue.num_consumers).map(|_| one()).collect::<Result<_, _>>()?;
             Ok((config.settings(), exporters))
         }
         Component::Kafka(config) => Ok((batched(config.settings(), batching), kafka::exporters(config)?)),
+        Component::Redis(config) => {
+            let (settings, exporters) = redis::telemetry(&id.to_string(), config)?;
+            Ok((batched(settings, batching), exporters))
+        }
         Component::Debug(config) => {
             let exporter = DebugExporter::new(config)?;
             Ok((local::debug(), vec![Exporter::Debug(exporter)]))
         }
         _ => match component.remote() {
-            Some(receiver) => remote(&receiver, batching),
+            Some(receiver) => remote(&receiver, credentials, batching),
             None => Err("this component is no exporter".into()),
         },
     }
 }
 
-fn remote(remote: &Remote, batching: Option<batch::Config>) -> Result<(Settings, Vec<Exporter>), String> {
-    let (settings, exporters) = remote.exporters(Portion::USUAL, None)?;
+fn remote(
+    remote: &Remote,
+    credentials: &Credentials,
+    batching: Option<batch::Config>,
+) -> Result<(Settings, Vec<Exporter>), String> {
+    let (settings, exporters) = remote.exporters(Portion::USUAL, None, credentials)?;
     Ok((batched(settings, batching), exporters))
 }
 
@@ -261,7 +286,8 @@ impl Built {
             pumps: Vec::new(),
             prometheus: Vec::new(),
             files: Vec::new(),
-            change_sinks: Vec::new(),
+            bucket_pumps: Vec::new(),
+            credentials: Vec::new(),
         }
     }
 }

@@ -1,17 +1,21 @@
 //! What components there are, and what each is told by its configuration.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::alerts::AlertConfig;
-use super::foreign;
 use super::past::{HistoryConfig, JournalConfig};
 use super::prices::PricesConfig;
-use crate::auth::{self, BearerTokens};
+use super::{authenticators, foreign};
+use crate::archive;
+use crate::auth::{self, BasicAuth, BearerTokens};
 use crate::budget::{self, Budget};
 use crate::config::types::Span;
 use crate::config::{ComponentId, Node, Problem, Section, read};
 use crate::derive::cost::PriceSettings;
 use crate::derive::{self, Settings};
+use crate::export::credentials::Auth;
 use crate::export::otlp::Remote;
 use crate::export::{debug, file, kafka, otlp as otlp_export, prometheus, redis, webhook};
 use crate::health::Health;
@@ -69,8 +73,12 @@ pub enum Component {
     HealthCheck(web::HealthCheckConfig),
     /// Extension `bearertokenauth`.
     BearerTokens(BearerTokens),
+    /// Extension `basicauth`.
+    BasicAuth(BasicAuth),
     /// Extension `journal`.
     Journal(JournalConfig),
+    /// Extension `archive`.
+    Archive(Box<archive::Config>),
 }
 
 /// The connector `agent`.
@@ -219,7 +227,9 @@ pub fn component(
         (Section::Extensions, "web") => read(node, &path, problems).map(Component::Web),
         (Section::Extensions, "health_check") => read(node, &path, problems).map(Component::HealthCheck),
         (Section::Extensions, "bearertokenauth") => read(node, &path, problems).map(Component::BearerTokens),
+        (Section::Extensions, "basicauth") => read(node, &path, problems).map(Component::BasicAuth),
         (Section::Extensions, "journal") => read(node, &path, problems).map(Component::Journal),
+        (Section::Extensions, "archive") => read(node, &path, problems).map(Box::new).map(Component::Archive),
         (section, kind) => {
             let known: Vec<&str> = components(section).iter().map(|(name, _)| *name).collect();
             let hint = match nearest(kind, known.iter().copied()) {
@@ -261,11 +271,30 @@ impl Component {
         }
     }
 
+    /// Who an exporter says it is, with the other headers that it sends.
+    pub fn identity(&self) -> Option<(&Auth, &BTreeMap<String, String>)> {
+        let (auth, headers) = match self {
+            Component::Otlp(config) => (&config.auth, &config.headers),
+            Component::OtlpHttp(config) => (&config.auth, &config.headers),
+            Component::Webhook(config) => (&config.auth, &config.headers),
+            _ => return None,
+        };
+        auth.as_ref().map(|auth| (auth, headers))
+    }
+
+    /// Whether an exporter sends beyond this machine without TLS.
+    pub fn sends_in_the_clear(&self) -> bool {
+        match self {
+            Component::Webhook(config) => config.sends_in_the_clear(),
+            _ => self.remote().is_some_and(|remote| remote.sends_in_the_clear()),
+        }
+    }
+
     /// Checks what the types alone do not.
     fn validate(&self) -> Result<(), String> {
         match self {
             Component::OtlpReceiver(config) => config.validate(),
-            Component::BearerTokens(config) => config.load().map(drop),
+            Component::BearerTokens(_) | Component::BasicAuth(_) => authenticators::validate(self),
             Component::Prometheus(config) => config.tls.as_ref().map_or(Ok(()), tls::Server::validate),
             Component::Agent(config) => config.validate(),
             Component::MemoryLimiter(config) => config.limits().map(drop),
@@ -297,6 +326,7 @@ impl Component {
             }
             Component::HealthCheck(config) => config.validate(),
             Component::Journal(config) => config.validate(),
+            Component::Archive(config) => config.validate(),
             Component::History(config) => config.validate(),
             _ => Ok(()),
         }
@@ -334,8 +364,10 @@ pub fn components(section: Section) -> &'static [(&'static str, &'static str)] {
         Section::Extensions => &[
             ("web", "the HTTP API, the stream of events, /metrics and health"),
             ("health_check", "whether the pipelines move, on a port of its own"),
-            ("bearertokenauth", "tokens that receivers and the web extension ask for, by `auth.authenticator`"),
+            ("bearertokenauth", "tokens that ports ask for and exporters say, by `auth.authenticator`"),
+            ("basicauth", "a name and its password that exporters say, by `auth.authenticator`"),
             ("journal", "events on disk, so that they and their offsets outlive the process"),
+            ("archive", "what the journal holds as Parquet, on S3-compatible storage or in a directory"),
         ],
     }
 }

@@ -108,12 +108,18 @@ fn show_left_out(health: &Health, store: &Arc<Prometheus>) {
     }
 }
 
-/// Time must pass, and exporters must not all be failing.
-pub fn unready(connector: Option<&Arc<Connector>>, built: &Built) -> Unready {
+/// Time must pass, exporters must not all be failing, and what others show must have been read.
+pub fn unready(connector: Option<&Arc<Connector>>, hub: &Arc<Hub>, built: &Built) -> Unready {
     let ends_in_agent = built.routes.iter().any(|(pipeline, _): &(Pipeline, _)| pipeline.to_agent);
     let connector = connector.filter(|_| ends_in_agent).cloned();
     let exporters: Vec<Liveness> = built.pumps.iter().map(|pump| pump.liveness()).collect();
-    Arc::new(move || why_unready(connector.as_ref().map(|connector| connector.since_tick()), &exporters))
+    let hub = hub.clone();
+    Arc::new(move || {
+        if hub.is_behind() {
+            return Some("what others have shown already is still being read".into());
+        }
+        why_unready(connector.as_ref().map(|connector| connector.since_tick()), &exporters)
+    })
 }
 
 fn why_unready(since_tick: Option<Duration>, exporters: &[Liveness]) -> Option<String> {

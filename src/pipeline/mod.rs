@@ -3,6 +3,7 @@
 
 mod alerts;
 mod archive;
+mod authenticators;
 mod background;
 mod build;
 mod components;

@@ -1,8 +1,9 @@
 //! The plan: a configuration checked down to the last value, with nothing bound or opened yet.
 
+use super::authenticators;
 use super::components::{AgentConfig, Component, component};
 use super::past::{HistoryConfig, JournalConfig};
-use crate::auth::{self, Auth};
+use crate::archive;
 use crate::config::{ComponentId, Config, Place, Problem, Section};
 use crate::derive::cost::PriceSettings;
 use crate::otlp::Signal;
@@ -66,6 +67,19 @@ impl Plan {
         components.find(|(of, known, _)| *of == section && known == id).map(|(_, _, component)| component)
     }
 
+    /// What the offsets of events are told from others by that are those of a log, if whoever listens is shown one.
+    pub fn mirrored(&self) -> Option<String> {
+        let shown = self.pipelines.iter().filter(|pipeline| {
+            let is_socket = |id| matches!(self.component(Section::Exporters, id), Some(Component::WebSocket(_)));
+            !pipeline.from_agent && pipeline.exporters.iter().any(is_socket)
+        });
+        let mut receivers = shown.flat_map(|pipeline| &pipeline.receivers);
+        receivers.find_map(|id| match self.component(Section::Receivers, id) {
+            Some(Component::RedisReceiver(config)) => config.epoch(),
+            _ => None,
+        })
+    }
+
     /// The agent connector's configuration.
     pub fn agent(&self) -> Option<&AgentConfig> {
         self.components.iter().find_map(|(_, _, component)| match component {
@@ -82,13 +96,22 @@ impl Plan {
         })
     }
 
-    /// The journal extension's configuration: the usual one if nothing but history needs it.
+    /// The journal extension's configuration: the usual one if nothing but history or the archive needs it.
     pub fn journal(&self) -> Option<JournalConfig> {
         let configured = self.components.iter().find_map(|(_, _, component)| match component {
             Component::Journal(config) => Some(config.clone()),
             _ => None,
         });
-        configured.or_else(|| self.history().map(|_| JournalConfig::default()))
+        let is_needed = self.history().is_some() || self.archive().is_some();
+        configured.or_else(|| is_needed.then(JournalConfig::default))
+    }
+
+    /// The archive extension's configuration.
+    pub fn archive(&self) -> Option<&archive::Config> {
+        self.components.iter().find_map(|(_, _, component)| match component {
+            Component::Archive(config) => Some(&**config),
+            _ => None,
+        })
     }
 
     /// The history exporter's configuration.
@@ -97,19 +120,6 @@ impl Plan {
             Component::History(config) => Some(config),
             _ => None,
         })
-    }
-
-    /// What a port believes that asks who is there.
-    ///
-    /// # Errors
-    /// A key or token that is no good any more.
-    pub fn auth(&self, config: &auth::Config) -> Result<Auth, String> {
-        let named = config.authenticator.as_deref().and_then(ComponentId::parse);
-        let authenticator = named.as_ref().and_then(|id| match self.component(Section::Extensions, id) {
-            Some(Component::BearerTokens(tokens)) => Some(tokens),
-            _ => None,
-        });
-        config.load(authenticator)
     }
 
     /// The web extension's configuration.
@@ -143,9 +153,11 @@ pub fn plan(config: &Config) -> Result<Plan, Vec<Problem>> {
     }
     check_agent(config, &pipelines, &mut problems, &mut warnings);
     check_sockets(config, &components, &mut problems);
-    check_streams(config, &components, &mut problems);
+    check_archives(config, &components, &mut problems);
+    check_streams(config, &pipelines, &components, &mut problems);
+    check_mirror(config, &pipelines, &components, &mut problems);
     check_topics(config, &pipelines, &components, &mut problems);
-    check_authenticators(config, &components, &mut problems);
+    authenticators::check(config, &components, &mut problems, &mut warnings);
     tell_of_content(config, &pipelines, &components, &mut warnings);
     let prices = prices(config, &components, &mut problems, &mut warnings);
     if problems.is_empty() { Ok(Plan { pipelines, components, prices, warnings }) } else { Err(problems) }
@@ -229,7 +241,9 @@ fn check(
     }
     for id in &pipeline.receivers {
         let of_logs = pipeline.to_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::RedisReceiver(_)), false) = (find(Section::Receivers, id), of_logs) {
+        if let (Some(Component::RedisReceiver(redis)), false) = (find(Section::Receivers, id), of_logs)
+            && !redis.reads_telemetry()
+        {
             problem(format!("`{id}` gives events, which belong into logs that end in the connector `agent`"));
         }
     }
@@ -240,19 +254,32 @@ fn check(
             problem(format!("`{id}` takes metrics, not {}", pipeline.signal));
         }
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
-            (find(Section::Exporters, id), of_events)
+        let component = find(Section::Exporters, id);
+        let takes_telemetry = matches!(component, Some(Component::Redis(redis)) if redis.takes_telemetry());
+        if let (Some(Component::Redis(redis)), true) = (component, of_events)
+            && !redis.takes_events()
         {
+            problem(format!("`{id}` takes no events: name a `stream` or a `pubsub` channel there"));
+        }
+        if let (Some(Component::Webhook(_) | Component::Redis(_) | Component::History(_)), false) =
+            (component, of_events || takes_telemetry)
+        {
+            let what =
+                if matches!(component, Some(Component::Redis(_))) { ", and telemetry with `otlp.stream`" } else { "" };
             problem(format!(
-                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`"
+                "`{id}` takes events: name it in a pipeline of logs whose receiver is the connector `agent`{what}"
             ));
         }
     }
     for id in &pipeline.exporters {
+        let is_mirror =
+            |id| matches!(find(Section::Receivers, id), Some(Component::RedisReceiver(it)) if it.epoch().is_some());
+        let mirrors = pipeline.signal == Signal::Logs && matches!(&pipeline.receivers[..], [id] if is_mirror(id));
         let of_events = pipeline.from_agent && pipeline.signal == Signal::Logs;
-        if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events) {
+        if let (Some(Component::WebSocket(_)), false) = (find(Section::Exporters, id), of_events != mirrors) {
             problem(format!(
-                "`{id}` takes the events of the connector `agent`: `receivers: [agent]` in a pipeline of logs"
+                "`{id}` takes the events of the connector `agent`: `receivers: [agent]` in a pipeline of logs; or those of one \
+                 receiver `redis` with `shared: false`"
             ));
         }
     }
@@ -276,16 +303,19 @@ fn tell_of_content(
         let drops_unasked = match component {
             Component::Redis(redis) => redis.drops_unasked(),
             Component::Kafka(kafka) => kafka.drops_unasked(),
+            Component::Archive(archive) => archive.drops_unasked(),
             _ => component.remote().is_some_and(|remote| remote.drops_unasked()),
         };
-        if *section != Section::Exporters || !drops_unasked || !pipelines.iter().any(carries) {
+        let sends = matches!(component, Component::Archive(_))
+            || (*section == Section::Exporters && pipelines.iter().any(carries));
+        if !drops_unasked || !sends {
             continue;
         }
         let message = format!(
             "`{id}` sends beyond this machine, so prompts, answers, and what tools were given and gave are dropped; write \
              `content: keep` to send them, or `content: drop` not to be told"
         );
-        let place = config.component(Section::Exporters, id).map(|node| node.place).unwrap_or_default();
+        let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
         warnings.push(Problem { place, path: section.name().into(), message });
     }
 }
@@ -307,33 +337,51 @@ fn check_sockets(config: &Config, components: &[(Section, ComponentId, Component
     }
 }
 
-/// Whoever is asked by a port must be there.
-fn check_authenticators(
+/// What several collectors show under the same offsets is numbered where it is read, and by nobody else.
+fn check_mirror(
     config: &Config,
+    pipelines: &[Pipeline],
     components: &[(Section, ComponentId, Component)],
     problems: &mut Vec<Problem>,
 ) {
-    let is_there = |name: &str| {
-        components.iter().any(|(_, id, component)| {
-            matches!(component, Component::BearerTokens(_))
-                && ComponentId::parse(name).is_some_and(|named| named == *id)
-        })
-    };
-    for (section, id, component) in components {
-        let named = component.auths().into_iter().filter_map(|auth| auth.authenticator.as_deref());
-        for name in named.filter(|name| !is_there(name)) {
-            let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
-            let message = format!(
-                "`auth.authenticator` names `{name}`, which is no `bearertokenauth` in service.extensions; there is no other \
-                 authenticator"
-            );
-            problems.push(Problem { place, path: format!("{}.{id}", section.name()), message });
-        }
+    let sockets = components.iter().find(|(_, _, component)| matches!(component, Component::WebSocket(_)));
+    let Some((_, socket, _)) = sockets else { return };
+    let shown: Vec<&Pipeline> = pipelines.iter().filter(|pipeline| pipeline.exporters.contains(socket)).collect();
+    if !shown.iter().any(|pipeline| !pipeline.from_agent) {
+        return;
+    }
+    let place = config.component(Section::Exporters, socket).map(|node| node.place).unwrap_or_default();
+    let mut problem = |message| problems.push(Problem { place, path: format!("exporters.{socket}"), message });
+    if shown.len() > 1 {
+        problem(format!(
+            "`{socket}` shows a stream of Redis under the offsets that it has there, so it takes nothing else"
+        ));
+    }
+    if components.iter().any(|(_, _, component)| matches!(component, Component::Journal(_) | Component::History(_))) {
+        problem(format!(
+            "`{socket}` shows a stream of Redis, which keeps the events; `journal` and `history` belong into a collector of \
+             their own that reads it"
+        ));
+    }
+}
+
+/// The journal waits for one archive.
+fn check_archives(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+    let archives = components.iter().filter(|(_, _, component)| matches!(component, Component::Archive(_)));
+    for (section, id, _) in archives.skip(1) {
+        let place = config.component(*section, id).map(|node| node.place).unwrap_or_default();
+        let message = format!("`{id}` is a second `archive`; storage itself can copy what is to be in two places");
+        problems.push(Problem { place, path: format!("extensions.{id}"), message });
     }
 }
 
 /// What is read from the stream that it is written to would come again for ever.
-fn check_streams(config: &Config, components: &[(Section, ComponentId, Component)], problems: &mut Vec<Problem>) {
+fn check_streams(
+    config: &Config,
+    pipelines: &[Pipeline],
+    components: &[(Section, ComponentId, Component)],
+    problems: &mut Vec<Problem>,
+) {
     let written = components.iter().filter_map(|(_, id, component)| match component {
         Component::Redis(redis) => redis.written_stream().map(|stream| (id, stream)),
         _ => None,
@@ -341,6 +389,29 @@ fn check_streams(config: &Config, components: &[(Section, ComponentId, Component
     let written: Vec<_> = written.collect();
     for (_, reader, component) in components {
         let Component::RedisReceiver(redis) = component else { continue };
+        let fed = pipelines.iter().filter(|pipeline| pipeline.receivers.contains(reader));
+        let mut exporters = fed.flat_map(|pipeline| &pipeline.exporters);
+        let comes_again = |id: &&ComponentId| {
+            components.iter().any(|(of, known, component)| {
+                let written = match component {
+                    Component::Redis(writer) => writer.written_telemetry(),
+                    _ => None,
+                };
+                *of == Section::Exporters && known == *id && written.is_some() && written == redis.read_telemetry()
+            })
+        };
+        if let Some(writer) = exporters.find(comes_again) {
+            let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+            let message =
+                format!("what `{reader}` reads goes through a pipeline to `{writer}`, which writes it there again");
+            problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
+        let into_agent = |of: &Pipeline| of.signal == Signal::Logs && of.to_agent && of.receivers.contains(reader);
+        if redis.reads_events() && !pipelines.iter().any(into_agent) {
+            let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
+            let message = format!("`{reader}` gives events, which belong into logs that end in the connector `agent`");
+            problems.push(Problem { place, path: format!("receivers.{reader}"), message });
+        }
         if let Some((writer, stream)) = written.iter().find(|(_, stream)| redis.is_reading(stream)) {
             let place = config.component(Section::Receivers, reader).map(|node| node.place).unwrap_or_default();
             let message = format!("`{reader}` reads what the exporter `{writer}` writes: the stream {stream}");

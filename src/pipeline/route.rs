@@ -8,7 +8,7 @@ use crate::connector::Connector;
 use crate::event::{Event, Filter, Timestamp, TraceId};
 use crate::export::prometheus::Prometheus;
 use crate::export::{Inlet, Keeping, Load};
-use crate::flow::{Acknowledged, Imported, Intake, SharedRecord};
+use crate::flow::{Acknowledged, Imported, Intake, Mirrored, SharedRecord, Told};
 use crate::history::History;
 use crate::merge::Merge;
 use crate::otlp::{Batch, Signal};
@@ -49,6 +49,8 @@ pub struct Router {
     pub routes: Vec<Arc<Route>>,
     /// Exporters of events, which fill up with whatever the agent connector makes of the input.
     pub event_pumps: Vec<Inlet>,
+    /// What writes what is counted by hour and by day.
+    pub bucket_pumps: Vec<Inlet>,
     /// The agent connector, for events that come as JSON.
     pub agent: Option<Arc<Connector>>,
     /// What knows events of long ago.
@@ -80,13 +82,13 @@ impl Route {
         Some(Processed { batch, without })
     }
 
-    /// Begins to put a batch into those ends that are queues on disk.
+    /// Begins to put a batch into those ends where it has to be before it counts as taken.
     fn keep(&self, processed: &Processed) -> impl Iterator<Item = Keeping> {
-        let on_disk = self.exits.iter().filter_map(|exit| match exit {
-            Exit::Pump(pump) if pump.is_on_disk() => Some(pump),
+        let waited_for = self.exits.iter().filter_map(|exit| match exit {
+            Exit::Pump(pump) if pump.is_waited_for() => Some(pump),
             _ => None,
         });
-        on_disk.map(|pump| pump.keep(processed.for_exporters().clone()))
+        waited_for.map(|pump| pump.keep(processed.for_exporters().clone()))
     }
 
     /// Sends a batch to all ends but those.
@@ -97,7 +99,7 @@ impl Route {
                 Exit::Agent(agent) if Connector::takes_long(batch.items()) => off_worker(|| agent.batch(batch)),
                 Exit::Agent(agent) => agent.batch(batch),
                 // It is there.
-                Exit::Pump(pump) if pump.is_on_disk() => {}
+                Exit::Pump(pump) if pump.is_waited_for() => {}
                 Exit::Pump(pump) => pump.send(Load::Batches(vec![processed.for_exporters().clone()])),
                 // A plan has it only where there are events.
                 Exit::Filtered(..) => {}
@@ -106,6 +108,15 @@ impl Route {
                 Exit::Live(_) => {}
             }
         }
+    }
+
+    /// What its processors leave of a part of a log.
+    fn leaves_of(&self, part: &Mirrored) -> Mirrored {
+        let leave = |(offset, record): &(u64, SharedRecord)| match self.processors.as_slice() {
+            [] => Some((*offset, record.clone())),
+            processors => Some((*offset, process_event(processors, record)?)),
+        };
+        Mirrored { events: part.events.iter().filter_map(leave).collect(), ..*part }
     }
 
     /// Sends events of the agent connector to all ends.
@@ -169,6 +180,13 @@ fn process_event(processors: &[Processor], record: &SharedRecord) -> Option<Shar
     Some(if unchanged { record.clone() } else { Arc::new(crate::flow::Record::new(event)) })
 }
 
+impl Router {
+    /// What tells and counts what the agent connector makes of the input, and is waited for.
+    fn told_of(&self) -> impl Iterator<Item = &Inlet> {
+        self.event_pumps.iter().filter(|pump| !pump.is_lossy()).chain(&self.bucket_pumps)
+    }
+}
+
 impl Intake for Router {
     fn takes(&self, signal: Signal) -> bool {
         self.routes.iter().any(|route| route.signal == signal)
@@ -188,7 +206,7 @@ impl Intake for Router {
             for route in routes() {
                 processed.extend(route.process(batch.clone()).map(|batch| (route, batch)));
             }
-            // What goes to the disk goes first: only that can still fail.
+            // What goes to the disk, or to a receiver that is waited for, goes first: only that can still fail.
             Keeping::all(processed.iter().flat_map(|(route, processed)| route.keep(processed)).collect()).await?;
             processed.iter().for_each(|(route, processed)| route.push(processed));
             Ok(())
@@ -231,6 +249,24 @@ impl Intake for Router {
     fn forget(&self, traces: &[TraceId]) {
         if let Some(agent) = &self.agent {
             agent.forget(traces);
+        }
+    }
+
+    fn told(&self) -> Told {
+        self.told_of().map(Inlet::told).collect()
+    }
+
+    fn is_delivered(&self, told: &Told) -> bool {
+        self.told_of().zip(told).all(|(pump, told)| pump.is_delivered(*told))
+    }
+
+    fn mirror(&self, part: &Mirrored) {
+        for route in &self.routes {
+            for exit in &route.exits {
+                if let Exit::Live(live) = exit {
+                    live.mirror(&route.leaves_of(part));
+                }
+            }
         }
     }
 }

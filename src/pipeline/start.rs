@@ -15,15 +15,18 @@ use super::doors::{Bound, Door};
 use super::past::{self, JournalConfig};
 use super::plan::{Pipeline, Plan};
 use super::ports::Ports;
-use super::reloads::Reloads;
+use super::reloads::{self, Reloads};
 use super::route::{Route, Router};
 use super::run::{Addresses, Running};
 use super::{Options, background, endpoint};
+use crate::archive::{self, Archive};
 use crate::config::{ComponentId, Section};
 use crate::connector::{BudgetFile, Connector, EventSink, LedgerFile};
+use crate::export::Inlet;
 use crate::flow::{Gate, SharedIntake};
 use crate::health::Health;
 use crate::history::History;
+use crate::hub::Hub;
 use crate::journal::{Journal, OpenError};
 use crate::listen::{Limits, Serving};
 use crate::merge::Merge;
@@ -69,14 +72,17 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     let recent_events = web.as_ref().map_or(0, |(config, _)| config.recent_events);
     let wants_hub = recent_events > 0 || plan.journal().is_some();
     let agent = agent(&plan, wants_hub);
-    let Kept { budgets, ledger, journal, history } = Kept::open(&plan, options, agent.as_ref(), &health)?;
-    let hub = past::hub(recent_events, journal.as_ref(), history.clone());
+    let Kept { budgets, ledger, journal, history, archive } = Kept::open(&plan, options, agent.as_ref(), &health)?;
+    let hub = match plan.mirrored() {
+        Some(epoch) => Arc::new(Hub::mirroring(recent_events, epoch)),
+        None => past::hub(recent_events, journal.as_ref(), history.clone()),
+    };
     let recent = Arc::new(Recent::new(web.as_ref().map_or(0, |(config, _)| config.recent_spans_mib << 20)));
     let sockets = plan.sockets().cloned().unwrap_or_default();
     let live = Merge::new(hub.clone(), sockets.merge_chunks.0, sockets.merge_progress.0);
     let mut built = build(&plan, options, agent.as_ref(), &live, &health)?;
     if let Some(agent) = &agent {
-        agent.send_changes_to(std::mem::take(&mut built.change_sinks));
+        agent.send_changes_to(built.bucket_pumps.iter().cloned().map(Inlet::into_change_sink).collect());
         let takes_all = wants_hub && plan.sockets().is_none();
         agent.send_events_to(event_sinks(&built.routes, takes_all.then_some(&live)));
         agent.keep_spans_in(recent.clone());
@@ -84,6 +90,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
     }
     let mut tasks = JoinSet::new();
     tasks.spawn(live.clone().run());
+    archive.into_iter().for_each(|archive| drop(tasks.spawn(archive.run())));
     background::spawn(&mut tasks, &plan, agent.as_ref(), &gate, &built);
     budgets.iter().for_each(|budgets| drop(tasks.spawn(budgets.clone().keep_written())));
     ledger.iter().for_each(|ledger| drop(tasks.spawn(ledger.clone().keep_written())));
@@ -93,13 +100,16 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         Addresses { receivers: receivers_at, web: web_at, beside: ports.addresses(), files: built.files.clone() };
     let (reload, asked) = watch::channel(());
     let mut reloads = Reloads::new(asked, &health);
+    for (id, credentials) in std::mem::take(&mut built.credentials) {
+        reloads.add(&id.to_string(), reloads::USUAL, move || credentials.renew());
+    }
     let serving = serve_receivers(receivers, &plan, &built, agent.as_ref(), &gate, (&health, &mut reloads))?;
     let stop_web = CancellationToken::new();
     let (scrape, unready) =
-        (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &built));
+        (endpoint::scrape(agent.as_ref(), &health, &built), endpoint::unready(agent.as_ref(), &hub, &built));
     ports.serve(&mut tasks, &scrape, &unready, &stop_web, (&health, &mut reloads));
     if let Some((config, bound)) = web {
-        let router = Arc::new(Router { history: history.clone(), ..router(&built.routes, None, agent.as_ref()) });
+        let router = Arc::new(Router { history: history.clone(), ..router(&built, None, agent.as_ref()) });
         let events = Events::new("web", "http", router, gate.clone(), otlp::config::MAX_MESSAGE, &health);
         let auth = web_door(&config).auth(&plan, &mut reloads)?;
         let demo = addresses.web.and_then(|web| endpoint::demo(options, web, &addresses.receivers));
@@ -142,6 +152,7 @@ struct Kept {
     ledger: Option<Arc<LedgerFile>>,
     journal: Option<Arc<Journal>>,
     history: Option<Arc<History>>,
+    archive: Option<Archive>,
 }
 
 impl Kept {
@@ -158,7 +169,8 @@ impl Kept {
         let ledger = keeps.map(|agent| Arc::new(LedgerFile::read(agent, file(LedgerFile::NAME))));
         let journal = plan.journal().map(|config| open_journal(&config, options, health)).transpose()?;
         let history = open_history(plan, journal.as_ref(), options, health)?;
-        Ok(Kept { budgets, ledger, journal, history })
+        let archive = open_archive(plan, journal.as_ref(), options, health)?;
+        Ok(Kept { budgets, ledger, journal, history, archive })
     }
 }
 
@@ -187,6 +199,22 @@ fn open_history(
     config.open(&options.data_dir, journal, health).map(Some).map_err(failed)
 }
 
+fn open_archive(
+    plan: &Plan,
+    journal: Option<&Arc<Journal>>,
+    options: &Options,
+    health: &Health,
+) -> Result<Option<Archive>, StartError> {
+    let Some(journal) = journal else { return Ok(None) };
+    let Some(config) = plan.archive() else {
+        // What it did not come to is kept for nobody.
+        archive::forget(journal);
+        return Ok(None);
+    };
+    let failed = |message| StartError::Component { id: "archive".into(), message };
+    Archive::new(config, options.data_dir.join("archive"), journal, health).map(Some).map_err(failed)
+}
+
 /// Receivers with ports, and those without because they read what is elsewhere.
 fn serve_receivers(
     receivers: Vec<BoundReceiver>,
@@ -198,11 +226,11 @@ fn serve_receivers(
 ) -> Result<Vec<Serving>, StartError> {
     let mut serving = Vec::new();
     for receiver in receivers {
-        let router = Arc::new(router(&built.routes, Some(&receiver.id), agent));
+        let router = Arc::new(router(built, Some(&receiver.id), agent));
         serving.push(receiver.serve(router, gate.clone(), plan, (health, &mut *reloads))?);
     }
     for (_, id, component) in plan.components.iter().filter(|(section, _, _)| *section == Section::Receivers) {
-        let intake = || -> SharedIntake { Arc::new(router(&built.routes, Some(id), agent)) };
+        let intake = || -> SharedIntake { Arc::new(router(built, Some(id), agent)) };
         let read = match component {
             Component::RedisReceiver(config) => redis::serve(&id.to_string(), config, &intake(), gate, health),
             Component::KafkaReceiver(config) => kafka::serve(&id.to_string(), config, &intake(), gate, health),
@@ -302,11 +330,13 @@ fn event_sinks(routes: &[(Pipeline, Arc<Route>)], live: Option<&Arc<Merge>>) -> 
 }
 
 /// What a receiver feeds; without one, only the agent connector.
-fn router(routes: &[(Pipeline, Arc<Route>)], receiver: Option<&ComponentId>, agent: Option<&Arc<Connector>>) -> Router {
+fn router(built: &Built, receiver: Option<&ComponentId>, agent: Option<&Arc<Connector>>) -> Router {
+    let routes = &built.routes;
     let feeds = |pipeline: &Pipeline| receiver.is_some_and(|id| pipeline.receivers.contains(id));
     let of_events = routes.iter().filter(|(pipeline, _)| pipeline.from_agent && pipeline.signal == Signal::Logs);
     Router {
         routes: routes.iter().filter(|(pipeline, _)| feeds(pipeline)).map(|(_, route)| route.clone()).collect(),
+        bucket_pumps: built.bucket_pumps.clone(),
         event_pumps: of_events.flat_map(|(_, route)| route.pumps().cloned()).collect(),
         agent: agent.cloned(),
         history: None,

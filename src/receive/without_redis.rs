@@ -19,8 +19,28 @@ impl<'de> Deserialize<'de> for Config {
 }
 
 impl Config {
+    /// There is nothing of telemetry.
+    pub fn read_telemetry(&self) -> Option<String> {
+        match *self {}
+    }
+
     /// There is nothing to check.
     pub fn validate(&self) -> Result<(), String> {
+        match *self {}
+    }
+
+    /// There is nothing to read.
+    pub fn reads_telemetry(&self) -> bool {
+        match *self {}
+    }
+
+    /// There is nothing to read.
+    pub fn reads_events(&self) -> bool {
+        match *self {}
+    }
+
+    /// There is nothing to read.
+    pub fn epoch(&self) -> Option<String> {
         match *self {}
     }
 

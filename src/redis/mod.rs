@@ -3,6 +3,7 @@
 //! Exporter and receiver reach it in the same way, so that what works for one works for the other.
 
 mod link;
+mod partitions;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::config::types::{Secret, is_this_machine};
 use crate::tls::{self, Tls};
 
 pub use link::{Link, Script};
+pub use partitions::Partitions;
 
 /// What a configuration says of a server.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,12 @@ pub fn is_final(error: &RedisError) -> bool {
     }
 }
 
+/// A key that a cluster keeps on the same node as another, for what scripts change together with it.
+pub fn beside(key: &str, suffix: &str) -> String {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).is_some_and(|(tag, _)| !tag.is_empty());
+    if tag { format!("{key}:{suffix}") } else { format!("{{{key}}}:{suffix}") }
+}
+
 impl fmt::Display for Server {
     /// Where it is; neither who we are nor what we say to be let in.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,6 +190,12 @@ mod tests {
         assert_eq!(of("valkey://[::1]"), expected("[::1]:6379", "me", "beside", 7));
         assert_eq!(of("redis+unix:///run/redis.sock?db=2"), expected("/run/redis.sock", "me", "beside", 2));
         assert!(server("localhost").unwrap().is_this_machine() && !server("redis://host").unwrap().is_this_machine());
+    }
+
+    #[test]
+    fn companions_of_a_key_have_its_hash_tag() {
+        assert_eq!(beside("spanlight:events", "w"), "{spanlight:events}:w");
+        assert_eq!(beside("a{b}c", "w"), "a{b}c:w");
     }
 
     #[test]

@@ -133,7 +133,9 @@ async fn poll(remote: RemoteBudgets, client: Client, question: Request<()>) {
             }
             Err(error) => {
                 if !std::mem::replace(&mut has_failed, true) {
-                    let host = question.uri().authority().map(ToString::to_string).unwrap_or_default();
+                    // Who we are there may stand before it.
+                    let authority = question.uri().authority().map_or("", |authority| authority.as_str());
+                    let host = authority.rsplit('@').next().unwrap_or_default();
                     crate::report::warn(&format!(
                         "budgets of {host}: {error}; until they are known, nobody is stopped"
                     ));

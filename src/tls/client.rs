@@ -1,6 +1,6 @@
 //! TLS as a client: whom to trust, and who we are, both from files that may change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use serde::Deserialize;
 
-use super::{authorities, certificates, private_key, provider};
+use super::{certificates, private_key, provider, revocation};
 use crate::reload::{Reloading, at};
 
 /// TLS as a client.
@@ -27,6 +27,8 @@ pub struct Tls {
     pub insecure_skip_verify: bool,
     /// The authorities to trust, instead of the system's, as PEM.
     pub ca_file: Option<PathBuf>,
+    /// What these authorities have revoked, as PEM: a list of each that has issued a certificate.
+    pub crl_file: Option<PathBuf>,
     /// Our certificate, as PEM, where the receiver wants one.
     pub cert_file: Option<PathBuf>,
     /// Its key, as PEM.
@@ -71,10 +73,14 @@ pub fn client(tls: &Tls) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS: {error}"))?;
+    if tls.crl_file.is_some() && (tls.ca_file.is_none() || tls.insecure_skip_verify) {
+        return Err("`tls.crl_file` has what the authorities of `tls.ca_file` have revoked, and needs it".into());
+    }
     let builder = if tls.insecure_skip_verify {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustEveryone(provider())))
-    } else if let Some(path) = &tls.ca_file {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(TrustFile::new(path.clone())?))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust::new(Whom::Everyone)))
+    } else if let Some(authorities) = &tls.ca_file {
+        let whom = Whom::of_files(authorities, tls.crl_file.as_deref())?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Trust::new(whom)))
     } else {
         let system = |error| format!("the system's certificates cannot be read ({error}); set `tls.ca_file`");
         builder.with_native_roots().map_err(system)?
@@ -114,26 +120,48 @@ fn fresh<T>(files: &Reloading<T>) -> Arc<T> {
     files.current()
 }
 
-/// Trusts the authorities of a file.
+/// Decides who is trusted.
 #[derive(Debug)]
-struct TrustFile(Reloading<WebPkiServerVerifier>);
+struct Trust {
+    whom: Whom,
+    provider: Arc<CryptoProvider>,
+}
 
-impl TrustFile {
-    fn new(path: PathBuf) -> Result<TrustFile, String> {
-        let file = path.clone();
+/// Who is trusted.
+#[derive(Debug)]
+enum Whom {
+    /// Whom the authorities of a file know, and have not revoked.
+    Known(Reloading<WebPkiServerVerifier>),
+    /// Everyone, because the configuration says so.
+    Everyone,
+}
+
+impl Whom {
+    fn of_files(authorities: &Path, revoked: Option<&Path>) -> Result<Whom, String> {
+        let (file, lists) = (authorities.to_owned(), revoked.map(Path::to_owned));
+        let files = [authorities].into_iter().chain(revoked).map(Path::to_owned).collect();
         let make = move |contents: &[Vec<u8>]| {
-            let roots = Arc::new(authorities(&file, &contents.concat())?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+            let [pem, revoked @ ..] = contents else { return Err("authorities are a file".into()) };
+            let roots = Arc::new(super::authorities(&file, pem)?);
+            let mut builder = WebPkiServerVerifier::builder_with_provider(roots, provider());
+            if let (Some(path), [pem]) = (&lists, revoked) {
+                builder = builder.with_crls(revocation::lists(path, pem)?).enforce_revocation_expiration();
+            }
+            let verifier = builder.build().map_err(|error| at(lists.as_ref().unwrap_or(&file), &error))?;
             // It is made here, so nobody else has it.
-            verifier.map_err(|error| at(&file, &error)).and_then(|verifier| {
-                Arc::into_inner(verifier).ok_or_else(|| at(&file, &"the verifier is in use already"))
-            })
+            Arc::into_inner(verifier).ok_or_else(|| at(&file, &"the verifier is in use already"))
         };
-        Reloading::new(vec![path], make).map(TrustFile)
+        Reloading::new(files, make).map(Whom::Known)
     }
 }
 
-impl ServerCertVerifier for TrustFile {
+impl Trust {
+    fn new(whom: Whom) -> Trust {
+        Trust { whom, provider: provider() }
+    }
+}
+
+impl ServerCertVerifier for Trust {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -142,7 +170,12 @@ impl ServerCertVerifier for TrustFile {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        fresh(&self.0).verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        match &self.whom {
+            Whom::Known(files) => {
+                fresh(files).verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            Whom::Everyone => Ok(ServerCertVerified::assertion()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -151,7 +184,8 @@ impl ServerCertVerifier for TrustFile {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.current().verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -160,11 +194,12 @@ impl ServerCertVerifier for TrustFile {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.current().verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.current().supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -191,54 +226,5 @@ impl ResolvesClientCert for OwnCertificate {
 
     fn has_certs(&self) -> bool {
         true
-    }
-}
-
-/// Takes any certificate, because the configuration says so.
-#[derive(Debug)]
-struct TrustEveryone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustEveryone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

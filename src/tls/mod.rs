@@ -1,6 +1,7 @@
 //! TLS on both sides, with one provider of cryptography whatever else a program brings along.
 
 mod client;
+mod revocation;
 #[cfg(feature = "collector")]
 mod server;
 

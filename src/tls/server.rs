@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, SupportedProtocolVersion};
 use serde::Deserialize;
 
-use super::{authorities, certificates, private_key, provider};
+use super::{authorities, certificates, private_key, provider, revocation};
 use crate::config::types::Span;
 use crate::reload::{Reloading, at};
 
@@ -24,6 +25,9 @@ pub struct Server {
     /// The authorities of clients, as PEM: with it only those may connect that have a certificate of theirs.
     #[serde(default)]
     pub client_ca_file: Option<PathBuf>,
+    /// What these authorities have revoked, as PEM: a list of each that has issued a certificate.
+    #[serde(default)]
+    pub client_crl_file: Option<PathBuf>,
     /// The oldest version of TLS that is spoken.
     #[serde(default)]
     pub min_version: Option<Version>,
@@ -75,30 +79,49 @@ impl Server {
         if self.versions().is_empty() {
             return Err("`tls.min_version` is above `tls.max_version`, which leaves no version".into());
         }
-        let files = [&self.cert_file, &self.key_file].into_iter().chain(&self.client_ca_file).cloned().collect();
+        if self.client_crl_file.is_some() && !self.asks_clients() {
+            return Err(
+                "`tls.client_crl_file` has what the authorities of `tls.client_ca_file` have revoked, and needs it"
+                    .into(),
+            );
+        }
+        let of_clients = self.client_ca_file.iter().chain(&self.client_crl_file);
+        let files = [&self.cert_file, &self.key_file].into_iter().chain(of_clients).cloned().collect();
         let config = self.clone();
         Reloading::new(files, move |contents| config.make(contents))
     }
 
     fn make(&self, contents: &[Vec<u8>]) -> Result<ServerConfig, String> {
-        let [chain, key, authorities_of_clients @ ..] = contents else {
+        let [chain, key, of_clients @ ..] = contents else {
             return Err("a certificate and its key are two files".into());
         };
         let (chain, key) = (certificates(&self.cert_file, chain)?, private_key(&self.key_file, key)?);
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions())
             .map_err(|error| format!("TLS: {error}"))?;
-        let builder = match (&self.client_ca_file, authorities_of_clients) {
-            (Some(path), [pem]) => {
-                let roots = Arc::new(authorities(path, pem)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build();
-                builder.with_client_cert_verifier(verifier.map_err(|error| at(path, &error))?)
-            }
-            _ => builder.with_no_client_auth(),
+        let builder = match self.verifier(of_clients)? {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| at(&self.cert_file, &error))?;
+        if self.client_crl_file.is_some() {
+            // Of a session that is resumed nobody looks whether its certificate was revoked.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
+    }
+
+    /// What decides on certificates of clients, where they must have one.
+    fn verifier(&self, contents: &[Vec<u8>]) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+        let (Some(path), [pem, revoked @ ..]) = (&self.client_ca_file, contents) else { return Ok(None) };
+        let roots = Arc::new(authorities(path, pem)?);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+        if let (Some(path), [pem]) = (&self.client_crl_file, revoked) {
+            builder = builder.with_crls(revocation::lists(path, pem)?).enforce_revocation_expiration();
+        }
+        let wrong = |error: VerifierBuilderError| at(self.client_crl_file.as_ref().unwrap_or(path), &error);
+        builder.build().map(Some).map_err(wrong)
     }
 
     fn versions(&self) -> Vec<&'static SupportedProtocolVersion> {

@@ -1,5 +1,7 @@
 //! What every request has to get past: a page in a browser must not read a collector on the same machine.
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -8,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::api::refuse;
 use super::{Shared, State};
 use crate::auth::{Principal, bearer};
+use crate::event::Timestamp;
 use crate::listen::Names;
 
 /// Headers of every answer that does not say otherwise: nothing is guessed, embedded, framed, run or kept.
@@ -113,6 +116,14 @@ pub fn believe(state: &State, token: Option<&str>) -> Result<Principal, String> 
         (None, _) => Ok(Principal::default()),
         (Some(auth), Some(token)) => auth.principal(token).map_err(|denied| denied.to_string()),
         (Some(_), None) => Err("there is no bearer token".into()),
+    }
+}
+
+/// Comes once somebody is believed no more, which is never where that has no end.
+pub async fn end_of_belief(until: Option<Timestamp>) {
+    match until {
+        Some(until) => tokio::time::sleep(Duration::from_micros(until.micros_since(Timestamp::now()))).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -33,7 +33,6 @@ use uuid::Uuid;
 use super::api::refuse;
 use super::{Shared, State, guard};
 use crate::auth::Principal;
-use crate::event::Timestamp;
 use frames::Frames;
 pub use limits::Limits;
 use opening::Opening;
@@ -106,11 +105,12 @@ pub async fn open(
         Err(answer) => return *answer,
     };
     // From here on, so that nothing that happens during the handshake is missed.
-    let begin = state.hub.head();
+    let (begin, is_behind) = (state.hub.head(), state.hub.is_behind());
     let (most, running) = (limits.max_message_size, sockets.tasks.token());
     upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |mut socket| async move {
         let end = match sockets.room.clone().try_acquire_owned() {
             // A browser is not told of a refusal before the upgrade.
+            _ if is_behind => End::Close(close_code::AGAIN, "what others have shown is still being read; try again"),
             Err(_) => End::Close(close_code::AGAIN, "there is no room for more WebSockets; try again later"),
             Ok(_permit) => {
                 let mut client = Client::new(&sockets, principal, opening, begin);
@@ -246,7 +246,8 @@ impl Client {
         };
         let mut watch = self.state.hub.watch();
         let opening = Instant::now() + OPENING;
-        let until = self.principal.as_ref().and_then(Principal::until).map(instant);
+        let mut end_of_belief =
+            std::pin::pin!(guard::end_of_belief(self.principal.as_ref().and_then(Principal::until)));
         let mut heartbeat = interval_at(Instant::now() + heartbeat, heartbeat);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -262,7 +263,7 @@ impl Client {
                         return Ok(end);
                     }
                 }
-                () = sleep_until(until.unwrap_or(opening)), if until.is_some() => {
+                () = end_of_belief.as_mut() => {
                     return Ok(End::Close(close_code::POLICY, "the token has expired"));
                 }
                 _ = heartbeat.tick() => {
@@ -381,11 +382,6 @@ impl Client {
 fn no_summaries() -> String {
     let message = "summaries of performance are of everybody's work, which this token may not see".to_owned();
     message::error(&Complaint { code: "forbidden", message })
-}
-
-/// The time of a clock as this process counts.
-fn instant(at: Timestamp) -> Instant {
-    Instant::now() + Duration::from_micros(at.micros_since(Timestamp::now()))
 }
 
 /// What becomes of a connection on which something came that is no message.

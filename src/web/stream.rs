@@ -8,14 +8,14 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 
 use super::api::{Query, Who, refuse};
-use super::{Shared, json};
+use super::{Shared, guard, json};
 use crate::event::{Filter, Timestamp};
 use crate::hub::Hub;
 
-/// `GET /api/v1/stream`: from `Last-Event-ID` or `from` on, else from now on.
+/// `GET /api/v1/stream`: from `Last-Event-ID` or `from` on, else from now on; until who asks is believed no more.
 pub async fn stream(state: Shared, who: Who, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let mut query = Query::parse(query.as_deref());
     let hub = state.hub.clone();
@@ -26,7 +26,8 @@ pub async fn stream(state: Shared, who: Who, RawQuery(query): RawQuery, headers:
     match Filter::from_pairs(query.pairs(), Timestamp::now()) {
         Ok(filter) => {
             let keep_alive = KeepAlive::new().interval(Duration::from_secs(15));
-            Sse::new(messages(hub, from, who.limit(filter))).keep_alive(keep_alive).into_response()
+            let messages = messages(hub, from, who.limit(filter)).take_until(guard::end_of_belief(who.until()));
+            Sse::new(messages).keep_alive(keep_alive).into_response()
         }
         Err(error) => refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }
@@ -43,7 +44,8 @@ fn start(hub: &Hub, headers: &HeaderMap, from: Option<&str>) -> Result<Begin, St
     match (last, from) {
         (Some(last), _) => match last.split_once(':') {
             Some((epoch, offset)) if epoch == hub.epoch() => {
-                offset.parse().map(|last: u64| Begin::Offset(last + 1)).map_err(|_| format!("`{last}` is no event id"))
+                let next = offset.parse::<u64>().ok().and_then(|offset| offset.checked_add(1));
+                next.map(Begin::Offset).ok_or_else(|| format!("`{last}` is no event id"))
             }
             _ => Ok(Begin::OtherEpoch),
         },

@@ -14,20 +14,28 @@ use super::support::{PATIENCE, until};
 
 pub const SECRET: &str = "thirty-two bytes are what it takes";
 
-/// A collector that asks for tokens, with work of dana and of eve.
-async fn collector() -> Collector {
-    let config = "receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
+/// Whom the web endpoint asks who they are.
+const ASKING: &str = "receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
 extensions:
   web:
     endpoint: '127.0.0.1:0'
     auth: {token: root, jwt: {algorithm: HS256, secret: '${env:JWT_SECRET}', audience: spanlight}}
-connectors: {agent: {budgets: [{name: all, limit_usd: 1, per: total}]}}
+";
+
+/// A collector that asks for tokens. What it has beside that begins with further extensions.
+pub async fn asking(beside: &str) -> Collector {
+    Collector::with_environment(&format!("{ASKING}{beside}"), &[("JWT_SECRET", SECRET)]).await
+}
+
+/// One with work of dana and of eve.
+async fn collector() -> Collector {
+    let beside = "connectors: {agent: {budgets: [{name: all, limit_usd: 1, per: total}]}}
 service:
   extensions: [web]
   pipelines:
     logs: {receivers: [otlp], exporters: [agent]}
 ";
-    let collector = Collector::with_environment(config, &[("JWT_SECRET", SECRET)]).await;
+    let collector = asking(beside).await;
     for (user, agent) in [("dana", "writer"), ("eve", "critic"), ("dana", "critic")] {
         let event = json!({"name": "agent.started", "agent": agent, "user_id": user, "execution_id": format!("{user}-{agent}")});
         let root = [("authorization", "Bearer root")];
@@ -236,4 +244,15 @@ async fn a_token_that_expires_ends_its_websocket() {
     socket.send(Message::text(hello.to_string())).await.unwrap();
     assert_eq!(next_json(&mut socket).await["type"], "connection_established");
     assert_eq!(closed_with(&mut socket).await, 1008);
+}
+
+#[tokio::test]
+async fn a_token_that_expires_ends_its_stream() {
+    let collector = collector().await;
+    let url = web(&collector).await + "/api/v1/stream?from=0";
+    let bearer = format!("Bearer {}", token(json!({"sub": "dana", "exp": -4})));
+    // It would go on for ever.
+    let stream = get_with(&url, &[("authorization", &bearer)]).await;
+    assert_eq!(stream.status, 200);
+    assert!(stream.text().contains("writer") && !stream.text().contains("\"eve\""), "{}", stream.text());
 }

@@ -33,8 +33,15 @@ async fn every_example_is_good_without_a_warning_and_explained() {
         let ended = run_with(dir.path(), &["config", "check", file.to_str().unwrap()], NEEDED).await;
         assert!(documented.contains(&format!("collector-config/{name}")), "docs/configuration.md lacks {name}");
         assert!(std::fs::read_to_string(&file).unwrap().starts_with("# "), "{name} does not say what it is for");
-        if name.starts_with("kafka") && !cfg!(feature = "kafka") {
-            let what_helps = "this binary was built without Kafka; build with --features kafka";
+        let lacks = [
+            ("kafka", cfg!(feature = "kafka"), "this binary was built without Kafka; build with --features kafka"),
+            (
+                "archive",
+                cfg!(feature = "archive"),
+                "this binary was built without the archive; build with --features archive",
+            ),
+        ];
+        if let Some((_, _, what_helps)) = lacks.iter().find(|(of, has, _)| name.starts_with(of) && !has) {
             assert!(ended.stderr.contains(what_helps), "{name}: {ended:?}");
             continue;
         }
@@ -240,7 +247,7 @@ async fn what_would_be_missed_is_an_error_and_not_a_warning() {
         ("receivers.otlp.protocols.http.tls={cert_pem: a, key_pem: b}", "unknown key `cert_pem`"),
         ("receivers.otlp.protocols.grpc.auth={authenticator: oidc}", "`oidc`, which is no `bearertokenauth`"),
         ("receivers.otlp.protocols.grpc.auth={}", "neither `token` nor `jwt`"),
-        ("exporters.otlp.auth={authenticator: oauth2client}", "unknown key `auth`"),
+        ("exporters.otlp.auth={authenticator: oauth2client}", "no `bearertokenauth` or `basicauth`"),
         ("exporters.otlp.sending_queue.storage=redis_storage", "`redis_storage` is no storage; write `disk`"),
         ("exporters.otlphttp.sending_queue.max_gib=2", "`ack` and `max_gib` are of queues on disk"),
         ("exporters.file.format=proto", "`proto` is not one of json"),

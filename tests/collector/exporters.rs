@@ -44,9 +44,11 @@ enum Becomes {
     LeftOut(u32, &'static str),
     /// It counts as refused, and why is said; it is not sent again.
     Refused(&'static str),
+    /// The same, because of who we are.
+    NotBelieved(&'static str),
 }
 
-use Becomes::{Delivered, DeliveredWith, LeftOut, Refused, SentAgain, SentAgainAfter};
+use Becomes::{Delivered, DeliveredWith, LeftOut, NotBelieved, Refused, SentAgain, SentAgainAfter};
 
 /// Retries that a test has time for.
 const QUICKLY: &str = "retry_on_failure: {initial_interval: 20ms, max_interval: 100ms}";
@@ -84,7 +86,7 @@ fn statuses() -> Vec<Rule> {
     for status in [429, 502, 503, 504] {
         rules.push(over_http(format!("http.retried.{status}"), Behaviour::Http(status, vec![]), SentAgain));
     }
-    for status in [400, 401, 403, 404, 405, 408, 413, 415, 422, 500, 501, 505] {
+    for status in [400, 403, 404, 405, 408, 413, 415, 422, 500, 501, 505] {
         rules.push(over_http(format!("http.refused.{status}"), Behaviour::Http(status, vec![]), Refused("HTTP ")));
     }
     for status in [429, 503] {
@@ -100,6 +102,7 @@ fn statuses() -> Vec<Rule> {
             answer(400, "retry-after", tomorrow),
             Refused("HTTP 400"),
         ),
+        over_http("http.refused.401", Behaviour::Http(401, vec![]), NotBelieved("HTTP 401")),
         over_http("http.success.202", Behaviour::Http(202, vec![]), Delivered),
         over_http("http.success.204", Behaviour::Http(204, vec![]), Delivered),
     ]);
@@ -145,7 +148,7 @@ fn codes() -> Vec<Rule> {
         rules.push(over_grpc(format!("grpc.retried.{code}"), Behaviour::Grpc(code, String::new()), SentAgain));
     }
     // RESOURCE_EXHAUSTED without a word on when to come back is for good, too.
-    for code in [2, 3, 5, 6, 7, 8, 9, 12, 13, 16, 99] {
+    for code in [2, 3, 5, 6, 7, 8, 9, 12, 13, 99] {
         rules.push(over_grpc(format!("grpc.refused.{code}"), Behaviour::Grpc(code, String::new()), Refused("")));
     }
     for code in [8, 14] {
@@ -174,6 +177,8 @@ fn codes() -> Vec<Rule> {
             LeftOut(2, "no"),
         ),
         over_grpc("grpc.partial.empty", Behaviour::AcceptWith(partial(0, "")), Delivered),
+        over_grpc("grpc.refused.16", Behaviour::Grpc(16, String::new()), NotBelieved("UNAUTHENTICATED")),
+        over_grpc("grpc.refused.http-401", Behaviour::Http(401, vec![]), NotBelieved("instead of")),
         over_grpc("grpc.answer.no-protobuf", Behaviour::AcceptWith(vec![0xff; 40]), Delivered),
         over_grpc("grpc.answer.no-status", no_status, Refused("no grpc-status")),
         over_grpc("grpc.answer.another-type", page, Refused("no grpc-status")),
@@ -182,7 +187,7 @@ fn codes() -> Vec<Rule> {
     for status in [429, 502, 503, 504] {
         rules.push(over_grpc(format!("grpc.retried.http-{status}"), Behaviour::Http(status, vec![]), SentAgain));
     }
-    for status in [307, 400, 401, 403, 404, 500] {
+    for status in [307, 400, 403, 404, 500] {
         rules.push(over_grpc(
             format!("grpc.refused.http-{status}"),
             Behaviour::Http(status, vec![]),
@@ -263,11 +268,12 @@ async fn is_kept(rule: Rule) {
         Delivered => (1, 2, 0, None),
         DeliveredWith(line) => (1, 2, 0, Some(line)),
         LeftOut(count, line) => (1, 2 - count, count, Some(line)),
-        Refused(line) => (1, 0, 2, Some(line)),
+        Refused(line) | NotBelieved(line) => (1, 0, 2, Some(line)),
     };
     let counter = |name: &str| format!(r#"spanlight_exporter_{name}_total{{exporter="{exporter}",signal="traces"}}"#);
+    let reason = if matches!(becomes, NotBelieved(_)) { "unauthenticated" } else { "rejected" };
     let rejected =
-        format!(r#"spanlight_exporter_failed_total{{exporter="{exporter}",reason="rejected",signal="traces"}}"#);
+        format!(r#"spanlight_exporter_failed_total{{exporter="{exporter}",reason="{reason}",signal="traces"}}"#);
     collector.sample_becomes(&rejected, refused.into()).await;
     collector.sample_becomes(&counter("sent"), sent.into()).await;
     assert_eq!(collector.sample(&counter("retried")).await, Some((attempts - 1) as f64));

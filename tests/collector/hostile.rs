@@ -384,3 +384,20 @@ async fn questions_that_make_no_sense_are_answered_all_the_same() {
     }
     is_well(&collector, 300).await;
 }
+
+#[tokio::test]
+async fn the_largest_numbers_that_there_are_break_nothing() {
+    let collector = Collector::start().await;
+    let web = collector.url(Port::Web).await;
+    let epoch = collector.json("/api/v1/events").await["epoch"].as_str().unwrap().to_owned();
+    let last = format!("{epoch}:{}", u64::MAX);
+    let refused = get_with(&format!("{web}/api/v1/stream"), &[("last-event-id", &last)]).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    for path in ["events?from=MAX", "runs/x/events?from=MAX", "events?limit=MAX", "events?since=MAXs", "runs?limit=MAX"]
+    {
+        let path = format!("/api/v1/{}", path.replace("MAX", &u64::MAX.to_string()));
+        let answer = collector.get(&path).await;
+        assert!([200, 400].contains(&answer.status), "{path}: {} {}", answer.status, answer.text());
+    }
+    is_well(&collector, 300).await;
+}

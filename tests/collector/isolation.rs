@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::auth::{SECRET, token};
+use super::auth::{asking, token};
 use super::support::client::{Answer, get_with, post};
 use super::support::collector::{Collector, Port};
 use super::support::{PATIENCE, until};
@@ -21,12 +21,7 @@ const EVES_SPAN: &str = "e1e1e1e1e1e1e1e1";
 
 /// A collector that keeps everything everywhere, with work of dana and of eve.
 async fn collector() -> Collector {
-    let config = "receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
-extensions:
-  web:
-    endpoint: '127.0.0.1:0'
-    auth: {token: root, jwt: {algorithm: HS256, secret: '${env:JWT_SECRET}', audience: spanlight}}
-  journal: {sync_interval: 10ms}
+    let beside = "  journal: {sync_interval: 10ms}
 exporters: {history: {}, websocket: {summary_interval: 50ms}, prometheus: {}}
 connectors: {agent: {budgets: [{name: all, limit_usd: 1, per: total, each: agent}]}}
 service:
@@ -37,7 +32,7 @@ service:
     logs/events: {receivers: [agent], exporters: [history, websocket]}
     metrics: {receivers: [agent], exporters: [prometheus]}
 ";
-    let collector = Collector::with_environment(config, &[("JWT_SECRET", SECRET)]).await;
+    let collector = asking(beside).await;
     // Eve's comes between dana's, so that whoever reads past it has it in their hands.
     spans(&collector, "dana", &"d0".repeat(16), &"d1".repeat(8), "danas-agent", 0.5).await;
     spans(&collector, "eve", EVES_RUN, EVES_SPAN, "EVE-agent", 31337.0).await;

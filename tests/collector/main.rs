@@ -9,6 +9,7 @@ mod configuration;
 mod conformance;
 mod content;
 mod corpus;
+mod credentials;
 mod deliver;
 mod demo;
 mod disk_queue;

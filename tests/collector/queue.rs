@@ -29,6 +29,32 @@ async fn collector(dead: &Sink, queue: &str, other: &Sink) -> Collector {
 }
 
 #[tokio::test]
+async fn who_waits_for_the_result_acknowledges_what_was_delivered_and_nothing_else() {
+    let (peer, other) = (Sink::start().await, Sink::start().await);
+    let waits = format!(
+        "{{endpoint: '{}', compression: none, sending_queue: {{num_consumers: 1, wait_for_result: true, patience: 300ms}}, retry_on_failure: {{initial_interval: 20ms, max_interval: 50ms, max_elapsed_time: 0}}}}",
+        peer.url()
+    );
+    let others = format!("{{endpoint: '{}'}}", other.url());
+    let collector = Collector::with(&traces_to(&[("otlphttp", &waits), ("otlphttp/other", &others)])).await;
+    for number in 1..=20 {
+        collector.take_traces(traces(vec![chat(number, 2, 0)])).await;
+        assert_eq!(peer.spans(0).await.len(), usize::from(number), "it is there when it is acknowledged");
+    }
+    other.spans(20).await;
+    peer.otherwise(Behaviour::Http(503, vec![]));
+    let answer = collector.post("/v1/traces", &[PROTOBUF], traces(vec![chat(21, 2, 0)])).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert!(answer.text().contains("the queue of otlphttp is not delivered in time"), "{}", answer.text());
+    peer.otherwise(Behaviour::Accept);
+    // It is still on its way, and comes once more from a sender that tries again.
+    collector.take_traces(traces(vec![chat(21, 2, 0)])).await;
+    assert_eq!(peer.spans(0).await.len(), 22);
+    assert_eq!(other.spans(21).await.len(), 21, "what was refused went nowhere else");
+    assert!(collector.stop().await.status.success());
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_senders_and_nothing_of_it_goes_anywhere() {
     for bound in ["queue_size: 2", "sizer: items, queue_size: 5", "sizer: bytes, queue_size: 500", "max_items: 5"] {
         let (dead, other) = (dead().await, Sink::start().await);

@@ -1,6 +1,7 @@
 //! Redis and Valkey: what is written there, what is read from there, and what happens while they are away.
 
 mod buckets;
+mod fleet;
 mod read;
 mod secure;
 mod write;

@@ -15,7 +15,7 @@ use tokio_tungstenite::client_async;
 
 use super::support::certificates::{Authority, send};
 use super::support::client::{Answer, frame};
-use super::support::collector::{Collector, Port, run};
+use super::support::collector::{Collector, Port, run, run_in};
 use super::support::telemetry::{agent, traces};
 use super::support::{PATIENCE, until};
 
@@ -322,4 +322,86 @@ async fn one_collector_sends_to_another_once_it_trusts_it() {
     })
     .await;
     assert_eq!(arrived.status, 200);
+}
+
+#[tokio::test]
+async fn who_was_revoked_comes_in_no_more_once_the_list_says_so() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    ["server", "client", "other"].iter().for_each(|name| authority.issue(name));
+    authority.revoke(&[], false);
+    let (ca, crl) = (authority.path("ca.pem"), authority.path("crl.pem"));
+    let asking = config(&authority, &format!(", client_ca_file: '{ca}', client_crl_file: '{crl}'"));
+    let collector = Collector::with(&asking).await;
+    let web = url(&collector, Port::Web).await;
+    let come = async |name: &str| send(authority.client(Some(name)), false, get(&format!("{web}/healthz"))).await;
+    assert_eq!((come("client").await.unwrap().status, come("other").await.unwrap().status), (200, 200));
+
+    authority.revoke(&["client"], false);
+    collector.signal("HUP").await;
+    collector.line("INFO web: ").await;
+    // TLS 1.3 says no once the client believes that it is connected, so what it finds first is not certain.
+    assert!(come("client").await.is_err());
+    let said = collector.line("WARN web: ").await;
+    assert!(said.contains("127.0.0.1 was refused: its certificate was revoked"), "{said}");
+    assert_eq!(come("other").await.unwrap().status, 200);
+
+    // A list in whose place there should be another says nothing of who was revoked since.
+    let reloads = "spanlight_reloads_total{component=\"web\",outcome=\"failed\"}";
+    let other = authority.client(Some("other"));
+    for (no_list, failures, word) in [("expired", 1.0, "has expired"), ("nothing", 2.0, "there is no list")] {
+        match no_list {
+            "expired" => authority.revoke(&[], true),
+            text => std::fs::write(&crl, text).unwrap(),
+        }
+        collector.signal("HUP").await;
+        until(word, async || (sample(&collector, &other, reloads).await >= Some(failures)).then_some(())).await;
+        let said = collector.line(word).await;
+        assert!(said.contains("crl.pem") && said.contains("stays in force"), "{said}");
+        assert!(come("client").await.is_err() && come("other").await.unwrap().status == 200);
+    }
+
+    // A list of somebody else says nothing of anybody here, who are not let in unknown.
+    stranger.revoke(&[], false);
+    let revoked = format!("{FAILED}{{listener=\"web\",reason=\"revoked\"}}");
+    assert!(sample(&collector, &other, &revoked).await >= Some(3.0));
+    std::fs::copy(stranger.path("crl.pem"), &crl).unwrap();
+    collector.signal("HUP").await;
+    until("another's list", async || come("other").await.is_err().then_some(())).await;
+    collector.line("`tls.client_crl_file` has no list of an authority of its certificate").await;
+
+    authority.revoke(&[], true);
+    let check = async |config: &str| {
+        std::fs::write(collector.dir.path().join("c.yaml"), config).unwrap();
+        let ended = run_in(collector.dir.path(), &["config", "check", "c.yaml"]).await;
+        assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+        ended.stderr
+    };
+    let said = check(&asking).await;
+    assert!(said.contains("crl.pem: a list in it has expired: its issuer promised another by 2020-01-02"), "{said}");
+    let said = check(&config(&authority, &format!(", client_crl_file: '{crl}'"))).await;
+    assert!(said.contains("`tls.client_ca_file` have revoked, and needs it"), "{said}");
+}
+
+#[tokio::test]
+async fn exporters_send_to_nobody_whose_certificate_was_revoked() {
+    let authority = Authority::new();
+    authority.issue("server");
+    let gateway = Collector::with(&config(&authority, "")).await;
+    authority.revoke(&["server"], false);
+    let (ca, crl) = (authority.path("ca.pem"), authority.path("crl.pem"));
+    let settings = format!(
+        "{{endpoint: '{}', tls: {{ca_file: '{ca}', crl_file: '{crl}'}}, \
+         retry_on_failure: {{initial_interval: 100ms, max_interval: 100ms}}}}",
+        url(&gateway, Port::Grpc).await
+    );
+    let sender = Collector::with(&super::support::config::traces_to(&[("otlp", &settings)])).await;
+    sender.take_traces(traces(vec![agent(1, 1, 0, "scribe")])).await;
+    let said = sender.line("WARN otlp: ").await;
+    assert!(said.contains("Revoked"), "{said}");
+    // Its administrator finds out that it was another one.
+    for file in ["index.txt", "ca.cnf"] {
+        std::fs::remove_file(authority.path(file)).unwrap();
+    }
+    authority.revoke(&[], false);
+    sender.sample_becomes("spanlight_exporter_sent_total{exporter=\"otlp\",signal=\"traces\"}", 1.0).await;
 }

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from peers import ROOT, SPANLIGHT, TOOLS, Peers, command_of_redis, free_port, java, until
+from peers import PATIENCE, ROOT, SPANLIGHT, TOOLS, Keys, Peers, command_of_redis, free_port, java, until
 
 CONFIGS = ROOT / "collector-config"
 REQUESTS = {
@@ -269,9 +269,7 @@ def runs(stack):
 
 
 def accepted_by(stack, signal):
-    text = requests.get(f"http://127.0.0.1:{stack['web']}/metrics", timeout=10).text
-    lines = re.findall(r"^spanlight_receiver_accepted_total\{([^}]*)\} (\S+)$", text, re.MULTILINE)
-    return sum(float(value) for labels, value in lines if f'signal="{signal}"' in labels)
+    return value_of(stack, "spanlight_receiver_accepted_total", signal=signal)
 
 
 def metrics_in_prometheus(stack):
@@ -402,6 +400,92 @@ def through_kafka(peers):
     )
 
 
+def through_kafka_with_tls(peers):
+    """Spanlight to Kafka and from there to Spanlight, by certificates and by passwords; and who is not let in."""
+    keys = Keys(peers.dir / "keys", "server", "client")
+    stranger = Keys(peers.dir / "stranger", "client")
+    doors = peers.kafka(keys)
+    ours = peers.dir / "ours"
+    shutil.copytree(stranger.folder, ours)
+    trust = f"ca_file: {keys.folder}/ca.pem"
+    certificate = f"tls: {{{trust}, cert_file: {ours}/client.pem, key_file: {ours}/client.key}}"
+
+    def password(mechanism, word=keys.password):
+        return f"tls: {{{trust}}}, auth: {{sasl: {{mechanism: {mechanism}, username: {keys.user}, password: {word}}}}}"
+
+    ways = {
+        "certificate": f"brokers: ['{doors['SSL']}'], {certificate}",
+        "scram": f"brokers: ['{doors['SASL_SSL']}'], {password('SCRAM-SHA-512')}",
+        "plain": f"brokers: ['{doors['SASL_SSL']}'], {password('PLAIN')}",
+    }
+    wrong = {
+        "no_certificate": f"brokers: ['{doors['SSL']}'], tls: {{{trust}}}",
+        "no_trust": f"brokers: ['{doors['SASL_SSL']}'], {password('PLAIN').replace(str(keys.folder), str(stranger.folder))}",
+        "wrong_password": f"brokers: ['{doors['SASL_SSL']}'], {password('SCRAM-SHA-512', 'wrong')}",
+    }
+
+    def config(name, receivers, exporters, pipelines):
+        path = peers.dir / f"{name}.yaml"
+        path.write_text(
+            f"receivers:\n{receivers}exporters:\n{exporters}connectors: {{agent: }}\nextensions: {{web: }}\n"
+            f"service:\n  extensions: [web]\n  pipelines:\n{pipelines}"
+        )
+        return path
+
+    def exporter(way, settings):
+        topic = f"traces: {{topic: {way}}}, content: keep, sending_queue: {{queue_size: 100000}}"
+        return f"  kafka/{way}: {{{settings}, {topic}, retry_on_failure: {{max_interval: 1s}}}}\n"
+
+    for way in ways:
+        java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", doors["PLAINTEXT"], "--create", "--topic", way)
+    otlp = "  otlp: {protocols: {grpc: , http: }}\n"
+    sending = config(
+        "sending", otlp, "".join(exporter(*one) for one in (ways | wrong).items()),
+        "".join(f"    traces/{way}: {{receivers: [otlp], exporters: [kafka/{way}]}}\n" for way in ways | wrong),
+    )
+    gateway = peers.spanlight(sending)
+    sent = send_corpus(gateway["http"], ["traces"])
+    wanted = sum(len(spans_of_body(kind, body)) for signal, kind, body in corpus() if signal == "traces")
+
+    def retried(way):
+        return value_of(gateway, "spanlight_exporter_retried_total", exporter=f"kafka/{way}", signal="traces")
+
+    for way in ("certificate", *wrong):
+        until(f"a refusal of {way}", lambda: retried(way) > 0)
+    for file in ("client.pem", "client.key"):
+        shutil.copy(keys.folder / file, ours / file)
+    receivers = "".join(
+        f"  kafka/{way}: {{{settings}, traces: {{topics: [{way}]}}, group_id: {way}, initial_offset: earliest}}\n"
+        for way, settings in ways.items()
+    )
+    reading = config(
+        "reading", otlp + receivers, "",
+        "".join(f"    traces/{way}: {{receivers: [kafka/{way}, otlp], exporters: [agent]}}\n" for way in ways),
+    )
+    reader = peers.spanlight(reading)
+
+    def read(way):
+        return value_of(reader, "spanlight_receiver_accepted_total", receiver=f"kafka/{way}", signal="traces")
+
+    for way in ways:
+        until(f"all spans by {way}", lambda: read(way) >= wanted, 2 * PATIENCE)
+    for way in wrong:
+        assert value_of(gateway, "spanlight_exporter_sent_total", exporter=f"kafka/{way}", signal="traces") == 0, way
+    return (
+        f"{sent} requests, {wanted} spans by each of: certificates of clients, SCRAM-SHA-512 and PLAIN over TLS, written and"
+        " read; a certificate that the broker did not trust was replaced in its file and trusted without a restart; without"
+        " a certificate, with a wrong password, and to a broker of another authority nothing was sent"
+    )
+
+
+def value_of(ports, name, **labels):
+    """The sum of the samples of a metric that have these labels."""
+    text = requests.get(f"http://127.0.0.1:{ports['web']}/metrics", timeout=10).text
+    samples = re.findall(rf"^{name}\{{([^}}]*)\}} (\S+)$", text, re.MULTILINE)
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    return sum(float(value) for said, value in samples if all(one in said.split(",") for one in wanted))
+
+
 def spans_of_body(kind, body):
     if kind == "application/x-protobuf":
         return spans_of(ExportTraceServiceRequest.FromString(body))
@@ -462,6 +546,7 @@ def main():
         row("Spanlight → Redis", lambda: events_in_redis(stack))
         row("Spanlight in the Collector's place", lambda: in_the_collectors_place(peers))
         row("Spanlight → Kafka → Spanlight", lambda: through_kafka(peers))
+        row("Spanlight → Kafka → Spanlight, with TLS", lambda: through_kafka_with_tls(peers))
         logs = peers.dir
     if "--write" in sys.argv:
         write(rows)

@@ -116,30 +116,52 @@ class Peers:
         until("Redis", lambda: command_of_redis(port, "PING") == "PONG")
         return port
 
-    def kafka(self):
-        """A broker of one node."""
+    def kafka(self, keys=None):
+        """A broker of one node: its address, and with keys those of its doors with TLS as well."""
         port, controller = free_port(), free_port()
+        listeners = {"PLAINTEXT": port, "CONTROLLER": controller}
         config = self.dir / f"kafka-{port}.properties"
         settings = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_SSL:SASL_SSL",
             "log.dirs": self.dir / f"kafka-{port}",
             "num.partitions": 4,
             "offsets.topic.replication.factor": 1,
             "transaction.state.log.replication.factor": 1,
             "transaction.state.log.min.isr": 1,
         }
+        users = []
+        if keys:
+            listeners |= {"SSL": free_port(), "SASL_SSL": free_port()}
+            settings |= self.doors_with_tls(keys)
+            users = ["--add-scram", f"SCRAM-SHA-512=[name={keys.user},password={keys.password}]"]
+        settings["listeners"] = ",".join(f"{name}://127.0.0.1:{at}" for name, at in listeners.items())
         config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config)
+        java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", config, *users)
         self.run("kafka", *JAVA, "kafka.Kafka", config)
         broker = f"127.0.0.1:{port}"
         for topic in ("otlp_spans", "otlp_logs", "otlp_metrics", "spanlight_events"):
             java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", broker, "--create", "--topic", topic)
-        return broker
+        return {name: f"127.0.0.1:{at}" for name, at in listeners.items()} if keys else broker
+
+    @staticmethod
+    def doors_with_tls(keys):
+        """One for who has a certificate of the authority, one for who has a password."""
+        plain = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{keys.user}="{keys.password}";'
+        scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": keys.both("server"),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": keys.folder / "ca.pem",
+            "listener.name.ssl.ssl.client.auth": "required",
+            "listener.name.sasl_ssl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": plain,
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config": scram,
+        }
 
     def prometheus(self, targets):
         port = free_port()
@@ -153,6 +175,31 @@ class Peers:
         )
         until("Prometheus", answers(f"http://127.0.0.1:{port}/-/ready"))
         return port
+
+
+class Keys:
+    """An authority in a folder: `ca.pem`, and `NAME.pem` with `NAME.key` of whom it knows; and a user with a password."""
+
+    user, password = "spanlight", "open-sesame"
+
+    def __init__(self, folder, *names):
+        self.folder = folder
+        folder.mkdir()
+        self.openssl("-keyout", "ca.key", "-out", "ca.pem", "-subj", f"/CN={folder.name}")
+        for name in names:
+            signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+            who = ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+            self.openssl("-keyout", f"{name}.key", "-out", f"{name}.pem", *who, *signed)
+
+    def openssl(self, *words):
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+        subprocess.run(["openssl", "req", "-x509", *kind, *words], cwd=self.folder, check=True, capture_output=True)
+
+    def both(self, name):
+        """A file with key and certificate in it."""
+        file = self.folder / f"{name}-both.pem"
+        file.write_text("".join((self.folder / f"{name}.{end}").read_text() for end in ("key", "pem")))
+        return file
 
 
 JAVA = ["java", "-Xmx384m", "-cp", f"{TOOLS}/kafka/libs/*"]

@@ -98,6 +98,46 @@ async fn what_comes_while_the_broker_is_away_is_delivered_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn what_waits_on_disk_is_delivered_although_the_process_was_killed_meanwhile() {
+    let cluster = Cluster::start(4);
+    let settings = "timeout: 500ms, sending_queue: {storage: disk}";
+    let mut gateway = gateway(&cluster, settings).await;
+    let send = async |gateway: &Collector, traces_of: std::ops::RangeInclusive<u8>| {
+        for trace in traces_of {
+            gateway.take_traces(traces(vec![agent(trace, 1, 0, "scribe")])).await;
+        }
+    };
+    send(&gateway, 1..=1).await;
+    gateway.sample_becomes(&sent("traces"), 1.0).await;
+    cluster.mock.broker_down(1).unwrap();
+    send(&gateway, 2..=9).await;
+    gateway.line("does not take messages").await;
+    gateway = gateway.killed_and_started_again().await;
+    send(&gateway, 10..=12).await;
+    gateway = gateway.killed_and_started_again().await;
+    let waiting = r#"spanlight_queue_size{exporter="kafka",signal="traces"}"#;
+    assert_eq!(gateway.sample(waiting).await, Some(11.0));
+    cluster.mock.broker_up(1).unwrap();
+    gateway.sample_becomes(waiting, 0.0).await;
+    let found = cluster.messages("otlp_spans", 12).await;
+    let arrived: BTreeSet<_> = found.iter().flat_map(trace_ids).collect();
+    assert_eq!(arrived.len(), 12);
+}
+
+#[tokio::test]
+async fn what_a_gateway_acknowledges_that_waits_for_the_result_is_in_the_cluster() {
+    let cluster = Cluster::start(4);
+    let settings = "timeout: 500ms, sending_queue: {wait_for_result: true, patience: 300ms}";
+    let gateway = gateway(&cluster, settings).await;
+    for trace in 1..=9 {
+        gateway.take_traces(traces(vec![agent(trace, 1, 0, "scribe")])).await;
+    }
+    gateway.signal("KILL").await;
+    let found = cluster.messages("otlp_spans", 9).await;
+    assert_eq!(found.iter().flat_map(trace_ids).collect::<BTreeSet<_>>().len(), 9);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_large_is_counted_and_holds_nothing_up() {
     let cluster = Cluster::start(1);
     let gateway = gateway(&cluster, "producer: {max_message_bytes: 2000}").await;

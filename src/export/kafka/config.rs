@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::types::Span;
 use crate::content::{Classes, Policy};
@@ -42,8 +42,10 @@ pub struct Config {
     /// What becomes of content; without it, it stays on this machine and goes to no other.
     pub content: Option<Classes>,
     /// The queue in front.
+    #[serde(deserialize_with = "queue")]
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
+    #[serde(deserialize_with = "retrying")]
     pub retry_on_failure: retry::Config,
 }
 
@@ -178,16 +180,32 @@ impl Default for Config {
             timeout: Span(Duration::from_secs(5)),
             producer: Producer::default(),
             content: None,
-            // One writer keeps the order of what is of one trace.
-            sending_queue: QueueConfig { num_consumers: 1, ..QueueConfig::default() },
-            // A broker that is restarted is back within seconds, and one that is away comes back: nothing is given up.
-            retry_on_failure: retry::Config {
-                initial_interval: Span(Duration::from_millis(500)),
-                max_elapsed_time: Some(Span(Duration::ZERO)),
-                ..retry::Config::default()
-            },
+            sending_queue: usual_queue(),
+            retry_on_failure: usual_retry(),
         }
     }
+}
+
+/// One writer keeps the order of what is of one trace.
+fn usual_queue() -> QueueConfig {
+    QueueConfig { num_consumers: 1, ..QueueConfig::default() }
+}
+
+/// A broker that is restarted is back within seconds, and one that is away comes back: nothing is given up.
+fn usual_retry() -> retry::Config {
+    retry::Config {
+        initial_interval: Span(Duration::from_millis(500)),
+        max_elapsed_time: Some(Span(Duration::ZERO)),
+        ..retry::Config::default()
+    }
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+    usual_queue().but_as_said(deserializer)
+}
+
+fn retrying<'de, D: Deserializer<'de>>(deserializer: D) -> Result<retry::Config, D::Error> {
+    usual_retry().but_as_said(deserializer)
 }
 
 impl Config {

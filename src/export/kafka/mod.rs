@@ -12,12 +12,13 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use super::{Exporter, Load, Outcome};
 use crate::kafka::{Cluster, Trouble, is_final};
-use crate::otlp::Batch;
+use crate::reload::Reloading;
 
 /// Sends what it is given and waits until it is delivered.
 pub struct KafkaExporter {
     config: Box<Config>,
     cluster: Cluster,
+    files: Arc<Reloading<()>>,
     trouble: Trouble,
     /// None once the end has come, and where a broken one could not be replaced yet.
     producer: Option<FutureProducer<Trouble>>,
@@ -46,19 +47,15 @@ pub fn exporters(config: &Config) -> Result<Vec<Exporter>, String> {
 impl KafkaExporter {
     fn new(config: &Config) -> Result<KafkaExporter, String> {
         let trouble = Trouble::default();
+        let cluster = config.cluster()?;
+        let files = Arc::new(cluster.files()?);
         let producer = Some(connect(config, &trouble)?);
-        Ok(KafkaExporter {
-            config: Box::new(config.clone()),
-            cluster: config.cluster()?,
-            trouble,
-            producer,
-            unsent: None,
-        })
+        Ok(KafkaExporter { config: Box::new(config.clone()), cluster, files, trouble, producer, unsent: None })
     }
 
     /// One attempt: everything is sent and waited for. What was delivered is not sent again by the next one.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        let known = self.unsent.take().filter(|unsent| is_same(&unsent.load, load));
+        let known = self.unsent.take().filter(|unsent| unsent.load.is_same(load));
         let mut unsent = known.unwrap_or_else(|| Unsent {
             load: load.clone(),
             messages: messages::of(load, &self.config),
@@ -69,7 +66,7 @@ impl KafkaExporter {
             Ok(()) => Outcome::Done { rejected: unsent.rejected, why: unsent.why },
             Err(why) => {
                 self.unsent = Some(unsent);
-                self.begin_anew_if_broken().await;
+                self.begin_anew_if_useless().await;
                 Outcome::retry(format!("{} does not take messages: {why}", self.cluster))
             }
         }
@@ -126,17 +123,34 @@ impl KafkaExporter {
         messages.into_iter().map(|message| (send(&message), message)).map(|(sent, message)| (message, sent)).collect()
     }
 
-    /// A producer that says of itself that it is of no use any more makes room for another. If none can be made, the next
-    /// attempt tries again.
-    async fn begin_anew_if_broken(&mut self) {
+    /// A producer that says of itself that it is of no use any more makes room for another, and so does one that could not
+    /// send since the files of TLS have changed. If none can be made, the next attempt tries again.
+    async fn begin_anew_if_useless(&mut self) {
         if let Some(producer) = &self.producer {
-            let Some((_, why)) = producer.client().fatal_error() else { return };
+            let why = match producer.client().fatal_error() {
+                Some((_, why)) => why,
+                None if self.has_new_files().await => "its files of TLS have changed".into(),
+                None => return,
+            };
             crate::report::warn(&format!("{}: the producer begins anew: {why}", self.cluster));
             self.close().await;
         }
         match connect(&self.config, &self.trouble) {
             Ok(producer) => self.producer = Some(producer),
             Err(why) => crate::report::warn(&format!("{}: there is no producer: {why}", self.cluster)),
+        }
+    }
+
+    /// Whether there is something else in the files of TLS than when this was asked last.
+    async fn has_new_files(&self) -> bool {
+        let files = self.files.clone();
+        match tokio::task::spawn_blocking(move || files.renew()).await {
+            Ok(Ok(changed)) => changed,
+            Ok(Err(error)) => {
+                crate::report::warn(&format!("{}: {error}", self.cluster));
+                false
+            }
+            Err(_) => false,
         }
     }
 
@@ -164,20 +178,4 @@ async fn delivered(delivery: DeliveryFuture) -> Result<(), KafkaError> {
 
 fn is_no_room(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
-}
-
-/// Whether it is the same load once more, and not another that says the same.
-fn is_same(one: &Load, other: &Load) -> bool {
-    match (one, other) {
-        (Load::Batches(one), Load::Batches(other)) => {
-            let is_same = |(one, other): (&Batch, &Batch)| {
-                one.bytes().as_ptr() == other.bytes().as_ptr() && one.bytes().len() == other.bytes().len()
-            };
-            one.len() == other.len() && one.iter().zip(other).all(is_same)
-        }
-        (Load::Events(one), Load::Events(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
-        }
-        _ => false,
-    }
 }

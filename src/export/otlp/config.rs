@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::config::types::{Span, is_this_machine};
 use crate::content::Classes;
+use crate::export::credentials::Auth;
 use crate::export::queue::QueueConfig;
 use crate::export::retry;
 use crate::tls::Tls;
@@ -38,6 +39,9 @@ pub struct GrpcConfig {
     /// Metadata of every call.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Who we are.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     /// How messages are packed.
     #[serde(default)]
     pub compression: Compression,
@@ -80,6 +84,9 @@ pub struct HttpConfig {
     /// Headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Who we are.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     /// How bodies are packed.
     #[serde(default)]
     pub compression: Compression,

@@ -10,6 +10,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config};
 use super::{partial_success, percent, request};
+use crate::export::credentials::{Credentials, Header};
+use crate::export::discretion::Discretion;
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::wire::{Fields, repeated};
@@ -19,11 +21,13 @@ pub struct GrpcExporter {
     client: Client,
     uris: [Uri; 3],
     config: Config,
+    credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl GrpcExporter {
     /// Checks the endpoint. Nothing is connected before there is something to send.
-    pub fn new(config: &Config) -> Result<GrpcExporter, String> {
+    pub fn new(config: &Config, credentials: &Credentials) -> Result<GrpcExporter, String> {
         let wants_tls = config.endpoint.scheme_str() == Some("https");
         let uri = |signal: Signal| {
             let mut parts = config.endpoint.clone().into_parts();
@@ -35,17 +39,28 @@ impl GrpcExporter {
             client: client::connect(&config.tls, wants_tls, true)?,
             uris: [uri(traces)?, uri(metrics)?, uri(logs)?],
             config: config.clone(),
+            credentials: credentials.clone(),
+            discretion: Discretion::new(&config.headers),
         })
     }
 
-    /// One call.
+    /// One call, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
+        let said = self.credentials.header();
+        let outcome = self.call(load, said.as_ref()).await;
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.call(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
+    }
+
+    async fn call(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
         let Some((signal, pieces)) = request(load) else { return Outcome::DONE };
         let body = match frame(pieces, self.config.compression) {
             Ok(body) => body,
             Err(error) => return Outcome::Reject { why: format!("cannot pack the request: {error}") },
         };
-        let response = match self.client.request(self.request(signal, body)).await {
+        let response = match self.client.request(self.request(signal, body, credentials)).await {
             Ok(response) => response,
             Err(error) => return Outcome::retry(client::reason(&error)),
         };
@@ -61,7 +76,7 @@ impl GrpcExporter {
         judge(&head.headers, trailers.as_ref(), &collected.to_bytes())
     }
 
-    fn request(&self, signal: Signal, body: Rope) -> Request<Rope> {
+    fn request(&self, signal: Signal, body: Rope, credentials: Option<&Header>) -> Request<Rope> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(match signal {
@@ -81,7 +96,7 @@ impl GrpcExporter {
         if let Some(encoding) = encoding {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
         }
-        headers.extend(self.config.headers.iter().cloned());
+        headers.extend(self.config.headers.iter().chain(credentials).cloned());
         request
     }
 }
@@ -112,17 +127,25 @@ fn judge(headers: &HeaderMap, trailers: Option<&HeaderMap>, body: &[u8]) -> Outc
         return Outcome::Done { rejected, why };
     }
     let message = percent::decode(text("grpc-message").unwrap_or_default());
-    let why = format!("{} {}", code_name(code), crate::console::cut(&message, 200)).trim_end().to_owned();
+    let why = format!("{} {message}", code_name(code)).trim_end().to_owned();
     let after = find("grpc-status-details-bin").and_then(|details| retry_info(details.as_bytes()));
     // OTLP: these may be repeated; RESOURCE_EXHAUSTED only if the receiver says when.
-    let retryable = matches!(code, 1 | 4 | 10 | 11 | 14 | 15) || (code == 8 && after.is_some());
-    if retryable { Outcome::Retry { after, why } } else { Outcome::Reject { why } }
+    match code {
+        1 | 4 | 10 | 11 | 14 | 15 => Outcome::Retry { after, why },
+        8 if after.is_some() => Outcome::Retry { after, why },
+        16 => Outcome::Denied { why },
+        _ => Outcome::Reject { why },
+    }
 }
 
 /// A status that is not gRPC's own comes from something in between.
 fn judge_http_status(status: http::StatusCode) -> Outcome {
     let why = format!("HTTP {status} instead of gRPC");
-    if matches!(status.as_u16(), 429 | 502 | 503 | 504) { Outcome::retry(why) } else { Outcome::Reject { why } }
+    match status.as_u16() {
+        429 | 502 | 503 | 504 => Outcome::retry(why),
+        401 => Outcome::Denied { why },
+        _ => Outcome::Reject { why },
+    }
 }
 
 /// The delay of a `RetryInfo` among the details of a `google.rpc.Status`.
@@ -179,6 +202,7 @@ mod tests {
             match code {
                 0 => assert_eq!(outcome, Outcome::DONE),
                 1 | 4 | 10 | 11 | 14 | 15 => assert!(matches!(outcome, Outcome::Retry { after: None, .. }), "{code}"),
+                16 => assert!(matches!(outcome, Outcome::Denied { .. }), "{code}"),
                 _ => assert!(matches!(outcome, Outcome::Reject { .. }), "{code}"),
             }
         }

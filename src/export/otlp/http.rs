@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use super::client::{self, Client, Rope};
 use super::config::{Compression, Config, Encoding, HttpConfig};
 use super::{partial_success, request};
+use crate::export::credentials::{Credentials, Header};
+use crate::export::discretion::Discretion;
 use crate::export::{Load, Outcome};
 use crate::otlp::Signal;
 use crate::otlp::json::to_json;
@@ -19,24 +21,38 @@ pub struct HttpExporter {
     urls: [Option<Uri>; 3],
     encoding: Encoding,
     config: Config,
+    credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl HttpExporter {
     /// Checks the endpoints. Nothing is connected before there is something to send.
-    pub fn new(settings: &HttpConfig) -> Result<HttpExporter, String> {
+    pub fn new(settings: &HttpConfig, credentials: &Credentials) -> Result<HttpExporter, String> {
         let config = settings.resolve()?;
         let urls = settings.urls()?;
         let wants_tls = urls.iter().flatten().any(|url| url.scheme_str() == Some("https"));
+        let discretion = urls.iter().flatten().fold(Discretion::new(&config.headers), Discretion::with_query);
         Ok(HttpExporter {
             client: client::connect(&config.tls, wants_tls, false)?,
             urls,
             encoding: settings.encoding,
             config,
+            credentials: credentials.clone(),
+            discretion,
         })
     }
 
-    /// One request.
+    /// One request, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
+        let said = self.credentials.header();
+        let outcome = self.post(load, said.as_ref()).await;
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.post(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
+    }
+
+    async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
         let Some((signal, pieces)) = request(load) else { return Outcome::DONE };
         let url = match signal {
             Signal::Traces => &self.urls[0],
@@ -46,7 +62,7 @@ impl HttpExporter {
         let Some(url) = url else {
             return Outcome::Reject { why: format!("there is no endpoint for {signal}") };
         };
-        let request = match self.request(url, signal, pieces) {
+        let request = match self.request(url, signal, pieces, credentials) {
             Ok(request) => request,
             Err(error) => return Outcome::Reject { why: format!("cannot pack the request: {error}") },
         };
@@ -61,7 +77,13 @@ impl HttpExporter {
         }
     }
 
-    fn request(&self, url: &Uri, signal: Signal, pieces: Vec<Bytes>) -> std::io::Result<Request<Rope>> {
+    fn request(
+        &self,
+        url: &Uri,
+        signal: Signal,
+        pieces: Vec<Bytes>,
+        credentials: Option<&Header>,
+    ) -> std::io::Result<Request<Rope>> {
         let (content_type, pieces) = match self.encoding {
             Encoding::Proto => ("application/x-protobuf", pieces),
             Encoding::Json => ("application/json", vec![to_json(&pieces.concat(), signal.schema()).into()]),
@@ -82,7 +104,7 @@ impl HttpExporter {
         if let Some(encoding) = encoding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        headers.extend(self.config.headers.iter().cloned());
+        headers.extend(self.config.headers.iter().chain(credentials).cloned());
         Ok(request)
     }
 }
@@ -97,6 +119,7 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
     let why = format!("HTTP {status} {}", said(headers, body)).trim_end().to_owned();
     match status.as_u16() {
         429 | 502 | 503 | 504 => Outcome::Retry { after: retry_after(headers, now), why },
+        401 => Outcome::Denied { why },
         _ => Outcome::Reject { why },
     }
 }
@@ -110,7 +133,7 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// What the receiver says of a failure: the message of a `google.rpc.Status`, or the beginning of a text.
+/// What the receiver says of a failure: the message of a `google.rpc.Status`, or a text.
 fn said(headers: &HeaderMap, body: &[u8]) -> String {
     let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     let message = if content_type.starts_with(b"application/x-protobuf") {
@@ -122,7 +145,7 @@ fn said(headers: &HeaderMap, body: &[u8]) -> String {
         None
     };
     let text = message.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    crate::console::cut(text.trim(), 200)
+    text.trim().to_owned()
 }
 
 fn json_partial_success(body: &[u8]) -> (usize, String) {

@@ -7,6 +7,7 @@ use http::Uri;
 use super::{GrpcConfig, GrpcExporter, HttpConfig, HttpExporter};
 use crate::config::types::is_this_machine;
 use crate::content::{Classes, Policy};
+use crate::export::credentials::Credentials;
 use crate::export::pump::Settings;
 use crate::export::queue::{Portion, QueueConfig};
 use crate::export::{Exporter, Pump, retry};
@@ -40,10 +41,15 @@ impl Remote {
     }
 
     /// How it is pumped, and as many exporters as attempts may be under way at a time. Nothing is connected yet.
-    pub fn exporters(&self, portion: Portion, split: Option<Limit>) -> Result<(Settings, Vec<Exporter>), String> {
+    pub fn exporters(
+        &self,
+        portion: Portion,
+        split: Option<Limit>,
+        credentials: &Credentials,
+    ) -> Result<(Settings, Vec<Exporter>), String> {
         let (queue, retry, timeout) = self.pumped();
         let content = self.content();
-        let exporters = (0..queue.num_consumers).map(|_| self.exporter()).collect::<Result<_, _>>()?;
+        let exporters = (0..queue.num_consumers).map(|_| self.exporter(credentials)).collect::<Result<_, _>>()?;
         Ok((Settings { queue, retry, timeout, portion, split, content }, exporters))
     }
 
@@ -75,17 +81,26 @@ impl Remote {
 
     /// Whether all that is sent stays on this machine. A name counts as elsewhere, whatever it resolves to.
     fn is_this_machine(&self) -> bool {
-        let is_here = |uri: &Uri| uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])));
+        self.is_all(is_here)
+    }
+
+    /// Whether anything is sent beyond this machine without TLS.
+    pub fn sends_in_the_clear(&self) -> bool {
+        !self.is_all(|uri| is_here(uri) || uri.scheme_str() == Some("https"))
+    }
+
+    /// Whether all endpoints are such.
+    fn is_all(&self, such: impl Fn(&Uri) -> bool) -> bool {
         match self {
-            Remote::Grpc(config) => config.resolve().is_ok_and(|config| is_here(&config.endpoint)),
-            Remote::Http(config) => config.urls().is_ok_and(|urls| urls.iter().flatten().all(is_here)),
+            Remote::Grpc(config) => config.resolve().is_ok_and(|config| such(&config.endpoint)),
+            Remote::Http(config) => config.urls().is_ok_and(|urls| urls.iter().flatten().all(such)),
         }
     }
 
-    fn exporter(&self) -> Result<Exporter, String> {
+    fn exporter(&self, credentials: &Credentials) -> Result<Exporter, String> {
         match self {
-            Remote::Grpc(config) => GrpcExporter::new(&config.resolve()?).map(Exporter::OtlpGrpc),
-            Remote::Http(config) => HttpExporter::new(config).map(Exporter::OtlpHttp),
+            Remote::Grpc(config) => GrpcExporter::new(&config.resolve()?, credentials).map(Exporter::OtlpGrpc),
+            Remote::Http(config) => HttpExporter::new(config, credentials).map(Exporter::OtlpHttp),
         }
     }
 
@@ -97,11 +112,16 @@ impl Remote {
     }
 }
 
+fn is_here(uri: &Uri) -> bool {
+    uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])))
+}
+
 /// Starts sending to a receiver. `carries` is what is sent, for our own counters: the name of a signal, or `events`.
 pub fn start(id: &str, carries: &str, remote: &Remote, health: &Health) -> Result<Pump, String> {
     let Portion { items, bytes, .. } = Portion::USUAL;
     // What was gathered for a while may be more than a receiver takes at a time.
-    let (settings, exporters) = remote.exporters(Portion::USUAL, Some(Limit { bytes, items }))?;
+    let (settings, exporters) =
+        remote.exporters(Portion::USUAL, Some(Limit { bytes, items }), &Credentials::default())?;
     Ok(Pump::start(id, carries, settings, exporters, health))
 }
 

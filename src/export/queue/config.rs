@@ -9,8 +9,7 @@ use super::Bounds;
 use crate::config::types::Span;
 
 /// The queue of an exporter.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Copy, Debug)]
 pub struct QueueConfig {
     /// How many attempts may be under way at a time, each on a connection of its own.
     pub num_consumers: usize,
@@ -29,12 +28,32 @@ pub struct QueueConfig {
     /// An exporter whose attempts have failed for so long makes nobody wait any more, and it alone loses: in memory 15
     /// seconds unless it says otherwise, on disk never.
     pub failing_after: Option<Span>,
+    /// Whether something counts as taken only once the receiver has it; of queues in memory.
+    pub wait_for_result: bool,
     /// Where what waits is kept.
     pub storage: Storage,
     /// What must have happened before something counts as taken; of queues on disk.
     pub ack: Option<DiskAck>,
     /// What the queue may take on disk, in GiB.
     pub max_gib: Option<f64>,
+}
+
+/// What a configuration says of a queue.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Said {
+    num_consumers: Option<usize>,
+    queue_size: Option<usize>,
+    sizer: Option<Sizer>,
+    max_items: Option<usize>,
+    max_mib: Option<usize>,
+    on_full: Option<OnFull>,
+    patience: Option<Span>,
+    failing_after: Option<Span>,
+    wait_for_result: Option<bool>,
+    storage: Option<Storage>,
+    ack: Option<DiskAck>,
+    max_gib: Option<f64>,
 }
 
 /// What a queue's size counts.
@@ -91,6 +110,7 @@ impl Default for QueueConfig {
             on_full: OnFull::Wait,
             patience: Span(Duration::from_secs(2)),
             failing_after: None,
+            wait_for_result: false,
             storage: Storage::Memory,
             ack: None,
             max_gib: None,
@@ -98,7 +118,33 @@ impl Default for QueueConfig {
     }
 }
 
+impl<'de> Deserialize<'de> for QueueConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+        QueueConfig::default().but_as_said(deserializer)
+    }
+}
+
 impl QueueConfig {
+    /// As a configuration says, and as this one where it says nothing.
+    pub fn but_as_said<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<QueueConfig, D::Error> {
+        let said = Said::deserialize(deserializer)?;
+        Ok(QueueConfig {
+            num_consumers: said.num_consumers.unwrap_or(self.num_consumers),
+            // In another unit our number means nothing.
+            queue_size: said.queue_size.or(self.queue_size.filter(|_| said.sizer.is_none())),
+            sizer: said.sizer.unwrap_or(self.sizer),
+            max_items: said.max_items.or(self.max_items),
+            max_mib: said.max_mib.or(self.max_mib),
+            on_full: said.on_full.unwrap_or(self.on_full),
+            patience: said.patience.unwrap_or(self.patience),
+            failing_after: said.failing_after.or(self.failing_after),
+            wait_for_result: said.wait_for_result.unwrap_or(self.wait_for_result),
+            storage: said.storage.unwrap_or(self.storage),
+            ack: said.ack.or(self.ack),
+            max_gib: said.max_gib.or(self.max_gib),
+        })
+    }
+
     const FAILING_AFTER: Duration = Duration::from_secs(15);
 
     /// Checks that the numbers make sense, and that nothing is said that means nothing.
@@ -108,6 +154,14 @@ impl QueueConfig {
         }
         if self.storage == Storage::Memory && (self.ack.is_some() || self.max_gib.is_some()) {
             return Err("`ack` and `max_gib` are of queues on disk; write `storage: disk`".into());
+        }
+        if self.wait_for_result && self.storage == Storage::Disk {
+            return Err("`wait_for_result` is of queues in memory; one on disk has `ack`".into());
+        }
+        if self.wait_for_result && (self.num_consumers != 1 || self.on_full == OnFull::Drop) {
+            return Err("`wait_for_result` goes with `num_consumers: 1`, since it is known in order what was delivered, and not \
+                        with `on_full: drop`"
+                .into());
         }
         if !(0.001..=1e6).contains(&self.max_gib()) {
             return Err(format!("`max_gib` is between 0.001 and 1000000, not {}", self.max_gib()));
@@ -145,7 +199,8 @@ impl QueueConfig {
 
     /// How long an exporter has to fail until nobody waits for it, if that ever comes to pass.
     pub fn failing_after(&self) -> Option<Duration> {
-        let unless_said = (self.storage == Storage::Memory).then_some(QueueConfig::FAILING_AFTER);
+        let loses = self.storage == Storage::Memory && !self.wait_for_result;
+        let unless_said = loses.then_some(QueueConfig::FAILING_AFTER);
         self.failing_after.map(|span| span.0).or(unless_said)
     }
 
@@ -191,6 +246,10 @@ mod tests {
         assert!(memory.validate().unwrap_err().contains("storage: disk"));
         let disk = QueueConfig { storage: Storage::Disk, ..memory };
         assert_eq!(disk.validate(), Ok(()));
+        let waits = QueueConfig { wait_for_result: true, num_consumers: 1, ..QueueConfig::default() };
+        assert_eq!((waits.validate(), waits.failing_after()), (Ok(()), None));
+        assert!(QueueConfig { num_consumers: 2, ..waits }.validate().is_err());
+        assert!(QueueConfig { storage: Storage::Disk, ..waits }.validate().is_err());
         assert!(QueueConfig { max_gib: Some(f64::NAN), ..disk }.validate().is_err());
         assert!(disk.validate_in_memory().is_err());
     }

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod disk;
 mod memory;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use config::{DiskAck, OnFull, QueueConfig, Sizer, Storage};
@@ -172,6 +173,23 @@ impl Load {
             Load::Batches(batches) => batches.iter().map(|batch| batch.bytes().len()).sum(),
             Load::Events(events) => events.iter().map(|record| Load::EVENT + record.event().data.as_json().len()).sum(),
             Load::Changes(_) => 0,
+        }
+    }
+
+    /// Whether it is this load once more, and not another that says the same. Whoever asks holds one of them, so that no
+    /// other can be where it was.
+    pub fn is_same(&self, other: &Load) -> bool {
+        match (self, other) {
+            (Load::Batches(one), Load::Batches(other)) => {
+                let is_same = |(one, other): (&Batch, &Batch)| {
+                    one.bytes().as_ptr() == other.bytes().as_ptr() && one.bytes().len() == other.bytes().len()
+                };
+                one.len() == other.len() && one.iter().zip(other).all(is_same)
+            }
+            (Load::Events(one), Load::Events(other)) => {
+                one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+            }
+            _ => false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::config::types::{Secret, Span};
 use crate::content::{Classes, Policy};
@@ -37,12 +37,35 @@ pub struct Config {
     pub pubsub: Option<String>,
     /// Whether they are also published on a channel of their execution, `CHANNEL:EXECUTION`.
     pub pubsub_by_execution: bool,
+    /// Where telemetry goes, for collectors that share it.
+    pub otlp: Telemetry,
     /// What becomes of content; without it, it stays on this machine and goes to no other.
     pub content: Option<Classes>,
     /// The queue in front.
+    #[serde(deserialize_with = "queue")]
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
+    #[serde(deserialize_with = "retrying")]
     pub retry_on_failure: retry::Config,
+}
+
+/// Where telemetry goes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What the streams are called: with `spanlight:otlp` they are `{spanlight:otlp}:0` and so on. Without it pipelines of
+    /// telemetry cannot end here.
+    pub stream: Option<String>,
+    /// How many there are, unless somebody has said so before: as many as there may ever be collectors that share them.
+    pub partitions: u32,
+    /// How many entries one may have that are still to be derived from; then it takes no more.
+    pub partition_max_length: u64,
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        Telemetry { stream: None, partitions: 16, partition_max_length: 10_000 }
+    }
 }
 
 impl Default for Config {
@@ -59,21 +82,41 @@ impl Default for Config {
             stream_max_length: 100_000,
             pubsub: None,
             pubsub_by_execution: false,
+            otlp: Telemetry::default(),
             content: None,
-            // One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
-            sending_queue: QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() },
-            // A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
-            retry_on_failure: retry::Config {
-                initial_interval: Span(Duration::from_millis(500)),
-                max_interval: Span(Duration::from_secs(5)),
-                max_elapsed_time: Some(Span(Duration::ZERO)),
-                ..retry::Config::default()
-            },
+            sending_queue: usual_queue(),
+            retry_on_failure: usual_retry(),
         }
     }
 }
 
+/// One writer keeps the order of events; what waits for a server that is away is bounded by items and bytes.
+fn usual_queue() -> QueueConfig {
+    QueueConfig { num_consumers: 1, queue_size: Some(100_000), ..QueueConfig::default() }
+}
+
+/// A server that is restarted is back within seconds, and one that is away comes back: nothing is given up.
+fn usual_retry() -> retry::Config {
+    retry::Config {
+        initial_interval: Span(Duration::from_millis(500)),
+        max_interval: Span(Duration::from_secs(5)),
+        max_elapsed_time: Some(Span(Duration::ZERO)),
+        ..retry::Config::default()
+    }
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+    usual_queue().but_as_said(deserializer)
+}
+
+fn retrying<'de, D: Deserializer<'de>>(deserializer: D) -> Result<retry::Config, D::Error> {
+    usual_retry().but_as_said(deserializer)
+}
+
 impl Config {
+    /// Each is asked for by its reader many times a second.
+    const MOST_PARTITIONS: u32 = 256;
+
     /// All that can be written, to the server of a URL, under the usual names.
     pub fn usual(url: impl Into<String>) -> Config {
         Config {
@@ -111,10 +154,18 @@ impl Config {
     pub fn validate(&self) -> Result<(), String> {
         self.sending_queue.validate_in_memory()?;
         self.retry_on_failure.validate()?;
-        if !self.buckets && !self.sends_events() {
+        if !self.takes_events() && !self.takes_telemetry() {
             return Err(
-                "there is nothing to write; name a `stream` or a `pubsub` channel, or leave `buckets` on".into()
+                "there is nothing to write; name a `stream` or a `pubsub` channel, or `otlp.stream`, or leave \
+                        `buckets` on"
+                    .into(),
             );
+        }
+        if !(1..=Config::MOST_PARTITIONS).contains(&self.otlp.partitions) || self.otlp.partition_max_length == 0 {
+            return Err(format!(
+                "`otlp.partitions` is between 1 and {}, and `otlp.partition_max_length` 1 or more",
+                Config::MOST_PARTITIONS
+            ));
         }
         if self.stream_max_length == 0 {
             return Err("`stream_max_length` is 1 or more: a stream without bounds fills the server".into());
@@ -127,9 +178,24 @@ impl Config {
         self.stream.is_some() || self.pubsub.is_some()
     }
 
+    /// Whether anything comes of the events of the agent connector.
+    pub fn takes_events(&self) -> bool {
+        self.buckets || self.sends_events()
+    }
+
+    /// Whether telemetry is written.
+    pub fn takes_telemetry(&self) -> bool {
+        self.otlp.stream.is_some()
+    }
+
     /// The stream that is written, if any is, named with its server and database.
     pub fn written_stream(&self) -> Option<String> {
         Some(self.server().ok()?.stream(self.stream.as_ref()?))
+    }
+
+    /// Likewise of telemetry.
+    pub fn written_telemetry(&self) -> Option<String> {
+        Some(self.server().ok()?.stream(self.otlp.stream.as_ref()?))
     }
 
     /// What becomes of content: what was asked for, else it stays on this machine.
@@ -139,7 +205,7 @@ impl Config {
 
     /// Whether content is dropped that nobody asked to drop.
     pub fn drops_unasked(&self) -> bool {
-        self.sends_events() && self.content.is_none() && !self.is_this_machine()
+        (self.sends_events() || self.takes_telemetry()) && self.content.is_none() && !self.is_this_machine()
     }
 
     /// Asks for what is to become of content.
@@ -171,6 +237,16 @@ mod tests {
         let find =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Config::from_lookup(&find)
+    }
+
+    #[test]
+    fn what_is_said_of_a_queue_leaves_the_rest_as_it_is() {
+        let said = r#"{"sending_queue": {"max_mib": 1}, "retry_on_failure": {"max_interval": "1s"}}"#;
+        let Config { sending_queue: queue, retry_on_failure: retry, .. } = serde_json::from_str(said).unwrap();
+        assert_eq!((queue.num_consumers, queue.bounds().requests, queue.bounds().bytes), (1, 100_000, 1 << 20));
+        assert_eq!((retry.limit(false), retry.initial_interval.0), (None, Duration::from_millis(500)));
+        let in_bytes: Config = serde_json::from_str(r#"{"sending_queue": {"sizer": "bytes"}}"#).unwrap();
+        assert_ne!(in_bytes.sending_queue.bounds().bytes, 100_000);
     }
 
     #[test]

@@ -1,47 +1,44 @@
-//! Writing events: into a stream, and to whoever listens.
-
-use std::sync::Arc;
+//! Writing events: into a stream, which has each of them once, and to whoever listens.
 
 use redis::Value;
 
 use super::{Config, failed};
 use crate::export::Outcome;
 use crate::flow::SharedRecord;
-use crate::health::{Count, DROPPED, Health};
-use crate::redis::{Link, Script};
+use crate::health::{About, Count, DROPPED, Health};
+use crate::redis::{Link, Script, beside};
 
-/// Writes events in order, each once.
+/// Writes events in order.
 pub struct EventWriter {
     link: Link,
     script: Script,
     stream: Option<Stream>,
     channel: String,
     by_execution: bool,
-    /// The number of the load that is being written.
-    number: u64,
-    /// Its first event, which tells it from others for as long as we hold it, and how many there are.
-    load: Option<(SharedRecord, usize)>,
     unpublished: Count,
+    known: Count,
     id: String,
 }
 
 struct Stream {
     key: String,
-    /// Where the server remembers the number of the last load of this writer.
-    written: String,
+    /// Where the server remembers which events it has, so that what is tried again, or derived again by another process,
+    /// is there once for whoever reads.
+    ids: String,
     most: String,
+    remembered: String,
 }
 
 impl EventWriter {
-    /// For so many seconds, a day, it is known what was written.
-    const REMEMBERED: &'static str = "86400";
+    /// Ids that are remembered of a stream that keeps fewer entries.
+    const FEWEST_IDS: u64 = 10_000;
 
     pub fn new(link: Link, config: &Config, id: &str, health: &Health) -> EventWriter {
-        let writer = uuid::Uuid::new_v4().simple();
         let stream = config.stream.as_ref().map(|key| Stream {
             key: key.clone(),
-            written: in_the_same_slot(key, &format!("writer:{writer}")),
+            ids: beside(key, "ids"),
             most: config.stream_max_length.to_string(),
+            remembered: config.stream_max_length.max(EventWriter::FEWEST_IDS).to_string(),
         });
         EventWriter {
             link,
@@ -49,30 +46,23 @@ impl EventWriter {
             stream,
             channel: config.pubsub.clone().unwrap_or_default(),
             by_execution: config.pubsub_by_execution,
-            number: 0,
-            load: None,
             unpublished: health.counter(DROPPED, &[("component", id), ("signal", "events"), ("reason", "unpublished")]),
+            known: health.counter(KNOWN, &[("exporter", id)]),
             id: id.to_owned(),
         }
     }
 
-    /// Writes a load once, however often it is tried.
+    /// Writes a load; what the stream has of it already stays as it is.
     pub async fn write(&mut self, events: &[SharedRecord]) -> Outcome {
-        let Some(first) = events.first() else { return Outcome::DONE };
-        let same = |(known, count): &(SharedRecord, usize)| Arc::ptr_eq(known, first) && *count == events.len();
-        if !self.load.as_ref().is_some_and(same) {
-            self.load = Some((first.clone(), events.len()));
-            self.number += 1;
-        }
-        let number = self.number.to_string();
         let identities = events.iter().map(identity).collect::<Vec<_>>();
         let by_execution: &[u8] = if self.by_execution { b"1" } else { b"" };
-        let (most, keys) = match &self.stream {
-            Some(stream) => (stream.most.as_bytes(), vec![stream.key.as_str(), stream.written.as_str()]),
-            None => (&b"0"[..], Vec::new()),
+        let (most, remembered, keys) = match &self.stream {
+            Some(stream) => {
+                (stream.most.as_bytes(), stream.remembered.as_bytes(), vec![stream.key.as_str(), stream.ids.as_str()])
+            }
+            None => (&b"0"[..], &b"0"[..], Vec::new()),
         };
-        let mut arguments =
-            vec![number.as_bytes(), most, EventWriter::REMEMBERED.as_bytes(), self.channel.as_bytes(), by_execution];
+        let mut arguments = vec![most, remembered, self.channel.as_bytes(), by_execution];
         for (record, (id, time)) in events.iter().zip(&identities) {
             let event = record.event();
             arguments.extend([
@@ -85,7 +75,10 @@ impl EventWriter {
             ]);
         }
         match self.link.run(&self.script, &keys, &arguments).await {
-            Ok(Value::Int(_)) => Outcome::DONE,
+            Ok(Value::Int(known)) => {
+                self.known.add(usize::try_from(known).unwrap_or_default());
+                Outcome::DONE
+            }
             Ok(trouble) => {
                 self.unpublished.add(events.len());
                 let trouble = redis::from_redis_value::<String>(trouble).unwrap_or_default();
@@ -103,19 +96,8 @@ fn identity(record: &SharedRecord) -> (String, String) {
     (event.event_id.to_string(), String::from_utf8_lossy(&event.timestamp.to_rfc3339()).into_owned())
 }
 
-/// A key that a cluster keeps on the same node as another.
-fn in_the_same_slot(key: &str, suffix: &str) -> String {
-    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).is_some_and(|(tag, _)| !tag.is_empty());
-    if tag { format!("{key}:{suffix}") } else { format!("{{{key}}}:{suffix}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn companions_of_a_key_have_its_hash_tag() {
-        assert_eq!(in_the_same_slot("spanlight:events", "w"), "{spanlight:events}:w");
-        assert_eq!(in_the_same_slot("a{b}c", "w"), "a{b}c:w");
-    }
-}
+const KNOWN: About = About {
+    name: "spanlight.exporter.known",
+    unit: "{event}",
+    help: "Events that a stream of Redis had already, because an attempt was repeated or another process told them too.",
+};

@@ -1,8 +1,10 @@
-//! `redis`: what happened by hour and by day, events in a stream, and events to whoever listens on a channel.
+//! `redis`: what happened by hour and by day, events in a stream, and events to whoever listens on a channel; and telemetry
+//! for collectors that share it.
 
 mod buckets;
 mod config;
 mod events;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -17,12 +19,13 @@ use crate::health::Health;
 use crate::measure::SharedBuckets;
 use crate::redis::{Link, is_final};
 
-/// One of the two things that are written, each at its own pace.
+/// One of the things that are written, each at its own pace.
 pub struct RedisExporter(Writing);
 
 enum Writing {
     Buckets(buckets::BucketWriter),
     Events(events::EventWriter),
+    Telemetry(Box<telemetry::TelemetryWriter>),
 }
 
 /// What runs for one server.
@@ -68,6 +71,19 @@ pub fn start(
     Ok(started)
 }
 
+/// What writes the telemetry that a configuration wants written, and how it is pumped; nothing is connected yet.
+///
+/// # Errors
+/// What is wrong with the configuration, or with its files of TLS.
+pub fn telemetry(id: &str, config: &Config) -> Result<(Settings, Vec<Exporter>), String> {
+    let (Some(name), server) = (&config.otlp.stream, config.server()?) else {
+        return Err("`otlp.stream` is missing, which says where telemetry goes".into());
+    };
+    let writer = |_| telemetry::TelemetryWriter::new(Link::new(server.clone()), name, config, id);
+    let exporter = |number| Exporter::Redis(RedisExporter(Writing::Telemetry(Box::new(writer(number)))));
+    Ok((for_events(config), (0..config.sending_queue.num_consumers).map(exporter).collect()))
+}
+
 impl RedisExporter {
     /// The end.
     pub async fn close(&mut self) {
@@ -81,6 +97,7 @@ impl RedisExporter {
         match (&mut self.0, load) {
             (Writing::Buckets(writer), _) => writer.write().await,
             (Writing::Events(writer), Load::Events(events)) => writer.write(events).await,
+            (Writing::Telemetry(writer), load) => writer.write(load).await,
             (Writing::Events(_), _) => Outcome::Reject { why: "telemetry has no place in a stream of events".into() },
         }
     }

@@ -10,6 +10,7 @@ use serde::de::{self, Deserializer};
 use crate::config::types::{Secret, Span, is_this_machine};
 use crate::content::{Classes, Policy};
 use crate::event::{Filter, Timestamp};
+use crate::export::credentials::Auth;
 use crate::export::otlp::config;
 use crate::export::pump::Settings;
 use crate::export::queue::{OnFull, Portion, QueueConfig};
@@ -34,6 +35,9 @@ pub struct Config {
     /// Headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Who we are.
+    #[serde(default)]
+    pub auth: Option<Auth>,
     /// TLS.
     #[serde(default)]
     pub tls: Tls,
@@ -44,7 +48,7 @@ pub struct Config {
     #[serde(default)]
     pub content: Option<Classes>,
     /// The queue in front.
-    #[serde(default = "one_after_the_other")]
+    #[serde(default = "one_after_the_other", deserialize_with = "queue")]
     pub sending_queue: QueueConfig,
     /// What happens when an attempt fails.
     #[serde(default)]
@@ -71,6 +75,10 @@ fn ten_seconds() -> Span {
 /// In their order, and nobody waits for somebody who does not answer.
 fn one_after_the_other() -> QueueConfig {
     QueueConfig { num_consumers: 1, on_full: OnFull::Drop, ..QueueConfig::default() }
+}
+
+fn queue<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QueueConfig, D::Error> {
+    one_after_the_other().but_as_said(deserializer)
 }
 
 impl Config {
@@ -102,10 +110,14 @@ impl Config {
         Filter::from_pairs(names.chain(matching), Timestamp::default()).map_err(|error| error.to_string())
     }
 
+    /// Whether it sends beyond this machine without TLS.
+    pub fn sends_in_the_clear(&self) -> bool {
+        self.url().is_ok_and(|url| !is_here(&url) && url.scheme_str() != Some("https"))
+    }
+
     /// How it is pumped.
     pub fn settings(&self) -> Settings {
-        let is_here = |uri: Uri| uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])));
-        let unasked = if self.url().is_ok_and(is_here) { Policy::Keep } else { Policy::Drop };
+        let unasked = if self.url().is_ok_and(|url| is_here(&url)) { Policy::Keep } else { Policy::Drop };
         Settings {
             queue: self.sending_queue,
             retry: self.retry_on_failure,
@@ -115,4 +127,8 @@ impl Config {
             content: self.content.unwrap_or(Classes::all(unasked)),
         }
     }
+}
+
+fn is_here(uri: &Uri) -> bool {
+    uri.host().is_some_and(|host| is_this_machine(host.trim_matches(['[', ']'])))
 }

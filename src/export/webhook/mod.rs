@@ -11,6 +11,8 @@ use http_body_util::{BodyExt, Limited};
 
 pub use config::Config;
 
+use super::credentials::{Credentials, Header};
+use super::discretion::Discretion;
 use super::otlp::client::{self, Client, Rope};
 use super::otlp::retry_after;
 use super::{Load, Outcome};
@@ -26,23 +28,36 @@ pub struct WebhookExporter {
     url: Uri,
     headers: Vec<(http::HeaderName, HeaderValue)>,
     secret: Option<Secret>,
+    credentials: Credentials,
+    discretion: Discretion,
 }
 
 impl WebhookExporter {
     /// Checks what is configured. Nothing is connected before there is something to tell.
-    pub fn new(config: &Config) -> Result<WebhookExporter, String> {
+    pub fn new(config: &Config, credentials: &Credentials) -> Result<WebhookExporter, String> {
         let url = config.url()?;
         let wants_tls = url.scheme_str() == Some("https");
         let client = client::connect(&config.tls, wants_tls, false)?;
-        Ok(WebhookExporter { client, url, headers: config.headers()?, secret: config.secret.clone() })
+        let (headers, secret) = (config.headers()?, config.secret.clone());
+        let discretion = Discretion::new(&headers).with_query(&url).with_path(&url);
+        Ok(WebhookExporter { client, url, headers, secret, credentials: credentials.clone(), discretion })
     }
 
-    /// One request with all events of the load.
+    /// One request with all events of the load, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
+        let said = self.credentials.header();
+        let outcome = self.post(load, said.as_ref()).await;
+        let outcome = self.discretion.applied(outcome, said.as_ref());
+        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
+        let outcome = self.post(load, Some(&other)).await;
+        self.discretion.applied(outcome, Some(&other))
+    }
+
+    async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
         let Load::Events(events) = load else {
             return Outcome::Reject { why: "a webhook is told of events only".into() };
         };
-        let request = match self.request(body(events), SystemTime::now()) {
+        let request = match self.request(body(events), SystemTime::now(), credentials) {
             Ok(request) => request,
             Err(why) => return Outcome::Reject { why },
         };
@@ -55,17 +70,17 @@ impl WebhookExporter {
         if status.is_success() {
             return Outcome::DONE;
         }
-        // What the receiver says may hold what was sent to it, so only its beginning is told.
         let said = Limited::new(response.into_body(), client::LARGEST_ANSWER).collect().await;
         let said = said.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned()).unwrap_or_default();
-        let why = format!("HTTP {status} {}", crate::console::cut(said.trim(), 200)).trim_end().to_owned();
+        let why = format!("HTTP {status} {}", said.trim()).trim_end().to_owned();
         match status.as_u16() {
             408 | 429 | 500..=599 => Outcome::Retry { after, why },
+            401 => Outcome::Denied { why },
             _ => Outcome::Reject { why },
         }
     }
 
-    fn request(&self, body: Bytes, now: SystemTime) -> Result<Request<Rope>, String> {
+    fn request(&self, body: Bytes, now: SystemTime, credentials: Option<&Header>) -> Result<Request<Rope>, String> {
         let signature = self.secret.as_ref().map(|secret| sign::header(secret, &body, now)).transpose()?;
         let mut request = Request::new(Rope::of([body]));
         *request.method_mut() = Method::POST;
@@ -73,7 +88,7 @@ impl WebhookExporter {
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("spanlight/", env!("CARGO_PKG_VERSION"))));
-        headers.extend(self.headers.iter().cloned());
+        headers.extend(self.headers.iter().chain(credentials).cloned());
         if let Some(signature) = signature {
             headers.insert(SIGNATURE, signature);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::types::{Secret, Span};
 use crate::redis::{Said, Server};
@@ -28,6 +29,10 @@ pub struct Config {
     pub stream: Option<String>,
     /// Several streams.
     pub streams: Vec<String>,
+    /// Telemetry that collectors share.
+    pub otlp: Telemetry,
+    /// Whether the entries of streams of events are shared with the others of the group. Otherwise all are read here.
+    pub shared: bool,
     /// The group that shares the entries.
     pub group: String,
     /// Who we are in the group: the name of the host and the number of the process unless told otherwise.
@@ -40,6 +45,28 @@ pub struct Config {
     pub batch: usize,
     /// Whether entries that are no events are moved to `STREAM:dead`, instead of being passed over.
     pub dead_letters: bool,
+}
+
+/// Telemetry in the streams of partitions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// What the streams are called, which is what the exporter calls them.
+    pub stream: Option<String>,
+    /// After this long without a sign of life, others have what was ours.
+    pub session_timeout: Span,
+    /// For how long entries of a run in progress are kept for whoever may have to go on with it.
+    pub replay: Span,
+}
+
+impl Default for Telemetry {
+    fn default() -> Telemetry {
+        Telemetry {
+            stream: None,
+            session_timeout: Span(Duration::from_secs(10)),
+            replay: Span(Duration::from_secs(600)),
+        }
+    }
 }
 
 /// Where a new group begins.
@@ -64,6 +91,8 @@ impl Default for Config {
             timeout: Span(Duration::from_secs(5)),
             stream: None,
             streams: Vec::new(),
+            otlp: Telemetry::default(),
+            shared: true,
             group: "spanlight".into(),
             consumer: None,
             start: Start::New,
@@ -81,8 +110,14 @@ impl Config {
     /// What is wrong, and what is meant to be there.
     pub fn validate(&self) -> Result<(), String> {
         let streams = self.streams();
-        if streams.is_empty() || streams.iter().any(String::is_empty) {
-            return Err("a `stream` is needed, or a list of `streams`".into());
+        if (streams.is_empty() && self.otlp.stream.is_none()) || streams.iter().any(String::is_empty) {
+            return Err("a `stream` of events is needed, or a list of `streams`, or `otlp.stream`".into());
+        }
+        if !self.shared && streams.len() > 1 {
+            return Err("`shared: false` is of one `stream`, whose order is that of all who read it".into());
+        }
+        if self.otlp.session_timeout.0 < Duration::from_secs(1) {
+            return Err("`otlp.session_timeout` is 1s or more: others need time to say that they are alive".into());
         }
         let mut sorted = streams.clone();
         sorted.sort_unstable();
@@ -106,7 +141,32 @@ impl Config {
         self.server().is_ok_and(|server| self.streams().iter().any(|name| server.stream(name) == stream))
     }
 
-    /// All streams.
+    /// The streams of telemetry that are read, named with their server and database.
+    pub fn read_telemetry(&self) -> Option<String> {
+        Some(self.server().ok()?.stream(self.otlp.stream.as_ref()?))
+    }
+
+    /// Whether telemetry is read.
+    pub fn reads_telemetry(&self) -> bool {
+        self.otlp.stream.is_some()
+    }
+
+    /// Whether streams of events are read.
+    pub fn reads_events(&self) -> bool {
+        !self.streams().is_empty()
+    }
+
+    /// The stream of which every entry is read here, and whose offsets are those of whoever else reads it so.
+    pub(super) fn mirrored(&self) -> Option<&str> {
+        self.stream.iter().chain(&self.streams).next().map(String::as_str).filter(|_| !self.shared)
+    }
+
+    /// What the offsets of that stream are told from others by: the same wherever it is read.
+    pub fn epoch(&self) -> Option<String> {
+        self.mirrored().map(|stream| format!("{:032x}", xxh3_128(format!("stream of Redis {stream}").as_bytes())))
+    }
+
+    /// All streams of events.
     pub(super) fn streams(&self) -> Vec<String> {
         self.stream.iter().chain(&self.streams).cloned().collect()
     }

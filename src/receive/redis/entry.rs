@@ -32,6 +32,21 @@ impl Entry {
         Ok(events)
     }
 
+    /// Where it stands among all entries that there ever are, as a number that a JavaScript client can hold: of milliseconds
+    /// and a number within them. A server adds no 4096 entries in a millisecond.
+    pub fn offset(&self) -> u64 {
+        /// 2020 began.
+        const BEGIN: u64 = 1_577_836_800_000;
+        let (time, number) = self.id.split_once('-').unwrap_or((&self.id, "0"));
+        let (time, number) = (time.parse().unwrap_or(BEGIN), number.parse().unwrap_or(0));
+        (u64::saturating_sub(time, BEGIN) << 12).saturating_add(number)
+    }
+
+    /// The value of a field.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        self.fields.iter().find(|(known, _)| known == name.as_bytes()).map(|(_, value)| value.as_slice())
+    }
+
     /// About how many bytes it takes.
     pub fn bytes(&self) -> usize {
         self.fields.iter().map(|(name, value)| name.len() + value.len()).sum()
@@ -75,7 +90,8 @@ pub fn of_claim(answer: Value) -> (String, Vec<Entry>) {
 /// Where claiming begins, and what it says when it is through.
 pub const END: &str = "0-0";
 
-fn list(entries: Value) -> Vec<Entry> {
+/// Entries as the server lists them.
+pub fn list(entries: Value) -> Vec<Entry> {
     let Value::Array(entries) = entries else { return Vec::new() };
     entries.into_iter().filter_map(entry).collect()
 }
@@ -130,6 +146,15 @@ mod tests {
         assert_eq!(of_read(Value::Nil), []);
         assert_eq!(of_claim(Value::Array(vec![bulk("2-0"), entries])), ("2-0".into(), expected));
         assert_eq!(of_claim(Value::Nil), (END.into(), vec![]));
+    }
+
+    #[test]
+    fn offsets_grow_with_entries_and_are_numbers_everywhere() {
+        let offset = |id: &str| entry(id, "{}").offset();
+        let ids = ["1577836800000-0", "1577836800000-1", "1577836800001-0", "1794000000000-7", "3700000000000-4095"];
+        assert!(ids.windows(2).all(|pair| offset(pair[0]) < offset(pair[1])));
+        assert!(offset("3700000000000-4095") < 1 << 53, "in 2087");
+        assert_eq!(offset("5-3"), 3);
     }
 
     #[test]

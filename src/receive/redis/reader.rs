@@ -50,8 +50,7 @@ impl Reader {
         stream: &str,
         config: &Config,
         server: Server,
-        intake: SharedIntake,
-        gate: Arc<Gate>,
+        (intake, gate): (SharedIntake, Arc<Gate>),
         health: &Health,
     ) -> Reader {
         Reader {

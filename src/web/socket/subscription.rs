@@ -273,8 +273,9 @@ impl Subscription {
         };
         self.missed.clear();
         let known = epoch.is_none_or(|epoch| epoch == self.hub.epoch());
-        // An offset that was not given out yet is of another epoch, whatever the client says.
-        if known && wanted <= self.hub.head() {
+        // An offset that was not given out yet is of another epoch, whatever the client says; or of a collector that has
+        // read more of the same log.
+        if known && (wanted <= self.hub.head() || (epoch.is_some() && self.hub.is_mirror())) {
             self.next = wanted;
             self.gap = None;
         } else {

@@ -83,7 +83,18 @@ async fn what_is_wrong_is_said_and_secrets_are_not() {
         ("{url: 'http://:hush@cache'}", good, "`http://` is no scheme of Redis; write redis://"),
         ("{url: 'redis://cache', tls: {ca_file: ca.pem}}", good, "`tls` is for rediss://"),
         ("{url: 'rediss://cache', tls: {ca_file: no.pem}}", good, "no.pem"),
-        ("{buckets: false}", good, "there is nothing to write; name a `stream` or a `pubsub` channel"),
+        (
+            "{buckets: false}",
+            good,
+            "there is nothing to write; name a `stream` or a `pubsub` channel, or `otlp.stream`",
+        ),
+        ("{buckets: false, otlp: {stream: s}}", good, "`redis` takes no events: name a `stream`"),
+        ("{otlp: {stream: s, partitions: 0}}", good, "`otlp.partitions` is between 1 and 256"),
+        (
+            "{otlp: {stream: s}, sending_queue: {num_consumers: 4, wait_for_result: true}}",
+            good,
+            "goes with `num_consumers: 1`",
+        ),
         ("{strem: s}", good, "did you mean `stream`?"),
         ("{stream: s, stream_max_length: 0}", good, "`stream_max_length` is 1 or more"),
         ("{url: 'redis://cache', stream: s}", good, "`redis` sends beyond this machine, so prompts"),
@@ -92,5 +103,45 @@ async fn what_is_wrong_is_said_and_secrets_are_not() {
     ] {
         let said = check(redis, pipelines).await;
         assert!(said.contains(expected), "{redis}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_in_a_fleet_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.yaml");
+    let live = "logs: {receivers: [redis], exporters: [agent, websocket]}";
+    for (receiver, pipelines, expected) in [
+        ("{stream: s, shared: false}", live, "good"),
+        ("{stream: s}", live, "or those of one receiver `redis` with `shared: false`"),
+        ("{streams: [s, t], shared: false}", live, "`shared: false` is of one `stream`"),
+        ("{otlp: {stream: t, session_timeout: 10ms}}", live, "`otlp.session_timeout` is 1s or more"),
+        ("{otlp: {stream: o}}", "traces: {receivers: [redis], exporters: [redis]}", "which writes it there again"),
+        ("{otlp: {stream: p}}", "traces: {receivers: [redis], exporters: [redis]}", "good"),
+        (
+            "{otlp: {stream: p}, stream: s}",
+            "traces: {receivers: [redis], exporters: [agent]}",
+            "`redis` gives events, which belong into logs that end in the connector `agent`",
+        ),
+        (
+            "{stream: s, shared: false}",
+            &format!("{live}\n    logs/own: {{receivers: [agent], exporters: [websocket]}}"),
+            "so it takes nothing else",
+        ),
+        (
+            "{stream: s, shared: false}",
+            &format!("{live}\n    logs/own: {{receivers: [agent], exporters: [history]}}"),
+            "belong into a collector of their own that reads it",
+        ),
+    ] {
+        let config = format!(
+            "receivers: {{redis: {receiver}}}\nconnectors: {{agent: }}\nextensions: {{web: }}\n\
+             exporters: {{websocket: , history: , redis: {{otlp: {{stream: o}}, content: drop}}}}\n\
+             service:\n  extensions: [web]\n  pipelines:\n    {pipelines}\n"
+        );
+        std::fs::write(&path, config).unwrap();
+        let checked = command(&["config", "check", path.to_str().unwrap()]).await;
+        let said = format!("{}{}", checked.stdout, checked.stderr);
+        assert!(said.contains(expected), "{receiver}: {said}");
     }
 }

@@ -278,6 +278,11 @@ impl Collector {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub async fn signal(&self, name: &str) {
         let id = self.process.id().unwrap().to_string();
