@@ -4,7 +4,7 @@
 use http::{HeaderValue, Uri};
 
 use super::Outcome;
-use super::credentials::Header;
+use super::credentials::{Credentials, Header};
 
 /// What is told to a receiver and to nobody else.
 pub struct Discretion(Vec<String>);
@@ -33,8 +33,20 @@ impl Discretion {
         self
     }
 
+    /// What comes of an attempt, in which `once` says this of us, and of another one where we have something better to say
+    /// by then.
+    pub async fn attempt<F>(&self, credentials: &Credentials, once: impl Fn(Option<Header>) -> F) -> Outcome
+    where
+        F: Future<Output = Outcome>,
+    {
+        let said = credentials.header();
+        let outcome = self.applied(once(said.clone()).await, said.as_ref());
+        let Some(other) = credentials.instead_of(said, &outcome).await else { return outcome };
+        self.applied(once(Some(other.clone())).await, Some(&other))
+    }
+
     /// What came of an attempt in which this was said of us.
-    pub fn applied(&self, mut outcome: Outcome, said: Option<&Header>) -> Outcome {
+    fn applied(&self, mut outcome: Outcome, said: Option<&Header>) -> Outcome {
         let why = outcome.why_mut();
         if !why.is_empty() {
             let said: Vec<String> = said.map(|(_, value)| secrets(value)).unwrap_or_default();

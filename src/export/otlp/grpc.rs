@@ -46,15 +46,10 @@ impl GrpcExporter {
 
     /// One call, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        let said = self.credentials.header();
-        let outcome = self.call(load, said.as_ref()).await;
-        let outcome = self.discretion.applied(outcome, said.as_ref());
-        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
-        let outcome = self.call(load, Some(&other)).await;
-        self.discretion.applied(outcome, Some(&other))
+        self.discretion.attempt(&self.credentials, |said| self.call(load, said)).await
     }
 
-    async fn call(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
+    async fn call(&self, load: &Load, credentials: Option<Header>) -> Outcome {
         let Some((signal, pieces)) = request(load) else { return Outcome::DONE };
         let body = match frame(pieces, self.config.compression) {
             Ok(body) => body,
@@ -76,7 +71,7 @@ impl GrpcExporter {
         judge(&head.headers, trailers.as_ref(), &collected.to_bytes())
     }
 
-    fn request(&self, signal: Signal, body: Rope, credentials: Option<&Header>) -> Request<Rope> {
+    fn request(&self, signal: Signal, body: Rope, credentials: Option<Header>) -> Request<Rope> {
         let mut request = Request::new(body);
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(match signal {
@@ -96,7 +91,7 @@ impl GrpcExporter {
         if let Some(encoding) = encoding {
             headers.insert("grpc-encoding", HeaderValue::from_static(encoding));
         }
-        headers.extend(self.config.headers.iter().chain(credentials).cloned());
+        headers.extend(self.config.headers.iter().cloned().chain(credentials));
         request
     }
 }

@@ -44,15 +44,10 @@ impl HttpExporter {
 
     /// One request, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        let said = self.credentials.header();
-        let outcome = self.post(load, said.as_ref()).await;
-        let outcome = self.discretion.applied(outcome, said.as_ref());
-        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
-        let outcome = self.post(load, Some(&other)).await;
-        self.discretion.applied(outcome, Some(&other))
+        self.discretion.attempt(&self.credentials, |said| self.post(load, said)).await
     }
 
-    async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
+    async fn post(&self, load: &Load, credentials: Option<Header>) -> Outcome {
         let Some((signal, pieces)) = request(load) else { return Outcome::DONE };
         let url = match signal {
             Signal::Traces => &self.urls[0],
@@ -82,7 +77,7 @@ impl HttpExporter {
         url: &Uri,
         signal: Signal,
         pieces: Vec<Bytes>,
-        credentials: Option<&Header>,
+        credentials: Option<Header>,
     ) -> std::io::Result<Request<Rope>> {
         let (content_type, pieces) = match self.encoding {
             Encoding::Proto => ("application/x-protobuf", pieces),
@@ -104,7 +99,7 @@ impl HttpExporter {
         if let Some(encoding) = encoding {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        headers.extend(self.config.headers.iter().chain(credentials).cloned());
+        headers.extend(self.config.headers.iter().cloned().chain(credentials));
         Ok(request)
     }
 }

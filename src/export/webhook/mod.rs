@@ -45,15 +45,10 @@ impl WebhookExporter {
 
     /// One request with all events of the load, and another one where we have something better to say of ourselves by now.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        let said = self.credentials.header();
-        let outcome = self.post(load, said.as_ref()).await;
-        let outcome = self.discretion.applied(outcome, said.as_ref());
-        let Some(other) = self.credentials.instead_of(said, &outcome).await else { return outcome };
-        let outcome = self.post(load, Some(&other)).await;
-        self.discretion.applied(outcome, Some(&other))
+        self.discretion.attempt(&self.credentials, |said| self.post(load, said)).await
     }
 
-    async fn post(&self, load: &Load, credentials: Option<&Header>) -> Outcome {
+    async fn post(&self, load: &Load, credentials: Option<Header>) -> Outcome {
         let Load::Events(events) = load else {
             return Outcome::Reject { why: "a webhook is told of events only".into() };
         };
@@ -80,7 +75,7 @@ impl WebhookExporter {
         }
     }
 
-    fn request(&self, body: Bytes, now: SystemTime, credentials: Option<&Header>) -> Result<Request<Rope>, String> {
+    fn request(&self, body: Bytes, now: SystemTime, credentials: Option<Header>) -> Result<Request<Rope>, String> {
         let signature = self.secret.as_ref().map(|secret| sign::header(secret, &body, now)).transpose()?;
         let mut request = Request::new(Rope::of([body]));
         *request.method_mut() = Method::POST;
@@ -88,7 +83,7 @@ impl WebhookExporter {
         let headers = request.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("spanlight/", env!("CARGO_PKG_VERSION"))));
-        headers.extend(self.headers.iter().chain(credentials).cloned());
+        headers.extend(self.headers.iter().cloned().chain(credentials));
         if let Some(signature) = signature {
             headers.insert(SIGNATURE, signature);
         }
