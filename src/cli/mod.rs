@@ -19,6 +19,7 @@ mod replay;
 mod report;
 mod run;
 mod runs;
+mod service;
 mod shell;
 mod show;
 mod signals;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::configuration::load_for_run;
 use super::demo_button::play_to;
+use super::service::Service;
 use super::signals::{Hangups, Signals};
 use super::{Failure, RunArgs};
 use crate::console::{self, Style, counted, event::usd};
@@ -26,11 +27,16 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
     let running = start(plan, &options).await.map_err(Failure::new)?;
     console::output(&banner(running.addresses(), console::colours()));
     console::output("");
+    let service = Service::of_environment();
+    service.iter().for_each(Service::is_ready);
+    let watchdog = service.as_ref().and_then(|service| service.watchdog);
+    let mut signs = tokio::time::interval(watchdog.unwrap_or(Duration::from_secs(3600)));
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     let mut last = Status::default();
     loop {
         tokio::select! {
             _ = interval.tick(), if console::has_status() => last = show_status(&running, &last),
+            _ = signs.tick(), if watchdog.is_some() => service.iter().for_each(Service::is_alive),
             () = signals.next() => break,
             is_end = hangups.next() => match is_end {
                 true => break,
@@ -38,6 +44,7 @@ pub async fn run(args: RunArgs) -> Result<(), Failure> {
             },
         }
     }
+    service.iter().for_each(Service::stops);
     console::status("");
     console::output("Stopping: taking no more, delivering what is on its way. Once more to stop at once.");
     let report = tokio::select! {

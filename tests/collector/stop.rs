@@ -1,13 +1,14 @@
 //! Starting and stopping: what a person at a terminal sees.
 
 use serde_json::json;
+use tokio::net::UnixDatagram;
 
 use super::receive::Raw;
 use super::support::client::{self, post};
 use super::support::collector::{Collector, Port};
 use super::support::sink::{Behaviour, Sink};
 use super::support::telemetry::{agent, chat, traces};
-use super::support::until;
+use super::support::{PATIENCE, until};
 
 #[tokio::test]
 async fn the_banner_says_where_everything_is_and_what_to_paste() {
@@ -122,4 +123,30 @@ async fn a_terminal_that_nobody_reads_holds_nothing_up() {
     collector.signal("TERM").await;
     assert!(collector.gone().await.success());
     drop(unread);
+}
+
+#[tokio::test]
+async fn systemd_is_told_that_it_is_ready_that_it_turns_and_that_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let told = async || {
+        let mut buffer = [0; 64];
+        let len = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.unwrap().unwrap();
+        String::from_utf8(buffer[..len].to_vec()).unwrap()
+    };
+    let variables = [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", "200000")];
+    let collector = Collector::start_in(&variables).await;
+    assert_eq!(
+        (told().await, told().await, told().await),
+        ("READY=1".into(), "WATCHDOG=1".into(), "WATCHDOG=1".into())
+    );
+    assert!(collector.stop().await.status.success());
+    let last = loop {
+        let told = told().await;
+        if told != "WATCHDOG=1" {
+            break told;
+        }
+    };
+    assert_eq!(last, "STOPPING=1");
 }
