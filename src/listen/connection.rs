@@ -91,7 +91,8 @@ impl<H> Connections<H> {
             let (begun, counting) = (has_begun.clone(), requests.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 begun.store(true, Relaxed);
-                counting.track_future(handler.call(request))
+                // Boxed, because answering takes some kilobytes of state, which would be moved with every task around it.
+                counting.track_future(Box::pin(handler.call(request)))
             });
             let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
             // Until the protocol is known neither of them looks at the time.

@@ -89,10 +89,10 @@ impl MemoryQueue {
     }
 
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: &Portion) -> Option<Load> {
+    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Load> {
         loop {
             let filled = self.filled.notified();
-            let wait = match self.try_pop(portion) {
+            let wait = match self.try_pop(&portion()) {
                 Popped::Load(load) => return Some(load),
                 Popped::Closed => return None,
                 Popped::Empty => None,
@@ -207,7 +207,7 @@ mod tests {
         [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
         let mut portions = Vec::new();
         queue.close();
-        while let Some(load) = queue.pop(&ANY).await {
+        while let Some(load) = queue.pop(|| ANY).await {
             portions.push(load.items());
         }
         assert_eq!(portions, [7, 5, 20]);
@@ -226,7 +226,7 @@ mod tests {
             async move { queue.room(within(Duration::from_secs(60))).await }
         });
         tokio::task::yield_now().await;
-        queue.pop(&ANY).await.unwrap();
+        queue.pop(|| ANY).await.unwrap();
         waiting.await.unwrap();
         assert!(queue.has_room());
     }
@@ -247,14 +247,14 @@ mod tests {
         let queue = queue(100);
         let portion = Portion { enough: 10, wait: Duration::from_millis(50), ..ANY };
         queue.push(events(2)).unwrap();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 2);
+        assert_eq!(queue.pop(|| portion).await.unwrap().items(), 2);
         queue.push(events(6)).unwrap();
         queue.push(events(4)).unwrap();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 10);
+        assert_eq!(queue.pop(|| portion).await.unwrap().items(), 10);
         let began = tokio::time::Instant::now();
         queue.push(events(1)).unwrap();
         queue.hurry();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 1);
+        assert_eq!(queue.pop(|| portion).await.unwrap().items(), 1);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
@@ -263,7 +263,7 @@ mod tests {
         let queue = queue(100);
         [3, 4, 5].map(Load::Changes).into_iter().for_each(|load| queue.push(load).unwrap());
         assert!(queue.lock().entries.len() == 1 && queue.has_room());
-        assert_eq!(queue.pop(&ANY).await.unwrap().items(), 12);
+        assert_eq!(queue.pop(|| ANY).await.unwrap().items(), 12);
         assert_eq!(queue.size(), (0, 0));
     }
 }

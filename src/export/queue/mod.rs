@@ -73,6 +73,18 @@ pub struct Portion {
 impl Portion {
     /// What other receivers take in one request without complaint: some allow no more than 4 MiB.
     pub const USUAL: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
+
+    /// With as many items, a request costs little beside what is in it.
+    const WORTHWHILE: usize = 512;
+    /// Nobody sees such a delay, and what comes within it goes out together.
+    const MOMENT: Duration = Duration::from_millis(5);
+
+    /// The same while another one is on its way: what comes meanwhile waits a moment for company, where nothing else was
+    /// said. Requests of a few spans each would go out as they came, and the request cost more than the spans.
+    #[must_use]
+    pub fn beside_another(self) -> Portion {
+        if self.enough > 0 { self } else { Portion { enough: Portion::WORTHWHILE, wait: Portion::MOMENT, ..self } }
+    }
 }
 
 /// Why something was not put into a queue.
@@ -101,8 +113,9 @@ impl Queue {
         }
     }
 
-    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
+    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty. What a portion is may
+    /// change while it waits.
+    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
         match self {
             Queue::Memory(queue) => queue.pop(portion).await.map(|load| Taken { load, place: None }),
             Queue::Disk(queue) => queue.pop(portion).await,
