@@ -10,7 +10,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::Config;
 use super::progress::{Place, Progress};
-use crate::flow::SharedIntake;
+use crate::flow::{SharedIntake, Told};
 use crate::health::Count;
 use crate::kafka::Trouble;
 
@@ -32,6 +32,9 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// How long what was told is waited for before others have the partitions. The group waits as well.
+    const LAST: Duration = Duration::from_secs(3);
+
     /// Of no partition yet.
     pub fn new(id: &str, config: &Config, topics: Vec<String>, intake: SharedIntake, rebalances: Count) -> Membership {
         Membership {
@@ -60,7 +63,8 @@ impl Membership {
     /// go.
     pub fn store(&self, consumer: &BaseConsumer<Membership>) {
         let is_in_progress = |trace| self.intake.is_in_progress(trace);
-        let offsets = self.progress().next_offsets(Instant::now(), is_in_progress);
+        let (told, is_delivered) = (|| self.intake.told(), |told: &Told| self.intake.is_delivered(told));
+        let offsets = self.progress().next_offsets(Instant::now(), is_in_progress, told, is_delivered);
         if offsets.is_empty() {
             return;
         }
@@ -76,6 +80,17 @@ impl Membership {
             && error.rdkafka_error_code() != Some(RDKafkaErrorCode::State)
         {
             crate::report::warn(&format!("{}: how far was read cannot be remembered: {error}", self.id));
+        }
+    }
+
+    /// The same before others have what is ours, once what was told of it is delivered, so that nobody tells and counts it
+    /// again; unless that takes too long.
+    fn store_for_others(&self, consumer: &BaseConsumer<Membership>) {
+        let deadline = Instant::now() + Membership::LAST;
+        self.store(consumer);
+        while self.progress().is_settling() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+            self.store(consumer);
         }
     }
 
@@ -124,7 +139,9 @@ impl ConsumerContext for Membership {
                 self.set_offsets(list, &begin).and_then(|()| consumer.assign(list))
             }
             _ => {
-                self.store(consumer);
+                if !consumer.assignment_lost() {
+                    self.store_for_others(consumer);
+                }
                 self.progress().leave(&places, Instant::now());
                 if consumer.assignment_lost() {
                     self.forget_what_was_given_away();

@@ -1,8 +1,9 @@
 //! `kafka`: telemetry and events from topics, as one of a group of consumers that share their partitions.
 //!
-//! An offset is committed once what is before it was handed on and the runs that it tells of are over, so whoever gets a
-//! partition next reads again what it needs to know of those that are not. A message comes at least once, whoever dies;
-//! the same span twice counts once, and so does the same event.
+//! An offset is committed once what is before it was handed on, the runs that it tells of are over and what was told of them
+//! is delivered, so whoever gets a partition next reads again what it needs to know of those that are not, and tells again
+//! what may not have arrived. A message comes at least once, whoever dies; the same span twice counts once, and so does the
+//! same event.
 
 mod config;
 mod membership;
