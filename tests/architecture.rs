@@ -53,8 +53,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "archive",
         &[
-            "blocking", "config", "console", "content", "event", "export", "health", "history", "journal", "report",
-            "tls",
+            "blocking", "config", "console", "content", "duration", "event", "export", "health", "history", "journal",
+            "report", "tls",
         ],
     ),
     (
