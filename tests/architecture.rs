@@ -31,7 +31,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("redis", &["config", "duration", "tls"]),
     ("auth", &["config", "event", "reload"]),
     ("listen", &["health", "reload", "report"]),
-    ("receive", &["auth", "config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "report", "tls"]),
+    (
+        "receive",
+        &["auth", "config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "reload", "report", "tls"],
+    ),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
