@@ -346,7 +346,7 @@ mod tests {
         let brokers = cluster.bootstrap_servers();
         let said = serde_json::json!({
             "brokers": [brokers], "initial_offset": "earliest", "events": {"topics": ["events"]},
-            "session_timeout": "2s", "heartbeat_interval": "500ms",
+            "session_timeout": "6s",
         });
         let config: Config = serde_json::from_value(said).unwrap();
         let taken = Arc::new(Taken::default());
