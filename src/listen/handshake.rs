@@ -136,28 +136,36 @@ impl Door {
             return Err(&self.failed.no_tls);
         }
         let peer = stream.peer_addr().map_or_else(|_| "somebody".into(), |peer| peer.ip().to_string());
+        // What changes from now on is noticed, also within the handshake.
         let (changes, terms) = (self.tls.changes(), self.tls.current());
         let shaken = TlsAcceptor::from(terms.config.clone()).accept(stream).await;
         let stream = shaken.map_err(|error| self.failed.of(&error, &peer))?;
+        Ok(self.inside(stream, changes, terms.has_lists(), &peer))
+    }
+
+    /// A connection that ends when the client's certificate is revoked, where it may be.
+    fn inside(
+        &self,
+        stream: TlsStream<TcpStream>,
+        changes: watch::Receiver<()>,
+        has_lists: bool,
+        peer: &str,
+    ) -> Inside {
         let is_revoked = CancellationToken::new();
-        let certificates = stream.get_ref().1.peer_certificates().filter(|_| terms.has_lists());
-        let end = certificates.map(|chain| {
-            let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-            let (tls, count, is_revoked) = (self.tls.clone(), self.revoked.clone(), is_revoked.clone());
-            let words = format!("{}: a connection of {peer} ends: its certificate was revoked", self.failed.listener);
-            async move {
-                revocation(&tls, changes, &chain).await;
-                count.add(1);
-                crate::report::warn(&words);
-                is_revoked.cancel();
-                tokio::time::sleep(Door::LAST).await;
-            }
-        });
-        let stream = match end {
-            Some(end) => Ending::with(stream, end),
-            None => Ending::with(stream, std::future::pending()),
+        let Some(chain) = stream.get_ref().1.peer_certificates().filter(|_| has_lists) else {
+            return Inside { stream: Ending::with(stream, std::future::pending()), is_revoked };
         };
-        Ok(Inside { stream, is_revoked })
+        let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let (tls, count, revoked) = (self.tls.clone(), self.revoked.clone(), is_revoked.clone());
+        let words = format!("{}: a connection of {peer} ends: its certificate was revoked", self.failed.listener);
+        let end = async move {
+            revocation(&tls, changes, &chain).await;
+            count.add(1);
+            crate::report::warn(&words);
+            revoked.cancel();
+            tokio::time::sleep(Door::LAST).await;
+        };
+        Inside { stream: Ending::with(stream, end), is_revoked }
     }
 }
 
