@@ -42,6 +42,7 @@ impl<T> Reloading<T> {
     }
 
     /// Tells whenever it was made anew from now on.
+    #[cfg(any(test, feature = "collector"))]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
