@@ -214,11 +214,11 @@ impl Shared {
         let deadline = tokio::time::Instant::now() + self.settings.queue.patience.0;
         loop {
             let was_done = self.was_done.notified();
-            // At the end what is left counts as done, too.
+            // What is left at the end is delivered by nobody.
             if self.stop.is_cancelled() {
                 return Err(self.refused("is not delivered before the end"));
             }
-            if self.done.load(Relaxed) >= until {
+            if self.queue.is_settled(until) {
                 return Ok(());
             }
             if tokio::time::timeout_at(deadline, was_done).await.is_err() {

@@ -78,8 +78,12 @@ impl<H> Connections<H> {
         Connections { builder: Arc::new(builder), limits, tasks, stop, handler }
     }
 
-    /// Serves a connection until it ends, or has to.
-    pub fn serve<B: Content, S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<H, B, S>
+    /// Serves a connection until it ends, or has to: once `leaves`, there are no more requests of it.
+    pub fn serve<B: Content, S>(
+        &self,
+        stream: S,
+        leaves: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<H, B, S>
     where
         H: Handler<B>,
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -107,6 +111,7 @@ impl<H> Connections<H> {
                 _ = connection.as_mut() => return,
                 () = nothing_came => {}
                 () = stop.cancelled() => {}
+                () = leaves.cancelled() => {}
             }
             connection.as_mut().graceful_shutdown();
             requests.close();

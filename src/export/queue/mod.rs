@@ -31,7 +31,7 @@ pub enum Queue {
 pub struct Taken {
     /// It itself.
     pub load: Load,
-    /// Where it stood in a queue on disk, which is to be told once it is dealt with.
+    /// Where it stood in the queue, which is to be told once it is dealt with.
     pub place: Option<u64>,
 }
 
@@ -117,15 +117,34 @@ impl Queue {
     /// change while it waits.
     pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
         match self {
-            Queue::Memory(queue) => queue.pop(portion).await.map(|load| Taken { load, place: None }),
+            Queue::Memory(queue) => queue.pop(portion).await,
             Queue::Disk(queue) => queue.pop(portion).await,
         }
     }
 
-    /// Something that was taken out need not be kept any more. What nobody says this of comes again after a start.
+    /// Something that was taken out is dealt with, and need not be kept any more. What nobody says this of comes again after
+    /// a start, if it is on disk.
     pub fn settle(&self, place: Option<u64>) {
-        if let (Queue::Disk(queue), Some(place)) = (self, place) {
-            queue.settle(place);
+        let Some(place) = place else { return };
+        match self {
+            Queue::Memory(queue) => queue.settle(place),
+            Queue::Disk(queue) => queue.settle(place),
+        }
+    }
+
+    /// How much was put in until now, as far as the process has to live for it.
+    pub fn told(&self) -> usize {
+        match self {
+            Queue::Memory(queue) => queue.put(),
+            Queue::Disk(_) => 0,
+        }
+    }
+
+    /// Whether all that was put in until then is dealt with.
+    pub fn is_settled(&self, told: usize) -> bool {
+        match self {
+            Queue::Memory(queue) => queue.settled() >= told,
+            Queue::Disk(_) => true,
         }
     }
 
