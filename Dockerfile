@@ -3,7 +3,7 @@
 # may be read-only. Everything it writes is below /var/lib/spanlight.
 
 FROM rust:1.95.0-slim-bookworm AS build
-# What librdkafka is built with.
+# What librdkafka and the allocator are built with.
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock README.md ./

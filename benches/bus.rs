@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mimalloc::MiMalloc;
 use spanlight::bus::{Bus, Reason};
 use spanlight::event::{Event, Filter, Priority};
 use spanlight::flow::{Record, SharedRecord};
 use tokio::sync::broadcast;
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SUBSCRIBERS: usize = 8;
 const EVENTS: u64 = 200_000;

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use compare::{Contender, compare};
-use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value;
 use prost::Message;
@@ -22,8 +21,9 @@ use spanlight::event::Timestamp;
 use spanlight::measure::Measure;
 use spanlight::otlp::{Batch, Signal};
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A deriver in the state that it has after a while at 400,000 spans a second.
 struct Rig {

@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use compare::{Contender, compare};
-use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use spanlight::derive::{Deriver, Output, Settings};
@@ -18,8 +17,9 @@ use spanlight::event::Timestamp;
 use spanlight::otlp::json::from_json;
 use spanlight::otlp::{Batch, Signal};
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How often a scenario is repeated under other trace ids, so that no span comes twice while it is in memory.
 const COPIES: usize = 500;

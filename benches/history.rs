@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mimalloc::MiMalloc;
 use spanlight::event::{Data, Event, Filter, Timestamp};
 use spanlight::history::{EVENT, History, Settings};
 use spanlight::journal::{Ack, Entry, Journal, Settings as JournalSettings};
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const EVENTS: u64 = 300_000;
 const OF_A_RUN: u64 = 40;

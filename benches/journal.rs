@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use compare::{Contender, compare};
-use mimalloc::MiMalloc;
 use spanlight::journal::{Ack, Appended, Entry, Journal, Limit, Refused, Settings};
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// About what an event takes as JSON.
 const BYTES: usize = 800;

@@ -10,14 +10,14 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use compare::{Contender, compare};
-use mimalloc::MiMalloc;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use spanlight::otlp::view::{AnyValue, Span};
 use spanlight::otlp::{Batch, Signal, check};
 
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() {
     const SPANS: usize = 1000;

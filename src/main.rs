@@ -2,11 +2,14 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
+#[cfg(target_os = "linux")]
+use tikv_jemallocator::Jemalloc;
 
-// Requests are taken and let go on different threads all the time, which the system's allocator is slow at.
+// Requests are taken and let go on different threads all the time, which the system's allocator is slow at, and of which
+// others come to hold three times what is in use.
+#[cfg(target_os = "linux")]
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     spanlight::cli::main()
