@@ -107,7 +107,6 @@ impl Run {
                 out.push(teller.start());
             }
         }
-        drop(tellers);
         *habits = attributes.into_habits();
         self.loops = loops;
         for held in &ready {

@@ -158,7 +158,7 @@ impl Fillable {
             [Field::error_type, Field::error_message, Field::failure].iter().any(|f| Fillable(bits).has(*f));
         let is_outcome = of_errors || key == Key::SPANLIGHT_OUTCOME || generic::FAILURE_WORDS.contains(&key);
         let outcome = if is_outcome { Fillable::OUTCOME } else { 0 };
-        let messages = if messages::KEYS.contains(&key) { Fillable::MESSAGES.0 } else { 0 };
+        let messages = if messages::may_be_under(key) { Fillable::MESSAGES.0 } else { 0 };
         Fillable(bits | outcome | messages)
     }
 

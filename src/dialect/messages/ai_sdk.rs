@@ -28,8 +28,11 @@ fn prompt(spot: &Spot<'_, '_>) -> Option<Value> {
     Some(prompt)
 }
 
+/// Where a prompt is.
+pub(super) const PROMPT: &[Key] = &[Key::AI_PROMPT_MESSAGES, Key::AI_PROMPT];
+
 /// Where the pieces of an answer are.
-const ANSWER: &[Key] = &[
+pub(super) const ANSWER: &[Key] = &[
     Key::AI_RESPONSE_REASONING,
     Key::AI_RESPONSE_TEXT,
     Key::AI_RESULT_TEXT,

@@ -9,6 +9,9 @@ use crate::semconv::Key;
 /// The span event that carries what the attributes of a call would.
 const DETAILS: &str = "gen_ai.client.inference.operation.details";
 
+/// The attributes that have messages.
+pub(super) const KEYS: &[Key] = &[Key::GEN_AI_INPUT_MESSAGES, Key::GEN_AI_OUTPUT_MESSAGES];
+
 fn key(side: Side) -> Key {
     match side {
         Side::Input => Key::GEN_AI_INPUT_MESSAGES,

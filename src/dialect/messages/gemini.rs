@@ -6,6 +6,9 @@ use super::{Matter, Side, list};
 use crate::dialect::Spot;
 use crate::semconv::Key;
 
+/// The attributes that have messages.
+pub(super) const KEYS: &[Key] = &[Key::ADK_LLM_REQUEST, Key::ADK_LLM_RESPONSE];
+
 /// The messages of one side.
 pub(super) fn adk<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
     let key = match side {

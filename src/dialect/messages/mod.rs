@@ -63,26 +63,13 @@ static PLACES: &[Place] = &[
 
 /// The attributes in which these look, besides those with numbers in their names. In events of a span they look where it
 /// has any.
-pub(super) const KEYS: &[Key] = &[
-    Key::GEN_AI_INPUT_MESSAGES,
-    Key::GEN_AI_OUTPUT_MESSAGES,
-    Key::GEN_AI_PROMPT,
-    Key::GEN_AI_COMPLETION,
-    Key::AI_PROMPT_MESSAGES,
-    Key::AI_PROMPT,
-    Key::AI_RESPONSE_REASONING,
-    Key::AI_RESPONSE_TEXT,
-    Key::AI_RESULT_TEXT,
-    Key::AI_RESPONSE_OBJECT,
-    Key::AI_RESULT_OBJECT,
-    Key::AI_RESPONSE_TOOL_CALLS,
-    Key::AI_RESULT_TOOL_CALLS,
-    Key::ADK_LLM_REQUEST,
-    Key::ADK_LLM_RESPONSE,
-    Key::PYDANTIC_AI_ALL_MESSAGES,
-    Key::MESSAGE_EVENTS,
-    Key::ALL_MESSAGES_EVENTS,
-];
+const KEYS: &[&[Key]] =
+    &[conventions::KEYS, older::KEYS, ai_sdk::PROMPT, ai_sdk::ANSWER, gemini::KEYS, pydantic_ai::KEYS];
+
+/// Whether messages may be under a key.
+pub(super) fn may_be_under(key: Key) -> bool {
+    KEYS.iter().any(|keys| keys.contains(&key))
+}
 
 /// The messages of one side of a span.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {

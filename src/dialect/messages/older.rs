@@ -7,6 +7,9 @@ use crate::dialect::Spot;
 use crate::dialect::content::is_empty;
 use crate::semconv::Key;
 
+/// The attributes that have messages.
+pub(super) const KEYS: &[Key] = &[Key::GEN_AI_PROMPT, Key::GEN_AI_COMPLETION];
+
 fn place(side: Side) -> (Key, &'static str) {
     match side {
         Side::Input => (Key::GEN_AI_PROMPT, "gen_ai.content.prompt"),

@@ -6,6 +6,9 @@ use super::{Matter, Side, list};
 use crate::dialect::Spot;
 use crate::semconv::Key;
 
+/// The attributes that have messages.
+pub(super) const KEYS: &[Key] = &[Key::PYDANTIC_AI_ALL_MESSAGES, Key::MESSAGE_EVENTS, Key::ALL_MESSAGES_EVENTS];
+
 /// The messages of one side.
 pub(super) fn messages<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
     if side == Side::Input
