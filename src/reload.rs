@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 /// Something made of files. As long as what is in them now is no good, it is what it was.
 pub struct Reloading<T> {
     files: Vec<PathBuf>,
     make: Make<T>,
     current: Mutex<Made<T>>,
+    changes: watch::Sender<()>,
 }
 
 type Make<T> = Box<dyn Fn(&[Vec<u8>]) -> Result<T, String> + Send + Sync>;
@@ -31,12 +33,18 @@ impl<T> Reloading<T> {
     ) -> Result<Reloading<T>, String> {
         let contents = read(&files)?;
         let made = Made { of: digests(&contents), it: Arc::new(make(&contents)?) };
-        Ok(Reloading { files, make: Box::new(make), current: Mutex::new(made) })
+        Ok(Reloading { files, make: Box::new(make), current: Mutex::new(made), changes: watch::Sender::new(()) })
     }
 
     /// As it was made last.
     pub fn current(&self) -> Arc<T> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).it.clone()
+    }
+
+    /// Tells whenever it was made anew from now on.
+    #[cfg(any(test, feature = "collector"))]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Reads the files again, and makes it anew if something else is in them. Says whether it did.
@@ -51,6 +59,7 @@ impl<T> Reloading<T> {
         }
         let it = Arc::new((self.make)(&contents)?);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Made { of, it };
+        self.changes.send_replace(());
         Ok(true)
     }
 }
@@ -94,11 +103,13 @@ mod tests {
         write(1, "2");
         let sum = Reloading::new(files.to_vec(), make).unwrap();
         assert_eq!((*sum.current(), sum.renew()), (3, Ok(false)));
+        let changes = sum.changes();
         write(1, "x");
         assert!(sum.renew().is_err() && sum.renew().is_err(), "it is tried again");
-        assert_eq!(*sum.current(), 3);
+        assert_eq!((*sum.current(), changes.has_changed().unwrap()), (3, false));
         write(1, "40");
         assert_eq!((sum.renew(), *sum.current(), sum.renew()), (Ok(true), 41, Ok(false)));
+        assert!(changes.has_changed().unwrap());
         std::fs::remove_file(&files[0]).unwrap();
         assert!(sum.renew().is_err());
         assert_eq!(*sum.current(), 41);

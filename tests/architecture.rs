@@ -30,8 +30,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kafka", &["config", "reload", "tls"]),
     ("redis", &["config", "duration", "tls"]),
     ("auth", &["config", "event", "reload"]),
-    ("listen", &["health", "reload", "report"]),
-    ("receive", &["auth", "config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "report", "tls"]),
+    ("listen", &["health", "reload", "report", "tls"]),
+    (
+        "receive",
+        &["auth", "config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "reload", "report", "tls"],
+    ),
     ("process", &["config", "content", "dialect", "event", "flow", "health", "otlp", "semconv"]),
     ("hub", &["bus", "event", "flow"]),
     ("recent", &["event", "otlp"]),
@@ -53,8 +56,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "archive",
         &[
-            "blocking", "config", "console", "content", "event", "export", "health", "history", "journal", "report",
-            "tls",
+            "blocking", "config", "console", "content", "duration", "event", "export", "health", "history", "journal",
+            "report", "tls",
         ],
     ),
     (

@@ -5,13 +5,14 @@ from .kit import HEALTH, PER_MINUTE, PER_SECOND, dashboard, or_none, series, sta
 RANGE, RATE = "$__range", "$__rate_interval"
 ACCEPTED, REFUSED, DROPPED = "spanlight_receiver_accepted_total", "spanlight_receiver_refused_total", "spanlight_dropped_total"
 SENT, EXPORT_FAILED, RETRIED = (f"spanlight_exporter_{what}_total" for what in ("sent", "failed", "retried"))
-# Of these reasons nothing is lost that was wanted: it was there before, somebody asked for it to be left out or to expire, or
-# nobody read it on the console.
-WANTED = "duplicate_span|duplicate_event|derived_here|expired|filtered|pending_span|processed|unread"
-LOST = f'{HEALTH}, reason!~"{WANTED}"'
+# Of these reasons nothing is lost that was wanted: it was there before, or somebody asked for it to be left out or to expire. What
+# nobody read on the console stands elsewhere.
+WANTED = "duplicate_span|duplicate_event|derived_here|expired|filtered|pending_span|processed"
+LOST = f'{HEALTH}, component!="console", reason!~"{WANTED}"'
 FULL = (f"(spanlight_queue_size{{{HEALTH}}} / (spanlight_queue_capacity{{{HEALTH}}} > 0) or "
         f"spanlight_queue_bytes{{{HEALTH}}} / (spanlight_queue_limit_bytes{{{HEALTH}}} > 0))")
-JOURNAL = "spanlight_journal"
+JOURNAL, ARCHIVE = "spanlight_journal", "spanlight_archive"
+UNARCHIVED = f'{HEALTH}, component="archive"'
 
 
 FIGURES = [
@@ -65,11 +66,18 @@ ROOM = [
             (f"max by (journal) ({JOURNAL}_waiting{{{HEALTH}}})", "{{journal}} waiting")], "short", 8),
     series("Runs in memory", "Runs that are kept in memory, open and closed.",
            [(f"sum by (instance) (spanlight_agent_runs{{{HEALTH}}})", "{{instance}}")], "short", 8),
+    series("Archive", "Records of the journal that are not archived yet, events that the storage has acknowledged, attempts that failed "
+           "and are repeated, and records that never will be archived. A segment is archived when it is full or an hour old, "
+           "so that some always wait.",
+           [(f"max by (instance) ({JOURNAL}_lag{{{HEALTH}, consumer=\"archive\"}})", "waiting {{instance}}"),
+            (total(f"{ARCHIVE}_events_total", HEALTH, RATE), "archived"),
+            (total(f"{ARCHIVE}_failures_total", HEALTH, RATE), "failed attempts"),
+            (total(DROPPED, UNARCHIVED, RATE), "lost")], "short", 8),
     series("Limits that were reached", "How often per minute a bound was reached: series of a metric, rows of the ledger, runs "
            "in memory, measurements older than the oldest window. What was beyond it is summed under others or left out.",
            [(f"{total(f'spanlight_agent_{what}_total', HEALTH, RATE)} / {PER_MINUTE}", what.replace("_", " "))
             for what in ("series_overflow", "ledger_overflow", "runs_evicted", "runs_cut_short", "too_late")],
-           "cpm", 24),
+           "cpm", 16),
 ]
 
 DASHBOARD = dashboard(

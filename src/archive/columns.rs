@@ -1,6 +1,5 @@
 //! The columns: their names, their types, and what of an event goes into each. One table says it all.
 
-use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -13,7 +12,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, Type, TypePtr};
 
-use super::row::{Row, Text};
+use super::row::Row;
+use crate::history::Text;
 
 /// A column: what it is called, and its value of an event.
 struct Column {
@@ -43,12 +43,12 @@ const EVENT: &str = "event";
 const COLUMNS: &[Column] = &[
     column("journal", Value::Name(|row| row.journal)),
     column("offset", Value::Whole(|row| whole(Some(row.offset)))),
-    column("event_id", Value::Name(|row| &row.event.event_id.0)),
-    column("name", Value::Name(|row| &row.event.name.0)),
-    column("scope", Value::Name(|row| &row.event.scope.0)),
-    column("type", Value::Name(|row| &row.event.event_type.0)),
-    column("status", Value::Name(|row| &row.event.status.0)),
-    column("component_id", Value::Name(|row| &row.event.component_id.0)),
+    column("event_id", Value::Name(|row| row.event.event_id.as_str())),
+    column("name", Value::Name(|row| row.event.name.as_str())),
+    column("scope", Value::Name(|row| row.event.scope.as_str())),
+    column("type", Value::Name(|row| row.event.event_type.as_str())),
+    column("status", Value::Name(|row| row.event.status.as_str())),
+    column("component_id", Value::Name(|row| row.event.component_id.as_str())),
     column("timestamp", Value::Time(|row| Some(row.time.as_micros()))),
     column("observed_at", Value::Time(|row| row.event.observed_at().map(|time| time.as_micros()))),
     column("message", Value::Text(|row| row.event.message.as_ref())),
@@ -160,7 +160,7 @@ impl Rows {
         for (buffer, column) in self.columns.iter_mut().zip(COLUMNS) {
             let is_there = match column.value {
                 Value::Name(of) => push(&mut buffer.texts, Some(of(row)).map(|text| within(payload, text))),
-                Value::Text(of) => push(&mut buffer.texts, of(row).map(|text| within_text(payload, text))),
+                Value::Text(of) => push(&mut buffer.texts, of(row).map(|text| within(payload, text.as_str()))),
                 Value::Time(of) | Value::Whole(of) => push(&mut buffer.wholes, of(row)),
                 Value::Number(of) => push(&mut buffer.numbers, of(row)),
                 Value::Flag(of) => push(&mut buffer.flags, of(row)),
@@ -216,13 +216,6 @@ fn push<T>(values: &mut Vec<T>, value: Option<T>) -> bool {
     let before = values.len();
     values.extend(value);
     values.len() > before
-}
-
-fn within_text(payload: &Bytes, text: &Text<'_>) -> ByteArray {
-    match &text.0 {
-        Cow::Borrowed(text) => within(payload, text),
-        Cow::Owned(text) => Bytes::copy_from_slice(text.as_bytes()).into(),
-    }
 }
 
 /// A text without copying it, if it stands in the payload.

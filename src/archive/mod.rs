@@ -5,17 +5,18 @@
 //! moves on once an object is there, and whoever was killed before begins the same object anew.
 //!
 //! In reading order: `part` makes files of a segment, `row` and `columns` say what is in them, `store` puts them where
-//! `config` says.
+//! `config` says, and `outage` has the words for when it does not.
 
 mod columns;
 mod config;
+mod outage;
 mod part;
 mod row;
 mod store;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::blocking::off_worker;
 use crate::config::types::Span;
@@ -23,6 +24,7 @@ use crate::content::Withholding;
 use crate::export::retry;
 use crate::health::{About, Count, DROPPED, Health};
 use crate::journal::{Begin, Cursor, Hold, Journal};
+use outage::Outage;
 use part::{Finished, Part, Progress};
 use store::Store;
 
@@ -96,13 +98,13 @@ impl Archive {
 
     /// Archives for as long as it is let.
     pub async fn run(mut self) {
-        let mut failures = 0;
+        let mut outage = Outage::default();
         self.tell_of_gap();
         loop {
             match self.step().await {
                 Ok(step) => {
-                    if std::mem::take(&mut failures) > 0 {
-                        crate::report::note(&format!("archive {}: it goes on", self.url));
+                    if let Some(words) = outage.is_over(Instant::now()) {
+                        crate::report::note(&format!("archive {}: {words}", self.url));
                     }
                     if matches!(step, Step::Nothing) {
                         tokio::time::sleep(Archive::LOOK).await;
@@ -110,11 +112,11 @@ impl Archive {
                 }
                 Err(why) => {
                     self.counts.failures.add(1);
-                    if failures == 0 {
-                        crate::report::warn(&format!("archive {}: {why}; it is tried again until it works", self.url));
+                    let delay = RETRY.delay(outage.attempts(), None);
+                    if let Some(words) = outage.failed(&why, Instant::now()) {
+                        crate::report::warn(&format!("archive {}: {words}", self.url));
                     }
-                    tokio::time::sleep(RETRY.delay(failures, None)).await;
-                    failures = failures.saturating_add(1);
+                    tokio::time::sleep(delay).await;
                 }
             }
             self.tell_of_unread();

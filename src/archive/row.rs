@@ -1,14 +1,9 @@
 //! An event as it stands in the journal: what columns are made of, read where its JSON lies.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
-use crate::event::Timestamp;
-
-/// A text in JSON, as it stands there where it can.
-#[derive(Debug, Deserialize)]
-pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+use crate::event::{Performance, Timestamp};
+use crate::history::Text;
 
 /// An event, and where in which journal it stands.
 #[derive(Debug)]
@@ -80,21 +75,6 @@ pub struct Event<'a> {
     pub source: Source<'a>,
 }
 
-/// Figures of an event; what is not known is absent.
-#[derive(Debug, Default, Deserialize)]
-pub struct Performance {
-    pub duration_ms: Option<f64>,
-    pub cost_usd: Option<f64>,
-    pub input_tokens: Option<u64>,
-    pub output_tokens: Option<u64>,
-    pub cache_read_tokens: Option<u64>,
-    pub cache_write_tokens: Option<u64>,
-    pub reasoning_tokens: Option<u64>,
-    pub ttft_ms: Option<f64>,
-    pub success: Option<bool>,
-    pub confidence: Option<f64>,
-}
-
 /// How an event came to Spanlight.
 #[derive(Debug, Default, Deserialize)]
 pub struct Source<'a> {
@@ -113,7 +93,7 @@ impl<'a> Row<'a> {
     pub fn read(journal: &'a str, offset: u64, payload: &'a [u8]) -> Option<Row<'a>> {
         let json = std::str::from_utf8(payload).ok()?;
         let event: Event<'a> = serde_json::from_str(json).ok()?;
-        let time = Timestamp::parse(&event.timestamp.0)?;
+        let time = Timestamp::parse(event.timestamp.as_str())?;
         Some(Row { journal, offset, json, time, event })
     }
 }
@@ -126,6 +106,6 @@ impl Event<'_> {
 
     /// When Spanlight saw it.
     pub fn observed_at(&self) -> Option<Timestamp> {
-        self.observed_at.as_ref().and_then(|text| Timestamp::parse(&text.0))
+        self.observed_at.as_ref().and_then(|text| Timestamp::parse(text.as_str()))
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::emit::Teller;
+use super::emit::{Teller, put};
 use super::names::Name;
 use super::node::{Happened, NodeIx, Outcome};
 use super::run::Run;
@@ -27,10 +27,10 @@ impl Teller<'_> {
             }
             Some(Happened::PassedOn) | None => None,
         };
-        out.extend(told);
-        out.extend(self.answered());
-        out.extend(self.inferred_handoff());
-        out.extend(self.looked_up());
+        put(out, told);
+        put(out, self.answered());
+        put(out, self.inferred_handoff());
+        put(out, self.looked_up());
         self.late_ways(out);
     }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -15,7 +16,7 @@ use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
-use crate::dialect::{Attributes, Content, Lexicon, Op, Spot};
+use crate::dialect::{Attributes, Content, Habits, Lexicon, Op, Spot};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
@@ -45,7 +46,14 @@ struct Totals {
 impl Run {
     /// Builds the events of the held spans whose surroundings are known, or which have waited for `patience`, in
     /// the order in which they happened.
-    pub fn tell(&mut self, lexicon: &Lexicon, now: Timestamp, patience: Duration, out: &mut Vec<Event>) {
+    pub fn tell(
+        &mut self,
+        lexicon: &Lexicon,
+        habits: &mut Habits,
+        now: Timestamp,
+        patience: Duration,
+        out: &mut Vec<Event>,
+    ) {
         if self.told_elsewhere {
             self.held.clear();
             self.undecided.clear();
@@ -66,7 +74,7 @@ impl Run {
         }
         let totals = self.totals(&ready);
         let execution = self.key.id();
-        let mut attributes = Attributes::new();
+        let mut attributes = Attributes::with(std::mem::take(habits));
         let mut loops = std::mem::take(&mut self.loops);
         let mut tellers: Vec<Teller<'_>> = Vec::with_capacity(ready.len());
         let mut moments: Vec<Moment> = Vec::with_capacity(ready.len() * 2);
@@ -94,11 +102,13 @@ impl Run {
                 teller.ways_within(out);
                 out.push(teller.end(totals.get(&teller.held.at)));
                 teller.besides(out);
-                out.extend(teller.repeated(&mut loops));
+                put(out, teller.repeated(&mut loops));
             } else {
                 out.push(teller.start());
             }
         }
+        drop(tellers);
+        *habits = attributes.into_habits();
         self.loops = loops;
         for held in &ready {
             let node = self.node_mut(held.at);
@@ -190,6 +200,13 @@ impl Totals {
     }
 }
 
+/// Puts an event at the end, if there is one. An event is large, and `extend` would move it where there is none as well.
+pub fn put(out: &mut Vec<Event>, event: Option<Event>) {
+    if let Some(event) = event {
+        out.push(event);
+    }
+}
+
 fn next(counter: &mut u32) -> u32 {
     let number = *counter;
     *counter += 1;
@@ -236,12 +253,19 @@ pub struct Teller<'r> {
     now: Timestamp,
 }
 
+/// What one event says that others of the same work do not.
+#[derive(Default)]
+struct Said {
+    message: Option<Arc<str>>,
+    performance: Performance,
+    data: Data,
+}
+
 impl Teller<'_> {
     fn start(&self) -> Event {
         let content = &self.content;
         let node = self.node();
-        let mut event = self.event(EventType::Started, span_start(node));
-        event.data = Data::build(|data| {
+        let data = Data::build(|data| {
             self.name_the_work(data);
             if let Some(system) = &content.system {
                 system.put(data, "system_instructions");
@@ -254,56 +278,59 @@ impl Teller<'_> {
                 data.bool("stream", stream);
             }
         });
-        event
+        self.event_that_says(EventType::Started, span_start(node), Said { data, ..Said::default() })
     }
 
     fn end(&self, totals: Option<&Totals>) -> Event {
-        let content = &self.content;
         let node = self.node();
         let event_type = match node.outcome {
             Outcome::Completed => EventType::Completed,
             Outcome::Failed | Outcome::Lost => EventType::Failed,
             Outcome::Canceled => EventType::Canceled,
         };
-        let mut event = self.event(event_type, node.end);
-        if node.outcome == Outcome::Failed {
-            let reason = node.error.as_deref().unwrap_or(NO_REASON);
-            event.message = Some(crate::event::message(reason));
+        let reason = || crate::event::message(node.error.as_deref().unwrap_or(NO_REASON));
+        let said = Said {
+            message: (node.outcome == Outcome::Failed).then(reason),
+            performance: self.performance(totals),
+            data: Data::build(|data| self.say_end(data, totals)),
+        };
+        self.event_that_says(event_type, node.end, said)
+    }
+
+    /// What an end says of the work.
+    fn say_end(&self, data: &mut JsonObject<'_>, totals: Option<&Totals>) {
+        let content = &self.content;
+        let node = self.node();
+        self.name_the_work(data);
+        if let Some(output) = &content.output {
+            output.put(data, output_key(node));
         }
-        event.performance = self.performance(totals);
-        event.data = Data::build(|data| {
-            self.name_the_work(data);
-            if let Some(output) = &content.output {
-                output.put(data, output_key(node));
+        data.opt_str("call_id", content.tool_call_id);
+        data.opt_str("finish_reason", content.finish_reason.as_deref());
+        data.opt_str("response_id", content.response_id);
+        data.opt_f64("last_exit_ms", content.last_exit_ms);
+        if let Some(totals) = totals.filter(|_| has_totals(node)) {
+            data.u64("llm_calls", totals.llm_calls);
+            data.u64("tool_calls", totals.tool_calls);
+            data.opt_u64("total_tokens", totals.tokens);
+        }
+        let is_told_elsewhere = match node.scope() {
+            Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
+            Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
+            _ => false,
+        };
+        if is_told_elsewhere {
+            data.bool("counted", false);
+        }
+        if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
+            if node.below.tokens {
+                data.bool("billed", false);
             }
-            data.opt_str("call_id", content.tool_call_id);
-            data.opt_str("finish_reason", content.finish_reason.as_deref());
-            data.opt_str("response_id", content.response_id);
-            data.opt_f64("last_exit_ms", content.last_exit_ms);
-            if let Some(totals) = totals.filter(|_| has_totals(node)) {
-                data.u64("llm_calls", totals.llm_calls);
-                data.u64("tool_calls", totals.tool_calls);
-                data.opt_u64("total_tokens", totals.tokens);
+            match call.price.source() {
+                Ok(source) => data.word("price_source", source.as_str()),
+                Err(unpriced) => data.word("unpriced", unpriced.as_str()),
             }
-            let is_told_elsewhere = match node.scope() {
-                Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
-                Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
-                _ => false,
-            };
-            if is_told_elsewhere {
-                data.bool("counted", false);
-            }
-            if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
-                if node.below.tokens {
-                    data.bool("billed", false);
-                }
-                match call.price.source() {
-                    Ok(source) => data.word("price_source", source.as_str()),
-                    Err(unpriced) => data.word("unpriced", unpriced.as_str()),
-                }
-            }
-        });
-        event
+        }
     }
 
     pub fn at(&self) -> NodeIx {
@@ -371,6 +398,11 @@ impl Teller<'_> {
     }
 
     pub fn event(&self, event_type: EventType, timestamp: Timestamp) -> Event {
+        self.event_that_says(event_type, timestamp, Said::default())
+    }
+
+    /// The same, with what it says. An event is large, so it is made at once instead of being filled in.
+    fn event_that_says(&self, event_type: EventType, timestamp: Timestamp, said: Said) -> Event {
         let node = self.node();
         let scope = node.scope().unwrap_or(Scope::System);
         let name = lifecycle(scope, event_type);
@@ -389,7 +421,7 @@ impl Teller<'_> {
             component_id: self.component(scope),
             timestamp,
             observed_at: self.now,
-            message: None,
+            message: said.message,
             trace_id,
             span_id: Some(node.id),
             parent_span_id: node.parent.map(|parent| self.run.node(parent).id),
@@ -398,8 +430,8 @@ impl Teller<'_> {
             priority: Priority::default(),
             ttl_s: None,
             tags: Vec::new(),
-            performance: Performance::default(),
-            data: Data::default(),
+            performance: said.performance,
+            data: said.data,
             source: Source {
                 kind: self.run.source,
                 dialect: node.dialect.map(Cow::Borrowed),

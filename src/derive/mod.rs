@@ -60,7 +60,7 @@ pub use spend::{Cost, Statement, Whose};
 pub use waits::without;
 pub use within::{Note, NoteKind};
 
-use crate::dialect::Lexicon;
+use crate::dialect::{Habits, Lexicon};
 use crate::event::{Event, SourceKind, Timestamp, TraceId};
 use crate::otlp::{Batch, Signal};
 use crate::semconv::spanlight;
@@ -127,6 +127,8 @@ pub struct Counts {
 /// The state of derivation.
 pub struct Deriver {
     lexicon: Lexicon,
+    /// How the names of attributes came last: of spans as they arrive, and of those that are read again to be told.
+    habits: Habits,
     dimension_keys: DimensionKeys,
     limits: Limits,
     wants_events: bool,
@@ -159,6 +161,7 @@ impl Deriver {
                 tags: find(tags),
             },
             lexicon,
+            habits: Habits::new(),
             limits: settings.limits,
             wants_events: settings.wants_events,
             source: settings.source,
@@ -305,8 +308,8 @@ impl Deriver {
 
     fn tell(&mut self, ix: RunIx, now: Timestamp, patience: Duration, out: &mut Output) {
         if self.wants_events {
-            let lexicon = &self.lexicon;
-            self.runs.change(ix, |run| run.tell(lexicon, now, patience, &mut out.events));
+            let (lexicon, habits) = (&self.lexicon, &mut self.habits);
+            self.runs.change(ix, |run| run.tell(lexicon, habits, now, patience, &mut out.events));
         }
     }
 
@@ -355,7 +358,7 @@ impl Deriver {
                 false => self.counts.runs_cut_short += 1,
             }
             if self.wants_events {
-                run.tell(&self.lexicon, now, Duration::ZERO, &mut out.events);
+                run.tell(&self.lexicon, &mut self.habits, now, Duration::ZERO, &mut out.events);
             }
             self.meters.forget_told_by_spans(&mut run);
             run.settle_all(now, &mut out.facts);

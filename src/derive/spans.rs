@@ -51,7 +51,7 @@ impl Deriver {
     }
 
     fn take_spans(&mut self, batch: &Batch, ended: Ended, now: Timestamp, out: &mut Output) {
-        let mut attributes = if batch.bytes().len() > A_FEW { Attributes::of_many() } else { Attributes::new() };
+        let mut attributes = Attributes::with(std::mem::take(&mut self.habits));
         let mut touched: Vec<RunIx> = Vec::new();
         let mut last: Option<(TraceId, RunIx)> = None;
         for group in batch.groups() {
@@ -121,6 +121,7 @@ impl Deriver {
                 self.meters.sends_spans(&emitter.name());
             }
         }
+        self.habits = attributes.into_habits();
         touched.sort_unstable();
         touched.dedup();
         for ix in touched {
@@ -194,9 +195,6 @@ impl Emitter {
         }
     }
 }
-
-/// Bytes of spans of which few are alike.
-const A_FEW: usize = 16 << 10;
 
 /// Which spans of a batch have ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

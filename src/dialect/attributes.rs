@@ -1,14 +1,15 @@
 //! The attributes of one span or log record that some dialect reads, found by number.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::fields::Fillable;
 use super::lexicon::{Known, Lexicon, Marks};
-use crate::otlp::view::{AnyValue, KeyValue, Span};
+use crate::otlp::view::{AnyValue, KeyValue, Span, Text};
 use crate::semconv::Key;
 
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Attributes<'a> {
     /// Each with its key, by which it is forgotten.
     values: Vec<(Key, AnyValue<'a>)>,
@@ -17,17 +18,24 @@ pub struct Attributes<'a> {
     places: [u8; Attributes::KEYS],
     /// What their names say, of all together.
     known: Known,
-    /// The names that came last, each where it came: the SDKs write those of one kind of work in one order, so that nearly
-    /// every name is where it was, and need not be looked up.
-    recent: Vec<Recent<'a>>,
+    habits: Habits,
+    /// What the last texts of each key say, in places that some share: a model or an agent is mostly the same as before, and
+    /// to see that costs less than to find out once more that it is text.
+    said: [Cell<&'a str>; Attributes::SAID],
     /// Where the next name is expected: it is made of those before it.
     path: u64,
 }
 
+/// The names that came last, each where it came: the SDKs write those of one kind of work in one order, so that nearly
+/// every name is where it was, and need not be looked up. Kept from record to record, for one lexicon.
+#[derive(Debug, Default)]
+pub struct Habits(Box<[Habit]>);
+
 /// A name, and what is known of it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Recent<'a> {
-    name: Option<&'a [u8]>,
+#[derive(Clone, Copy, Debug)]
+struct Habit {
+    name: [u8; Habit::LONGEST],
+    len: u8,
     key: Option<Key>,
     known: Known,
 }
@@ -35,26 +43,30 @@ struct Recent<'a> {
 impl<'a> Attributes<'a> {
     /// More keys than all dialects and a configuration have; what is beyond is not read.
     const KEYS: usize = 1024;
+    const SAID: usize = 128;
     /// Of one record.
     const MOST: usize = u8::MAX as usize;
 
-    const RECENT: usize = 1 << Attributes::RECENT_BITS;
-    const RECENT_BITS: u32 = 7;
-
     /// None yet.
     pub fn new() -> Attributes<'a> {
+        Attributes::with(Habits::default())
+    }
+
+    /// None yet, whose names are expected as they came before.
+    pub fn with(habits: Habits) -> Attributes<'a> {
         Attributes {
             values: Vec::with_capacity(32),
             places: [0; Attributes::KEYS],
             known: Known::default(),
-            recent: Vec::new(),
+            habits,
+            said: [const { Cell::new("") }; Attributes::SAID],
             path: 0,
         }
     }
 
-    /// The same, for so many records that it is worth while to remember their names.
-    pub fn of_many() -> Attributes<'a> {
-        Attributes { recent: vec![Recent::default(); Attributes::RECENT], ..Attributes::new() }
+    /// How their names came, for those that come next.
+    pub fn into_habits(self) -> Habits {
+        self.habits
     }
 
     /// Forgets those of the last record.
@@ -84,17 +96,19 @@ impl<'a> Attributes<'a> {
     }
 
     #[inline]
-    fn look_up(&mut self, lexicon: &Lexicon, name: &'a [u8]) -> (Option<Key>, Known) {
+    fn look_up(&mut self, lexicon: &Lexicon, name: &[u8]) -> (Option<Key>, Known) {
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        let place = (self.path >> (u64::BITS - Attributes::RECENT_BITS)) as usize;
-        let Some(recent) = self.recent.get_mut(place) else { return lexicon.look_up(name) };
-        if recent.name != Some(name) {
+        let place = (self.path >> (u64::BITS - Habits::BITS)) as usize;
+        let Some(habit) = self.habits.0.get_mut(place) else { return lexicon.look_up(name) };
+        if habit.name() != name {
             let (key, known) = lexicon.look_up(name);
-            *recent = Recent { name: Some(name), key, known };
+            if !habit.take(name, key, known) {
+                return (key, known);
+            }
         }
-        let passed = recent.key.map_or(name.len(), |key| key.index() + 1);
+        let passed = habit.key.map_or(name.len(), |key| key.index() + 1);
         self.path = (self.path ^ passed as u64).wrapping_mul(FACTOR);
-        (recent.key, recent.known)
+        (habit.key, habit.known)
     }
 
     #[inline]
@@ -110,8 +124,9 @@ impl<'a> Attributes<'a> {
 
     /// These attributes, and of those keys what events of the span say last.
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
-        let mut all = self.clone();
-        all.known.fillable = all.known.fillable.and(Fillable::ALL);
+        let mut known = self.known;
+        known.fillable = known.fillable.and(Fillable::ALL);
+        let mut all = Attributes { values: self.values.clone(), places: self.places, known, ..Attributes::new() };
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -172,10 +187,19 @@ impl<'a> Attributes<'a> {
         self.values.get(place.wrapping_sub(1)).map(|(_, value)| *value)
     }
 
+    #[inline]
+    fn as_str(&self, key: Key, text: Text<'a>) -> &'a str {
+        let said = &self.said[key.index() % Attributes::SAID];
+        if said.get().as_bytes() != text.as_bytes() {
+            said.set(text.as_str());
+        }
+        said.get()
+    }
+
     /// The first text that is not empty, of keys in order of preference.
     pub fn text(&self, keys: &[Key]) -> Option<&'a str> {
         keys.iter().find_map(|key| {
-            let text = self.get(*key)?.text()?.as_str();
+            let text = self.as_str(*key, self.get(*key)?.text()?);
             if is_plain(text) {
                 return Some(text);
             }
@@ -187,7 +211,7 @@ impl<'a> Attributes<'a> {
     /// The first scalar as text: some emitters send ids as numbers.
     pub fn label(&self, keys: &[Key]) -> Option<Cow<'a, str>> {
         keys.iter().find_map(|key| match self.get(*key)? {
-            AnyValue::String(text) if !text.is_empty() => Some(Cow::Borrowed(unquoted(text.as_str()))),
+            AnyValue::String(text) if !text.is_empty() => Some(Cow::Borrowed(unquoted(self.as_str(*key, text)))),
             AnyValue::Int(number) => Some(Cow::Owned(number.to_string())),
             _ => None,
         })
@@ -236,6 +260,39 @@ impl<'a> Attributes<'a> {
     }
 }
 
+impl Habits {
+    const BITS: u32 = 7;
+
+    /// None yet.
+    pub fn new() -> Habits {
+        Habits(vec![Habit::NONE; 1 << Habits::BITS].into())
+    }
+}
+
+impl Habit {
+    /// Hardly any name is longer. One that is, is looked up each time.
+    const LONGEST: usize = 47;
+    const NONE: Habit = Habit {
+        name: [0; Habit::LONGEST],
+        len: 0,
+        key: None,
+        known: Known { marks: Marks::NONE, fillable: Fillable::NONE },
+    };
+
+    #[inline]
+    fn name(&self) -> &[u8] {
+        self.name.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Takes another name on; whether it is short enough.
+    fn take(&mut self, name: &[u8], key: Option<Key>, known: Known) -> bool {
+        let Some(room) = self.name.get_mut(..name.len()) else { return false };
+        room.copy_from_slice(name);
+        (self.len, self.key, self.known) = (name.len() as u8, key, known);
+        true
+    }
+}
+
 impl Default for Attributes<'_> {
     fn default() -> Self {
         Attributes::new()
@@ -251,6 +308,9 @@ fn is_plain(text: &str) -> bool {
 
 /// A text without the quotes that some emitters write around every one, because all their values are JSON.
 fn unquoted(text: &str) -> &str {
+    if is_plain(text) {
+        return text;
+    }
     let within = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     within.filter(|text| !text.contains(['"', '\\'])).unwrap_or(text)
 }
@@ -275,5 +335,22 @@ mod tests {
         assert_eq!(attributes.get(Key::GEN_AI_RESPONSE_ID), Some(AnyValue::Int(7)));
         attributes.clear();
         assert!(!attributes.has(Key::GEN_AI_REQUEST_MODEL) && attributes.is_empty());
+    }
+
+    #[test]
+    fn names_are_the_same_whether_they_are_expected_or_not() {
+        let lexicon = Lexicon::with([]);
+        let long = "x".repeat(100);
+        let names = ["gen_ai.request.model", "", "http.route", &long, "gen_ai.usage.input_tokens", "session.id"];
+        let mut attributes = Attributes::with(Habits::new());
+        for round in 0..names.len() * 3 {
+            attributes.clear();
+            let turned = names.iter().cycle().skip(round / 2).take(names.len());
+            for name in turned {
+                let (key, known) = attributes.look_up(&lexicon, name.as_bytes());
+                let expected = lexicon.look_up(name.as_bytes());
+                assert_eq!((key, known.marks, known.fillable), (expected.0, expected.1.marks, expected.1.fillable));
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::messages::{self, Matter, Side};
-use super::{FieldKeys, Op, Spot, detect, generic, provider};
+use super::{Field, Op, Spot, detect, generic, provider};
 use crate::event::Scope;
 use crate::otlp::view::AnyValue;
 use crate::semconv::Key;
@@ -38,16 +38,18 @@ impl<'a> Content<'a> {
         let told = dialect.and_then(|dialect| dialect.told(spot));
         let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
         let own = dialect.map(|dialect| &dialect.fields);
-        let keys =
-            |pick: fn(&FieldKeys) -> &'static [Key]| own.map_or(&[][..], pick).iter().chain(pick(&generic::FIELDS));
-        let value = |pick: fn(&FieldKeys) -> &'static [Key]| {
-            keys(pick).find_map(|key| spot.attributes.get(*key).filter(|value| !is_empty(*value)))
+        let keys = |field: Field| own.map_or(&[][..], |own| own.of(field)).iter().chain(generic::FIELDS.of(field));
+        // What cannot be there is not looked for.
+        let may_have = |field: Field| spot.attributes.fillable().has(field);
+        let value = |field: Field| {
+            let mut keys = may_have(field).then(|| keys(field)).into_iter().flatten();
+            keys.find_map(|key| spot.attributes.get(*key).filter(|value| !is_empty(*value)))
         };
-        let text = |pick: fn(&FieldKeys) -> &'static [Key]| value(pick)?.text().map(|text| text.as_str());
+        let text = |field: Field| value(field)?.text().map(|text| text.as_str());
         let is_json = dialect.is_some_and(|dialect| dialect.texts_are_json);
         let said =
             |value: AnyValue<'a>| text_in_json(value).filter(|_| is_json).map_or(Matter::Said(value), Matter::Built);
-        let matter = |pick: fn(&FieldKeys) -> &'static [Key], side: Side| match op.scope() {
+        let matter = |field: Field, side: Side| match op.scope() {
             // What a tool takes and gives is what it is, and no message even where it looks like one.
             Scope::Tool => {
                 let told = || messages::events::of_tool(spot, side).or_else(|| messages::read(spot, side));
@@ -55,23 +57,27 @@ impl<'a> Content<'a> {
                     Matter::Said(value) => messages::of_tool(value),
                     built => built,
                 };
-                value(pick).map(shown).or_else(told)
+                value(field).map(shown).or_else(told)
             }
-            _ => messages::read(spot, side).or_else(|| match said(value(pick)?) {
+            _ => messages::read(spot, side).or_else(|| match said(value(field)?) {
                 Matter::Said(value) => Some(messages::of_value(value, side)),
                 built => Some(built),
             }),
         };
-        let output = matter(|fields| fields.output, Side::Output);
-        let finish_reason = value(|fields| fields.finish_reason).and_then(first_word).map(Cow::Borrowed);
+        let output = matter(Field::output, Side::Output);
+        let finish_reason = value(Field::finish_reason).and_then(first_word).map(Cow::Borrowed);
         let last = output.as_ref().filter(|_| op.scope() != Scope::Tool);
         Content {
             system: Some(op.scope()).filter(|scope| *scope == Scope::LlmRequest).and_then(|_| messages::system(spot)),
-            input: matter(|fields| fields.input, Side::Input),
+            input: matter(Field::input, Side::Input),
             // Some list with a call of a model the ids of the calls of tools that it asked for.
-            tool_call_id: text(|fields| fields.tool_call_id).filter(|_| op.scope() == Scope::Tool),
-            response_id: text(|fields| fields.response_id),
-            stream: keys(|fields| fields.stream).find_map(|key| spot.attributes.truth(&[*key])),
+            tool_call_id: text(Field::tool_call_id).filter(|_| op.scope() == Scope::Tool),
+            response_id: text(Field::response_id),
+            stream: may_have(Field::stream)
+                .then(|| keys(Field::stream))
+                .into_iter()
+                .flatten()
+                .find_map(|key| spot.attributes.truth(&[*key])),
             last_exit_ms: spot.attributes.amount(&[Key::SPANLIGHT_LAST_EXIT_MS]),
             finish_reason: finish_reason.or_else(|| last?.finish_reason()).map(|reason| match reason {
                 Cow::Borrowed(reason) => Cow::Borrowed(provider::finish_reason(reason)),

@@ -5,7 +5,7 @@
 //! is of are worked out once, and collected while attributes are read: what cannot be there is never looked for.
 
 use super::usage::GEN_AI;
-use super::{DIALECTS, generic, logs};
+use super::{DIALECTS, generic, logs, messages};
 use crate::semconv::Key;
 
 /// Makes a table of keys, and the names of its columns.
@@ -129,6 +129,8 @@ impl Fillable {
     pub const NONE: Fillable = Fillable(0);
     /// All fields and counts.
     pub const ALL: Fillable = Fillable(!(Fillable::GEN_AI.0 | Fillable::NUMBERED.0 | Fillable::DIMENSION.0));
+    /// A name under which some dialect has messages.
+    pub const MESSAGES: Fillable = Fillable(1 << 59);
     /// A name that begins with `gen_ai.`.
     pub const GEN_AI: Fillable = Fillable(1 << 62);
     /// A name that may be of a piece of a message that is spread over many attributes, with numbers in their names.
@@ -155,7 +157,9 @@ impl Fillable {
         let of_errors =
             [Field::error_type, Field::error_message, Field::failure].iter().any(|f| Fillable(bits).has(*f));
         let is_outcome = of_errors || key == Key::SPANLIGHT_OUTCOME || generic::FAILURE_WORDS.contains(&key);
-        Fillable(if is_outcome { bits | Fillable::OUTCOME } else { bits })
+        let outcome = if is_outcome { Fillable::OUTCOME } else { 0 };
+        let messages = if messages::KEYS.contains(&key) { Fillable::MESSAGES.0 } else { 0 };
+        Fillable(bits | outcome | messages)
     }
 
     /// Both.
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_key_of_every_dialect_fills_its_field() {
-        assert!(Field::ALL.len() <= Fillable::COUNTS as usize && Count::ALL.len() < 60 - Fillable::COUNTS as usize);
+        assert!(Field::ALL.len() <= Fillable::COUNTS as usize && Count::ALL.len() < 59 - Fillable::COUNTS as usize);
         for dialect in DIALECTS.iter().copied().chain(logs::readings()) {
             for field in Field::ALL {
                 assert!(dialect.fields.of(*field).iter().all(|key| Fillable::by(*key).has(*field)), "{}", dialect.name);

@@ -82,6 +82,9 @@ impl Signs {
 }
 
 impl Marks {
+    /// None.
+    pub const NONE: Marks = Marks(0);
+
     fn of(index: usize) -> Marks {
         Marks(1 << index)
     }

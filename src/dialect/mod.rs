@@ -61,7 +61,7 @@ mod usage;
 
 use std::borrow::Cow;
 
-pub use attributes::{Attributes, is_redacted};
+pub use attributes::{Attributes, Habits, is_redacted};
 pub use content::Content;
 pub use detect::DIALECTS;
 use fields::Field;
@@ -85,7 +85,7 @@ use crate::semconv::Key;
 #[derive(Clone, Copy, Debug)]
 pub struct Spot<'a, 'b> {
     /// The name of its instrumentation scope; in process the target of its callsite.
-    pub instrumentation: &'a str,
+    pub instrumentation: &'b str,
     /// The span; one that goes on has no end.
     pub span: &'b Span<'a>,
     /// Its attributes, as far as anyone reads them.
@@ -365,7 +365,7 @@ impl Others {
 impl<'a, 'b> Spot<'a, 'b> {
     /// A span with its attributes, and what its scope and resource are signs of.
     pub fn new(
-        instrumentation: &'a str,
+        instrumentation: &'b str,
         of_emitter: Marks,
         span: &'b Span<'a>,
         attributes: &'b Attributes<'a>,

@@ -38,7 +38,8 @@ impl Event {
 
     fn bare_payload(&self) -> Map<String, Value> {
         let mut payload = self.data.to_map();
-        let texts = [("message", &self.message)].into_iter().chain(self.belongings());
+        let belongings = self.belongings().map(|(member, value)| (member.name(), value));
+        let texts = [("message", &self.message)].into_iter().chain(belongings);
         for (key, value) in texts.filter_map(|(key, value)| Some((key, value.as_deref()?))) {
             payload.entry(key).or_insert_with(|| value.into());
         }

@@ -71,14 +71,16 @@ impl ComponentId {
         parsed.unwrap_or_else(|| ComponentId::Verbatim(text.into()))
     }
 
-    /// The whole id, where that is a name and nothing else.
-    pub(crate) fn name(&self) -> Option<&str> {
+    /// The id in parts: what is before the name, the name, what is between it and the number, and that.
+    pub(crate) fn parts(&self) -> (&'static str, &str, &'static str, Option<u32>) {
         match self {
-            ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Verbatim(name) => Some(name),
-            ComponentId::Tool { name, number: None } => Some(name),
-            ComponentId::Tool { .. } | ComponentId::Step { .. } | ComponentId::Llm { .. } | ComponentId::System(_) => {
-                None
+            ComponentId::Workflow(name) | ComponentId::Agent(name) | ComponentId::Verbatim(name) => {
+                ("", name, "", None)
             }
+            ComponentId::Tool { name, number } => ("", name, if number.is_some() { ":" } else { "" }, *number),
+            ComponentId::Step { workflow, number } => ("", workflow, ":step:", Some(*number)),
+            ComponentId::Llm { agent, number } => ("", agent, ":llm:", Some(*number)),
+            ComponentId::System(subsystem) => ("system:", subsystem, "", None),
         }
     }
 
@@ -106,16 +108,9 @@ fn numbered(text: &str, separator: &str) -> Option<(Arc<str>, u32)> {
 
 impl fmt::Display for ComponentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ComponentId::Workflow(name)
-            | ComponentId::Agent(name)
-            | ComponentId::Verbatim(name)
-            | ComponentId::Tool { name, number: None } => f.write_str(name),
-            ComponentId::Step { workflow, number } => write!(f, "{workflow}:step:{number}"),
-            ComponentId::Llm { agent, number } => write!(f, "{agent}:llm:{number}"),
-            ComponentId::Tool { name, number: Some(number) } => write!(f, "{name}:{number}"),
-            ComponentId::System(subsystem) => write!(f, "system:{subsystem}"),
-        }
+        let (before, name, between, number) = self.parts();
+        [before, name, between].into_iter().try_for_each(|part| f.write_str(part))?;
+        number.map_or(Ok(()), |number| write!(f, "{number}"))
     }
 }
 

@@ -5,10 +5,34 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+/// The name of a member of ours as it stands in JSON behind another one, `,"name":`: one piece, which is put in place at once.
+#[derive(Clone, Copy)]
+pub struct Member(&'static str);
+
+/// A [`Member`] of a literal.
+macro_rules! member {
+    ($name:literal) => {
+        $crate::event::json::Member::new(concat!(",\"", $name, "\":"))
+    };
+}
+pub(crate) use member;
+
 /// An object being written; [`JsonObject::end`] closes it.
 pub struct JsonObject<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
+}
+
+impl Member {
+    /// Of the macro.
+    pub(crate) const fn new(text: &'static str) -> Member {
+        Member(text)
+    }
+
+    /// The name alone.
+    pub(crate) fn name(self) -> &'static str {
+        self.0.trim_start_matches(",\"").trim_end_matches("\":")
+    }
 }
 
 impl<'a> JsonObject<'a> {
@@ -38,6 +62,17 @@ impl<'a> JsonObject<'a> {
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// The same of a name that is known when the program is built.
+    #[inline(always)]
+    pub(crate) fn member(&mut self, Member(name): Member) -> &mut Vec<u8> {
+        if std::mem::take(&mut self.empty) {
+            self.out.extend_from_slice(&name.as_bytes()[1..]);
+        } else {
+            self.out.extend_from_slice(name.as_bytes());
+        }
         self.out
     }
 
@@ -114,21 +149,32 @@ impl<'a> JsonObject<'a> {
 pub fn push_str(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
+    push_text(out, text);
+    out.push(b'"');
+}
+
+/// Appends text with escapes, and without quotes.
+pub fn push_text(out: &mut Vec<u8>, text: &str) {
     if is_plain(text.as_bytes()) {
         out.extend_from_slice(text.as_bytes());
     } else {
         push_escaped(out, text);
     }
-    out.push(b'"');
 }
 
-/// Whether nothing in a text needs an escape, as in almost every one. Most are short: so eight at a time, without stopping,
-/// and the last eight may overlap those before.
+/// Whether nothing in a text needs an escape, as in almost every one. Sixteen bytes at a time, without stopping, which
+/// processors do at once; the last sixteen may overlap those before.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
+    let any_special = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | needs_escape(*byte));
+    if let Some(last) = text.last_chunk() {
+        return !text.as_chunks().0.iter().fold(any_special(last), |any, bytes| any | any_special(bytes));
+    }
     let special = |word: &[u8; 8]| special_bytes(u64::from_le_bytes(*word));
-    let Some(last) = text.last_chunk() else { return !text.iter().any(|byte| needs_escape(*byte)) };
-    text.as_chunks().0.iter().fold(special(last), |all, word| all | special(word)) == 0
+    match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => special(first) | special(last) == 0,
+        _ => !text.iter().any(|byte| needs_escape(*byte)),
+    }
 }
 
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
@@ -169,8 +215,15 @@ fn special_bytes(word: u64) -> u64 {
     below(word, 0x20) | is(b'"') | is(b'\\')
 }
 
+#[inline]
 fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+    // Without branches, so that many bytes can be looked at at once.
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+}
+
+/// Appends a whole number.
+pub fn push_u64(out: &mut Vec<u8>, number: u64) {
+    push_number(out, &number);
 }
 
 /// Numbers are not written through `Display`, which pads and asks for much more than is wanted here.

@@ -32,6 +32,8 @@ mod write;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 pub use component::ComponentId;
 pub use cut::cut;
 pub use data::Data;
@@ -142,7 +144,7 @@ pub struct Dimensions {
 }
 
 /// Figures of an event; what is not known is absent, never 0.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub struct Performance {
     /// How long the work took, in milliseconds.
     pub duration_ms: Option<f64>,

@@ -94,12 +94,23 @@ impl Timestamp {
         let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000) as u32);
         let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
         let (year, second_of_day) = (year.clamp(0, 9999) as u32, seconds.rem_euclid(86_400) as u32);
-        let [(a, b), (c, d)] = [two_digits(year / 100), two_digits(year % 100)];
-        let [(e, f), (g, h)] = [two_digits(month as u32), two_digits(day as u32)];
-        let [(i, j), (k, l)] = [two_digits(second_of_day / 3600), two_digits(second_of_day / 60 % 60)];
-        let [(m, n), (o, p)] = [two_digits(second_of_day % 60), two_digits(micros / 10_000)];
-        let [(q, r), (s, t)] = [two_digits(micros / 100 % 100), two_digits(micros % 100)];
-        [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, r, s, t, b'Z']
+        let minute_of_day = second_of_day / 60;
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let mut put = |at: usize, number: u32| {
+            let [tens, ones] = TWO_DIGITS[number as usize % 100];
+            (text[at], text[at + 1]) = (tens, ones);
+        };
+        put(0, year / 100);
+        put(2, year % 100);
+        put(5, month);
+        put(8, day);
+        put(11, minute_of_day / 60);
+        put(14, minute_of_day % 60);
+        put(17, second_of_day % 60);
+        put(20, micros / 10_000);
+        put(22, micros / 100 % 100);
+        put(24, micros % 100);
+        text
     }
 
     /// The UTC date as `2026-11-21`.
@@ -108,25 +119,31 @@ impl Timestamp {
     }
 }
 
-/// Of a number below 100.
-#[inline]
-fn two_digits(number: u32) -> (u8, u8) {
-    (b'0' + (number / 10) as u8, b'0' + (number % 10) as u8)
-}
+/// The digits of the numbers below 100.
+const TWO_DIGITS: [[u8; 2]; 100] = {
+    let mut digits = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        digits[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    digits
+};
 
 /// Year, month and day of a day number since 1970 in the proleptic Gregorian calendar, by counting in eras of
 /// 400 years that begin on 1 March.
-fn civil_from_days(days: i64) -> (i64, u64, u64) {
+fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
+    // Within an era all numbers are small, and dividing small ones costs less.
+    let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month as u64, day as u64)
+    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+    (year, month, day)
 }
 
 impl fmt::Display for Timestamp {

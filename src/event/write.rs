@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::json::{JsonObject, push_str};
+use super::json::{JsonObject, Member, member, push_str, push_text, push_u64};
 use super::{Event, Performance, Priority, Source};
 
 impl Event {
@@ -15,70 +15,94 @@ impl Event {
 
     /// Appends the event as one line of JSON, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
+        // Most are no longer, and so need not grow piece by piece.
+        out.reserve(1024);
         let mut object = JsonObject::begin(out);
-        object.quoted("event_id", |out| self.event_id.push_to(out));
-        object.str("name", self.name.as_str());
-        object.word("scope", self.scope.as_str());
-        object.word("type", self.event_type.as_str());
-        object.word("status", self.status.as_str());
-        write_component(&mut object, self);
-        object.quoted("timestamp", |out| out.extend_from_slice(&self.timestamp.to_rfc3339()));
-        object.quoted("observed_at", |out| out.extend_from_slice(&self.observed_at.to_rfc3339()));
-        object.opt_str("message", self.message.as_deref());
-        if let Some(trace_id) = self.trace_id {
-            object.quoted("trace_id", |out| trace_id.push_to(out));
+        quoted(object.member(member!("event_id")), |out| self.event_id.push_to(out));
+        push_str(object.member(member!("name")), self.name.as_str());
+        word(object.member(member!("scope")), self.scope.as_str());
+        word(object.member(member!("type")), self.event_type.as_str());
+        word(object.member(member!("status")), self.status.as_str());
+        quoted(object.member(member!("component_id")), |out| write_component(out, self));
+        for (name, time) in [(member!("timestamp"), self.timestamp), (member!("observed_at"), self.observed_at)] {
+            quoted(object.member(name), |out| out.extend_from_slice(&time.to_rfc3339()));
         }
-        for (key, id) in [("span_id", self.span_id), ("parent_span_id", self.parent_span_id)] {
+        if let Some(message) = &self.message {
+            push_str(object.member(member!("message")), message);
+        }
+        if let Some(trace_id) = self.trace_id {
+            quoted(object.member(member!("trace_id")), |out| trace_id.push_to(out));
+        }
+        for (name, id) in [(member!("span_id"), self.span_id), (member!("parent_span_id"), self.parent_span_id)] {
             if let Some(id) = id {
-                object.quoted(key, |out| id.push_to(out));
+                quoted(object.member(name), |out| id.push_to(out));
             }
         }
-        for (key, value) in self.belongings() {
-            object.opt_str(key, value.as_deref());
+        for (name, value) in self.belongings() {
+            if let Some(value) = value {
+                push_str(object.member(name), value);
+            }
         }
         if self.priority != Priority::default() {
             object.u64("priority", u64::from(self.priority.get()));
         }
         object.opt_u64("ttl_s", self.ttl_s);
         if !self.tags.is_empty() {
-            write_tags(object.key("tags"), self);
+            write_tags(object.member(member!("tags")), self);
         }
         if !self.performance.is_empty() {
-            self.performance.write_json(object.key("performance"));
+            self.performance.write_json(object.member(member!("performance")));
         }
         if !self.data.is_empty() {
-            object.raw("data", self.data.as_json().as_bytes());
+            object.member(member!("data")).extend_from_slice(self.data.as_json().as_bytes());
         }
-        self.source.write_json(object.key("source"));
+        self.source.write_json(object.member(member!("source")));
         object.end();
     }
 
     /// To whom and to what it belongs, by the names that JSON has for it.
-    pub(super) fn belongings(&self) -> [(&'static str, &Option<Arc<str>>); 13] {
+    pub(super) fn belongings(&self) -> [(Member, &Option<Arc<str>>); 13] {
         [
-            ("workflow_id", &self.identity.workflow_id),
-            ("parent_workflow_id", &self.identity.parent_workflow_id),
-            ("execution_id", &self.identity.execution_id),
-            ("conversation_id", &self.identity.conversation_id),
-            ("session_id", &self.identity.session_id),
-            ("user_id", &self.identity.user_id),
-            ("correlation_id", &self.identity.correlation_id),
-            ("task_id", &self.identity.task_id),
-            ("feature", &self.dimensions.feature),
-            ("agent", &self.dimensions.agent),
-            ("model", &self.dimensions.model),
-            ("provider", &self.dimensions.provider),
-            ("tool", &self.dimensions.tool),
+            (member!("workflow_id"), &self.identity.workflow_id),
+            (member!("parent_workflow_id"), &self.identity.parent_workflow_id),
+            (member!("execution_id"), &self.identity.execution_id),
+            (member!("conversation_id"), &self.identity.conversation_id),
+            (member!("session_id"), &self.identity.session_id),
+            (member!("user_id"), &self.identity.user_id),
+            (member!("correlation_id"), &self.identity.correlation_id),
+            (member!("task_id"), &self.identity.task_id),
+            (member!("feature"), &self.dimensions.feature),
+            (member!("agent"), &self.dimensions.agent),
+            (member!("model"), &self.dimensions.model),
+            (member!("provider"), &self.dimensions.provider),
+            (member!("tool"), &self.dimensions.tool),
         ]
     }
 }
 
-fn write_component(object: &mut JsonObject<'_>, event: &Event) {
+fn write_component(out: &mut Vec<u8>, event: &Event) {
+    let (before, name, between, number) = event.component_id.parts();
+    out.extend_from_slice(before.as_bytes());
     // Names of agents and tools come from outside and may hold anything.
-    match event.component_id.name() {
-        Some(name) => object.str("component_id", name),
-        None => object.str("component_id", &event.component_id.to_string()),
+    push_text(out, name);
+    out.extend_from_slice(between.as_bytes());
+    if let Some(number) = number {
+        push_u64(out, number.into());
     }
+}
+
+/// What is written and needs no escaping, in quotes.
+#[inline]
+fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+/// A word of ours, which needs no escaping.
+#[inline]
+fn word(out: &mut Vec<u8>, word: &'static str) {
+    quoted(out, |out| out.extend_from_slice(word.as_bytes()));
 }
 
 fn write_tags(out: &mut Vec<u8>, event: &Event) {

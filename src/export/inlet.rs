@@ -99,13 +99,12 @@ impl Inlet {
     /// How much was sent until now; none of it waits for company any more.
     pub fn told(&self) -> usize {
         self.0.queue.hurry();
-        self.0.taken.load(Relaxed)
+        self.0.queue.told()
     }
 
-    /// Whether of all that was sent until then is known what became of it, as far as the process has to live for that. It is
-    /// exact where one attempt is under way at a time.
+    /// Whether of all that was sent until then is known what became of it, as far as the process has to live for that.
     pub fn is_delivered(&self, told: usize) -> bool {
-        self.0.queue.is_on_disk() || self.0.done.load(Relaxed) >= told
+        self.0.queue.is_settled(told)
     }
 
     /// Whether nobody waits for it.
@@ -126,7 +125,7 @@ impl Inlet {
             Queue::Memory(_) => {
                 self.send(load);
                 // What came before goes first, so this is delivered by then.
-                Ok(Kept::Sent(self.0.taken.load(Relaxed)))
+                Ok(Kept::Sent(self.0.queue.told()))
             }
             Queue::Disk(_) if self.0.loses() && !queue.has_room() => {
                 counts.queue_full.add(items);

@@ -77,6 +77,8 @@ pub(super) struct Shared {
     stop: CancellationToken,
     /// How many workers are alive.
     workers: AtomicUsize,
+    /// How many of them have something to deliver.
+    under_way: AtomicUsize,
     /// Items that were taken into the queue, and those of which is known what became of them.
     pub taken: AtomicUsize,
     pub done: AtomicUsize,
@@ -122,6 +124,7 @@ impl Pump {
             deadline: OnceLock::new(),
             stop: CancellationToken::new(),
             workers: AtomicUsize::new(exporters.len()),
+            under_way: AtomicUsize::new(0),
             taken: AtomicUsize::new(waiting),
             done: AtomicUsize::new(0),
             was_done: Notify::new(),
@@ -211,11 +214,11 @@ impl Shared {
         let deadline = tokio::time::Instant::now() + self.settings.queue.patience.0;
         loop {
             let was_done = self.was_done.notified();
-            // At the end what is left counts as done, too.
+            // What is left at the end is delivered by nobody.
             if self.stop.is_cancelled() {
                 return Err(self.refused("is not delivered before the end"));
             }
-            if self.done.load(Relaxed) >= until {
+            if self.queue.is_settled(until) {
                 return Ok(());
             }
             if tokio::time::timeout_at(deadline, was_done).await.is_err() {
@@ -227,6 +230,12 @@ impl Shared {
     /// What is said to senders of which nothing is taken.
     pub fn refused(&self, why: &str) -> Refused {
         Refused { reason: format!("the queue of {} {why}", self.id), retry_after: Shared::RETRY_AFTER }
+    }
+
+    /// How much a worker takes now.
+    fn portion(&self) -> Portion {
+        let portion = self.settings.portion;
+        if self.under_way.load(Relaxed) > 0 { portion.beside_another() } else { portion }
     }
 
     fn show(self: &Arc<Shared>, signal: &str, health: &Health) {
@@ -315,9 +324,10 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
         let taken = tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
-            taken = shared.queue.pop(&shared.settings.portion) => taken,
+            taken = shared.queue.pop(|| shared.portion()) => taken,
         };
         let Some(Taken { load, place }) = taken else { break };
+        shared.under_way.fetch_add(1, Relaxed);
         let items = load.items();
         // Content is withheld once for all attempts.
         let delivering = async { deliver(&shared, &mut exporter, &withhold(&shared.content, load)).await };
@@ -330,6 +340,7 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
             }),
             () = shared.stop.cancelled() => false,
         };
+        shared.under_way.fetch_sub(1, Relaxed);
         if delivered {
             shared.queue.settle(place);
         } else if shared.queue.is_on_disk() {

@@ -21,7 +21,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ use crate::journal::Journal;
 use readers::Readers;
 
 pub use runs::{Listed, StoredRun};
-pub use stored::{EVENT, event_of};
+pub use stored::{EVENT, Text, event_of};
 
 /// How long history is kept, and where.
 #[derive(Clone, Debug)]
@@ -218,23 +218,24 @@ impl Shared {
         day: &str,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, String> {
-        self.readers.read(day, read).map_err(|(error, is_current)| {
-            if is_current && is_damage(&error) {
-                self.is_damaged(day, &error);
+        self.readers.read(day, read).map_err(|(error, generation)| {
+            if is_damage(&error) {
+                self.is_damaged(day, &error, generation);
             }
             broken(&files::path(&self.settings.directory, day), &error)
         })
     }
 
-    fn is_damaged(&self, day: &str, error: &rusqlite::Error) {
-        let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
-        if damaged.insert(day.to_owned(), error.to_string()).is_none() {
-            self.counts.damaged.fetch_add(1, Relaxed);
+    /// A file is damaged, unless it is the one that was taken away since it was read.
+    fn is_damaged(&self, day: &str, error: &rusqlite::Error, generation: u64) {
+        let mut damaged = self.damaged();
+        if self.readers.generation() == generation {
+            damaged.entry(day.to_owned()).or_insert_with(|| error.to_string());
         }
     }
 
-    fn take_damaged(&self) -> BTreeMap<String, String> {
-        std::mem::take(&mut self.damaged.lock().unwrap_or_else(PoisonError::into_inner))
+    fn damaged(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The days of which there are files, within some time, the oldest first.

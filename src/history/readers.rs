@@ -29,8 +29,8 @@ impl Readers {
         Readers { directory: directory.to_owned(), idle: Mutex::default() }
     }
 
-    /// Reads a day's file; nothing if there is none. An error is told with whether it is of the file that is there now, and
-    /// not of one that was taken away meanwhile.
+    /// Reads a day's file; nothing if there is none. An error is told with the generation that it is of: the file
+    /// may have been taken away meanwhile.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -38,7 +38,7 @@ impl Readers {
         &self,
         day: &str,
         read: impl FnOnce(&Connection) -> Result<T>,
-    ) -> std::result::Result<Option<T>, (Error, bool)> {
+    ) -> std::result::Result<Option<T>, (Error, u64)> {
         let (known, generation) = {
             let mut idle = self.lock();
             let at = idle.connections.iter().rposition(|(of, _)| of == day);
@@ -50,19 +50,22 @@ impl Readers {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !path.exists() => {
                 return Ok(None);
             }
-            Err(error) => return Err((error, self.lock().generation == generation)),
+            Err(error) => return Err((error, generation)),
         };
-        let answer = read(&connection);
+        let answer = read(&connection).map_err(|error| (error, generation))?;
         let mut idle = self.lock();
-        let is_current = idle.generation == generation;
-        let answer = answer.map_err(|error| (error, is_current))?;
-        if is_current {
+        if idle.generation == generation {
             idle.connections.push((day.to_owned(), connection));
             if idle.connections.len() > Readers::MOST_IDLE {
                 idle.connections.remove(0);
             }
         }
         Ok(Some(answer))
+    }
+
+    /// How often all was forgotten.
+    pub fn generation(&self) -> u64 {
+        self.lock().generation
     }
 
     /// Forgets all connections, because a file is taken away.

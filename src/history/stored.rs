@@ -93,6 +93,7 @@ pub struct From<'a> {
 }
 
 impl Text<'_> {
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -79,17 +79,23 @@ impl Writer {
 
     /// Takes away files that were found to be damaged, and goes back to where the journal begins.
     fn mend(&mut self) {
-        let damaged = self.shared.take_damaged();
+        let damaged = self.shared.damaged().clone();
         if damaged.is_empty() {
             return;
         }
         // First, so that whoever reads meanwhile can see that something may be missing.
         self.move_to(self.shared.journal.first());
-        for (day, problem) in damaged {
-            self.open.remove(&day);
-            files::set_aside(&files::path(&self.shared.settings.directory, &day), &problem);
+        for (day, problem) in &damaged {
+            self.open.remove(day);
+            files::set_aside(&files::path(&self.shared.settings.directory, day), problem);
         }
-        self.shared.readers.forget();
+        {
+            let mut found = self.shared.damaged();
+            self.shared.readers.forget();
+            // Whoever read meanwhile has found the same damage once more.
+            found.retain(|day, _| !damaged.contains_key(day));
+        }
+        self.shared.counts.damaged.fetch_add(damaged.len() as u64, Relaxed);
         // A crash must not make it go on where it was.
         self.keep();
     }
@@ -134,7 +140,7 @@ impl Writer {
     fn failed(&mut self, day: &str, error: &rusqlite::Error) -> String {
         self.open.remove(day);
         if is_damage(error) {
-            self.shared.is_damaged(day, error);
+            self.shared.is_damaged(day, error, self.shared.readers.generation());
         }
         broken(&files::path(&self.shared.settings.directory, day), error)
     }

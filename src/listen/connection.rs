@@ -78,8 +78,12 @@ impl<H> Connections<H> {
         Connections { builder: Arc::new(builder), limits, tasks, stop, handler }
     }
 
-    /// Serves a connection until it ends, or has to.
-    pub fn serve<B: Content, S>(&self, stream: S) -> impl Future<Output = ()> + Send + use<H, B, S>
+    /// Serves a connection until it ends, or has to: once `leaves`, there are no more requests of it.
+    pub fn serve<B: Content, S>(
+        &self,
+        stream: S,
+        leaves: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<H, B, S>
     where
         H: Handler<B>,
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -91,7 +95,8 @@ impl<H> Connections<H> {
             let (begun, counting) = (has_begun.clone(), requests.clone());
             let service = service_fn(move |request: Request<Incoming>| {
                 begun.store(true, Relaxed);
-                counting.track_future(handler.call(request))
+                // Boxed, because answering takes some kilobytes of state, which would be moved with every task around it.
+                counting.track_future(Box::pin(handler.call(request)))
             });
             let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
             // Until the protocol is known neither of them looks at the time.
@@ -106,6 +111,7 @@ impl<H> Connections<H> {
                 _ = connection.as_mut() => return,
                 () = nothing_came => {}
                 () = stop.cancelled() => {}
+                () = leaves.cancelled() => {}
             }
             connection.as_mut().graceful_shutdown();
             requests.close();

@@ -3,6 +3,7 @@
 //! Receivers and the web endpoint listen in the same way, so that neither keeps what the other would end.
 
 mod connection;
+mod ending;
 mod handshake;
 mod host;
 mod patience;
@@ -17,7 +18,6 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper::{Request, Response};
-use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,7 @@ pub use patience::Deadline;
 
 use crate::health::{About, Count, Health};
 use crate::reload::Reloading;
+use crate::tls::Terms;
 
 /// Connections that could not be accepted.
 const NOT_ACCEPTED: About = About {
@@ -131,7 +132,7 @@ impl Listener {
     }
 
     /// With TLS.
-    pub fn secured(mut self, tls: Arc<Reloading<ServerConfig>>, health: &Health) -> Listener {
+    pub fn secured(mut self, tls: Arc<Reloading<Terms>>, health: &Health) -> Listener {
         self.door = Some(Door::new(tls, self.limits.handshake, &self.name, health));
         self
     }
@@ -158,10 +159,10 @@ impl Listener {
                     // Small answers must not wait for an acknowledgement; a socket that cannot be told so still works.
                     stream.set_nodelay(true).unwrap_or_default();
                     match door {
-                        None => connections.serve(stream).await,
+                        None => connections.serve(stream, CancellationToken::new()).await,
                         Some(door) => {
-                            if let Some(Some(stream)) = stop.run_until_cancelled(door.open(stream)).await {
-                                connections.serve(stream).await;
+                            if let Some(Some(inside)) = stop.run_until_cancelled(door.open(stream)).await {
+                                connections.serve(inside.stream, inside.is_revoked).await;
                             }
                         }
                     }

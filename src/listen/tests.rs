@@ -2,6 +2,7 @@
 
 use http_body_util::Empty;
 use hyper::service::service_fn;
+use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
@@ -110,13 +111,13 @@ async fn the_end_waits_for_requests_only_and_not_for_ever() {
 }
 
 /// Nobody has a certificate here, and nobody gets far enough to want one.
-fn tls() -> Arc<Reloading<ServerConfig>> {
+fn tls() -> Arc<Reloading<Terms>> {
     let make = |_: &[Vec<u8>]| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
         let resolver = Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
         builder
-            .map(|builder| builder.with_no_client_auth().with_cert_resolver(resolver))
+            .map(|builder| Terms::new(builder.with_no_client_auth().with_cert_resolver(resolver), None))
             .map_err(|error| error.to_string())
     };
     Arc::new(Reloading::new(Vec::new(), make).unwrap())

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use super::plan::Plan;
@@ -33,7 +32,7 @@ pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     name: String,
-    tls: Option<(Arc<Reloading<ServerConfig>>, Duration)>,
+    tls: Option<(Arc<Reloading<tls::Terms>>, Duration)>,
     asks_who: bool,
 }
 

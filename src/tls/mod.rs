@@ -19,7 +19,7 @@ pub use client::{Tls, connector};
 #[cfg(feature = "collector")]
 pub use client::{no_roots, remedy};
 #[cfg(feature = "collector")]
-pub use server::Server;
+pub use server::{Server, Terms};
 
 use crate::reload::at;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{CertificateError, ServerConfig, SupportedProtocolVersion};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use serde::Deserialize;
 
 use super::{authorities, certificates, private_key, provider, revocation};
@@ -37,6 +38,14 @@ pub struct Server {
     /// How often the files are looked at for something new.
     #[serde(default = "a_minute")]
     pub reload_interval: Span,
+}
+
+/// What a port goes by, as its files are.
+pub struct Terms {
+    /// What a handshake takes.
+    pub config: Arc<ServerConfig>,
+    /// What decides on certificates of clients, where there are lists of revoked ones.
+    lists: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 /// A version of TLS.
@@ -72,7 +81,7 @@ impl Server {
     ///
     /// # Errors
     /// Files that cannot be read, or do not belong together; versions that leave none.
-    pub fn load(&self) -> Result<Reloading<ServerConfig>, String> {
+    pub fn load(&self) -> Result<Reloading<Terms>, String> {
         if self.reload_interval.0 < Duration::from_secs(1) {
             return Err("`tls.reload_interval` is less than a second".into());
         }
@@ -91,7 +100,7 @@ impl Server {
         Reloading::new(files, move |contents| config.make(contents))
     }
 
-    fn make(&self, contents: &[Vec<u8>]) -> Result<ServerConfig, String> {
+    fn make(&self, contents: &[Vec<u8>]) -> Result<Terms, String> {
         let [chain, key, of_clients @ ..] = contents else {
             return Err("a certificate and its key are two files".into());
         };
@@ -99,8 +108,9 @@ impl Server {
         let builder = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&self.versions())
             .map_err(|error| format!("TLS: {error}"))?;
-        let builder = match self.verifier(of_clients)? {
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
+        let verifier = self.verifier(of_clients)?;
+        let builder = match &verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier.clone()),
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| at(&self.cert_file, &error))?;
@@ -109,7 +119,7 @@ impl Server {
             config.session_storage = Arc::new(NoServerSessionStorage {});
         }
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(config)
+        Ok(Terms::new(config, verifier.filter(|_| self.client_crl_file.is_some())))
     }
 
     /// What decides on certificates of clients, where they must have one.
@@ -128,5 +138,24 @@ impl Server {
         let (least, most) = (self.min_version.unwrap_or(Version::V1_2), self.max_version.unwrap_or(Version::V1_3));
         let all = [(Version::V1_2, &TLS12), (Version::V1_3, &TLS13)];
         all.into_iter().filter(|(version, _)| (least..=most).contains(version)).map(|(_, known)| known).collect()
+    }
+}
+
+impl Terms {
+    /// Of what handshakes take, and of what knows lists of revoked certificates.
+    pub fn new(config: ServerConfig, lists: Option<Arc<dyn ClientCertVerifier>>) -> Terms {
+        Terms { config: Arc::new(config), lists }
+    }
+
+    /// Whether certificates of clients may be revoked.
+    pub fn has_lists(&self) -> bool {
+        self.lists.is_some()
+    }
+
+    /// Whether one of these was revoked: a client's certificate, and those between it and its authority.
+    pub fn has_revoked(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let (Some(lists), [own, between @ ..]) = (&self.lists, chain) else { return false };
+        let verified = lists.verify_client_cert(own, between, UnixTime::now());
+        matches!(verified, Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)))
     }
 }

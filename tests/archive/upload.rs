@@ -56,16 +56,20 @@ async fn wrong_keys_are_said_without_the_secret_and_nothing_else_suffers() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_missing_is_waited_for() {
-    let mut storage = Storage::without_bucket(0, true).await;
-    let collector = Collector::with(&config(&at(&storage))).await;
+async fn a_storage_is_waited_for_and_so_is_its_bucket() {
+    let port = port_for_later();
+    let collector = Collector::with(&config(&said(&format!("http://127.0.0.1:{port}"), "any", "any"))).await;
     tell(&collector, 0..600).await;
     let line = collector.line("WARN archive").await;
-    assert!(line.contains("NoSuchBucket"), "{line}");
+    assert!(line.contains("refused") && line.contains("it is tried again until it works"), "{line}");
+    let mut storage = Storage::without_bucket(port, false).await;
+    let line = collector.line("NoSuchBucket").await;
+    assert!(line.contains("WARN archive") && line.contains(" now until it works"), "{line}");
     storage.make_bucket().await;
     let end = archived(&collector).await;
     are_all(&storage.names().await, end);
-    collector.line("it goes on").await;
+    let line = collector.line("it goes on").await;
+    assert!(line.contains("INFO archive") && line.contains("attempts in vain"), "{line}");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::client_async;
 
 use super::support::certificates::{Authority, send};
@@ -109,11 +110,8 @@ async fn every_port_speaks_it() {
     let health = send(client(), false, get(&format!("{web}/api/v1/health"))).await.unwrap().json();
     assert_eq!((&health["receivers"][0]["tls"], &health["receivers"][0]["auth"]), (&true.into(), &false.into()));
 
-    let address = web.strip_prefix("https://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(client())).connect(name, stream).await.unwrap();
-    let (mut socket, _) = client_async(format!("wss://{address}/ws"), stream).await.unwrap();
+    let address = web.replace("https://", "wss://");
+    let (mut socket, _) = client_async(format!("{address}/ws"), connect(client(), &web).await).await.unwrap();
     let first = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
     assert!(first.to_text().unwrap().contains("connection_established"), "{first}");
 }
@@ -152,10 +150,7 @@ async fn a_certificate_that_is_replaced_is_in_force_at_once_and_a_broken_one_nev
     let web = url(&collector, Port::Web).await;
     let health = || get(&format!("{web}/healthz"));
     // One that is open stays so, whatever becomes of the files.
-    let address = web.strip_prefix("https://").unwrap();
-    let stream = TcpStream::connect(address).await.unwrap();
-    let connector = TlsConnector::from(Arc::new(old.client(None)));
-    let mut open = connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap();
+    let mut open = connect(old.client(None), &web).await;
 
     std::fs::write(old.path("server.pem"), "no certificate").unwrap();
     collector.signal("HUP").await;
@@ -404,4 +399,74 @@ async fn exporters_send_to_nobody_whose_certificate_was_revoked() {
     }
     authority.revoke(&[], false);
     sender.sample_becomes("spanlight_exporter_sent_total{exporter=\"otlp\",signal=\"traces\"}", 1.0).await;
+}
+
+type Stream = TlsStream<TcpStream>;
+
+/// A connection to an `https://` address.
+async fn connect(client: ClientConfig, url: &str) -> Stream {
+    let stream = TcpStream::connect(url.strip_prefix("https://").unwrap()).await.unwrap();
+    TlsConnector::from(Arc::new(client)).connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+}
+
+/// What comes over a connection until there is as much as this.
+async fn answer(stream: &mut Stream, until: &str) -> String {
+    let mut text = Vec::new();
+    let read = async {
+        while !String::from_utf8_lossy(&text).contains(until) && stream.read_buf(&mut text).await.unwrap_or(0) > 0 {}
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[tokio::test]
+async fn who_is_revoked_meanwhile_has_to_go_and_nobody_else() {
+    const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    const EVENT: &str = r#"{"name":"agent.started","agent":"a"}"#;
+    let authority = Authority::new();
+    ["server", "client", "other"].iter().for_each(|name| authority.issue(name));
+    authority.revoke(&[], false);
+    let (ca, crl) = (authority.path("ca.pem"), authority.path("crl.pem"));
+    let asking = config(&authority, &format!(", client_ca_file: '{ca}', client_crl_file: '{crl}'"));
+    let collector = Collector::with(&asking).await;
+    let web = url(&collector, Port::Web).await;
+    let (client, other) = (|| authority.client(Some("client")), || authority.client(Some("other")));
+    let (mut idle, mut busy) = (connect(client(), &web).await, connect(client(), &web).await);
+    let mut others = connect(other(), &web).await;
+    for stream in [&mut idle, &mut others] {
+        stream.write_all(ASK).await.unwrap();
+        assert!(answer(stream, "\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+    }
+    let head = format!("POST /v1/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", EVENT.len());
+    busy.write_all(head.as_bytes()).await.unwrap();
+    busy.write_all(&EVENT.as_bytes()[..10]).await.unwrap();
+    let mut sockets = Vec::new();
+    for who in [client(), other()] {
+        let address = web.replace("https://", "wss://");
+        let (mut socket, _) = client_async(format!("{address}/ws"), connect(who, &web).await).await.unwrap();
+        let first = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
+        assert!(first.to_text().unwrap().contains("connection_established"), "{first}");
+        sockets.push(socket);
+    }
+
+    authority.revoke(&["client"], false);
+    collector.signal("HUP").await;
+    let said = collector.line("a connection of ").await;
+    assert!(said.contains("WARN web: ") && said.contains("127.0.0.1 ends: its certificate was revoked"), "{said}");
+    busy.write_all(&EVENT.as_bytes()[10..]).await.unwrap();
+    let answered = answer(&mut busy, "never").await;
+    assert!(answered.starts_with("HTTP/1.1 200 "), "what is under way gets its answer: {answered}");
+    assert_eq!(answer(&mut idle, "never").await, "");
+    let revoked = "spanlight_listener_revoked_total{listener=\"web\"}";
+    until(revoked, async || (sample(&collector, &other(), revoked).await == Some(3.0)).then_some(())).await;
+    let ended = async { while let Some(Ok(_)) = sockets[0].next().await {} };
+    tokio::time::timeout(PATIENCE, ended).await.unwrap();
+
+    others.write_all(ASK).await.unwrap();
+    assert!(answer(&mut others, "\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+    let event = Request::post(format!("{web}/v1/events")).body(Full::new(EVENT.into())).unwrap();
+    assert_eq!(send(other(), false, event).await.unwrap().status, 200);
+    let heard =
+        async { while !sockets[1].next().await.unwrap().unwrap().to_text().unwrap().contains("agent.started") {} };
+    tokio::time::timeout(PATIENCE, heard).await.unwrap();
 }

@@ -405,8 +405,9 @@ def through_kafka_with_tls(peers):
     keys = Keys(peers.dir / "keys", "server", "client")
     stranger = Keys(peers.dir / "stranger", "client")
     doors = peers.kafka(keys)
-    ours = peers.dir / "ours"
-    shutil.copytree(stranger.folder, ours)
+    ours, readers = peers.dir / "ours", peers.dir / "readers"
+    for folder in (ours, readers):
+        shutil.copytree(stranger.folder, folder)
     trust = f"ca_file: {keys.folder}/ca.pem"
     certificate = f"tls: {{{trust}, cert_file: {ours}/client.pem, key_file: {ours}/client.key}}"
 
@@ -452,10 +453,15 @@ def through_kafka_with_tls(peers):
 
     for way in ("certificate", *wrong):
         until(f"a refusal of {way}", lambda: retried(way) > 0)
-    for file in ("client.pem", "client.key"):
-        shutil.copy(keys.folder / file, ours / file)
+
+    def trust_us(folder):
+        for file in ("client.pem", "client.key"):
+            shutil.copy(keys.folder / file, folder / file)
+
+    trust_us(ours)
     receivers = "".join(
-        f"  kafka/{way}: {{{settings}, traces: {{topics: [{way}]}}, group_id: {way}, initial_offset: earliest}}\n"
+        f"  kafka/{way}: {{{settings.replace(str(ours), str(readers))}, traces: {{topics: [{way}]}}, group_id: {way},"
+        " initial_offset: earliest}\n"
         for way, settings in ways.items()
     )
     reading = config(
@@ -467,14 +473,18 @@ def through_kafka_with_tls(peers):
     def read(way):
         return value_of(reader, "spanlight_receiver_accepted_total", receiver=f"kafka/{way}", signal="traces")
 
+    refused = "kafka/certificate: cannot read of"
+    until("a refusal of who reads", lambda: any(refused in log.read_text() for log in peers.dir.glob("spanlight-*.log")))
+    trust_us(readers)
     for way in ways:
         until(f"all spans by {way}", lambda: read(way) >= wanted, 2 * PATIENCE)
     for way in wrong:
         assert value_of(gateway, "spanlight_exporter_sent_total", exporter=f"kafka/{way}", signal="traces") == 0, way
     return (
         f"{sent} requests, {wanted} spans by each of: certificates of clients, SCRAM-SHA-512 and PLAIN over TLS, written and"
-        " read; a certificate that the broker did not trust was replaced in its file and trusted without a restart; without"
-        " a certificate, with a wrong password, and to a broker of another authority nothing was sent"
+        " read; certificates that the broker did not trust were replaced in their files, of who writes and of who reads, and"
+        " trusted without a restart; without a certificate, with a wrong password, and to a broker of another authority"
+        " nothing was sent"
     )
 
 

@@ -8,6 +8,7 @@ mod hybrid;
 mod read;
 #[path = "../collector/support/mod.rs"]
 mod support;
+mod told;
 mod write;
 
 use cluster::Cluster;

@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use spanlight::otlp::Signal;
+use tempfile::TempDir;
 
 use super::prometheus::Prometheus;
 use super::recorded;
@@ -28,6 +29,12 @@ service:
     metrics: {receivers: [otlp], exporters: [prometheus, agent]}
     metrics/derived: {receivers: [agent], exporters: [prometheus]}
 "#;
+
+/// Whether this build can archive.
+pub const HAS_ARCHIVE: bool = cfg!(feature = "archive");
+
+/// Where it is archived, in a build that can.
+const ARCHIVE: (&str, &str) = ("  journal: {}\n", "  journal: {}\n  archive: {url: 'file:///DIRECTORY'}\n");
 
 /// What neither the recorded runs nor the demonstration have: work that is open, a prompt that failed, a task that is done at
 /// once, one that waits for people, and lines, commits and pull requests of a coding agent.
@@ -56,6 +63,7 @@ const CODE: &str = r#"{"resourceMetrics": [{
 pub struct Filled {
     pub prometheus: Prometheus,
     collector: Collector,
+    objects: TempDir,
     /// When it began, in seconds since 1970.
     pub since: f64,
     /// The time that is looked at.
@@ -65,13 +73,16 @@ pub struct Filled {
 impl Filled {
     /// Everything has happened in it, and has been scraped.
     pub async fn start() -> Filled {
-        let collector = Collector::with(CONFIG).await;
+        let objects = tempfile::tempdir().unwrap();
+        let archive = ARCHIVE.1.replace("/DIRECTORY", objects.path().to_str().unwrap());
+        let archived = CONFIG.replace(ARCHIVE.0, &archive).replace("[web, journal]", "[web, journal, archive]");
+        let collector = Collector::with(if HAS_ARCHIVE { &archived } else { CONFIG }).await;
         let url = collector.url(Port::Web).await;
         let since = seconds_now();
         let prometheus = Prometheus::scrapes(url.trim_start_matches("http://")).await;
         fill(&collector).await;
         let until = until("all to be there at one time", async || all_there(&prometheus).await).await;
-        Filled { prometheus, collector, since, until }
+        Filled { prometheus, collector, objects, since, until }
     }
 
     /// How many seconds there are between its beginning and the time that is looked at.

@@ -19,9 +19,11 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::fields::Fillable;
 use super::{Spot, lenient, put_value};
 use crate::event::JsonObject;
 use crate::otlp::view::AnyValue;
+use crate::semconv::Key;
 
 /// Which end of a piece of work content is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +61,35 @@ static PLACES: &[Place] = &[
     pydantic_ai::messages,
 ];
 
+/// The attributes in which these look, besides those with numbers in their names. In events of a span they look where it
+/// has any.
+pub(super) const KEYS: &[Key] = &[
+    Key::GEN_AI_INPUT_MESSAGES,
+    Key::GEN_AI_OUTPUT_MESSAGES,
+    Key::GEN_AI_PROMPT,
+    Key::GEN_AI_COMPLETION,
+    Key::AI_PROMPT_MESSAGES,
+    Key::AI_PROMPT,
+    Key::AI_RESPONSE_REASONING,
+    Key::AI_RESPONSE_TEXT,
+    Key::AI_RESULT_TEXT,
+    Key::AI_RESPONSE_OBJECT,
+    Key::AI_RESULT_OBJECT,
+    Key::AI_RESPONSE_TOOL_CALLS,
+    Key::AI_RESULT_TOOL_CALLS,
+    Key::ADK_LLM_REQUEST,
+    Key::ADK_LLM_RESPONSE,
+    Key::PYDANTIC_AI_ALL_MESSAGES,
+    Key::MESSAGE_EVENTS,
+    Key::ALL_MESSAGES_EVENTS,
+];
+
 /// The messages of one side of a span.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
+    let attributes = spot.attributes;
+    if !(spot.span.has_events || attributes.has_numbered() || attributes.fillable().holds(Fillable::MESSAGES)) {
+        return None;
+    }
     let mut found = PLACES.iter().filter_map(|place| place(spot, side));
     let first = found.next()?;
     if !first.says_nothing() {

@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::config::Compression;
+use super::gather::Gathering;
 use crate::export::Outcome;
 use crate::tls::{self, Tls};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::HttpsConnector;
@@ -22,11 +23,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 pub const LARGEST_ANSWER: usize = 4 << 20;
 
 /// An HTTP client that keeps its connections.
-pub type Client = HyperClient<HttpsConnector<HttpConnector>, Rope>;
+pub type Client = HyperClient<Gathering<HttpsConnector<HttpConnector>>, Rope>;
 
 /// A client for one exporter worker. `http2` is for gRPC.
 pub fn connect(tls: &Tls, wants_tls: bool, http2: bool) -> Result<Client, String> {
-    let connector = tls::connector(tls, wants_tls, http2)?;
+    let connector = Gathering::new(tls::connector(tls, wants_tls, http2)?, http2);
     Ok(HyperClient::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
@@ -40,7 +41,7 @@ pub fn connect(tls: &Tls, wants_tls: bool, http2: bool) -> Result<Client, String
         .build(connector))
 }
 
-/// A request body in pieces, none of them copied.
+/// A request body in pieces, none of which is copied unless it is small.
 #[derive(Debug, Default)]
 pub struct Rope {
     pieces: VecDeque<Bytes>,
@@ -48,10 +49,28 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// Of these pieces, in order.
+    /// Copying so much costs less than a frame of its own.
+    const SMALL: usize = 16 << 10;
+
+    /// Of these pieces, in order; small ones in a row become one.
     pub fn of(pieces: impl IntoIterator<Item = Bytes>) -> Rope {
-        let pieces: VecDeque<Bytes> = pieces.into_iter().collect();
-        Rope { len: pieces.iter().map(|piece| piece.len() as u64).sum(), pieces }
+        let mut rope = Rope::default();
+        let mut row = BytesMut::new();
+        for piece in pieces {
+            rope.len += piece.len() as u64;
+            if piece.len() < Rope::SMALL {
+                row.extend_from_slice(&piece);
+                continue;
+            }
+            if !row.is_empty() {
+                rope.pieces.push_back(row.split().freeze());
+            }
+            rope.pieces.push_back(piece);
+        }
+        if !row.is_empty() {
+            rope.pieces.push_back(row.freeze());
+        }
+        rope
     }
 }
 
@@ -112,4 +131,24 @@ pub fn reason(error: &hyper_util::client::legacy::Error) -> String {
         cause = deeper;
     }
     if error.is_connect() { format!("cannot connect: {cause}") } else { cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_pieces_in_a_row_become_one_and_large_ones_are_not_copied() {
+        let large = Bytes::from(vec![9; Rope::SMALL]);
+        let small = |byte: u8| Bytes::from(vec![byte; 3]);
+        let mut rope = Rope::of([small(1), large.clone(), small(2), small(3), large.clone(), small(4)]);
+        assert_eq!(rope.size_hint().exact(), Some(12 + 2 * Rope::SMALL as u64));
+        let mut pieces = Vec::new();
+        while let Some(frame) = rope.frame().await {
+            pieces.push(frame.unwrap().into_data().unwrap());
+        }
+        assert_eq!(pieces.iter().map(Bytes::len).collect::<Vec<_>>(), [3, Rope::SMALL, 6, Rope::SMALL, 3]);
+        assert!(pieces[1].as_ptr() == large.as_ptr() && pieces[2][..] == [2, 2, 2, 3, 3, 3]);
+        assert!(rope.is_end_stream());
+    }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod client;
 pub mod config;
 pub mod env;
+mod gather;
 mod grpc;
 mod http;
 mod percent;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::{Bounds, Load, NotTaken, Portion};
+use super::{Bounds, Load, NotTaken, Portion, Taken};
 
 /// The queue.
 #[derive(Debug)]
@@ -25,6 +25,12 @@ struct State {
     closed: bool,
     /// Somebody waits for what is in it now.
     in_a_hurry: bool,
+    /// Items that were ever taken out.
+    taken: usize,
+    /// How many portions that were.
+    portions: u64,
+    /// The numbers of those that are not dealt with, and how many items came out before each, in that order.
+    under_way: Vec<(u64, usize)>,
 }
 
 #[derive(Debug)]
@@ -89,11 +95,11 @@ impl MemoryQueue {
     }
 
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: &Portion) -> Option<Load> {
+    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
         loop {
             let filled = self.filled.notified();
-            let wait = match self.try_pop(portion) {
-                Popped::Load(load) => return Some(load),
+            let wait = match self.try_pop(&portion()) {
+                Popped::Taken(taken) => return Some(taken),
                 Popped::Closed => return None,
                 Popped::Empty => None,
                 Popped::NotYet(wait) => Some(wait),
@@ -126,6 +132,9 @@ impl MemoryQueue {
             (items, bytes) = (items + next.items, bytes + next.bytes);
             load.append(next.load);
         }
+        let (number, before) = (state.portions, state.taken);
+        state.under_way.push((number, before));
+        (state.portions, state.taken) = (number + 1, before.saturating_add(items));
         let more = !state.entries.is_empty();
         state.in_a_hurry &= more;
         drop(state);
@@ -133,7 +142,24 @@ impl MemoryQueue {
         if more {
             self.filled.notify_one();
         }
-        Popped::Load(load)
+        Popped::Taken(Taken { load, place: Some(number) })
+    }
+
+    /// A portion is dealt with.
+    pub fn settle(&self, place: u64) {
+        self.lock().under_way.retain(|(number, _)| *number != place);
+    }
+
+    /// Items that were ever put in.
+    pub fn put(&self) -> usize {
+        let state = self.lock();
+        state.taken.saturating_add(state.items)
+    }
+
+    /// How many of those are dealt with, counted from the first one on.
+    pub fn settled(&self) -> usize {
+        let state = self.lock();
+        state.under_way.first().map_or(state.taken, |(_, before)| *before)
     }
 
     /// Lets nothing of what is in it wait for company.
@@ -168,7 +194,7 @@ impl MemoryQueue {
 }
 
 enum Popped {
-    Load(Load),
+    Taken(Taken),
     NotYet(Duration),
     Empty,
     Closed,
@@ -207,8 +233,8 @@ mod tests {
         [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
         let mut portions = Vec::new();
         queue.close();
-        while let Some(load) = queue.pop(&ANY).await {
-            portions.push(load.items());
+        while let Some(taken) = queue.pop(|| ANY).await {
+            portions.push(taken.load.items());
         }
         assert_eq!(portions, [7, 5, 20]);
         assert_eq!(queue.size(), (0, 0));
@@ -226,7 +252,7 @@ mod tests {
             async move { queue.room(within(Duration::from_secs(60))).await }
         });
         tokio::task::yield_now().await;
-        queue.pop(&ANY).await.unwrap();
+        queue.pop(|| ANY).await.unwrap();
         waiting.await.unwrap();
         assert!(queue.has_room());
     }
@@ -247,15 +273,32 @@ mod tests {
         let queue = queue(100);
         let portion = Portion { enough: 10, wait: Duration::from_millis(50), ..ANY };
         queue.push(events(2)).unwrap();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 2);
+        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 2);
         queue.push(events(6)).unwrap();
         queue.push(events(4)).unwrap();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 10);
+        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 10);
         let began = tokio::time::Instant::now();
         queue.push(events(1)).unwrap();
         queue.hurry();
-        assert_eq!(queue.pop(&portion).await.unwrap().items(), 1);
+        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 1);
         assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn what_came_later_is_not_settled_before_what_came_first() {
+        let queue = queue(100);
+        [10, 20, 30].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
+        let mut places = Vec::new();
+        for _ in 0..3 {
+            places.push(queue.pop(|| ANY).await.unwrap().place.unwrap());
+        }
+        assert_eq!((queue.put(), queue.settled()), (60, 0));
+        queue.settle(places[1]);
+        assert_eq!(queue.settled(), 0);
+        queue.settle(places[0]);
+        assert_eq!(queue.settled(), 30);
+        queue.settle(places[2]);
+        assert_eq!((queue.put(), queue.settled()), (60, 60));
     }
 
     #[tokio::test]
@@ -263,7 +306,7 @@ mod tests {
         let queue = queue(100);
         [3, 4, 5].map(Load::Changes).into_iter().for_each(|load| queue.push(load).unwrap());
         assert!(queue.lock().entries.len() == 1 && queue.has_room());
-        assert_eq!(queue.pop(&ANY).await.unwrap().items(), 12);
+        assert_eq!(queue.pop(|| ANY).await.unwrap().load.items(), 12);
         assert_eq!(queue.size(), (0, 0));
     }
 }

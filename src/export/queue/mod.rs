@@ -31,7 +31,7 @@ pub enum Queue {
 pub struct Taken {
     /// It itself.
     pub load: Load,
-    /// Where it stood in a queue on disk, which is to be told once it is dealt with.
+    /// Where it stood in the queue, which is to be told once it is dealt with.
     pub place: Option<u64>,
 }
 
@@ -73,6 +73,18 @@ pub struct Portion {
 impl Portion {
     /// What other receivers take in one request without complaint: some allow no more than 4 MiB.
     pub const USUAL: Portion = Portion { items: 8192, bytes: 2 << 20, enough: 0, wait: Duration::ZERO };
+
+    /// With as many items, a request costs little beside what is in it.
+    const WORTHWHILE: usize = 512;
+    /// Nobody sees such a delay, and what comes within it goes out together.
+    const MOMENT: Duration = Duration::from_millis(5);
+
+    /// The same while another one is on its way: what comes meanwhile waits a moment for company, where nothing else was
+    /// said. Requests of a few spans each would go out as they came, and the request cost more than the spans.
+    #[must_use]
+    pub fn beside_another(self) -> Portion {
+        if self.enough > 0 { self } else { Portion { enough: Portion::WORTHWHILE, wait: Portion::MOMENT, ..self } }
+    }
 }
 
 /// Why something was not put into a queue.
@@ -101,18 +113,38 @@ impl Queue {
         }
     }
 
-    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
+    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty. What a portion is may
+    /// change while it waits.
+    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
         match self {
-            Queue::Memory(queue) => queue.pop(portion).await.map(|load| Taken { load, place: None }),
+            Queue::Memory(queue) => queue.pop(portion).await,
             Queue::Disk(queue) => queue.pop(portion).await,
         }
     }
 
-    /// Something that was taken out need not be kept any more. What nobody says this of comes again after a start.
+    /// Something that was taken out is dealt with, and need not be kept any more. What nobody says this of comes again after
+    /// a start, if it is on disk.
     pub fn settle(&self, place: Option<u64>) {
-        if let (Queue::Disk(queue), Some(place)) = (self, place) {
-            queue.settle(place);
+        let Some(place) = place else { return };
+        match self {
+            Queue::Memory(queue) => queue.settle(place),
+            Queue::Disk(queue) => queue.settle(place),
+        }
+    }
+
+    /// How much was put in until now, as far as the process has to live for it.
+    pub fn told(&self) -> usize {
+        match self {
+            Queue::Memory(queue) => queue.put(),
+            Queue::Disk(_) => 0,
+        }
+    }
+
+    /// Whether all that was put in until then is dealt with.
+    pub fn is_settled(&self, told: usize) -> bool {
+        match self {
+            Queue::Memory(queue) => queue.settled() >= told,
+            Queue::Disk(_) => true,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Our part in a group of consumers: which partitions are ours, and what becomes of their state when they go.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -10,9 +12,13 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::Config;
 use super::progress::{Place, Progress};
-use crate::flow::SharedIntake;
+use crate::flow::{SharedIntake, Told};
 use crate::health::Count;
 use crate::kafka::Trouble;
+
+/// What a client of librdkafka knows us by. Another client goes on with the same.
+#[derive(Clone)]
+pub struct Member(Arc<Membership>);
 
 /// What librdkafka tells of, on the thread that reads.
 pub struct Membership {
@@ -29,9 +35,14 @@ pub struct Membership {
     pub trouble: Trouble,
     /// What stands in the way of all.
     pub outage: Trouble,
+    /// Whether something went wrong since this was asked last.
+    has_failed: AtomicBool,
 }
 
 impl Membership {
+    /// How long what was told is waited for before others have the partitions. The group waits as well.
+    const LAST: Duration = Duration::from_secs(3);
+
     /// Of no partition yet.
     pub fn new(id: &str, config: &Config, topics: Vec<String>, intake: SharedIntake, rebalances: Count) -> Membership {
         Membership {
@@ -43,7 +54,18 @@ impl Membership {
             rebalances,
             trouble: Trouble::default(),
             outage: Trouble::default(),
+            has_failed: AtomicBool::new(false),
         }
+    }
+
+    /// What a client of librdkafka is to know us by.
+    pub fn member(self) -> Member {
+        Member(Arc::new(self))
+    }
+
+    /// Whether something went wrong since this was asked last.
+    pub fn has_failed(&self) -> bool {
+        self.has_failed.swap(false, Relaxed)
     }
 
     /// How far everything is.
@@ -58,9 +80,10 @@ impl Membership {
 
     /// Says to librdkafka from where on whoever is next has to read; it commits that every second, and when partitions
     /// go.
-    pub fn store(&self, consumer: &BaseConsumer<Membership>) {
+    pub fn store(&self, consumer: &BaseConsumer<Member>) {
         let is_in_progress = |trace| self.intake.is_in_progress(trace);
-        let offsets = self.progress().next_offsets(Instant::now(), is_in_progress);
+        let (told, is_delivered) = (|| self.intake.told(), |told: &Told| self.intake.is_delivered(told));
+        let offsets = self.progress().next_offsets(Instant::now(), is_in_progress, told, is_delivered);
         if offsets.is_empty() {
             return;
         }
@@ -76,6 +99,17 @@ impl Membership {
             && error.rdkafka_error_code() != Some(RDKafkaErrorCode::State)
         {
             crate::report::warn(&format!("{}: how far was read cannot be remembered: {error}", self.id));
+        }
+    }
+
+    /// The same before others have what is ours, once what was told of it is delivered, so that nobody tells and counts it
+    /// again; unless that takes too long.
+    fn store_for_others(&self, consumer: &BaseConsumer<Member>) {
+        let deadline = Instant::now() + Membership::LAST;
+        self.store(consumer);
+        while self.progress().is_settling() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+            self.store(consumer);
         }
     }
 
@@ -101,10 +135,19 @@ impl Membership {
     }
 }
 
-impl ClientContext for Membership {
+impl Deref for Member {
+    type Target = Membership;
+
+    fn deref(&self) -> &Membership {
+        &self.0
+    }
+}
+
+impl ClientContext for Member {
     fn error(&self, error: KafkaError, reason: &str) {
         const OF_ALL: [RDKafkaErrorCode; 3] =
             [RDKafkaErrorCode::AllBrokersDown, RDKafkaErrorCode::Authentication, RDKafkaErrorCode::Fatal];
+        self.has_failed.store(true, Relaxed);
         self.trouble.note(reason);
         if error.rdkafka_error_code().is_some_and(|code| OF_ALL.contains(&code)) {
             self.outage.note(reason);
@@ -112,9 +155,9 @@ impl ClientContext for Membership {
     }
 }
 
-impl ConsumerContext for Membership {
+impl ConsumerContext for Member {
     /// All partitions go when the group shares them anew, and most come back: what is known of those is kept.
-    fn rebalance(&self, consumer: &BaseConsumer<Membership>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
+    fn rebalance(&self, consumer: &BaseConsumer<Member>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let places = self.places(list);
         let done = match what {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
@@ -124,7 +167,9 @@ impl ConsumerContext for Membership {
                 self.set_offsets(list, &begin).and_then(|()| consumer.assign(list))
             }
             _ => {
-                self.store(consumer);
+                if !consumer.assignment_lost() {
+                    self.store_for_others(consumer);
+                }
                 self.progress().leave(&places, Instant::now());
                 if consumer.assignment_lost() {
                     self.forget_what_was_given_away();

@@ -1,8 +1,9 @@
 //! `kafka`: telemetry and events from topics, as one of a group of consumers that share their partitions.
 //!
-//! An offset is committed once what is before it was handed on and the runs that it tells of are over, so whoever gets a
-//! partition next reads again what it needs to know of those that are not. A message comes at least once, whoever dies;
-//! the same span twice counts once, and so does the same event.
+//! An offset is committed once what is before it was handed on, the runs that it tells of are over and what was told of them
+//! is delivered, so whoever gets a partition next reads again what it needs to know of those that are not, and tells again
+//! what may not have arrived. A message comes at least once, whoever dies; the same span twice counts once, and so does the
+//! same event.
 
 mod config;
 mod membership;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 pub use config::Config;
 use config::Kind;
 use membership::Membership;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use reader::Reader;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -47,15 +47,12 @@ pub fn serve(
     let topics: Vec<_> = topics.collect();
     let names = topics.iter().map(|(topic, _, _)| topic.clone()).collect();
     let rebalances = health.counter(REBALANCES, &[("receiver", id)]);
-    let membership = Membership::new(id, config, names, intake.clone(), rebalances);
-    let consumer: BaseConsumer<Membership> =
-        config.client()?.create_with_context(membership).map_err(|error| error.to_string())?;
-    let membership = consumer.context().clone();
-    health.gauge(PARTITIONS, &[("receiver", id)], move || membership.progress().partitions() as f64);
-    let membership = consumer.context().clone();
-    health.gauge(HELD, &[("receiver", id)], move || membership.progress().held() as f64);
-    let (intake, gate) = (intake.clone(), gate.clone());
-    let reader = Reader { id: id.to_owned(), cluster: config.cluster()?, topics, consumer, intake, gate };
+    let member = Membership::new(id, config, names, intake.clone(), rebalances).member();
+    let of = member.clone();
+    health.gauge(PARTITIONS, &[("receiver", id)], move || of.progress().partitions() as f64);
+    let of = member.clone();
+    health.gauge(HELD, &[("receiver", id)], move || of.progress().held() as f64);
+    let reader = Reader::new(id, config, topics, member, (intake.clone(), gate.clone()))?;
     Ok(Serving::of(|stop: CancellationToken| async move {
         let runtime = Handle::current();
         if tokio::task::spawn_blocking(move || reader.run(&stop, &runtime)).await.is_err() {

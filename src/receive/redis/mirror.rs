@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::Config;
 use super::config::Start;
 use super::entry::{END, Entry, list, of_read};
+use super::outage::Outage;
 use crate::event::{Event, Timestamp};
 use crate::flow::{Gate, Mirrored, Record, Refused, SharedIntake, SharedRecord};
 use crate::health::{Health, Reception};
@@ -38,9 +39,6 @@ pub struct MirrorReader {
 impl MirrorReader {
     /// How long the server waits for something new.
     const BLOCK: Duration = Duration::from_secs(2);
-    /// How long nothing is tried after a failure, at first and at most.
-    const PAUSE: Duration = Duration::from_millis(100);
-    const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
     /// Nothing is connected yet.
     pub fn new(
@@ -69,22 +67,12 @@ impl MirrorReader {
 
     /// Reads until told to stop. A server that is away is waited for.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut failures = 0;
+        let mut outage = Outage::new(&self.id, format!("`{}` of {}", self.stream, self.link.server()));
         while !stop.is_cancelled() {
-            let Err(error) = self.turn(&stop).await else {
-                failures = 0;
-                continue;
-            };
-            if failures == 1 {
-                let server = self.link.server();
-                crate::report::warn(&format!(
-                    "{}: cannot read `{}` of {server}: {error}; trying on",
-                    self.id, self.stream
-                ));
+            match self.turn(&stop).await {
+                Ok(()) => outage.is_over(),
+                Err(error) => outage.wait(&error, &stop).await,
             }
-            failures += 1;
-            let pause = MirrorReader::PAUSE.saturating_mul(failures).min(MirrorReader::LONGEST_PAUSE);
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
     }
 
@@ -163,8 +151,7 @@ impl MirrorReader {
     async fn take(&mut self, entries: Vec<Entry>, stop: &CancellationToken) {
         let Some(last) = entries.last().map(|entry| entry.id.clone()) else { return };
         let (now, bytes) = (Timestamp::now(), entries.iter().map(Entry::bytes).sum());
-        let (mut records, mut events, mut head): (Vec<(u64, SharedRecord)>, Vec<Event>, u64) = <_>::default();
-        head = head.max(self.head);
+        let (mut records, mut head): (Vec<(u64, SharedRecord)>, u64) = (Vec::new(), self.head);
         for entry in &entries {
             match entry.events(&self.stream, now) {
                 Ok(read) => {
@@ -172,7 +159,6 @@ impl MirrorReader {
                         // Several in one entry stand behind each other.
                         let offset = entry.offset().max(head);
                         head = offset + 1;
-                        events.push(event.clone());
                         records.push((offset, Arc::new(record(event, entry))));
                     }
                 }
@@ -183,7 +169,7 @@ impl MirrorReader {
                 }
             }
         }
-        while let Err(refused) = self.hand_on(&events, bytes).await {
+        while let Err(refused) = self.hand_on(&records, bytes).await {
             self.reception.overloaded.add(1);
             if stop.run_until_cancelled(tokio::time::sleep(refused.retry_after)).await.is_none() {
                 return;
@@ -202,11 +188,14 @@ impl MirrorReader {
     }
 
     /// Hands events on to the agent connector, if there is room for them.
-    async fn hand_on(&self, events: &[Event], bytes: usize) -> Result<(), Refused> {
+    async fn hand_on(&self, records: &[(u64, SharedRecord)], bytes: usize) -> Result<(), Refused> {
         let mut held = self.gate.enter()?;
         held.grow(bytes)?;
         held.may_pass()?;
-        if events.is_empty() { Ok(()) } else { self.intake.events(events.to_vec()).await }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.intake.events(records.iter().map(|(_, record)| record.event().clone()).collect()).await
     }
 }
 

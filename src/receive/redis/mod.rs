@@ -9,6 +9,7 @@ mod config;
 mod entry;
 mod held;
 mod mirror;
+mod outage;
 mod reader;
 mod share;
 mod telemetry;

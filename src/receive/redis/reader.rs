@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Config;
 use super::config::Start;
 use super::entry::{END, Entry, of_claim, of_read};
+use super::outage::Outage;
 use crate::event::Timestamp;
 use crate::flow::{Gate, Refused, SharedIntake};
 use crate::health::{About, Count, Health, Reception};
@@ -41,9 +42,6 @@ impl Reader {
     const BLOCK: Duration = Duration::from_secs(2);
     /// Entries that `STREAM:dead` keeps, about.
     const MOST_DEAD: usize = 10_000;
-    /// How long nothing is tried after a failure, at first and at most.
-    const PAUSE: Duration = Duration::from_millis(250);
-    const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
     pub fn new(
         id: &str,
@@ -75,30 +73,18 @@ impl Reader {
 
     /// Reads until told to stop. A server that is away is waited for.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut failures = 0;
+        let mut outage = Outage::new(&self.id, format!("`{}` of {}", self.stream, self.link.server()));
         while !stop.is_cancelled() {
-            let Err(error) = self.turn(&stop).await else {
-                failures = 0;
-                continue;
-            };
-            if is_no_group(&error) {
-                // The stream was deleted, or the server has begun anew.
-                self.connected = 0;
-                if failures == 0 {
-                    failures = 1;
-                    continue;
+            match self.turn(&stop).await {
+                Ok(()) => outage.is_over(),
+                Err(error) => {
+                    if is_no_group(&error) {
+                        // The stream was deleted, or the server has begun anew, so the group is to be made again.
+                        self.connected = 0;
+                    }
+                    outage.wait(&error, &stop).await;
                 }
             }
-            if failures <= 1 {
-                let server = self.link.server();
-                crate::report::warn(&format!(
-                    "{}: cannot read `{}` of {server}: {error}; trying on",
-                    self.id, self.stream
-                ));
-            }
-            failures += 1;
-            let pause = Reader::PAUSE.saturating_mul(1 << failures.min(10)).min(Reader::LONGEST_PAUSE);
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         self.leave().await;
     }

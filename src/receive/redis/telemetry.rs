@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Config;
 use super::entry::{END, Entry};
 use super::held::Held;
+use super::outage::Outage;
 use super::share::{From, Lease, Share};
 use crate::event::TraceId;
 use crate::flow::{Gate, Refused, SharedIntake};
@@ -68,9 +69,6 @@ struct Taken {
 impl TelemetryReader {
     /// How often it is looked for what is over.
     const SETTLE: Duration = Duration::from_millis(250);
-    /// How long nothing is tried after a failure, at first and at most.
-    const PAUSE: Duration = Duration::from_millis(250);
-    const LONGEST_PAUSE: Duration = Duration::from_secs(2);
     /// How long what was told is waited for before others have it, so that nobody tells and counts it again.
     const LAST: Duration = Duration::from_secs(5);
 
@@ -111,19 +109,12 @@ impl TelemetryReader {
 
     /// Reads until told to stop. A server that is away is waited for.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut failures = 0;
+        let mut outage = Outage::new(&self.id, format!("partitions of {}", self.share.server()));
         while !stop.is_cancelled() {
-            let Err(error) = self.turn(&stop).await else {
-                failures = 0;
-                continue;
-            };
-            if failures == 1 {
-                let server = self.share.server();
-                crate::report::warn(&format!("{}: cannot read partitions of {server}: {error}; trying on", self.id));
+            match self.turn(&stop).await {
+                Ok(()) => outage.is_over(),
+                Err(error) => outage.wait(&error, &stop).await,
             }
-            failures += 1;
-            let pause = TelemetryReader::PAUSE.saturating_mul(failures).min(TelemetryReader::LONGEST_PAUSE);
-            stop.run_until_cancelled(tokio::time::sleep(pause)).await;
         }
         if let Err(error) = self.leave().await {
             crate::report::warn(&format!("{}: partitions cannot be given back: {error}", self.id));

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -101,13 +102,27 @@ async fn capacity(ports: &[String; 2]) -> (Vec<u64>, f64) {
     (taken, rate)
 }
 
-/// Sends so many requests a second, whether or not those before have been answered, and what became of each.
+/// Sends so many requests a second, whether or not those before have been answered, and what became of each. Where others
+/// work on the machine as well it takes more than it took when that was measured, so then it is sent more and more until
+/// something is refused.
 async fn flood(ports: &[String; 2], rate: f64, length: Duration) -> Vec<(u64, Told)> {
+    const LONGEST: Duration = Duration::from_secs(60);
     let (start, mut sending) = (tokio::time::Instant::now(), JoinSet::new());
-    for number in 1..=(rate * length.as_secs_f64()) as u64 {
-        tokio::time::sleep_until(start + Duration::from_secs_f64(number as f64 / rate)).await;
-        let ports = ports.clone();
-        sending.spawn(async move { (number, send(&ports, number).await) });
+    let has_refused = Arc::new(AtomicBool::new(false));
+    let mut next = start;
+    for number in 1.. {
+        let beyond = start.elapsed().saturating_sub(length);
+        if !beyond.is_zero() && (has_refused.load(Relaxed) || beyond > LONGEST) {
+            break;
+        }
+        next += Duration::from_secs_f64(1.0 / (rate * (1.0 + beyond.as_secs_f64())));
+        tokio::time::sleep_until(next).await;
+        let (ports, has_refused) = (ports.clone(), has_refused.clone());
+        sending.spawn(async move {
+            let told = send(&ports, number).await;
+            has_refused.fetch_or(told == Told::ComeBack, Relaxed);
+            (number, told)
+        });
     }
     sending.join_all().await
 }

@@ -103,6 +103,7 @@ async fn a_server_that_begins_anew_is_joined_anew(kind: Kind) {
     server.up().await;
     add(&server, 0..10).await;
     until("10 tasks", async || (tasks(&collector).len() == 10).then_some(())).await;
+    collector.line("can be read again").await;
     server.ask::<u64>(&["DEL", "s"]).await;
     add(&server, 10..20).await;
     until("20 tasks", async || (tasks(&collector).len() == 20).then_some(())).await;

@@ -72,10 +72,10 @@ impl Reader {
 
 impl DiskQueue {
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
+    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
         loop {
             let filled = self.filled.notified();
-            let popped = self.look(&mut *self.reader.lock().await, portion);
+            let popped = self.look(&mut *self.reader.lock().await, &portion());
             match popped {
                 Popped::Taken(taken) => {
                     // There may be more, for whoever else waits.
