@@ -1,7 +1,7 @@
 //! Writing much at a time: HTTP/2 writes a frame, which is 16 KiB with most receivers, flushes, and writes the next.
 //!
-//! Every write costs the system's way through the network, several microseconds, so that a request of 600 kB costs more in
-//! writes than in bytes. Here frames are put behind each other until the last of those that come in a row.
+//! Every write goes the system's whole way through the network, which takes longer than copying 16 KiB. So frames are put
+//! behind each other until the last of those that come in a row.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
