@@ -77,8 +77,6 @@ pub(super) struct Shared {
     stop: CancellationToken,
     /// How many workers are alive.
     workers: AtomicUsize,
-    /// How many of them have something to deliver.
-    under_way: AtomicUsize,
     /// Items that were taken into the queue, and those of which is known what became of them.
     pub taken: AtomicUsize,
     pub done: AtomicUsize,
@@ -124,7 +122,6 @@ impl Pump {
             deadline: OnceLock::new(),
             stop: CancellationToken::new(),
             workers: AtomicUsize::new(exporters.len()),
-            under_way: AtomicUsize::new(0),
             taken: AtomicUsize::new(waiting),
             done: AtomicUsize::new(0),
             was_done: Notify::new(),
@@ -232,12 +229,6 @@ impl Shared {
         Refused { reason: format!("the queue of {} {why}", self.id), retry_after: Shared::RETRY_AFTER }
     }
 
-    /// How much a worker takes now.
-    fn portion(&self) -> Portion {
-        let portion = self.settings.portion;
-        if self.under_way.load(Relaxed) > 0 { portion.beside_another() } else { portion }
-    }
-
     fn show(self: &Arc<Shared>, signal: &str, health: &Health) {
         let labels = [("exporter", self.id.as_str()), ("signal", signal)];
         let shared = self.clone();
@@ -324,10 +315,9 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
         let taken = tokio::select! {
             biased;
             () = shared.stop.cancelled() => break,
-            taken = shared.queue.pop(|| shared.portion()) => taken,
+            taken = shared.queue.pop(&shared.settings.portion) => taken,
         };
         let Some(Taken { load, place }) = taken else { break };
-        shared.under_way.fetch_add(1, Relaxed);
         let items = load.items();
         // Content is withheld once for all attempts.
         let delivering = async { deliver(&shared, &mut exporter, &withhold(&shared.content, load)).await };
@@ -340,7 +330,6 @@ async fn work(shared: Arc<Shared>, mut exporter: Exporter) {
             }),
             () = shared.stop.cancelled() => false,
         };
-        shared.under_way.fetch_sub(1, Relaxed);
         if delivered {
             shared.queue.settle(place);
         } else if shared.queue.is_on_disk() {

@@ -62,7 +62,7 @@ async fn put(queue: &DiskQueue, numbers: std::ops::Range<u64>) -> BTreeSet<u64> 
 async fn take(queue: &DiskQueue, most: usize) -> Vec<u64> {
     let mut taken = Vec::new();
     while taken.len() < most && queue.size().0 > 0 {
-        let popped = tokio::time::timeout(Duration::from_millis(100), queue.pop(|| PORTION)).await;
+        let popped = tokio::time::timeout(Duration::from_millis(100), queue.pop(&PORTION)).await;
         let Ok(Some(portion)) = popped else { break };
         taken.extend(numbers(&portion.load));
         queue.settle(portion.place.unwrap());
@@ -168,7 +168,7 @@ async fn one_that_nobody_takes_does_not_hold_up_those_behind_it_and_is_there_aft
     let disk = MemoryDisk::default();
     let queue = open(&disk, DiskAck::Journal, &Health::default()).unwrap();
     put(&queue, 0..20).await;
-    let held_back = queue.pop(|| PORTION).await.unwrap();
+    let held_back = queue.pop(&PORTION).await.unwrap();
     assert_eq!(numbers(&held_back.load), [0, 1, 2, 3, 4]);
     assert_eq!(take(&queue, 15).await.len(), 15);
     assert_eq!(queue.size().0, 5);

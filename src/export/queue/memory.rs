@@ -95,10 +95,10 @@ impl MemoryQueue {
     }
 
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
+    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
         loop {
             let filled = self.filled.notified();
-            let wait = match self.try_pop(&portion()) {
+            let wait = match self.try_pop(portion) {
                 Popped::Taken(taken) => return Some(taken),
                 Popped::Closed => return None,
                 Popped::Empty => None,
@@ -118,8 +118,9 @@ impl MemoryQueue {
             return if state.closed { Popped::Closed } else { Popped::Empty };
         };
         let waited = first.since.elapsed();
-        if state.items < portion.enough && waited < portion.wait && !state.closed && !state.in_a_hurry {
-            return Popped::NotYet(portion.wait - waited);
+        let (enough, wait) = portion.company(!state.under_way.is_empty());
+        if state.items < enough && waited < wait && !state.closed && !state.in_a_hurry {
+            return Popped::NotYet(wait - waited);
         }
         let Some(first) = state.take_first() else { return Popped::Empty };
         let (mut load, mut items, mut bytes) = (first.load, first.items, first.bytes);
@@ -233,7 +234,7 @@ mod tests {
         [3, 4, 5, 20].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
         let mut portions = Vec::new();
         queue.close();
-        while let Some(taken) = queue.pop(|| ANY).await {
+        while let Some(taken) = queue.pop(&ANY).await {
             portions.push(taken.load.items());
         }
         assert_eq!(portions, [7, 5, 20]);
@@ -252,7 +253,7 @@ mod tests {
             async move { queue.room(within(Duration::from_secs(60))).await }
         });
         tokio::task::yield_now().await;
-        queue.pop(|| ANY).await.unwrap();
+        queue.pop(&ANY).await.unwrap();
         waiting.await.unwrap();
         assert!(queue.has_room());
     }
@@ -273,14 +274,14 @@ mod tests {
         let queue = queue(100);
         let portion = Portion { enough: 10, wait: Duration::from_millis(50), ..ANY };
         queue.push(events(2)).unwrap();
-        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 2);
+        assert_eq!(queue.pop(&portion).await.unwrap().load.items(), 2);
         queue.push(events(6)).unwrap();
         queue.push(events(4)).unwrap();
-        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 10);
+        assert_eq!(queue.pop(&portion).await.unwrap().load.items(), 10);
         let began = tokio::time::Instant::now();
         queue.push(events(1)).unwrap();
         queue.hurry();
-        assert_eq!(queue.pop(|| portion).await.unwrap().load.items(), 1);
+        assert_eq!(queue.pop(&portion).await.unwrap().load.items(), 1);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 
@@ -290,7 +291,7 @@ mod tests {
         [10, 20, 30].map(events).into_iter().for_each(|load| queue.push(load).unwrap());
         let mut places = Vec::new();
         for _ in 0..3 {
-            places.push(queue.pop(|| ANY).await.unwrap().place.unwrap());
+            places.push(queue.pop(&ANY).await.unwrap().place.unwrap());
         }
         assert_eq!((queue.put(), queue.settled()), (60, 0));
         queue.settle(places[1]);
@@ -306,7 +307,7 @@ mod tests {
         let queue = queue(100);
         [3, 4, 5].map(Load::Changes).into_iter().for_each(|load| queue.push(load).unwrap());
         assert!(queue.lock().entries.len() == 1 && queue.has_room());
-        assert_eq!(queue.pop(|| ANY).await.unwrap().load.items(), 12);
+        assert_eq!(queue.pop(&ANY).await.unwrap().load.items(), 12);
         assert_eq!(queue.size(), (0, 0));
     }
 }

@@ -79,11 +79,14 @@ impl Portion {
     /// Nobody sees such a delay, and what comes within it goes out together.
     const MOMENT: Duration = Duration::from_millis(5);
 
-    /// The same while another one is on its way: what comes meanwhile waits a moment for company, where nothing else was
-    /// said. Requests of a few spans each would go out as they came, and the request cost more than the spans.
-    #[must_use]
-    pub fn beside_another(self) -> Portion {
-        if self.enough > 0 { self } else { Portion { enough: Portion::WORTHWHILE, wait: Portion::MOMENT, ..self } }
+    /// With how many items a portion waits no more, and how long it does. While another one is on its way it waits a moment
+    /// for company, where nothing else was said: requests of a few spans each would go out as they came, and the request
+    /// cost more than the spans.
+    fn company(&self, beside_another: bool) -> (usize, Duration) {
+        match self.enough {
+            0 if beside_another => (Portion::WORTHWHILE, Portion::MOMENT),
+            enough => (enough, self.wait),
+        }
     }
 }
 
@@ -113,9 +116,8 @@ impl Queue {
         }
     }
 
-    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty. What a portion is may
-    /// change while it waits.
-    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
+    /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
+    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
         match self {
             Queue::Memory(queue) => queue.pop(portion).await,
             Queue::Disk(queue) => queue.pop(portion).await,

@@ -72,10 +72,10 @@ impl Reader {
 
 impl DiskQueue {
     /// Takes a portion from the front, once there is one; nothing once the queue is closed and empty.
-    pub async fn pop(&self, portion: impl Fn() -> Portion) -> Option<Taken> {
+    pub async fn pop(&self, portion: &Portion) -> Option<Taken> {
         loop {
             let filled = self.filled.notified();
-            let popped = self.look(&mut *self.reader.lock().await, &portion());
+            let popped = self.look(&mut *self.reader.lock().await, portion);
             match popped {
                 Popped::Taken(taken) => {
                     // There may be more, for whoever else waits.
@@ -121,10 +121,12 @@ impl DiskQueue {
                 return if closed { Popped::Closed } else { Popped::Empty };
             };
             let waited = Duration::from_micros(Timestamp::now().micros_since(first.since));
-            let waiting = self.books.ledger().waiting().items.saturating_sub(self.sending().items);
+            let on_their_way = self.sending().items;
+            let waiting = self.books.ledger().waiting().items.saturating_sub(on_their_way);
             let hurries = closed || self.in_a_hurry.load(Relaxed);
-            if waiting < portion.enough as u64 && waited < portion.wait && !hurries {
-                return Popped::NotYet(portion.wait - waited);
+            let (enough, wait) = portion.company(on_their_way > 0);
+            if waiting < enough as u64 && waited < wait && !hurries {
+                return Popped::NotYet(wait - waited);
             }
             if let Some(taken) = self.take(reader, portion) {
                 return Popped::Taken(taken);
