@@ -85,7 +85,7 @@ impl<'a> JsonObject<'a> {
     /// A word of ours, which needs no escaping.
     #[inline]
     pub fn word(&mut self, key: &str, word: &'static str) {
-        self.quoted(key, |out| out.extend_from_slice(word.as_bytes()));
+        push_word(self.key(key), word);
     }
 
     /// Text, if there is any.
@@ -104,10 +104,7 @@ impl<'a> JsonObject<'a> {
     /// What `write` writes and needs no escaping, in quotes.
     #[inline]
     pub fn quoted(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        let out = self.key(key);
-        out.push(b'"');
-        write(out);
-        out.push(b'"');
+        push_quoted(self.key(key), write);
     }
 
     /// An integer.
@@ -145,12 +142,24 @@ impl<'a> JsonObject<'a> {
     }
 }
 
+/// Appends what is written and needs no escaping, in quotes.
+#[inline]
+pub fn push_quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(b'"');
+    write(out);
+    out.push(b'"');
+}
+
+/// Appends a word of ours, which needs no escaping.
+#[inline]
+pub fn push_word(out: &mut Vec<u8>, word: &'static str) {
+    push_quoted(out, |out| out.extend_from_slice(word.as_bytes()));
+}
+
 /// Appends a string with quotes and escapes.
 pub fn push_str(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
-    out.push(b'"');
-    push_text(out, text);
-    out.push(b'"');
+    push_quoted(out, |out| push_text(out, text));
 }
 
 /// Appends text with escapes, and without quotes.
@@ -162,19 +171,21 @@ pub fn push_text(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether nothing in a text needs an escape, as in almost every one. Sixteen bytes at a time, without stopping, which
-/// processors do at once; the last sixteen may overlap those before.
+/// Whether nothing in a text needs an escape, as in almost every one. Sixteen bytes at a time, or eight of short ones, without
+/// stopping, which processors do at once; the last may overlap those before.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
-    let any_special = |bytes: &[u8; 16]| bytes.iter().fold(false, |any, byte| any | needs_escape(*byte));
-    if let Some(last) = text.last_chunk() {
-        return !text.as_chunks().0.iter().fold(any_special(last), |any, bytes| any | any_special(bytes));
-    }
-    let special = |word: &[u8; 8]| special_bytes(u64::from_le_bytes(*word));
-    match (text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last)) => special(first) | special(last) == 0,
-        _ => !text.iter().any(|byte| needs_escape(*byte)),
-    }
+    has_plain_chunks::<16>(text)
+        .or_else(|| has_plain_chunks::<8>(text))
+        .unwrap_or_else(|| !text.iter().any(|byte| needs_escape(*byte)))
+}
+
+/// The same of a text that has so many bytes at least.
+#[inline]
+fn has_plain_chunks<const N: usize>(text: &[u8]) -> Option<bool> {
+    let any = |bytes: &[u8; N]| bytes.iter().fold(false, |any, byte| any | needs_escape(*byte));
+    let last = any(text.last_chunk()?);
+    Some(!text.as_chunks().0.iter().fold(last, |all, bytes| all | any(bytes)))
 }
 
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
@@ -202,17 +213,6 @@ pub fn push_f64(out: &mut Vec<u8>, value: f64) {
         Some(_) => push_number(out, &value),
         None => out.extend_from_slice(b"null"),
     }
-}
-
-/// The top bits of bytes of a word, some of which are set if any of its bytes needs an escape.
-#[inline]
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    // What is below a number comes out with its top bit, unless it had it before.
-    let below = |word: u64, number: u64| word.wrapping_sub(ONES * number) & !word & TOPS;
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | is(b'"') | is(b'\\')
 }
 
 #[inline]

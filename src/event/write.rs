@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::json::{JsonObject, Member, member, push_str, push_text, push_u64};
+use super::json::{JsonObject, Member, member, push_quoted, push_str, push_text, push_u64, push_word};
 use super::{Event, Performance, Priority, Source};
 
 impl Event {
@@ -18,24 +18,24 @@ impl Event {
         // Most are no longer, and so need not grow piece by piece.
         out.reserve(1024);
         let mut object = JsonObject::begin(out);
-        quoted(object.member(member!("event_id")), |out| self.event_id.push_to(out));
+        push_quoted(object.member(member!("event_id")), |out| self.event_id.push_to(out));
         push_str(object.member(member!("name")), self.name.as_str());
-        word(object.member(member!("scope")), self.scope.as_str());
-        word(object.member(member!("type")), self.event_type.as_str());
-        word(object.member(member!("status")), self.status.as_str());
-        quoted(object.member(member!("component_id")), |out| write_component(out, self));
+        push_word(object.member(member!("scope")), self.scope.as_str());
+        push_word(object.member(member!("type")), self.event_type.as_str());
+        push_word(object.member(member!("status")), self.status.as_str());
+        push_quoted(object.member(member!("component_id")), |out| write_component(out, self));
         for (name, time) in [(member!("timestamp"), self.timestamp), (member!("observed_at"), self.observed_at)] {
-            quoted(object.member(name), |out| out.extend_from_slice(&time.to_rfc3339()));
+            push_quoted(object.member(name), |out| out.extend_from_slice(&time.to_rfc3339()));
         }
         if let Some(message) = &self.message {
             push_str(object.member(member!("message")), message);
         }
         if let Some(trace_id) = self.trace_id {
-            quoted(object.member(member!("trace_id")), |out| trace_id.push_to(out));
+            push_quoted(object.member(member!("trace_id")), |out| trace_id.push_to(out));
         }
         for (name, id) in [(member!("span_id"), self.span_id), (member!("parent_span_id"), self.parent_span_id)] {
             if let Some(id) = id {
-                quoted(object.member(name), |out| id.push_to(out));
+                push_quoted(object.member(name), |out| id.push_to(out));
             }
         }
         for (name, value) in self.belongings() {
@@ -89,20 +89,6 @@ fn write_component(out: &mut Vec<u8>, event: &Event) {
     if let Some(number) = number {
         push_u64(out, number.into());
     }
-}
-
-/// What is written and needs no escaping, in quotes.
-#[inline]
-fn quoted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.push(b'"');
-    write(out);
-    out.push(b'"');
-}
-
-/// A word of ours, which needs no escaping.
-#[inline]
-fn word(out: &mut Vec<u8>, word: &'static str) {
-    quoted(out, |out| out.extend_from_slice(word.as_bytes()));
 }
 
 fn write_tags(out: &mut Vec<u8>, event: &Event) {
