@@ -4,18 +4,15 @@
 //! passed, and are read a second time when the events are built.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
-
-use super::cost::Figures;
 use super::held::Held;
 use super::lineage::Surroundings;
 use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
+use super::totals::{Totals, has_totals};
 use crate::dialect::{Attributes, Content, Habits, Lexicon, Op, Spot};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
@@ -32,15 +29,6 @@ struct Moment {
     is_end: bool,
     depth: i64,
     teller: usize,
-}
-
-/// What an agent's or a workflow's end says of the work below it.
-#[derive(Clone, Debug, Default)]
-struct Totals {
-    llm_calls: u64,
-    tool_calls: u64,
-    tokens: Option<u64>,
-    cost_usd: Option<f64>,
 }
 
 impl Run {
@@ -148,55 +136,6 @@ impl Run {
             self.node_mut(at).number = Some(number);
         }
     }
-
-    /// What counts below each agent and workflow whose end is to be told.
-    fn totals(&self, ready: &[Held]) -> HashMap<NodeIx, Totals, RandomState> {
-        let mut found = HashMap::default();
-        let ends = ready.iter().map(|held| held.at).filter(|at| has_totals(self.node(*at)));
-        let mut ends: Vec<(u32, NodeIx)> = ends.map(|at| (self.surroundings(at).depth, at)).collect();
-        // The outermost first: one walk finds the sums of all within.
-        ends.sort_unstable();
-        for (_, at) in ends {
-            if !found.contains_key(&at) {
-                self.totals_within(at, &mut found);
-            }
-        }
-        found
-    }
-
-    fn totals_within(&self, top: NodeIx, found: &mut HashMap<NodeIx, Totals, RandomState>) {
-        let nodes = self.subtree(top);
-        let mut sums = vec![Totals::default(); nodes.len()];
-        for (place, (at, parent)) in nodes.iter().enumerate().skip(1).rev() {
-            let below = std::mem::take(&mut sums[place]);
-            sums[*parent].add(&below);
-            if let Some(figures) = self.figures(*at) {
-                sums[*parent].count(&figures);
-            }
-            if has_totals(self.node(*at)) {
-                found.insert(*at, below);
-            }
-        }
-        found.insert(top, std::mem::take(&mut sums[0]));
-    }
-}
-
-impl Totals {
-    fn count(&mut self, figures: &Figures) {
-        self.add(&Totals {
-            llm_calls: figures.llm_calls + figures.llm_failed,
-            tool_calls: figures.tool_calls,
-            tokens: figures.total_tokens(),
-            cost_usd: figures.cost_usd,
-        });
-    }
-
-    fn add(&mut self, other: &Totals) {
-        self.llm_calls += other.llm_calls;
-        self.tool_calls += other.tool_calls;
-        self.tokens = other.tokens.map(|tokens| self.tokens.unwrap_or(0).saturating_add(tokens)).or(self.tokens);
-        self.cost_usd = other.cost_usd.map(|usd| self.cost_usd.unwrap_or(0.0) + usd).or(self.cost_usd);
-    }
 }
 
 /// Puts an event at the end, if there is one. An event is large, and `extend` would move it where there is none as well.
@@ -210,10 +149,6 @@ fn next(counter: &mut u32) -> u32 {
     let number = *counter;
     *counter += 1;
     number
-}
-
-fn has_totals(node: &Node) -> bool {
-    matches!(node.scope(), Some(Scope::Agent | Scope::Workflow))
 }
 
 fn span_start(node: &Node) -> Timestamp {

@@ -31,6 +31,7 @@ mod sessions;
 mod settle;
 mod spans;
 mod spend;
+mod totals;
 mod turn;
 mod twins;
 mod waits;
