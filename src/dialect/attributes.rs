@@ -126,7 +126,8 @@ impl<'a> Attributes<'a> {
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut known = self.known;
         known.fillable = known.fillable.and(Fillable::ALL);
-        let mut all = Attributes { values: self.values.clone(), places: self.places, known, ..Attributes::new() };
+        let (values, places, said) = (self.values.clone(), self.places, self.said.clone());
+        let mut all = Attributes { values, places, known, habits: Habits::default(), said, path: 0 };
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {

@@ -319,13 +319,19 @@ async fn one_collector_sends_to_another_once_it_trusts_it() {
     assert_eq!(arrived.status, 200);
 }
 
-#[tokio::test]
-async fn who_was_revoked_comes_in_no_more_once_the_list_says_so() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+/// What asks for certificates, and has a list of revoked ones: neither that of `client` nor that of `other` yet.
+fn with_list(authority: &Authority) -> String {
     ["server", "client", "other"].iter().for_each(|name| authority.issue(name));
     authority.revoke(&[], false);
     let (ca, crl) = (authority.path("ca.pem"), authority.path("crl.pem"));
-    let asking = config(&authority, &format!(", client_ca_file: '{ca}', client_crl_file: '{crl}'"));
+    config(authority, &format!(", client_ca_file: '{ca}', client_crl_file: '{crl}'"))
+}
+
+#[tokio::test]
+async fn who_was_revoked_comes_in_no_more_once_the_list_says_so() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let crl = authority.path("crl.pem");
+    let asking = with_list(&authority);
     let collector = Collector::with(&asking).await;
     let web = url(&collector, Port::Web).await;
     let come = async |name: &str| send(authority.client(Some(name)), false, get(&format!("{web}/healthz"))).await;
@@ -424,11 +430,7 @@ async fn who_is_revoked_meanwhile_has_to_go_and_nobody_else() {
     const ASK: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
     const EVENT: &str = r#"{"name":"agent.started","agent":"a"}"#;
     let authority = Authority::new();
-    ["server", "client", "other"].iter().for_each(|name| authority.issue(name));
-    authority.revoke(&[], false);
-    let (ca, crl) = (authority.path("ca.pem"), authority.path("crl.pem"));
-    let asking = config(&authority, &format!(", client_ca_file: '{ca}', client_crl_file: '{crl}'"));
-    let collector = Collector::with(&asking).await;
+    let collector = Collector::with(&with_list(&authority)).await;
     let web = url(&collector, Port::Web).await;
     let (client, other) = (|| authority.client(Some("client")), || authority.client(Some("other")));
     let (mut idle, mut busy) = (connect(client(), &web).await, connect(client(), &web).await);
