@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use spanlight::event::{Data, Event, Filter, Timestamp};
-use spanlight::history::{EVENT, History, Settings};
+use spanlight::history::{Began, EVENT, History, Settings};
 use spanlight::journal::{Ack, Entry, Journal, Settings as JournalSettings};
 
 #[cfg(target_os = "linux")]
@@ -121,7 +121,7 @@ fn ask(history: &History, done: &AtomicBool, reader: u64) -> Vec<Duration> {
         let begun = Instant::now();
         match filters.get(number % 7) {
             Some(filter) => drop(history.read(0..history.position(), 100, filter).expect("an answer")),
-            None => drop(history.runs((Timestamp::from_micros(i64::MAX), ""), 50, |_| true, |_| true).expect("runs")),
+            None => drop(history.runs(Began::EVER, 50, |_| true, |_| true).expect("runs")),
         }
         times.push(begun.elapsed());
         // As pages and people do, and not as loops.

@@ -33,7 +33,7 @@ use crate::health::{About, DROPPED, Health};
 use crate::journal::Journal;
 use readers::Readers;
 
-pub use runs::{Listed, StoredRun};
+pub use runs::{Began, Listed, StoredRun};
 pub use stored::{EVENT, Text, event_of};
 
 /// How long history is kept, and where.
@@ -128,19 +128,19 @@ impl History {
         query::read(&self.shared, offsets, limit, filter, Instant::now() + History::PATIENCE)
     }
 
-    /// The runs that began before a time, the latest first: of those whose ids are asked for as many as are wanted.
+    /// The runs that began within some time, the latest first: of those whose ids are asked for as many as are wanted.
     ///
     /// # Errors
     /// A file cannot be read; which, and why.
     pub fn runs(
         &self,
-        before: (Timestamp, &str),
+        began: Began<'_>,
         limit: usize,
         is_asked_for: impl Fn(&str) -> bool,
         is_wanted: impl Fn(&StoredRun) -> bool,
     ) -> Result<Listed, String> {
         let deadline = Instant::now() + History::PATIENCE;
-        runs::list(&self.shared, before, limit, (is_asked_for, is_wanted), deadline)
+        runs::list(&self.shared, began, limit, (is_asked_for, is_wanted), deadline)
     }
 
     /// The latest runs with an event that fits a filter of text, a few thousand at most, as far as two seconds go.

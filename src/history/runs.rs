@@ -55,6 +55,15 @@ pub struct StoredRun {
     pub told_usd: Option<f64>,
 }
 
+/// When the runs began that are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Began<'a> {
+    /// Not before this, if it is said.
+    pub since: Option<Timestamp>,
+    /// Before this time, and of those that began at this time the ones whose ids are before this id.
+    pub before: (Timestamp, &'a str),
+}
+
 /// Some runs, and where to go on.
 #[derive(Debug, Default)]
 pub struct Listed {
@@ -62,6 +71,11 @@ pub struct Listed {
     pub runs: Vec<StoredRun>,
     /// The last place that was looked at, if there was no time for more.
     pub looked_to: Option<(Timestamp, String)>,
+}
+
+impl Began<'_> {
+    /// At any time.
+    pub const EVER: Began<'static> = Began { since: None, before: (Timestamp::from_micros(i64::MAX), "") };
 }
 
 const COLUMNS: &str = "id, started, seen, ended, name, status, user, feature, task, conversation, session, service, \
@@ -335,26 +349,31 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
     })
 }
 
-/// Runs that began before a time and id, the latest first. A run is in the file of each day on which it was at work, and
-/// is listed with the first.
+/// Runs that began within some time, the latest first. A run is in the file of each day on which it was at work, and is
+/// listed with the first.
 pub fn list(
     shared: &Shared,
-    before: (Timestamp, &str),
+    began: Began<'_>,
     limit: usize,
     (is_asked_for, is_wanted): (impl Fn(&str) -> bool, impl Fn(&StoredRun) -> bool),
     deadline: Instant,
 ) -> Result<Listed, String> {
     let days = shared.days_within((None, None))?;
-    let last = Some(before.0).filter(|last| last.as_micros() < i64::MAX).map(|last| last.date());
-    let is_within = |day: &String| last.as_ref().is_none_or(|last| day <= last);
+    let first = began.since.map(|since| since.date());
+    let last = Some(began.before.0).filter(|last| last.as_micros() < i64::MAX).map(|last| last.date());
+    let is_within =
+        |day: &String| first.as_ref().is_none_or(|first| day >= first) && last.as_ref().is_none_or(|last| day <= last);
+    // Of those who ask, most are content with the first runs that there are.
+    let at_once = limit.clamp(20, 200);
     let mut listed = Listed::default();
     for (at, day) in days.iter().enumerate().rev().filter(|(_, day)| is_within(day)) {
-        let mut before = (before.0, before.1.to_owned());
+        let mut before = (began.before.0, began.before.1.to_owned());
         loop {
-            const AT_ONCE: usize = 200;
-            let some =
-                shared.read_day(day, |connection| some_of_day(connection, &before, AT_ONCE))?.unwrap_or_default();
-            let is_all = some.len() < AT_ONCE;
+            let look = |connection: &Connection| {
+                some_of_day(connection, Began { since: began.since, before: (before.0, &before.1) }, at_once)
+            };
+            let some = shared.read_day(day, look)?.unwrap_or_default();
+            let is_all = some.len() < at_once;
             if let Some(last) = some.last() {
                 before = (last.started_at, last.id.clone());
             }
@@ -394,15 +413,13 @@ fn from_first_day_on(shared: &Shared, days: &[String], at: usize, run: StoredRun
     Ok(Some(whole))
 }
 
-fn some_of_day(
-    connection: &Connection,
-    (time, id): &(Timestamp, String),
-    limit: usize,
-) -> rusqlite::Result<Vec<StoredRun>> {
+fn some_of_day(connection: &Connection, began: Began<'_>, limit: usize) -> rusqlite::Result<Vec<StoredRun>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM runs WHERE (started, id) < (?1, ?2) ORDER BY started DESC, id DESC LIMIT ?3"
+        "SELECT {COLUMNS} FROM runs WHERE (started, id) < (?1, ?2) AND started >= ?3
+         ORDER BY started DESC, id DESC LIMIT ?4"
     ))?;
-    statement.query_map(params![time.as_micros(), id, limit as i64], read)?.collect()
+    let since = began.since.map_or(i64::MIN, Timestamp::as_micros);
+    statement.query_map(params![began.before.0.as_micros(), began.before.1, since, limit as i64], read)?.collect()
 }
 
 fn one_of_day(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoredRun>> {

@@ -333,7 +333,8 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
     kept.tell(&told);
     let (mut before, mut listed) = ((Timestamp::from_micros(i64::MAX), String::new()), Vec::new());
     loop {
-        let page = kept.history.runs((before.0, &before.1), 6, |_| true, |_| true).unwrap();
+        let began = Began { since: None, before: (before.0, &before.1) };
+        let page = kept.history.runs(began, 6, |_| true, |_| true).unwrap();
         let Some(last) = page.runs.last() else { break };
         before = (last.started_at, last.id.clone());
         listed.extend(page.runs);
@@ -347,6 +348,20 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
     let run = &listed[18];
     assert_eq!((run.events, run.run_status().as_str(), run.seen_at), (4, "failed", told[22].timestamp));
     assert_eq!(kept.history.run("run-7").unwrap().as_ref(), Some(run));
+
+    // What began outside the time that is asked for is not even looked at.
+    let (since, before) = (noon(2).plus(Duration::from_secs(3)), (noon(2).plus(Duration::from_secs(9)), ""));
+    let looked_at = std::cell::RefCell::new(Vec::new());
+    let look = |id: &str| {
+        looked_at.borrow_mut().push(id.to_owned());
+        true
+    };
+    let page = kept.history.runs(Began { since: Some(since), before }, 50, look, |_| true).unwrap();
+    let within = ["run-8", "run-6", "run-5", "run-4", "run-3"];
+    assert_eq!(page.runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), within);
+    assert_eq!(*looked_at.borrow(), within);
+    let none = Began { since: Some(noon(1)), ..Began::EVER };
+    assert!(kept.history.runs(none, 50, |_| true, |_| true).unwrap().runs.is_empty());
 }
 
 #[test]

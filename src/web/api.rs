@@ -19,6 +19,7 @@ use crate::blocking::off_worker;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
+use crate::history::Began;
 use crate::hub::{Hub, Page};
 use crate::measure::{Dimension, Measure};
 use crate::nearest::nearest;
@@ -134,7 +135,7 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
     let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |text| mentioned.is_in(run, text));
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
-        None => (Timestamp::from_micros(i64::MAX), String::new()),
+        None => (filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)), String::new()),
         Some((_, Some((time, id)))) if time.parse::<i64>().is_ok() => {
             (Timestamp::from_micros(time.parse().unwrap_or(i64::MAX)), id.to_owned())
         }
@@ -144,7 +145,8 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
     found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
     // What has to be looked up on disk is looked up when nobody waits for the deriver.
     off_worker(|| found.retain(is_wanted));
-    match stored::runs_besides(&state, found, (before.0, &before.1), limit, is_wanted) {
+    let began = Began { since: filter.since, before: (before.0, &before.1) };
+    match stored::runs_besides(&state, found, began, limit, is_wanted) {
         Ok(listed) => ok(listed.into_json()),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     }

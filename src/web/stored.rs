@@ -11,7 +11,7 @@ use crate::auth::Principal;
 use crate::blocking::off_worker;
 use crate::derive::RunSummary;
 use crate::event::{JsonObject, Timestamp};
-use crate::history::StoredRun;
+use crate::history::{Began, StoredRun};
 
 /// Runs in memory and in history, in one order.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Entry {
 pub fn runs_besides(
     state: &State,
     in_memory: Vec<RunSummary>,
-    before: (Timestamp, &str),
+    began: Began<'_>,
     limit: usize,
     is_wanted: impl Fn(&RunSummary) -> bool,
 ) -> Result<Listed, String> {
@@ -47,7 +47,7 @@ pub fn runs_besides(
         let is_gone = |id: &str| state.connector.read(|core| core.deriver.traces_of(id)).is_none();
         let is_wanted = |run: &StoredRun| is_wanted(&run.summary());
         // It waits for the disk.
-        let listed = off_worker(|| history.runs(before, limit + 1, is_gone, is_wanted))?;
+        let listed = off_worker(|| history.runs(began, limit + 1, is_gone, is_wanted))?;
         runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
         looked_to = listed.looked_to;
     }
