@@ -1,11 +1,13 @@
 //! The whole collector as a process: CPU time per span, from OTLP in to OTLP out, against reading the same bytes
 //! with prost, and against other collectors that only forward them: `ROTEL=PATH` names the program of PyPI's wheel
-//! `rotel`, and `OTELCOL=PATH` the official Collector, which `scripts/interop` builds. The collector runs on core 1; load and
-//! sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
+//! `rotel`, and `OTELCOL=PATH` the official Collector, which `scripts/interop` builds. `SPANLIGHT=PATH` names another program
+//! of ours. The collector runs on core 1; load and sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/agents.rs"]
 mod agents;
+#[path = "support/process.rs"]
+mod process;
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -66,8 +68,7 @@ fn main() {
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let program = |variable| std::env::var_os(variable).map(PathBuf::from).map(fs::canonicalize);
-    let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(|name| program(name).transpose().expect("a program"));
+    let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(process::named);
     println!("{:<50} {:>12} {:>8} {:>10} {:>9}", "", "CPU µs/span", "x prost", "spans/s", "peak MiB");
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
@@ -225,7 +226,7 @@ impl Collector {
 }
 
 fn ours(case: &Case, folder: &Path, ports: Ports, sink: SocketAddr) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_spanlight"));
+    let mut command = Command::new(process::program());
     command.arg("run").arg("--config").arg(configuration(case.config, folder, ports, sink));
     command.arg("--data-dir").arg(folder);
     command

@@ -1,7 +1,8 @@
 //! The collector for an hour, with all that a bare one does and with exporters, under a steady load of everything at once:
 //! whether memory, time per span, files, threads and queues are what they were. `-- MINUTES [SPANS A SECOND]`; needs Linux.
 //!
-//! It ends with a failure if one of them grows, or if the good backend did not get all spans that were acknowledged.
+//! It ends with a failure if one of them grows, if the good backend did not get all spans that were acknowledged, or if the
+//! collector does not end well when it is asked to.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/agents.rs"]
@@ -82,7 +83,9 @@ async fn main() -> ExitCode {
         sent.failed.load(Relaxed)
     );
     println!("{} questions were answered, {} were not", got.answers.load(Relaxed), got.failed.load(Relaxed));
-    if is_steady && is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let has_ended_well = collector.end();
+    println!("asked to end, it {}", if has_ended_well { "did" } else { "did not do so well" });
+    if is_steady && is_complete && has_ended_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Waits until what was acknowledged has arrived.

@@ -21,14 +21,16 @@ const fn shown(name: &'static str) -> Column {
 }
 
 /// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute.
-pub const COLUMNS: [Column; 17] = [
+pub const COLUMNS: [Column; 18] = [
     shown("minute"),
     shown("spans/s"),
     steady("MiB", 8.0),
     steady("heap", 8.0),
     steady("cpu", 5.0),
-    // History opens 24 days at most, of three files each.
-    steady("files", 72.0),
+    steady("files", 8.0),
+    // History comes to have up to 27 days here, and keeps the three files of each open: to write, to read, and for whoever else
+    // reads at that time.
+    steady("of days", 27.0 * 3.0 * 3.0),
     steady("threads", 1.0),
     steady("journal", 8.0),
     // As much as the bad backend's may hold.
@@ -71,13 +73,15 @@ pub async fn sample(collector: &Collector, minute: f64, seconds: f64, now: Count
     };
     let disk = |part: &str| mebibytes(&collector.data().join(part));
     let spans = now.spans - before.spans;
+    let (files, of_days) = open_files(collector);
     [
         minute,
         spans / seconds,
         status("VmRSS:") / 1024.0,
         status("RssAnon:") / 1024.0,
         (now.cpu - before.cpu) / spans * 1e6,
-        open_files(collector),
+        files,
+        of_days,
         status("Threads:"),
         disk("journal"),
         disk("queues"),
@@ -103,8 +107,13 @@ fn proc(collector: &Collector, file: &str) -> String {
     std::fs::read_to_string(format!("/proc/{}/{file}", collector.id())).expect("Linux, and the collector lives")
 }
 
-fn open_files(collector: &Collector) -> f64 {
-    std::fs::read_dir(format!("/proc/{}/fd", collector.id())).expect("Linux, and the collector lives").count() as f64
+/// How many files are open, and apart from them how many of the days of history.
+fn open_files(collector: &Collector) -> (f64, f64) {
+    let files = std::fs::read_dir(format!("/proc/{}/fd", collector.id())).expect("Linux, and the collector lives");
+    let history = collector.data().join("history");
+    let is_of_history = |file: &std::fs::DirEntry| file.path().read_link().is_ok_and(|of| of.starts_with(&history));
+    let (of_days, others): (Vec<_>, Vec<_>) = files.flatten().partition(is_of_history);
+    (others.len() as f64, of_days.len() as f64)
 }
 
 fn mebibytes(path: &Path) -> f64 {

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each benchmark needs a part of it")]
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// It is killed when nobody needs it any more.
@@ -47,6 +47,12 @@ impl Collector {
         Collector { process, grpc, otlp, web, folder }
     }
 
+    /// Asks it to end, and waits until it has; whether it went well.
+    pub fn end(mut self) -> bool {
+        let asked = Command::new("kill").arg(self.id().to_string()).status();
+        asked.is_ok_and(|status| status.success()) && self.process.wait().is_ok_and(|status| status.success())
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -59,8 +65,13 @@ impl Collector {
 }
 
 /// What is measured.
-pub fn program() -> std::ffi::OsString {
-    std::env::var_os("SPANLIGHT").unwrap_or_else(|| env!("CARGO_BIN_EXE_spanlight").into())
+pub fn program() -> PathBuf {
+    named("SPANLIGHT").unwrap_or_else(|| env!("CARGO_BIN_EXE_spanlight").into())
+}
+
+/// The program that a variable names, wherever it is run from.
+pub fn named(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).map(|path| std::fs::canonicalize(path).expect("a program"))
 }
 
 impl Drop for Collector {

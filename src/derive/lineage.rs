@@ -91,6 +91,18 @@ impl Run {
         std::iter::successors(self.node(at).first_child, |at| self.node(*at).next_sibling)
     }
 
+    /// A node and all below it, each after its parent, by where they hang and without a list of them.
+    pub fn within(&self, top: NodeIx) -> impl Iterator<Item = NodeIx> + '_ {
+        let beside = move |at: &NodeIx| if *at == top { None } else { self.node(*at).next_sibling };
+        let parent = move |at: &NodeIx| if *at == top { None } else { self.node(*at).parent };
+        let next = move |at: &NodeIx| {
+            let deeper = self.node(*at).first_child;
+            deeper.or_else(|| std::iter::successors(Some(*at), parent).find_map(|at| beside(&at)))
+        };
+        // A bound like that of every other walk, should a link be wrong.
+        std::iter::successors(Some(top), next).take(self.nodes.len())
+    }
+
     /// A node and all below it, each after its parent, with the place of its parent in this list.
     pub fn subtree(&self, top: NodeIx) -> Vec<(NodeIx, usize)> {
         let mut found = vec![(top, 0)];
@@ -178,5 +190,36 @@ impl Run {
     pub fn agent_name(&self, at: NodeIx, surroundings: &Surroundings<'_>) -> Option<&Name> {
         let named = self.node(at).agent.as_ref();
         named.or_else(|| surroundings.agent.and_then(|agent| self.node(agent).name.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::{Room, RunKey};
+    use super::*;
+    use crate::event::Timestamp;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_walks_see_all_below_after_what_they_hang_on(links in vec((1u8..12, 1u8..12), 0..40)) {
+            let mut run = Run::new(RunKey::Named("r".into()), Timestamp::default(), Room::default());
+            let id = |number| SpanId::from_bytes(&[0, 0, 0, 0, 0, 0, 0, number]).unwrap();
+            for (at, parent) in links {
+                let at = run.find_or_expect(id(at));
+                run.link(at, id(parent));
+            }
+            for top in 0..run.nodes.len() as NodeIx {
+                let mut walked: Vec<NodeIx> = run.within(top).collect();
+                for (place, at) in walked.iter().enumerate().skip(1) {
+                    prop_assert!(run.node(*at).parent.is_some_and(|parent| walked[..place].contains(&parent)));
+                }
+                let mut listed: Vec<NodeIx> = run.subtree(top).into_iter().map(|(at, _)| at).collect();
+                walked.sort_unstable();
+                listed.sort_unstable();
+                prop_assert_eq!(walked, listed);
+            }
+        }
     }
 }

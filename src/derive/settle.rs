@@ -280,8 +280,7 @@ impl Run {
             let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };
             call.price.usd().filter(|_| counts)
         };
-        let costs = self.subtree(top).into_iter().filter_map(|(at, _)| usd(at));
-        costs.fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
+        self.within(top).filter_map(usd).fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
     }
 
     /// The figures of all work that counts.

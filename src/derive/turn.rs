@@ -323,7 +323,7 @@ impl Run {
     /// An agent whose last call failed has failed, even if it does not say so.
     fn judge(&mut self, agent: NodeIx) {
         let mut last: Option<NodeIx> = None;
-        for (at, _) in self.subtree(agent) {
+        for at in self.within(agent) {
             let node = self.node(at);
             let is_later = |last: NodeIx| node.end > self.node(last).end;
             let is_own = || self.surroundings(at).agent == Some(agent);

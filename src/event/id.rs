@@ -129,8 +129,13 @@ impl EventId {
 
     /// Appends the UUID with hyphens.
     pub(crate) fn push_to(self, out: &mut Vec<u8>) {
-        let mut buffer = Uuid::encode_buffer();
-        out.extend_from_slice(self.0.as_hyphenated().encode_lower(&mut buffer).as_bytes());
+        let digits = hex(self.0.as_bytes());
+        let digits = digits.as_flattened();
+        let mut text = [b'-'; 36];
+        for (from, to, at) in [(0, 8, 0), (8, 12, 9), (12, 16, 14), (16, 20, 19), (20, 32, 24)] {
+            text[at..at + to - from].copy_from_slice(&digits[from..to]);
+        }
+        out.extend_from_slice(&text);
     }
 
     /// The UUID.
@@ -152,10 +157,16 @@ fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Hexadecimal digits in lower case. By hand, because ids stand many times in every event.
+/// Hexadecimal digits in lower case. By hand, because ids stand many times in every event; reckoned, because what is looked
+/// up in a table is not done for many bytes at once.
+#[inline]
 fn hex<const N: usize>(bytes: &[u8; N]) -> [[u8; 2]; N] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+    let digit = |half: u8| half + b'0' + u8::from(half > 9) * (b'a' - b'0' - 10);
+    let mut digits = [[0; 2]; N];
+    for (pair, byte) in digits.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }
 
 macro_rules! hex_display {
@@ -190,6 +201,20 @@ impl fmt::Debug for EventId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ids_are_written_as_others_write_them(bytes: [u8; 16]) {
+            let mut text = Vec::new();
+            EventId(Uuid::from_bytes(bytes)).push_to(&mut text);
+            prop_assert_eq!(String::from_utf8(text).unwrap(), Uuid::from_bytes(bytes).to_string());
+            if let Some(trace) = TraceId::from_bytes(&bytes) {
+                prop_assert_eq!(trace.to_string(), Uuid::from_bytes(bytes).simple().to_string());
+                prop_assert_eq!(TraceId::from_hex(&trace.to_string()), Some(trace));
+            }
+        }
+    }
 
     #[test]
     fn span_facts_have_ids_that_other_implementations_can_compute() {

@@ -95,6 +95,8 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(1))?;
+    // KiB. Many stay open, and what they read again the system has in memory.
+    connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
 }
 

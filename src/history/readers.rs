@@ -22,7 +22,9 @@ struct Idle {
 }
 
 impl Readers {
-    const MOST_IDLE: usize = 16;
+    /// One for each day of a month, and as many again for those who ask at the same time: a question about all days would
+    /// else open them all, each time, which takes longer than to answer it.
+    const MOST_IDLE: usize = 64;
 
     /// Of a directory.
     pub fn new(directory: &Path) -> Readers {
