@@ -13,6 +13,8 @@ mod backends;
 mod load;
 #[path = "soak/material.rs"]
 mod material;
+#[path = "soak/pace.rs"]
+mod pace;
 #[path = "support/process.rs"]
 mod process;
 #[path = "soak/readers.rs"]
@@ -30,9 +32,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use load::Sender;
+use pace::Pace;
 use process::Collector;
 use readers::Got;
-use watch::Counts;
+use watch::{Counts, Minute};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long the last spans may take to arrive.
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
     tokio::spawn(readers::scrape(web(), got.clone()));
     tokio::spawn(readers::ask(web(), got.clone()));
     tokio::spawn(readers::report(web(), got.clone()));
+    let pace = Pace::start();
     println!("{}", watch::COLUMNS.map(|column| format!("{:>8}", column.name)).join(""));
     let (start, mut samples, mut before, mut since) = (Instant::now(), Vec::new(), Counts::default(), Instant::now());
     while samples.len() < minutes {
@@ -67,9 +71,10 @@ async fn main() -> ExitCode {
             told: count(&got.events),
             failed: count(&sent.failed) + count(&got.failed),
         };
-        let (minute, seconds) = (start.elapsed().as_secs_f64() / 60.0, since.elapsed().as_secs_f64());
+        let (end, seconds) = (start.elapsed().as_secs_f64() / 60.0, since.elapsed().as_secs_f64());
         since = Instant::now();
-        let sample = watch::sample(&collector, minute, seconds, now, before).await;
+        let minute = Minute { end, seconds, prost: pace.of_a_span() };
+        let sample = watch::sample(&collector, minute, now, before).await;
         println!("{}", sample.map(|figure| format!("{figure:>8.1}")).join(""));
         samples.push(sample);
         before = now;

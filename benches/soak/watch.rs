@@ -20,13 +20,15 @@ const fn shown(name: &'static str) -> Column {
     Column { name, steady: None }
 }
 
-/// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute.
-pub const COLUMNS: [Column; 18] = [
+/// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute, and `x prost` how
+/// many times that is of what prost takes for a span in the same minute, so that it is not the machine that is judged.
+pub const COLUMNS: [Column; 19] = [
     shown("minute"),
     shown("spans/s"),
     steady("MiB", 8.0),
     steady("heap", 8.0),
-    steady("cpu", 5.0),
+    shown("cpu"),
+    steady("x prost", 2.0),
     steady("files", 8.0),
     // History comes to have up to 27 days here, and keeps the three files of each open: to write, to read, and for whoever else
     // reads at that time.
@@ -57,8 +59,18 @@ pub struct Counts {
     pub failed: f64,
 }
 
-/// Looks at everything; `before` is from so many seconds ago.
-pub async fn sample(collector: &Collector, minute: f64, seconds: f64, now: Counts, before: Counts) -> Sample {
+/// What a minute was like.
+#[derive(Clone, Copy)]
+pub struct Minute {
+    /// When it ended, in minutes from the start.
+    pub end: f64,
+    pub seconds: f64,
+    /// How many microseconds prost took for a span.
+    pub prost: f64,
+}
+
+/// Looks at everything at the end of a minute; `before` is from its beginning.
+pub async fn sample(collector: &Collector, minute: Minute, now: Counts, before: Counts) -> Sample {
     let status = proc(collector, "status");
     let status = |of: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(of)).unwrap_or_default();
@@ -74,12 +86,14 @@ pub async fn sample(collector: &Collector, minute: f64, seconds: f64, now: Count
     let disk = |part: &str| mebibytes(&collector.data().join(part));
     let spans = now.spans - before.spans;
     let (files, of_days) = open_files(collector);
+    let cpu = (now.cpu - before.cpu) / spans * 1e6;
     [
-        minute,
-        spans / seconds,
+        minute.end,
+        spans / minute.seconds,
         status("VmRSS:") / 1024.0,
         status("RssAnon:") / 1024.0,
-        (now.cpu - before.cpu) / spans * 1e6,
+        cpu,
+        cpu / minute.prost,
         files,
         of_days,
         status("Threads:"),
@@ -90,7 +104,7 @@ pub async fn sample(collector: &Collector, minute: f64, seconds: f64, now: Count
         sum("spanlight_queue_size"),
         sum("spanlight_agent_runs "),
         sum("spanlight_journal_lag"),
-        (now.told - before.told) / seconds,
+        (now.told - before.told) / minute.seconds,
         sum("spanlight_dropped_total"),
         now.failed,
     ]
