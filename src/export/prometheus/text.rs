@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::{self, Write};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::names;
+use crate::derive::Name;
 use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Value};
 
 /// How metrics are written.
@@ -65,13 +67,13 @@ pub fn render(families: &[Family], format: Format) -> Vec<Bytes> {
             by_name.entry(name).or_default().push(family);
         }
     }
-    let mut out = Pieces::default();
+    let (mut out, mut names) = (Pieces::default(), LabelNames::default());
     for (name, families) in &by_name {
         let mut writer = Writer { out: &mut out, name, kind: families[0].kind, format };
         writer.header(&families[0].help);
         let mut seen = HashSet::new();
         for series in families.iter().flat_map(|family| &family.series) {
-            let labels = labels(&series.attributes);
+            let labels = names.labels(&series.attributes);
             if !seen.contains(&labels) {
                 writer.series(&labels, &series.value);
                 seen.insert(labels);
@@ -259,21 +261,48 @@ impl Writer<'_> {
     }
 }
 
-/// Names that are one after translation are joined, as the specification asks.
-fn labels(attributes: &[(crate::derive::Name, crate::derive::Name)]) -> String {
-    let mut joined: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in attributes {
-        joined
-            .entry(names::label(name))
-            .and_modify(|known| {
-                known.push(';');
-                known.push_str(value);
-            })
-            .or_insert_with(|| value.to_string());
+/// The names of labels as Prometheus has them. There are a few, and each stands in every series.
+#[derive(Default)]
+struct LabelNames(HashMap<Name, String, RandomState>);
+
+impl LabelNames {
+    /// A series' labels as they stand in the text. Names that are one after translation are joined, as the specification asks.
+    fn labels(&mut self, attributes: &[(Name, Name)]) -> String {
+        for (name, _) in attributes {
+            if !self.0.contains_key(name) {
+                self.0.insert(name.clone(), names::label(name));
+            }
+        }
+        let mut pairs: Vec<(&str, &str)> = attributes.iter().map(|(name, value)| (&*self.0[name], &**value)).collect();
+        pairs.sort_by_key(|(name, _)| *name);
+        let mut text = String::with_capacity(pairs.iter().map(|(name, value)| name.len() + value.len() + 4).sum());
+        for (name, alike) in pairs.chunk_by(|a, b| a.0 == b.0).map(|alike| (alike[0].0, alike)) {
+            text.push_str(if text.is_empty() { "" } else { "," });
+            text.push_str(name);
+            text.push_str("=\"");
+            for (at, (_, value)) in alike.iter().enumerate() {
+                text.push_str(if at > 0 { ";" } else { "" });
+                push_escaped(&mut text, value);
+            }
+            text.push('"');
+        }
+        text
     }
-    let escape = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    let pairs: Vec<String> = joined.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
-    pairs.join(",")
+}
+
+fn push_escaped(text: &mut String, value: &str) {
+    let mut rest = value;
+    while let Some(at) = rest.find(['\\', '"', '\n']) {
+        let (plain, special) = rest.split_at(at);
+        text.push_str(plain);
+        text.push_str(match special.as_bytes()[0] {
+            b'\\' => "\\\\",
+            b'"' => "\\\"",
+            _ => "\\n",
+        });
+        rest = &special[1..];
+    }
+    text.push_str(rest);
 }
 
 fn number(value: f64) -> String {
@@ -370,6 +399,14 @@ run_duration_seconds_count{gen_ai_agent_name=\"x\"} 3
                 prop_assert_eq!(read.to_bits(), value.to_bits(), "{}", text);
             }
         }
+    }
+
+    #[test]
+    fn labels_are_in_order_escaped_and_joined_where_their_names_are_one() {
+        let attributes = [("b", "x\\\"\ny"), ("a.b", "1"), ("a/b", "2"), ("", "3")];
+        let attributes = attributes.map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(LabelNames::default().labels(&attributes), r#"_="3",a_b="1;2",b="x\\\"\ny""#);
+        assert_eq!(LabelNames::default().labels(&[]), "");
     }
 
     #[test]
