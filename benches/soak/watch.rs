@@ -21,14 +21,15 @@ const fn shown(name: &'static str) -> Column {
 }
 
 /// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute, and `x prost` how
-/// many times that is of what prost takes for a span in the same minute, so that it is not the machine that is judged.
+/// many times that is of what prost takes for a span in the same minute, which tells whether the machine became another: it is
+/// felt by both, if not to the same degree.
 pub const COLUMNS: [Column; 19] = [
     shown("minute"),
     shown("spans/s"),
     steady("MiB", 8.0),
     steady("heap", 8.0),
-    shown("cpu"),
-    steady("x prost", 2.0),
+    steady("cpu", 5.0),
+    shown("x prost"),
     steady("files", 8.0),
     // History comes to have up to 27 days here, and keeps the three files of each open: to write, to read, and for whoever else
     // reads at that time.
