@@ -101,19 +101,19 @@ impl MirrorReader {
     async fn look(&mut self) -> RedisResult<()> {
         let oldest = self.one("XRANGE", "-", "+").await?;
         let newest = self.one("XREVRANGE", "+", "-").await?;
-        let is_cut = self.last.is_none() && oldest.is_some() && self.was_trimmed().await?;
-        let first = match (&self.last, &oldest, &newest) {
-            (None, _, Some(newest)) if self.start == Start::New => {
+        let first = match (&oldest, &newest) {
+            (_, Some(newest)) if self.last.is_none() && self.start == Start::New => {
                 self.last = Some(newest.id.clone());
                 self.head = newest.offset() + 1;
                 Some(self.head)
             }
-            (None, Some(oldest), _) if is_cut => Some(oldest.offset()),
-            (Some(_), Some(oldest), _) if oldest.offset() >= self.head => {
-                crate::report::warn(&format!(
-                    "{}: what was added to `{}` until {} was trimmed before it was read; a longer stream keeps it for longer",
-                    self.id, self.stream, oldest.id
-                ));
+            (Some(oldest), _) if self.is_cut_before(oldest).await? => {
+                if self.last.is_some() {
+                    crate::report::warn(&format!(
+                        "{}: what was added to `{}` until {} was trimmed before it was read; a longer stream keeps it for longer",
+                        self.id, self.stream, oldest.id
+                    ));
+                }
                 Some(oldest.offset())
             }
             _ => None,
@@ -124,6 +124,12 @@ impl MirrorReader {
         self.behind = newest.map(|newest| newest.offset()).filter(|newest| *newest >= self.head);
         self.show(Vec::new(), first);
         Ok(())
+    }
+
+    /// Whether something is missing before the oldest entry that was not read. Where nothing was read yet the stream may have
+    /// been empty, so that the oldest entry is just the first.
+    async fn is_cut_before(&mut self, oldest: &Entry) -> RedisResult<bool> {
+        if self.head > 0 { Ok(oldest.offset() >= self.head) } else { self.was_trimmed().await }
     }
 
     /// Whether there were entries once that are not there any more. Servers that do not say so may have trimmed some.
