@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Instant;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -174,8 +175,8 @@ async fn conversation(web: String) -> Vec<Value> {
     let event = json!({"name": "agent.failed", "agent": "a", "message": "no", "execution_id": "run", "priority": 2,
                        "tags": ["t"], "confidence": 0.5, "data": {"output": {"any": [1]}}});
     let url = web.replace("http", "ws");
-    let (bare, _) = connect_async(format!("{url}/")).await.unwrap();
-    let (stream, _) = connect_async(format!("{url}/ws?envelope=stream_event")).await.unwrap();
+    let (mut bare, _) = connect_async(format!("{url}/")).await.unwrap();
+    let (mut stream, _) = connect_async(format!("{url}/ws?envelope=stream_event")).await.unwrap();
     let (mut socket, _) = connect_async(format!("{url}/ws")).await.unwrap();
     let asked = [
         json!({"type": "hello", "token": "t", "resume_from": 1, "epoch": "another", "envelope": "event",
@@ -193,6 +194,8 @@ async fn conversation(web: String) -> Vec<Value> {
     ];
     let mut said = asked.to_vec();
     socket.send(Message::text(asked[0].to_string())).await.unwrap();
+    // From then on it is told what happens.
+    said.extend(listen(&mut socket, &["gap"]).await);
     for _ in 0..3 {
         client::post(&events, &[], event.to_string().into()).await;
     }
@@ -200,21 +203,22 @@ async fn conversation(web: String) -> Vec<Value> {
         socket.send(Message::text(message.to_string())).await.unwrap();
     }
     socket.send(Message::text("{}")).await.unwrap();
-    let told = ["event", "gap", "performance_summary", "pong", "error", "recent_events", "filter_updated"];
-    said.extend(listen(socket, &told).await);
-    said.extend(listen(bare, &["bare"]).await);
-    said.extend(listen(stream, &["stream_event"]).await);
+    let told = ["event", "performance_summary", "pong", "error", "recent_events", "filter_updated"];
+    said.extend(listen(&mut socket, &told).await);
+    said.extend(listen(&mut bare, &["bare"]).await);
+    said.extend(listen(&mut stream, &["stream_event"]).await);
     said
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
-/// What a client is told until all of these were among it.
-async fn listen(mut socket: Socket, wanted: &[&str]) -> Vec<Value> {
+/// What a client is told until all of these were among it. Summaries come all the time, so there is an end to all together.
+async fn listen(socket: &mut Socket, wanted: &[&str]) -> Vec<Value> {
     let mut told: Vec<Value> = Vec::new();
     let kind = |message: &Value| message["type"].as_str().unwrap_or("bare").to_owned();
+    let begun = Instant::now();
     while !wanted.iter().all(|wanted| told.iter().any(|message| kind(message) == *wanted)) {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await;
+        let message = tokio::time::timeout(PATIENCE.saturating_sub(begun.elapsed()), socket.next()).await;
         let message = message.unwrap_or_else(|_| panic!("of {wanted:?} there are only {told:?}")).unwrap().unwrap();
         if let Message::Text(text) = message {
             told.push(serde_json::from_str(&text).unwrap());
