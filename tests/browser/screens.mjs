@@ -42,6 +42,8 @@ await withBrowser(async (browser) => {
     await page.context().close();
   }
   await theAddressIsTheState(browser);
+  await whatIsNotThereIsSound(browser, ".state.loading", () => {});
+  await whatIsNotThereIsSound(browser, ".state.failure", (route) => route.fulfill({ status: 503, body: "busy" }));
 });
 
 /** Whoever is sent an address sees the same. */
@@ -68,6 +70,25 @@ async function theAddressIsTheState(browser) {
   await page.reload();
   await sees(page, ".line", "write-test");
   assert.deepEqual(page.wrong, []);
+}
+
+/** A screen has its heading and all else while its answers have not come, and where they cannot be had. */
+async function whatIsNotThereIsSound(browser, state, answer) {
+  const page = await open(browser, { path: "/runs" });
+  await page.route("**/api/v1/**", answer);
+  const places = [["/", "Now"], [`/runs/${told.id}`, "Run"], ["/cost", "Cost"], ["/health", "Health"]];
+  for (const [path, heading] of places) {
+    await goTo(page, path);
+    await sees(page, "h1", heading);
+    await page.locator(state).first().waitFor({ state: "attached" });
+    // That an answer was an error, the console says by itself.
+    page.wrong.splice(0, Infinity);
+    await isSound(page, `${path} in the state ${state}`);
+  }
+  await goTo(page, "/nowhere");
+  await sees(page, "h1", "Page");
+  await isSound(page, "a place that there is not");
+  await page.context().close();
 }
 
 function find(nodes, fits) {

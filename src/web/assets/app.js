@@ -7,7 +7,7 @@ import { listenToKeys, useKeys } from "./lib/keys.js";
 import { useStore } from "./lib/store.js";
 import { nextTheme, theme } from "./lib/theme.js";
 import { denied } from "./lib/token.js";
-import { Failure } from "./components/states.js";
+import { Missing } from "./components/states.js";
 import { Help } from "./components/help.js";
 import { Icon } from "./components/icon.js";
 import { Cost } from "./screens/cost.js";
@@ -59,14 +59,14 @@ function Screen({ parts }) {
   useEffect(() => {
     document.title = second ? `Run · Spanlight` : `${nameOf(first)} · Spanlight`;
   }, [first, second]);
-  if (error) return html`<${Failure} error=${new Error(`This screen failed: ${error.message}`)} retry=${reset} />`;
+  if (error) return html`<${Missing} name=${nameOf(first)} error=${new Error(`This screen failed: ${error.message}`)} retry=${reset} />`;
   if (rest.length === 0) {
     if (first === undefined) return html`<${Now} />`;
     if (first === "runs") return second === undefined ? html`<${Runs} />` : html`<${Run} id=${second} />`;
     if (second === undefined && first === "cost") return html`<${Cost} />`;
     if (second === undefined && first === "health") return html`<${Health} />`;
   }
-  return html`<${Failure} error=${new Error("There is no such screen.")} retry=${() => go("/")} />`;
+  return html`<${Missing} name="Page" error=${new Error("There is no such screen.")} retry=${() => go("/")} />`;
 }
 
 function nameOf(first = "") {

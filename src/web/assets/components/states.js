@@ -8,6 +8,16 @@ export function Loading() {
 }
 
 /**
+ * A whole screen of which there is nothing to show, not yet or not at all. It has a heading, as every screen has, for
+ * those who find their way by headings.
+ * @param {{name: string, error?: Error, retry?: () => void}} props
+ */
+export function Missing({ name, error, retry }) {
+  return html`<h1 class="unseen">${name}</h1>
+    ${error ? html`<${Failure} error=${error} retry=${retry} />` : html`<${Loading} />`}`;
+}
+
+/**
  * There is nothing.
  * @param {{title: string, icon?: string, children?: any}} props
  */

@@ -8,7 +8,7 @@ import { useQuery } from "../lib/query.js";
 import { Copy } from "../components/copy.js";
 import { Fact } from "../components/figures.js";
 import { Icon } from "../components/icon.js";
-import { Empty, Failure, Loading } from "../components/states.js";
+import { Empty, Failure, Loading, Missing } from "../components/states.js";
 import { Ago } from "../components/time.js";
 
 /** Reasons that are no loss, and why. */
@@ -29,7 +29,7 @@ export function Health() {
   const isRefused = isForbidden || error?.status === 403;
   useEffect(() => setForbidden(isRefused), [isRefused]);
   if (isRefused) return html`<${NotForAll} />`;
-  if (!data) return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
+  if (!data) return html`<${Missing} name="Health" error=${error} retry=${refresh} />`;
   const counters = read(data.metrics);
   return html`<div class="screen health">
     <h1 class="unseen">Health</h1>

@@ -9,7 +9,7 @@ import { token } from "../lib/token.js";
 import { CostOf, Fact, Tokens } from "../components/figures.js";
 import { Icon } from "../components/icon.js";
 import { RunList } from "../components/runlist.js";
-import { Failure, Loading } from "../components/states.js";
+import { Failure, Missing } from "../components/states.js";
 import { KindMark, StatusMark } from "../components/status.js";
 import { Ago, Clock } from "../components/time.js";
 import { Welcome } from "./welcome.js";
@@ -48,9 +48,7 @@ export function Now() {
   const lately = useQuery("latest", askLatest, { follow: anyEvent, every: 3000, gap: 800 });
   const error = moment.error ?? lately.error;
   const refresh = () => [moment, lately].forEach((query) => query.refresh());
-  if (!moment.data || !lately.data) {
-    return error ? html`<${Failure} error=${error} retry=${refresh} />` : html`<${Loading} />`;
-  }
+  if (!moment.data || !lately.data) return html`<${Missing} name="Now" error=${error} retry=${refresh} />`;
   const data = { ...moment.data, ...lately.data };
   if (data.running.length === 0 && data.latest.length === 0) return html`<${Welcome} />`;
   const failed = data.latest.filter(isFresh).slice(0, 3);

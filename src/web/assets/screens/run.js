@@ -9,7 +9,7 @@ import { rowsOf } from "../lib/tree.js";
 import { Copy } from "../components/copy.js";
 import { CostOf, Fact, Tokens, WithFailed } from "../components/figures.js";
 import { Icon } from "../components/icon.js";
-import { Failure, Loading } from "../components/states.js";
+import { Failure, Missing } from "../components/states.js";
 import { StatusMark } from "../components/status.js";
 import { Ago, Clock } from "../components/time.js";
 import { Agents } from "../run/agents.js";
@@ -57,7 +57,7 @@ export function Run({ id }) {
   useEffect(() => {
     if (run) document.title = `${run.name} · Spanlight`;
   }, [run?.name]);
-  if (!run) return error ? html`<${NoRun} error=${error} retry=${refresh} />` : html`<${Loading} />`;
+  if (!run) return html`<${NoRun} error=${error} retry=${refresh} />`;
   const row = selected && rows.find(({ node }) => node.span_id === selected);
   return html`<div class=${`screen run ${row ? "has-detail" : ""}`}>
     <div class="body">
@@ -143,10 +143,10 @@ function Tabs({ current, run, rows, events }) {
 }
 
 function NoRun({ error, retry }) {
+  if (!error) return html`<${Missing} name="Run" />`;
   const words = "This run is not known: it has not been heard of, or it is kept no more.";
   return html`<div class="screen">
-    <h1 class="unseen">Run</h1>
-    <${Failure} error=${error.status === 404 ? new Error(words) : error} retry=${retry} />
+    <${Missing} name="Run" error=${error.status === 404 ? new Error(words) : error} retry=${retry} />
     <p class="more-rows"><a href="/runs">All runs</a></p></div>`;
 }
 
