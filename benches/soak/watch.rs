@@ -173,7 +173,8 @@ fn slope(samples: &[Sample], index: usize) -> f64 {
     with / mean(&|sample| (sample[0] - minute).powi(2))
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// That half of the values are below.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }

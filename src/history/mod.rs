@@ -239,14 +239,10 @@ impl Shared {
     }
 
     /// The days of which there are files, within some time, the oldest first.
-    fn days_within(&self, (since, until): (Option<Timestamp>, Option<Timestamp>)) -> Result<Vec<String>, String> {
+    fn days_within(&self, times: (Option<Timestamp>, Option<Timestamp>)) -> Result<Vec<String>, String> {
         let directory = &self.settings.directory;
         let files = files::all(directory).map_err(|error| format!("history {}: {error}", directory.display()))?;
-        let (since, until) = (since.map(|time| time.date()), until.map(|time| time.date()));
-        let is_within = |day: &String| {
-            since.as_ref().is_none_or(|since| day >= since) && until.as_ref().is_none_or(|until| day <= until)
-        };
-        Ok(files.into_iter().map(|(day, _)| day).filter(is_within).collect())
+        Ok(files.into_iter().map(|(day, _)| day).filter(is_within(times)).collect())
     }
 }
 
@@ -271,6 +267,12 @@ const DAMAGED: About = About {
     unit: "{file}",
     help: "Files of history that were damaged or missing, and were made anew from the journal as far as that reaches.",
 };
+
+/// Whether a day has any of the time between two times.
+fn is_within((since, until): (Option<Timestamp>, Option<Timestamp>)) -> impl Fn(&String) -> bool {
+    let (since, until) = (since.map(Timestamp::date), until.map(Timestamp::date));
+    move |day| since.as_ref().is_none_or(|since| day >= since) && until.as_ref().is_none_or(|until| day <= until)
+}
 
 /// Whether a file is of no use any more, and not only busy or out of reach.
 fn is_damage(error: &rusqlite::Error) -> bool {

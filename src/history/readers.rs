@@ -23,7 +23,7 @@ struct Idle {
 
 impl Readers {
     /// One for each day of a month, and as many again for those who ask at the same time: a question about all days would
-    /// else open them all, each time, which takes longer than to answer it.
+    /// else open most of them anew.
     const MOST_IDLE: usize = 64;
 
     /// Of a directory.

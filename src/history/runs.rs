@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
 use super::stored::{Narrow, Text};
-use super::{Shared, query};
+use super::{Shared, is_within, query};
 use crate::derive::cost::{Figures, Unpriced};
 use crate::derive::{RunStatus, RunSummary};
 use crate::dialect::DIALECTS;
@@ -359,14 +359,11 @@ pub fn list(
     deadline: Instant,
 ) -> Result<Listed, String> {
     let days = shared.days_within((None, None))?;
-    let first = began.since.map(|since| since.date());
-    let last = Some(began.before.0).filter(|last| last.as_micros() < i64::MAX).map(|last| last.date());
-    let is_within =
-        |day: &String| first.as_ref().is_none_or(|first| day >= first) && last.as_ref().is_none_or(|last| day <= last);
+    let is_asked_about = is_within((began.since, Some(began.before.0)));
     // Of those who ask, most are content with the first runs that there are.
     let at_once = limit.clamp(20, 200);
     let mut listed = Listed::default();
-    for (at, day) in days.iter().enumerate().rev().filter(|(_, day)| is_within(day)) {
+    for (at, day) in days.iter().enumerate().rev().filter(|(_, day)| is_asked_about(day)) {
         let mut before = (began.before.0, began.before.1.to_owned());
         loop {
             let look = |connection: &Connection| {

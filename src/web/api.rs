@@ -136,7 +136,7 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
     let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |text| mentioned.is_in(run, text));
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
-        None => (filter.until.unwrap_or(Timestamp::from_micros(i64::MAX)), String::new()),
+        None => (filter.until.unwrap_or(Began::EVER.before.0), String::new()),
         Some((_, Some((time, id)))) if time.parse::<i64>().is_ok() => {
             (Timestamp::from_micros(time.parse().unwrap_or(i64::MAX)), id.to_owned())
         }

@@ -19,7 +19,7 @@ pub struct Client {
 
 impl Client {
     /// Connects, and reads the first message.
-    async fn connect(collector: &Collector) -> Client {
+    pub async fn connect(collector: &Collector) -> Client {
         let (socket, _) = connect_async(url(collector).await).await.unwrap();
         let mut client = Client { socket, established: Value::Null };
         client.established = client.next().await;
@@ -44,7 +44,7 @@ impl Client {
         tokio::time::timeout(PATIENCE, self.socket.next()).await.unwrap().unwrap().unwrap()
     }
 
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         loop {
             if let Message::Text(text) = self.message().await {
                 return serde_json::from_str(&text).unwrap();

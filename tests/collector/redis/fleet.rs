@@ -11,12 +11,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{Kind, Server, on_both};
+use crate::socket::Client;
 use crate::support::client::{self, Connection};
 use crate::support::collector::{Collector, Port};
 use crate::support::telemetry::{agent, chat, traces};
@@ -374,9 +374,7 @@ async fn what_comes_into_an_empty_stream_while_nobody_reads_is_not_missing(kind:
     let mut server = Server::start(kind).await;
     let collector = Role::WebSocket.start(&server, "").await;
     until("a server of WebSockets", async || (collector.get("/readyz").await.status == 200).then_some(())).await;
-    let url = collector.url(Port::Web).await.replace("http://", "ws://");
-    let (mut socket, _) = connect_async(format!("{url}/ws")).await.unwrap();
-    assert_eq!(text(&mut socket).await["type"], "connection_established");
+    let mut client = Client::connect(&collector).await;
 
     // It asks the stream that it was in the middle of reading where it begins, and that is where it has never been.
     collector.signal("STOP").await;
@@ -385,16 +383,6 @@ async fn what_comes_into_an_empty_stream_while_nobody_reads_is_not_missing(kind:
     let event = r#"{"event_type": "task_queued", "payload": {"task_id": "t", "feature": "f"}}"#;
     server.ask::<String>(&["XADD", "spanlight:events", "*", "event", event]).await;
     collector.signal("CONT").await;
-    let message = text(&mut socket).await;
+    let message = client.next().await;
     assert_eq!(message["type"], "event", "{message}");
-}
-
-/// The next message that says something.
-async fn text(socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> Value {
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
-        if let Message::Text(text) = message {
-            return serde_json::from_str(&text).unwrap();
-        }
-    }
 }
