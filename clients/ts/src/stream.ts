@@ -213,6 +213,7 @@ export class EventStream implements AsyncIterable<SpanlightEvent> {
       this.#connection = undefined
       if (this.#isClosed()) return
       const fatal = await this.#fatal(end, failures)
+      if (this.#isClosed()) return
       if (fatal) return this.#finish(fatal)
       failures = end.established ? 0 : failures + 1
       if (this.#isFull(1)) {
@@ -234,6 +235,7 @@ export class EventStream implements AsyncIterable<SpanlightEvent> {
   async #connect(): Promise<End> {
     try {
       const token = await this.#endpoint.token()
+      if (this.#isClosed()) return { code: 1000, reason: 'nobody wants it any more', established: false }
       const socket = this.#endpoint.socket(this.#query()) as Socket
       return await new Promise((ended) => {
         const hear = (message: ServerMessage) => this.#hear(message)

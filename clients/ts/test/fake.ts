@@ -116,6 +116,11 @@ export class Hand implements Clock {
     return timer
   }
 
+  /** How many wait for time to pass. */
+  get sleepers(): number {
+    return this.#timers.length
+  }
+
   clearTimeout(timer: unknown): void {
     this.#timers = this.#timers.filter((each) => each !== timer)
   }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-import { connect, type EventStream, type Place, RequestError, type StreamGap, type StreamOptions } from '../src/index.js'
+import { connect, type EndpointOptions, type EventStream, type Place, RequestError, type StreamGap, type StreamOptions } from '../src/index.js'
 import { event, Fake, Hand, sockets, Told } from './fake.js'
+
+/** Once everything has happened that needs no more than what is there already. */
+const settled = () => new Promise((soon) => setImmediate(soon))
 
 describe('a stream', { timeout: 10_000 }, () => {
   let fake: Fake
@@ -21,7 +24,7 @@ describe('a stream', { timeout: 10_000 }, () => {
   })
 
   /** A stream, the offsets of what it delivers, and what it tells of itself. */
-  function open(options: StreamOptions & { token?: string | (() => string) } = {}) {
+  function open(options: StreamOptions & EndpointOptions = {}) {
     const [seen, gaps, states] = [new Told<number>(), new Told<StreamGap>(), new Told<string>()]
     const stream = connect(fake.url, {
       ...sockets,
@@ -228,6 +231,28 @@ describe('a stream', { timeout: 10_000 }, () => {
     await clock.sleeper(1000)
     clock.pass(1000)
     assert.equal((await (await fake.peer()).hears()).token, 'token 2')
+  })
+
+  it('stays closed when it is closed while it asks for a token', async () => {
+    const asked = new Told<(token: string) => void>()
+    const { stream, states } = open({ token: () => new Promise<string>(asked.listen) })
+    const [answer] = await asked.count(1)
+    stream.close()
+    answer?.('token')
+    await settled()
+    assert.deepEqual([states.all, fake.connections, clock.sleepers], [['closed'], 0, 0])
+  })
+
+  it('stays closed when it is closed while it asks why it was refused', async () => {
+    const asked = new Told<(why: Error) => void>()
+    const { stream, states } = open({ fetch: () => new Promise((_, fail) => asked.listen(fail)) })
+    const peer = await fake.peer()
+    peer.close(1013, 'there is no room')
+    const [answer] = await asked.count(1)
+    stream.close()
+    answer?.(new Error('nobody answers'))
+    await settled()
+    assert.deepEqual([states.all, fake.connections, clock.sleepers], [['closed'], 1, 0])
   })
 
   it('is read as fast as its reader likes, and waits when it is too slow', async () => {
