@@ -4,6 +4,7 @@
 //! and the facts that enter the counters. [`Deriver::tick`] lets time pass.
 
 mod absorb;
+mod ahead;
 mod apart;
 mod besides;
 mod billing;
@@ -298,7 +299,7 @@ impl Deriver {
             && let Some(run) = self.runs.take(ix)
         {
             self.counts.runs_handed_over += 1;
-            self.runs.recycle(*run);
+            self.runs.recycle(run);
         }
     }
 
@@ -351,9 +352,16 @@ impl Deriver {
     }
 
     fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
-        let mut leaving: Vec<Box<Run>> = Vec::new();
+        let mut leaving: Vec<(RunIx, Box<Run>)> = Vec::new();
         while self.runs.are_more_than(self.limits.spans) {
-            let Some((ix, mut run)) = self.runs.take_oldest() else { break };
+            let Some(oldest) = self.runs.take_oldest() else { break };
+            leaving.push(oldest);
+        }
+        for at in 0..leaving.len() {
+            if let Some((_, next)) = leaving.get(at + 1) {
+                next.bring_nodes();
+            }
+            let (ix, run) = &mut leaving[at];
             match run.closed {
                 true => self.counts.runs_evicted += 1,
                 false => self.counts.runs_cut_short += 1,
@@ -361,17 +369,16 @@ impl Deriver {
             if self.wants_events {
                 run.tell(&self.lexicon, &mut self.habits, now, Duration::ZERO, &mut out.events);
             }
-            self.meters.forget_told_by_spans(&mut run);
+            self.meters.forget_told_by_spans(run);
             run.settle_all(now, &mut out.facts);
             if let Some(spending) = &mut self.spending {
-                spending.leave(ix, &run, &self.meters);
+                spending.leave(*ix, run, &self.meters);
             }
-            leaving.push(run);
         }
         if !leaving.is_empty() {
-            let counted = leaving.iter().filter(|run| !self.meters.spans_tell_of(run));
+            let counted = leaving.iter().map(|(_, run)| run).filter(|run| !self.meters.spans_tell_of(run));
             self.ledger.post_all(counted.flat_map(|run| run.postings()), now);
-            leaving.into_iter().for_each(|run| self.runs.recycle(*run));
+            leaving.into_iter().for_each(|(_, run)| self.runs.recycle(run));
         }
     }
 }

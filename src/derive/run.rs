@@ -4,6 +4,7 @@
 //! later. So every walk up the tree goes as far as is known, and no span is ever looked for twice.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem::take;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -158,19 +159,19 @@ impl Run {
     }
 
     /// What it allocated, for another run; of a large one nothing is worth keeping.
-    pub fn into_room(mut self) -> Option<Room> {
-        self.nodes.clear();
-        self.ids.clear();
-        self.unsettled.clear();
-        self.task_work.clear();
-        self.call_ids.clear();
-        let room = Room {
-            nodes: self.nodes,
-            ids: self.ids,
-            unsettled: self.unsettled,
-            task_work: self.task_work,
-            call_ids: self.call_ids,
+    pub fn take_room(&mut self) -> Option<Room> {
+        let mut room = Room {
+            nodes: take(&mut self.nodes),
+            ids: take(&mut self.ids),
+            unsettled: take(&mut self.unsettled),
+            task_work: take(&mut self.task_work),
+            call_ids: take(&mut self.call_ids),
         };
+        room.nodes.clear();
+        room.ids.clear();
+        room.unsettled.clear();
+        room.task_work.clear();
+        room.call_ids.clear();
         (room.nodes.capacity() <= Run::SMALL).then_some(room)
     }
 

@@ -192,6 +192,9 @@ impl Runs {
     /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first.
     pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
+            if let Some(next) = self.closed.front().and_then(|(_, ix)| self.get(*ix)) {
+                next.bring();
+            }
             if self.is_current(entry) {
                 return self.take(entry.1).map(|run| (entry.1, run));
             }
@@ -220,9 +223,9 @@ impl Runs {
     }
 
     /// Takes back the room of a run that left memory.
-    pub fn recycle(&mut self, run: Run) {
+    pub fn recycle(&mut self, mut run: Box<Run>) {
         if self.spare.len() < Runs::MOST_SPARE {
-            self.spare.extend(run.into_room());
+            self.spare.extend(run.take_room());
         }
     }
 

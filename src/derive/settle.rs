@@ -226,7 +226,7 @@ impl Run {
             Some(Scope::LlmRequest) if self.call_counts(at) => match self.call_fact(at) {
                 Some(fact) => {
                     self.node_mut(at).billed = true;
-                    FactKind::Call(Box::new(fact))
+                    FactKind::Call(fact)
                 }
                 None => return,
             },
@@ -240,11 +240,11 @@ impl Run {
         out.push(fact);
     }
 
-    fn call_fact(&self, at: NodeIx) -> Option<CallFact> {
+    fn call_fact(&self, at: NodeIx) -> Option<Box<CallFact>> {
         let node = self.node(at);
-        let call = node.call.as_deref()?;
-        Some(CallFact {
-            op: node.op?,
+        let (call, op) = (node.call.as_deref()?, node.op?);
+        Some(Box::new(CallFact {
+            op,
             provider: node.provider.clone(),
             request_model: call.request_model.clone(),
             response_model: node.model.clone().filter(|_| call.model_answered),
@@ -253,7 +253,7 @@ impl Run {
             price: call.price.clone(),
             ttft_s: call.ttft_s,
             error_type: call.error_type.clone(),
-        })
+        }))
     }
 
     pub fn fact(&self, at: NodeIx, kind: FactKind) -> Fact {
