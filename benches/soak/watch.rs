@@ -173,8 +173,8 @@ fn slope(samples: &[Sample], index: usize) -> f64 {
     with / mean(&|sample| (sample[0] - minute).powi(2))
 }
 
-/// That half of the values are below.
+/// The value that half of them are below; of none it is 0.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }

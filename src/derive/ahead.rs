@@ -4,6 +4,7 @@
 //! other, a moment before it is worked with, and all of it comes in the time of one. Nothing is done with what is read.
 
 use std::hint::black_box;
+use std::ops::BitXor;
 
 use super::node::{Call, Node};
 use super::run::{Run, RunKey};
@@ -22,11 +23,11 @@ impl Run {
 
     /// Brings its nodes and their calls; the run itself should be there by now.
     pub fn bring_nodes(&self) {
-        black_box(self.nodes.iter().map(touch).fold(false, |all, one| all ^ one));
+        black_box(self.nodes.iter().map(touch).fold(false, BitXor::bitxor));
     }
 }
 
-/// Reads a field of each of the lines that a node and its call lie in.
+/// Reads fields of a node and its call that lie apart, so that hardly a line of either is left out.
 fn touch(node: &Node) -> bool {
     let of_call = |call: &Call| {
         (call.usage.input.is_some() ^ call.usage.output_audio.is_some())

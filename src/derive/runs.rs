@@ -189,7 +189,8 @@ impl Runs {
         self.get(ix).is_some_and(|run| run.closed && run.closing == closing)
     }
 
-    /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first.
+    /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first. The one that
+    /// closed next is brought meanwhile, because it mostly leaves with it.
     pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
             if let Some(next) = self.closed.front().and_then(|(_, ix)| self.get(*ix)) {

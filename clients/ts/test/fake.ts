@@ -116,13 +116,13 @@ export class Hand implements Clock {
     return timer
   }
 
+  clearTimeout(timer: unknown): void {
+    this.#timers = this.#timers.filter((each) => each !== timer)
+  }
+
   /** How many wait for time to pass. */
   get sleepers(): number {
     return this.#timers.length
-  }
-
-  clearTimeout(timer: unknown): void {
-    this.#timers = this.#timers.filter((each) => each !== timer)
   }
 
   /** Waits until somebody sleeps for just so long. */

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 
-import { connect, type EndpointOptions, type EventStream, type Place, RequestError, type StreamGap, type StreamOptions } from '../src/index.js'
+import {
+  connect,
+  type EndpointOptions,
+  type EventStream,
+  type Place,
+  RequestError,
+  type StreamGap,
+  type StreamOptions,
+} from '../src/index.js'
 import { event, Fake, Hand, sockets, Told } from './fake.js'
 
 /** Once everything has happened that needs no more than what is there already. */
