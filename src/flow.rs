@@ -12,7 +12,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::event::{Event, TraceId};
+use crate::event::{Event, EventWriter, TraceId};
 use crate::otlp::{Batch, Signal};
 
 /// An event on its way to sinks, serialised once for all of them.
@@ -50,6 +50,14 @@ impl Record {
     /// The event as one line of JSON, without a line end.
     pub fn json(&self) -> &str {
         self.json.get_or_init(|| self.event.to_json())
+    }
+
+    /// Writes the same behind others. Nobody asks after whoever alone has the record, so nothing is kept for others then.
+    pub fn write_json<'r>(self: &'r Arc<Record>, writer: &mut EventWriter<'_, 'r>) {
+        match self.json.get() {
+            None if Arc::strong_count(self) == 1 => writer.write(&self.event),
+            _ => writer.push(self.json().as_bytes()),
+        }
     }
 }
 

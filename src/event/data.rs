@@ -2,11 +2,20 @@
 //!
 //! Most payloads are only passed on, so they are not parsed into a tree; who wants to look inside asks for one.
 
+use std::cell::Cell;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
 use super::json::JsonObject;
+
+thread_local! {
+    /// Where a thread writes payloads, so that none is made larger and smaller again.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// More of it is not kept: few payloads are so long.
+const MAX_ROOM: usize = 64 << 10;
 
 /// A JSON object as text; the empty object takes no space.
 ///
@@ -26,16 +35,21 @@ pub struct Data(Box<str>);
 impl Data {
     /// The object that `write` writes.
     pub fn build(write: impl FnOnce(&mut JsonObject<'_>)) -> Data {
-        // Enough for most, so that it need not grow piece by piece.
-        let mut out = Vec::with_capacity(256);
-        let mut object = JsonObject::begin(&mut out);
+        let mut room = ROOM.take();
+        room.clear();
+        let mut object = JsonObject::begin(&mut room);
         write(&mut object);
-        if object.is_empty() {
-            return Data::default();
+        let data = if object.is_empty() {
+            Data::default()
+        } else {
+            object.end();
+            // Every method of `JsonObject` writes UTF-8; a caller's raw bytes that are not lose the payload only.
+            std::str::from_utf8(&room).map(|text| Data(text.into())).unwrap_or_default()
+        };
+        if room.capacity() <= MAX_ROOM {
+            ROOM.set(room);
         }
-        object.end();
-        // Every method of `JsonObject` writes UTF-8; a caller's raw bytes that are not lose the payload only.
-        String::from_utf8(out).map(|text| Data(text.into())).unwrap_or_default()
+        data
     }
 
     /// The object of text that another one gave as [`Data::as_json`].

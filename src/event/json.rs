@@ -4,6 +4,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::ops::Range;
 
 /// The name of a member of ours as it stands in JSON behind another one, `,"name":`: one piece, which is put in place at once.
 #[derive(Clone, Copy)]
@@ -45,6 +46,16 @@ impl<'a> JsonObject<'a> {
     /// Closes it.
     pub fn end(self) {
         self.out.push(b'}');
+    }
+
+    /// Where in the buffer it goes on.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Members that stand in this place of the buffer, with the comma before each.
+    pub(crate) fn again(&mut self, members: Range<usize>) {
+        self.out.extend_from_within(members);
     }
 
     /// Whether nothing was written yet.

@@ -45,6 +45,7 @@ pub use kind::{EventName, EventType, Scope, SourceKind, Status};
 pub use read::{ReadError, read_event, read_events};
 pub use time::Timestamp;
 pub use verdict::{Decision, Resolution, Urgency};
+pub use write::EventWriter;
 
 /// The longest [`Event::message`], in bytes; longer ones are cut at a character.
 pub const MAX_MESSAGE: usize = 1024;

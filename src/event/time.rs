@@ -1,5 +1,6 @@
 //! Points in time, to the microsecond.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -92,24 +93,16 @@ impl Timestamp {
     /// takes a tenth of the time that is allowed for an event.
     pub fn to_rfc3339(self) -> [u8; 27] {
         let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000) as u32);
-        let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
-        let (year, second_of_day) = (year.clamp(0, 9999) as u32, seconds.rem_euclid(86_400) as u32);
+        let second_of_day = seconds.rem_euclid(86_400) as u32;
         let minute_of_day = second_of_day / 60;
         let mut text = *b"0000-00-00T00:00:00.000000Z";
-        let mut put = |at: usize, number: u32| {
-            let [tens, ones] = TWO_DIGITS[number as usize % 100];
-            (text[at], text[at + 1]) = (tens, ones);
-        };
-        put(0, year / 100);
-        put(2, year % 100);
-        put(5, month);
-        put(8, day);
-        put(11, minute_of_day / 60);
-        put(14, minute_of_day % 60);
-        put(17, second_of_day % 60);
-        put(20, micros / 10_000);
-        put(22, micros / 100 % 100);
-        put(24, micros % 100);
+        text[..10].copy_from_slice(&date(seconds.div_euclid(86_400)));
+        put_digits(&mut text, 11, minute_of_day / 60);
+        put_digits(&mut text, 14, minute_of_day % 60);
+        put_digits(&mut text, 17, second_of_day % 60);
+        put_digits(&mut text, 20, micros / 10_000);
+        put_digits(&mut text, 22, micros / 100 % 100);
+        put_digits(&mut text, 24, micros % 100);
         text
     }
 
@@ -117,6 +110,33 @@ impl Timestamp {
     pub fn date(self) -> String {
         self.to_string()[..10].to_owned()
     }
+}
+
+thread_local! {
+    /// The day that was written last, and its date: most are of the same.
+    static LAST: Cell<(i64, [u8; 10])> = const { Cell::new((0, *b"1970-01-01")) };
+}
+
+/// The date of a day number since 1970.
+fn date(day: i64) -> [u8; 10] {
+    let (last, date) = LAST.get();
+    if last == day {
+        return date;
+    }
+    let (year, month, day_of_month) = civil_from_days(day);
+    let year = year.clamp(0, 9999) as u32;
+    let mut date = *b"0000-00-00";
+    for (at, number) in [(0, year / 100), (2, year % 100), (5, month), (8, day_of_month)] {
+        put_digits(&mut date, at, number);
+    }
+    LAST.set((day, date));
+    date
+}
+
+/// Puts the two digits of a number below 100 in their place.
+#[inline]
+fn put_digits<const N: usize>(text: &mut [u8; N], at: usize, number: u32) {
+    [text[at], text[at + 1]] = TWO_DIGITS[number as usize % 100];
 }
 
 /// The digits of the numbers below 100.

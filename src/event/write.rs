@@ -1,23 +1,92 @@
 //! An event as JSON: snake_case, absent fields omitted.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::json::{JsonObject, Member, member, push_quoted, push_str, push_text, push_u64, push_word};
-use super::{Event, Performance, Priority, Source};
+use super::{Dimensions, Event, Identity, Performance, Priority, Source};
+
+/// Writes events as JSON one behind the other. What an event has in common with the one before it, as those of one run have
+/// most of what they belong to, is copied from there.
+///
+/// ```
+/// use spanlight::event::{Event, EventWriter, Timestamp};
+///
+/// let events = [Event::agent_spawned("researcher"), Event::agent_spawned("critic")];
+/// let mut lines = Vec::new();
+/// let mut writer = EventWriter::new(&mut lines);
+/// for event in &events {
+///     writer.write(event);
+///     writer.push(b"\n");
+/// }
+/// assert_eq!(lines, format!("{}\n{}\n", events[0].to_json(), events[1].to_json()).into_bytes());
+/// ```
+pub struct EventWriter<'o, 'e> {
+    out: &'o mut Vec<u8>,
+    last: Option<Written<'e>>,
+}
+
+/// An event that was written, and where parts of it stand.
+struct Written<'e> {
+    event: &'e Event,
+    identity: Range<usize>,
+    source: Range<usize>,
+}
+
+impl<'o, 'e> EventWriter<'o, 'e> {
+    /// Most events are no longer, and so need not grow piece by piece.
+    pub const USUAL: usize = 1024;
+
+    /// Behind what is in a buffer.
+    pub fn new(out: &'o mut Vec<u8>) -> EventWriter<'o, 'e> {
+        EventWriter { out, last: None }
+    }
+
+    /// Appends what is written already.
+    pub fn push(&mut self, written: &[u8]) {
+        self.out.extend_from_slice(written);
+    }
+
+    /// Appends an event as one line of JSON, without a line end.
+    pub fn write(&mut self, event: &'e Event) {
+        self.out.reserve(EventWriter::USUAL);
+        let mut object = JsonObject::begin(self.out);
+        event.write_head(&mut object);
+        let last = self.last.as_ref();
+        let begins = object.len();
+        match last.filter(|last| last.event.identity.is_same(&event.identity)) {
+            Some(last) => object.again(last.identity.clone()),
+            None => event.identity.members().into_iter().for_each(|(name, value)| write_name(&mut object, name, value)),
+        }
+        let identity = begins..object.len();
+        event.dimensions.members().into_iter().for_each(|(name, value)| write_name(&mut object, name, value));
+        event.write_figures(&mut object);
+        let begins = object.len();
+        match last.filter(|last| last.event.source.is_same(&event.source)) {
+            Some(last) => object.again(last.source.clone()),
+            None => event.source.write_json(object.member(member!("source"))),
+        }
+        let source = begins..object.len();
+        object.end();
+        self.last = Some(Written { event, identity, source });
+    }
+}
 
 impl Event {
     /// The event as one line of JSON.
     pub fn to_json(&self) -> String {
-        let mut out = Vec::with_capacity(768);
+        let mut out = Vec::new();
         self.write_json(&mut out);
         String::from_utf8(out).unwrap_or_default()
     }
 
     /// Appends the event as one line of JSON, without a line end.
     pub fn write_json(&self, out: &mut Vec<u8>) {
-        // Most are no longer, and so need not grow piece by piece.
-        out.reserve(1024);
-        let mut object = JsonObject::begin(out);
+        EventWriter::new(out).write(self);
+    }
+
+    /// What it is, and when and where it happened.
+    fn write_head(&self, object: &mut JsonObject<'_>) {
         push_quoted(object.member(member!("event_id")), |out| self.event_id.push_to(out));
         push_str(object.member(member!("name")), self.name.as_str());
         push_word(object.member(member!("scope")), self.scope.as_str());
@@ -38,11 +107,10 @@ impl Event {
                 push_quoted(object.member(name), |out| id.push_to(out));
             }
         }
-        for (name, value) in self.belongings() {
-            if let Some(value) = value {
-                push_str(object.member(name), value);
-            }
-        }
+    }
+
+    /// What there is to say and to count.
+    fn write_figures(&self, object: &mut JsonObject<'_>) {
         if self.priority != Priority::default() {
             object.u64("priority", u64::from(self.priority.get()));
         }
@@ -56,27 +124,57 @@ impl Event {
         if !self.data.is_empty() {
             object.member(member!("data")).extend_from_slice(self.data.as_json().as_bytes());
         }
-        self.source.write_json(object.member(member!("source")));
-        object.end();
     }
 
     /// To whom and to what it belongs, by the names that JSON has for it.
-    pub(super) fn belongings(&self) -> [(Member, &Option<Arc<str>>); 13] {
+    pub(super) fn belongings(&self) -> impl Iterator<Item = (Member, &Option<Arc<str>>)> {
+        self.identity.members().into_iter().chain(self.dimensions.members())
+    }
+}
+
+impl Identity {
+    fn members(&self) -> [(Member, &Option<Arc<str>>); 8] {
         [
-            (member!("workflow_id"), &self.identity.workflow_id),
-            (member!("parent_workflow_id"), &self.identity.parent_workflow_id),
-            (member!("execution_id"), &self.identity.execution_id),
-            (member!("conversation_id"), &self.identity.conversation_id),
-            (member!("session_id"), &self.identity.session_id),
-            (member!("user_id"), &self.identity.user_id),
-            (member!("correlation_id"), &self.identity.correlation_id),
-            (member!("task_id"), &self.identity.task_id),
-            (member!("feature"), &self.dimensions.feature),
-            (member!("agent"), &self.dimensions.agent),
-            (member!("model"), &self.dimensions.model),
-            (member!("provider"), &self.dimensions.provider),
-            (member!("tool"), &self.dimensions.tool),
+            (member!("workflow_id"), &self.workflow_id),
+            (member!("parent_workflow_id"), &self.parent_workflow_id),
+            (member!("execution_id"), &self.execution_id),
+            (member!("conversation_id"), &self.conversation_id),
+            (member!("session_id"), &self.session_id),
+            (member!("user_id"), &self.user_id),
+            (member!("correlation_id"), &self.correlation_id),
+            (member!("task_id"), &self.task_id),
         ]
+    }
+
+    /// Whether all names of it lie where those of the other do.
+    fn is_same(&self, other: &Identity) -> bool {
+        self.members().into_iter().zip(other.members()).all(|((_, one), (_, other))| is_same(one, other))
+    }
+}
+
+impl Dimensions {
+    fn members(&self) -> [(Member, &Option<Arc<str>>); 5] {
+        [
+            (member!("feature"), &self.feature),
+            (member!("agent"), &self.agent),
+            (member!("model"), &self.model),
+            (member!("provider"), &self.provider),
+            (member!("tool"), &self.tool),
+        ]
+    }
+}
+
+fn is_same(one: &Option<Arc<str>>, other: &Option<Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+fn write_name(object: &mut JsonObject<'_>, name: Member, value: &Option<Arc<str>>) {
+    if let Some(value) = value {
+        push_str(object.member(name), value);
     }
 }
 
@@ -122,6 +220,14 @@ impl Performance {
 }
 
 impl Source {
+    /// Whether it says the same, as far as that is seen without reading it.
+    fn is_same(&self, other: &Source) -> bool {
+        self.kind == other.kind
+            && self.dialect == other.dialect
+            && is_same(&self.instance, &other.instance)
+            && is_same(&self.service, &other.service)
+    }
+
     fn write_json(&self, out: &mut Vec<u8>) {
         let mut object = JsonObject::begin(out);
         object.word("kind", self.kind.as_str());
@@ -137,5 +243,39 @@ impl serde::Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json = serde_json::value::RawValue::from_string(self.to_json()).map_err(serde::ser::Error::custom)?;
         json.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn behind_others_an_event_is_written_as_it_is_alone(which in prop::collection::vec((0..3usize, 0..3usize), 0..9)) {
+            let name = |number: usize| Some(Arc::from(format!("name \"{number}\"")));
+            let identities = [
+                Identity::default(),
+                Identity { execution_id: name(1), ..Identity::default() },
+                Identity { workflow_id: name(2), execution_id: name(1), task_id: name(3), ..Identity::default() },
+            ];
+            let source = Event::agent_spawned("a").source;
+            let sources = [source.clone(), Source { service: name(4), ..source.clone() }, Source { instance: name(4), ..source }];
+            let event = |(identity, source): &(usize, usize)| {
+                let (identity, source) = (identities[*identity].clone(), sources[*source].clone());
+                Event { identity, source, ..Event::agent_spawned("a").with("attempt", 2) }
+            };
+            let events: Vec<Event> = which.iter().map(event).collect();
+            let (mut together, mut alone) = (b"behind: ".to_vec(), b"behind: ".to_vec());
+            let mut writer = EventWriter::new(&mut together);
+            for event in &events {
+                writer.write(event);
+                writer.push(b"\n");
+                alone.extend_from_slice(event.to_json().as_bytes());
+                alone.push(b'\n');
+            }
+            prop_assert_eq!(String::from_utf8(together), String::from_utf8(alone));
+        }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Load, Outcome};
-use crate::event::Timestamp;
+use crate::event::{EventWriter, Timestamp};
 use crate::otlp::json::to_json;
 
 /// Where to write, and for how long to keep it.
@@ -74,12 +74,17 @@ fn a_month() -> u32 {
     30
 }
 
+/// More room for lines is not kept.
+const MAX_ROOM: usize = 4 << 20;
+
 /// A file being written.
 #[derive(Debug)]
 pub struct FileExporter {
     config: Config,
     path: PathBuf,
     open: Option<Open>,
+    /// Where lines are put behind each other, as large as the last load was.
+    room: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -94,7 +99,7 @@ struct Open {
 impl FileExporter {
     /// Below a data directory. Nothing is opened before there is something to write.
     pub fn new(config: &Config, data_dir: &Path) -> FileExporter {
-        FileExporter { config: config.clone(), path: data_dir.join(&config.path), open: None }
+        FileExporter { config: config.clone(), path: data_dir.join(&config.path), open: None, room: Vec::new() }
     }
 
     /// Where it writes.
@@ -104,7 +109,10 @@ impl FileExporter {
 
     /// Appends a load in one write.
     pub async fn export(&mut self, load: &Load) -> Outcome {
-        match self.write(lines(load)).await {
+        let mut lines = std::mem::take(&mut self.room);
+        lines.clear();
+        write_lines(load, &mut lines);
+        match self.write(lines).await {
             Ok(()) => Outcome::DONE,
             Err(error) => Outcome::retry(format!("cannot write {}: {error}", self.path.display())),
         }
@@ -135,7 +143,10 @@ impl FileExporter {
         // Until the write is done, it may be cut short.
         open.torn = true;
         let file = open.file.clone();
-        let written = blocking(move || Ok(append(&file, &lines))).await?;
+        let (written, lines) = blocking(move || Ok((append(&file, &lines), lines))).await?;
+        if lines.capacity() <= MAX_ROOM {
+            self.room = lines;
+        }
         open.torn = matches!(&written, Err(Unwritten { torn: true, .. }));
         written.map_err(|unwritten| unwritten.error)
     }
@@ -172,25 +183,24 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn lines(load: &Load) -> Vec<u8> {
-    let mut lines = Vec::new();
+fn write_lines(load: &Load, out: &mut Vec<u8>) {
     match load {
         Load::Events(records) => {
-            lines.reserve(records.iter().map(|record| record.json().len() + 1).sum());
+            out.reserve(records.len() * EventWriter::USUAL);
+            let mut writer = EventWriter::new(out);
             for record in records {
-                lines.extend_from_slice(record.json().as_bytes());
-                lines.push(b'\n');
+                record.write_json(&mut writer);
+                writer.push(b"\n");
             }
         }
         Load::Changes(_) => {}
         Load::Batches(batches) => {
             for batch in batches {
-                lines.extend_from_slice(to_json(batch.bytes(), batch.signal().schema()).as_bytes());
-                lines.push(b'\n');
+                out.extend_from_slice(to_json(batch.bytes(), batch.signal().schema()).as_bytes());
+                out.push(b'\n');
             }
         }
     }
-    lines
 }
 
 #[cfg(test)]
