@@ -10,6 +10,7 @@ mod besides;
 mod billing;
 mod called;
 pub mod cost;
+mod due;
 mod emit;
 mod held;
 mod infer;

@@ -1,10 +1,10 @@
 //! All runs in memory: found by key, looked at when due, bounded.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::due::Due;
 use super::node::State;
 use super::run::{Room, Run, RunKey};
 use crate::event::Timestamp;
@@ -21,6 +21,12 @@ impl RunIx {
     pub fn number(self) -> u64 {
         u64::from(self.slot) << 32 | u64::from(self.generation)
     }
+
+    /// One for tests.
+    #[cfg(test)]
+    pub fn of(slot: u32) -> RunIx {
+        RunIx { slot, generation: 0 }
+    }
 }
 
 /// The runs in memory.
@@ -29,7 +35,7 @@ pub struct Runs {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_key: HashMap<RunKey, RunIx, RandomState>,
-    due: BinaryHeap<Reverse<(Timestamp, RunIx)>>,
+    due: Due,
     /// Closed runs in the order in which they closed; some have come back to life since.
     closed: VecDeque<(u64, RunIx)>,
     closings: u64,
@@ -153,13 +159,13 @@ impl Runs {
             Some(due)
         });
         if let Some(Some(due)) = due {
-            self.due.push(Reverse((due, ix)));
+            self.due.push(due, ix);
         }
     }
 
     /// The next run that is due at `now`.
     pub fn next_due(&mut self, now: Timestamp) -> Option<RunIx> {
-        while let Some(Reverse((due, ix))) = self.due.peek().copied() {
+        while let Some((due, ix)) = self.due.peek() {
             if due > now {
                 return None;
             }
@@ -200,7 +206,7 @@ impl Runs {
                 return self.take(entry.1).map(|run| (entry.1, run));
             }
         }
-        while let Some(Reverse((_, ix))) = self.due.pop() {
+        while let Some((_, ix)) = self.due.pop() {
             if let Some(run) = self.take(ix) {
                 return Some((ix, run));
             }
