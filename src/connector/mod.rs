@@ -24,7 +24,7 @@ use crate::health::{About, DROPPED, Health, WITHHELD};
 use crate::measure::{Alert, Counted, LeftOut, Measure, SharedBuckets};
 use crate::otlp::edit::Edit;
 use crate::otlp::view::{AnyValue, Metric};
-use crate::otlp::{Batch, Limit};
+use crate::otlp::{Batch, Cursor, Limit, Signal};
 use crate::recent::Recent;
 use crate::semconv::resource;
 
@@ -60,7 +60,8 @@ pub struct Core {
 }
 
 impl Connector {
-    /// How much is taken in under one lock, for which readers and other requests wait: a few milliseconds.
+    /// How much of other things than spans is taken in under one lock, for which readers and other requests wait: a few
+    /// milliseconds.
     const PORTION: Limit = Limit { items: 2000, bytes: usize::MAX };
     /// How often time passes for open runs.
     pub const TICK: Duration = Duration::from_millis(250);
@@ -127,9 +128,16 @@ impl Connector {
         if let Some(recent) = self.recent.get() {
             recent.keep(batch);
         }
-        match Connector::takes_long(batch.items()) {
-            true => batch.split(Connector::PORTION).iter().for_each(|portion| self.portion(portion)),
-            false => self.portion(batch),
+        match batch.signal() {
+            // What came of some is used before more are taken in, because it is in the caches then.
+            Signal::Traces => {
+                let mut spans = batch.cursor();
+                while self.some_spans(&mut spans) {}
+            }
+            Signal::Logs | Signal::Metrics => batch.split(Connector::PORTION).iter().for_each(|portion| {
+                let now = Timestamp::now();
+                self.take_in(now, |core| core.deriver.batch(portion, now, &mut core.out));
+            }),
         }
     }
 
@@ -138,9 +146,9 @@ impl Connector {
         items > Connector::PORTION.items
     }
 
-    fn portion(&self, batch: &Batch) {
+    fn some_spans(&self, spans: &mut Cursor<'_>) -> bool {
         let now = Timestamp::now();
-        self.take_in(now, |core| core.deriver.batch(batch, now, &mut core.out));
+        self.take_in(now, |core| core.deriver.some_spans(spans, now, &mut core.out))
     }
 
     /// Takes spans of this process in; those without an end are open.
@@ -278,18 +286,21 @@ impl Connector {
         self.show_budgets(health);
     }
 
-    fn take_in(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
-        self.hand_on(now, true, change);
+    fn take_in<T>(&self, now: Timestamp, change: impl FnOnce(&mut Core) -> T) -> T {
+        let mut core = self.lock();
+        let result = change(&mut core);
+        self.hand_on(&mut core, now, true);
+        result
     }
 
     fn change(&self, now: Timestamp, change: impl FnOnce(&mut Core)) {
-        self.hand_on(now, false, change);
+        let mut core = self.lock();
+        change(&mut core);
+        self.hand_on(&mut core, now, false);
     }
 
-    fn hand_on(&self, now: Timestamp, takes_in: bool, change: impl FnOnce(&mut Core)) {
-        let mut core = self.lock();
-        let core = &mut *core;
-        change(core);
+    /// Counts what came out, and hands the events to whoever wants them.
+    fn hand_on(&self, core: &mut Core, now: Timestamp, takes_in: bool) {
         if let Some(budgets) = &self.budgets {
             budgets.follow(core, now, takes_in);
         }
@@ -311,21 +322,20 @@ impl Connector {
         if core.out.events.is_empty() {
             return;
         }
-        let within_limit = |event| Arc::new(Record::new(self.within_limit(event)));
-        let records: Vec<SharedRecord> = core.out.events.drain(..).map(within_limit).collect();
+        core.out.events.iter_mut().for_each(|event| self.keep_within_limit(event));
+        let records: Vec<SharedRecord> = core.out.events.drain(..).map(|event| Arc::new(Record::new(event))).collect();
         // Under the lock, so that every sink sees the same order. Sinks only put things into queues.
         for sink in self.sinks.get().into_iter().flatten() {
             sink(&records);
         }
     }
 
-    /// The event with values cut that are longer than what every reader takes.
-    fn within_limit(&self, mut event: Event) -> Event {
+    /// Cuts values of an event that are longer than what every reader takes.
+    fn keep_within_limit(&self, event: &mut Event) {
         if let Some((cut, values)) = event.data.cut(self.max_value_bytes) {
             event.data = cut;
             self.cut.fetch_add(values as u64, Relaxed);
         }
-        event
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

@@ -13,13 +13,12 @@ use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
 use super::totals::{Totals, has_totals};
-use crate::dialect::{Attributes, Content, Habits, Lexicon, Op, Spot};
+use crate::dialect::{Attributes, Content, Habits, Lexicon, Op};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
     Priority, Scope, Source, Status, Timestamp,
 };
-use crate::otlp::view::Span;
 
 /// A beginning or an end to tell. They are put in order before they become events, which are large. At the same
 /// moment what is outside begins first and ends last.
@@ -76,10 +75,7 @@ impl Run {
             if !node.told.end && node.state == State::Ended {
                 moments.push(Moment { at: node.end, is_end: true, depth: -depth, teller: tellers.len() });
             }
-            attributes.clear();
-            let span = Span::read_with(&held.record, |attribute| attributes.take(lexicon, attribute));
-            let spot = Spot::new(&held.instrumentation, held.marks, &span, &attributes, lexicon);
-            let content = node.op.map(|op| Content::read(&spot, op)).unwrap_or_default();
+            let content = node.op.map(|op| held.read(op, lexicon, &mut attributes)).unwrap_or_default();
             let workflows = workflows.of(self, &surroundings);
             tellers.push(Teller { run: self, held, surroundings, workflows, execution: &execution, content, now });
         }

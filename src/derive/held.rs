@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::names::Name;
 use super::node::{NodeIx, State};
 use super::run::Run;
-use crate::dialect::Marks;
+use crate::dialect::{Attributes, Content, Lexicon, Marks, Op, Spot};
 use crate::event::Timestamp;
+use crate::otlp::view::Span;
 
 /// How long a span's events wait for the spans above it. SDKs export children before their parents, mostly in
 /// the same request or the next.
@@ -22,8 +23,8 @@ pub const UNDECIDED: Duration = Duration::from_secs(5);
 pub struct Held {
     pub at: NodeIx,
     pub since: Timestamp,
-    /// The encoded span, a slice of the batch it came in.
-    pub record: Bytes,
+    /// The encoded span, a slice of the batch it came in, if there may be content in it.
+    pub content: Option<Bytes>,
     /// The name of its instrumentation scope.
     pub instrumentation: Name,
     /// What its scope and resource are signs of.
@@ -40,13 +41,21 @@ impl Held {
         Held {
             at,
             since,
-            record: Bytes::new(),
+            content: None,
             instrumentation: "".into(),
             marks: Marks::default(),
             service: run.service.clone(),
             instance: run.instance.clone(),
             waits_above: false,
         }
+    }
+
+    /// What the span says beyond its meaning, which is that it does this.
+    pub fn read<'a>(&'a self, op: Op, lexicon: &Lexicon, attributes: &mut Attributes<'a>) -> Content<'a> {
+        let Some(record) = &self.content else { return Content::default() };
+        attributes.clear();
+        let span = Span::read_with(record, |attribute| attributes.take(lexicon, attribute));
+        Content::read(&Spot::new(&self.instrumentation, self.marks, &span, attributes, lexicon), op)
     }
 }
 

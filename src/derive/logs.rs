@@ -63,15 +63,13 @@ impl Deriver {
         }
         touched.sort_unstable();
         touched.dedup();
-        for ix in touched {
-            self.runs.change(ix, |run| {
+        for ix in &touched {
+            self.runs.change(*ix, |run| {
                 run.stand_in_for_missing(now);
                 run.hang_what_waits();
             });
-            self.tell(ix, now, self.limits.hold, out);
-            self.runs.schedule(ix, &self.limits);
         }
-        self.keep_within_bounds(now, out);
+        self.look_at(touched, now, out);
     }
 
     /// Takes a report in; the run that it is of.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cost::{Call as PricedCall, Price, Prices};
@@ -12,10 +13,10 @@ use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::{Deriver, Output};
-use crate::dialect::{self, Attributes, Marks, Meaning, Op, Spot};
+use crate::dialect::{self, Attributes, Content, Marks, Meaning, Op, Spot};
 use crate::event::{Scope, SourceKind, SpanId, Timestamp, TraceId};
-use crate::otlp::Batch;
 use crate::otlp::view::{AnyValue, Group, Span, StatusCode};
+use crate::otlp::{Batch, Cursor};
 use crate::semconv::{Key, resource};
 
 /// What the resource and scope of a group of spans say of all of them.
@@ -39,25 +40,39 @@ pub struct DimensionKeys {
 }
 
 impl Deriver {
+    /// How many spans are best taken in before what came of them is used: it and their nodes stay in the caches then.
+    const PORTION: usize = 256;
+
     /// Takes the spans of a batch in: what began and ended with them goes to `out`.
     pub fn spans(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
-        self.take_spans(batch, Ended::All, now, out);
+        let mut cursor = batch.cursor();
+        while self.some_spans(&mut cursor, now, out) {}
+    }
+
+    /// The same of as many spans behind a place in a batch as are best taken in at a time; whether there may be more.
+    pub fn some_spans(&mut self, cursor: &mut Cursor<'_>, now: Timestamp, out: &mut Output) -> bool {
+        self.take_spans(cursor, Ended::All, now, out)
     }
 
     /// The same of spans seen while they live: one without an end goes on, and may come again with more attributes
     /// until it has ended.
     pub fn live_spans(&mut self, batch: &Batch, now: Timestamp, out: &mut Output) {
-        self.take_spans(batch, Ended::WithAnEnd, now, out);
+        let mut cursor = batch.cursor();
+        while self.take_spans(&mut cursor, Ended::WithAnEnd, now, out) {}
     }
 
-    fn take_spans(&mut self, batch: &Batch, ended: Ended, now: Timestamp, out: &mut Output) {
+    fn take_spans(&mut self, cursor: &mut Cursor<'_>, ended: Ended, now: Timestamp, out: &mut Output) -> bool {
         let mut attributes = Attributes::with(std::mem::take(&mut self.habits));
         let mut touched: Vec<RunIx> = Vec::new();
         let mut last: Option<(TraceId, RunIx)> = None;
-        for group in batch.groups() {
+        let (batch, mut room) = (cursor.batch(), Deriver::PORTION);
+        while room > 0
+            && let Some(group) = cursor.enter()
+        {
             let emitter = self.emitter(&group);
             let mut tells_of_calls = false;
-            for record in group.records() {
+            for record in cursor.by_ref().take(room) {
+                room -= 1;
                 attributes.clear();
                 let span = Span::read_with(record, |attribute| attributes.take(&self.lexicon, attribute));
                 let (Some(trace), Some(id)) = (TraceId::from_bytes(span.trace_id), SpanId::from_bytes(span.span_id))
@@ -105,7 +120,8 @@ impl Deriver {
                     }
                     if wants_events && run.node(at).op.is_some() {
                         run.forget_held(at);
-                        run.held.push(emitter.hold(at, now, batch, record));
+                        let content = Content::may_be_in(&spot).then(|| batch.bytes().slice_ref(record));
+                        run.held.push(emitter.hold(at, now, content));
                     }
                     Some(())
                 });
@@ -122,6 +138,12 @@ impl Deriver {
             }
         }
         self.habits = attributes.into_habits();
+        self.look_at(touched, now, out);
+        room == 0
+    }
+
+    /// Tells what can be told of runs that something has come to, some of which stand there several times.
+    pub(super) fn look_at(&mut self, mut touched: Vec<RunIx>, now: Timestamp, out: &mut Output) {
         touched.sort_unstable();
         touched.dedup();
         for ix in touched {
@@ -182,11 +204,11 @@ impl Emitter {
         emitter_of(self.service.as_deref().unwrap_or_default(), self.instance.as_deref().unwrap_or_default())
     }
 
-    fn hold(&self, at: NodeIx, now: Timestamp, batch: &Batch, record: &[u8]) -> Held {
+    fn hold(&self, at: NodeIx, now: Timestamp, content: Option<Bytes>) -> Held {
         Held {
             at,
             since: now,
-            record: batch.bytes().slice_ref(record),
+            content,
             instrumentation: self.instrumentation.clone(),
             marks: self.marks,
             service: self.service.clone(),

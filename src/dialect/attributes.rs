@@ -11,8 +11,11 @@ use crate::semconv::Key;
 /// The known attributes of one record. Reused from record to record, so that reading one allocates nothing.
 #[derive(Debug)]
 pub struct Attributes<'a> {
-    /// Each with its key, by which it is forgotten.
-    values: Vec<(Key, AnyValue<'a>)>,
+    /// Not beside their keys: as a pair each would be put together first and then read in pieces that it was not written in,
+    /// for which processors wait.
+    values: Vec<AnyValue<'a>>,
+    /// The key of each, by which it is forgotten.
+    keys: Vec<Key>,
     /// For each key the place of its value, from 1; 0 is absent. One look tells whether an attribute is there,
     /// which most of those that are asked for are not.
     places: [u8; Attributes::KEYS],
@@ -56,6 +59,7 @@ impl<'a> Attributes<'a> {
     pub fn with(habits: Habits) -> Attributes<'a> {
         Attributes {
             values: Vec::with_capacity(32),
+            keys: Vec::with_capacity(32),
             places: [0; Attributes::KEYS],
             known: Known::default(),
             habits,
@@ -72,9 +76,10 @@ impl<'a> Attributes<'a> {
     /// Forgets those of the last record.
     #[inline]
     pub fn clear(&mut self) {
-        for (key, _) in self.values.drain(..) {
+        for key in self.keys.drain(..) {
             self.places[key.index()] = 0;
         }
+        self.values.clear();
         self.known = Known::default();
         self.path = 0;
     }
@@ -114,10 +119,11 @@ impl<'a> Attributes<'a> {
     #[inline]
     fn put(&mut self, key: Key, value: AnyValue<'a>) {
         let Some(place) = self.places.get_mut(key.index()) else { return };
-        if let Some((_, known)) = self.values.get_mut(usize::from(*place).wrapping_sub(1)) {
+        if let Some(known) = self.values.get_mut(usize::from(*place).wrapping_sub(1)) {
             *known = value;
         } else if self.values.len() < Attributes::MOST {
-            self.values.push((key, value));
+            self.values.push(value);
+            self.keys.push(key);
             *place = self.values.len() as u8;
         }
     }
@@ -126,8 +132,9 @@ impl<'a> Attributes<'a> {
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut known = self.known;
         known.fillable = known.fillable.and(Fillable::ALL);
-        let (values, places, said) = (self.values.clone(), self.places, self.said.clone());
-        let mut all = Attributes { values, places, known, habits: Habits::default(), said, path: 0 };
+        let (values, keys_of, said) = (self.values.clone(), self.keys.clone(), self.said.clone());
+        let mut all =
+            Attributes { values, keys: keys_of, places: self.places, known, habits: Habits::default(), said, path: 0 };
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -185,7 +192,7 @@ impl<'a> Attributes<'a> {
     #[inline]
     pub fn get(&self, key: Key) -> Option<AnyValue<'a>> {
         let place = usize::from(*self.places.get(key.index())?);
-        self.values.get(place.wrapping_sub(1)).map(|(_, value)| *value)
+        self.values.get(place.wrapping_sub(1)).copied()
     }
 
     #[inline]

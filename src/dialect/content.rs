@@ -32,6 +32,22 @@ pub struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
+    /// Whether a span may have any. Most spans of steps and agents have none, and need not be read again for it.
+    pub fn may_be_in(spot: &Spot<'_, '_>) -> bool {
+        const FIELDS: &[Field] = &[
+            Field::input,
+            Field::output,
+            Field::tool_call_id,
+            Field::response_id,
+            Field::stream,
+            Field::finish_reason,
+        ];
+        let fillable = spot.attributes.fillable();
+        messages::may_be_in(spot)
+            || FIELDS.iter().any(|field| fillable.has(*field))
+            || spot.attributes.has(Key::SPANLIGHT_LAST_EXIT_MS)
+    }
+
     /// The content of a span in which [`super::read`] found that it does this.
     pub fn read(spot: &Spot<'a, '_>, op: Op) -> Content<'a> {
         let dialect = detect::detect(spot);

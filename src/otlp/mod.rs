@@ -13,6 +13,7 @@ mod normalise;
 
 mod batch;
 mod by_trace;
+mod cursor;
 pub mod view;
 
 pub mod edit;
@@ -21,4 +22,5 @@ pub mod records;
 
 pub use batch::{Batch, Limit, Received, Signal};
 pub use check::{Checked, MAX_DEPTH, Malformed, check};
+pub use cursor::Cursor;
 pub use normalise::normalise;

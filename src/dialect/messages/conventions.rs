@@ -9,8 +9,9 @@ use crate::semconv::Key;
 /// The span event that carries what the attributes of a call would.
 const DETAILS: &str = "gen_ai.client.inference.operation.details";
 
-/// The attributes that have messages.
-pub(super) const KEYS: &[Key] = &[Key::GEN_AI_INPUT_MESSAGES, Key::GEN_AI_OUTPUT_MESSAGES];
+/// The attributes that have messages, and what comes before them.
+pub(super) const KEYS: &[Key] =
+    &[Key::GEN_AI_INPUT_MESSAGES, Key::GEN_AI_OUTPUT_MESSAGES, Key::GEN_AI_SYSTEM_INSTRUCTIONS];
 
 fn key(side: Side) -> Key {
     match side {

@@ -71,10 +71,15 @@ pub(super) fn may_be_under(key: Key) -> bool {
     KEYS.iter().any(|keys| keys.contains(&key))
 }
 
+/// Whether messages may be anywhere in a span.
+pub(super) fn may_be_in(spot: &Spot<'_, '_>) -> bool {
+    let attributes = spot.attributes;
+    spot.span.has_events || attributes.has_numbered() || attributes.fillable().holds(Fillable::MESSAGES)
+}
+
 /// The messages of one side of a span.
 pub(super) fn read<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>> {
-    let attributes = spot.attributes;
-    if !(spot.span.has_events || attributes.has_numbered() || attributes.fillable().holds(Fillable::MESSAGES)) {
+    if !may_be_in(spot) {
         return None;
     }
     let mut found = PLACES.iter().filter_map(|place| place(spot, side));

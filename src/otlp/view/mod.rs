@@ -119,6 +119,11 @@ impl<'a> Group<'a> {
     pub fn records(self) -> impl Iterator<Item = &'a [u8]> {
         repeated(self.raw, 2)
     }
+
+    /// The encoded `ScopeSpans`, `ScopeMetrics` or `ScopeLogs`.
+    pub(super) fn raw(self) -> &'a [u8] {
+        self.raw
+    }
 }
 
 impl<'a> Resource<'a> {
