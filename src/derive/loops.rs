@@ -36,6 +36,11 @@ struct Repeats {
 impl Loops {
     const MOST: usize = 4096;
 
+    /// Whether no call of a tool was seen.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.begun.is_empty()
+    }
+
     fn count(&mut self, call: u64, micros: u64, usd: impl FnOnce() -> Option<f64>) -> Option<Repeats> {
         if self.calls.len() >= Loops::MOST && !self.calls.contains_key(&call) {
             return None;

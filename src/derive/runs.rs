@@ -196,22 +196,28 @@ impl Runs {
     }
 
     /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first. The one that
-    /// closed next is brought meanwhile, because it mostly leaves with it.
+    /// is next is brought meanwhile, because it mostly leaves with it.
     pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
-            if let Some(next) = self.closed.front().and_then(|(_, ix)| self.get(*ix)) {
-                next.bring();
-            }
+            self.bring(self.closed.front().map(|(_, ix)| *ix));
             if self.is_current(entry) {
                 return self.take(entry.1).map(|run| (entry.1, run));
             }
         }
         while let Some((_, ix)) = self.due.pop() {
+            let next = self.due.peek();
+            self.bring(next.map(|(_, ix)| ix));
             if let Some(run) = self.take(ix) {
                 return Some((ix, run));
             }
         }
         None
+    }
+
+    fn bring(&self, ix: Option<RunIx>) {
+        if let Some(run) = ix.and_then(|ix| self.get(ix)) {
+            run.bring();
+        }
     }
 
     /// Takes a run out of memory.

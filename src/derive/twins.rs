@@ -62,6 +62,11 @@ impl CallIds {
         first.filter(|(id, _)| !self.shared.contains_key(id)).chain(shared)
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+
     /// Forgets them all.
     pub fn clear(&mut self) {
         self.few.clear();
