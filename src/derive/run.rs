@@ -189,7 +189,8 @@ impl Run {
             return known;
         }
         let at = self.ids.len() as NodeIx;
-        self.nodes.push(Node::expected(id));
+        // Made where it will lie: what is made elsewhere and moved at once, processors wait for.
+        self.nodes.resize_with(self.nodes.len() + 1, || Node::expected(id));
         self.ids.push(id);
         match self.ids.len() {
             len if len <= Run::SMALL => {}

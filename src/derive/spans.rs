@@ -81,57 +81,23 @@ impl Deriver {
                     continue;
                 };
                 let pending = dialect::pending(&span, &attributes);
-                let id = pending.map_or(id, |pending| pending.span);
-                let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
-                let meaning = dialect::read(&spot);
-                self.counts.spans += 1;
-                let meaning = meaning.as_ref();
-                tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
-                let parent = match pending {
-                    Some(pending) => pending.parent,
-                    None => SpanId::from_bytes(span.parent_span_id),
+                let (id, parent) = match pending {
+                    Some(pending) => (pending.span, pending.parent),
+                    None => (id, SpanId::from_bytes(span.parent_span_id)),
                 };
-                let of_coding_agent = meaning.filter(|meaning| meaning.coding_agent);
-                let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, &span, parent, now));
-                if let Some(call) = of_coding_agent.filter(|meaning| meaning.op.scope() == Scope::LlmRequest) {
-                    let session = call.session_id.as_deref().or(call.conversation_id.as_deref());
-                    self.is_told(session, &emitter);
-                }
-                let ix = match (last, of_prompt) {
-                    (_, Some(prompt)) => self.runs.join(RunKey::Trace(trace), prompt, now),
-                    // It may have been joined with another one since.
-                    (Some((last_trace, ix)), None) if last_trace == trace && self.runs.get(ix).is_some() => ix,
-                    _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
-                };
-                last = Some((trace, ix));
-                if touched.last() != Some(&ix) {
-                    touched.push(ix);
-                }
                 let goes_on = pending.is_some() || (ended == Ended::WithAnEnd && span.end_time_unix_nano == 0);
-                let (attributes, emitter) = (&attributes, &emitter);
-                let arrival = Arrival { id, parent, span: &span, goes_on, meaning, attributes, emitter, now };
-                let wants_events = self.wants_events;
-                let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
-                let taken = self.runs.change(ix, |run| {
-                    let at = arrival.take_in(run, names, prices, keys)?;
-                    if let Some(meaning) = of_coding_agent {
-                        run.say_trace(at, trace);
-                        arrival.take_place(run, at, meaning, names);
+                let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
+                let content = || Content::may_be_in(&spot).then(|| batch.bytes().slice_ref(record));
+                dialect::read(&spot, |meaning| {
+                    tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
+                    let (span, attributes, emitter) = (&span, &attributes, &emitter);
+                    let arrival = Arrival { id, parent, span, goes_on, meaning, attributes, emitter, now };
+                    let ix = self.take_span(&arrival, trace, last, content);
+                    last = Some((trace, ix));
+                    if touched.last() != Some(&ix) {
+                        touched.push(ix);
                     }
-                    if wants_events && run.node(at).op.is_some() {
-                        run.forget_held(at);
-                        let content = Content::may_be_in(&spot).then(|| batch.bytes().slice_ref(record));
-                        run.held.push(emitter.hold(at, now, content));
-                    }
-                    Some(())
                 });
-                let is_new = taken.flatten().is_some();
-                if is_new && !goes_on {
-                    self.leave_out_what_is_told_apart(ix, meaning, &span, parent);
-                }
-                if !is_new && !goes_on && !self.was_seen_open(ix, id) {
-                    self.counts.duplicate_spans += 1;
-                }
             }
             if tells_of_calls {
                 self.meters.sends_spans(&emitter.name());
@@ -140,6 +106,52 @@ impl Deriver {
         self.habits = attributes.into_habits();
         self.look_at(touched, now, out);
         room == 0
+    }
+
+    /// Takes a span into its run, which may be that of the one before; the run.
+    fn take_span(
+        &mut self,
+        arrival: &Arrival<'_, '_>,
+        trace: TraceId,
+        last: Option<(TraceId, RunIx)>,
+        content: impl FnOnce() -> Option<Bytes>,
+    ) -> RunIx {
+        let Arrival { id, parent, span, goes_on, meaning, emitter, now, .. } = *arrival;
+        self.counts.spans += 1;
+        let of_coding_agent = meaning.filter(|meaning| meaning.coding_agent);
+        let of_prompt = of_coding_agent.and_then(|meaning| self.prompt_of_span(meaning, span, parent, now));
+        if let Some(call) = of_coding_agent.filter(|meaning| meaning.op.scope() == Scope::LlmRequest) {
+            let session = call.session_id.as_deref().or(call.conversation_id.as_deref());
+            self.is_told(session, emitter);
+        }
+        let ix = match (last, of_prompt) {
+            (_, Some(prompt)) => self.runs.join(RunKey::Trace(trace), prompt, now),
+            // It may have been joined with another one since.
+            (Some((last_trace, ix)), None) if last_trace == trace && self.runs.get(ix).is_some() => ix,
+            _ => self.runs.find_or_begin(RunKey::Trace(trace), now),
+        };
+        let wants_events = self.wants_events;
+        let (names, prices, keys) = (&mut self.names, &mut self.prices, &self.dimension_keys);
+        let taken = self.runs.change(ix, |run| {
+            let at = arrival.take_in(run, names, prices, keys)?;
+            if let Some(meaning) = of_coding_agent {
+                run.say_trace(at, trace);
+                arrival.take_place(run, at, meaning, names);
+            }
+            if wants_events && run.node(at).op.is_some() {
+                run.forget_held(at);
+                run.held.push(emitter.hold(at, now, content()));
+            }
+            Some(())
+        });
+        let is_new = taken.flatten().is_some();
+        if is_new && !goes_on {
+            self.leave_out_what_is_told_apart(ix, meaning, span, parent);
+        }
+        if !is_new && !goes_on && !self.was_seen_open(ix, id) {
+            self.counts.duplicate_spans += 1;
+        }
+        ix
     }
 
     /// Tells what can be told of runs that something has come to, some of which stand there several times.
