@@ -69,7 +69,10 @@ fn main() {
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(process::named);
-    println!("{:<50} {:>12} {:>8} {:>10} {:>9}", "", "CPU µs/span", "x prost", "spans/s", "peak MiB");
+    println!(
+        "{:<50} {:>12} {:>10} {:>8} {:>10} {:>9}",
+        "", "CPU µs/span", "in kernel", "x prost", "spans/s", "peak MiB"
+    );
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
     for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
         LocalSet::new().block_on(&runtime, measure(case, Program::Ours));
@@ -104,18 +107,24 @@ async fn measure(case: &Case, program: Program<'_>) {
         })
         .collect();
     tokio::time::sleep(WARM_UP).await;
-    let (cpu, spans, start) = (collector.cpu(), sent.get() * case.spans as u64, Instant::now());
+    let (before, spans, start) = (collector.cpu(), sent.get() * case.spans as u64, Instant::now());
     tokio::time::sleep(MEASURED).await;
-    let (cpu, spans) = (collector.cpu() - cpu, sent.get() * case.spans as u64 - spans);
+    let (after, spans) = (collector.cpu(), sent.get() * case.spans as u64 - spans);
     let rate = spans as f64 / start.elapsed().as_secs_f64();
     load.iter().for_each(tokio::task::JoinHandle::abort);
-    let micros = cpu.as_secs_f64() * 1e6 / spans as f64;
+    let micros = |before: Duration, after: Duration| (after - before).as_secs_f64() * 1e6 / spans as f64;
+    let kernel = micros(before.kernel, after.kernel);
+    let micros = micros(before.user, after.user) + kernel;
     let name = match program {
         Program::Ours => case.name,
         Program::Rotel(_) => "    Rotel, forwarding the same",
         Program::Otelcol(_) => "    OpenTelemetry Collector, forwarding the same",
     };
-    println!("{name:<50} {micros:>12.2} {:>8.2} {rate:>10.0} {:>9.1}", micros / prost, collector.peak_mib());
+    println!(
+        "{name:<50} {micros:>12.2} {kernel:>10.2} {:>8.2} {rate:>10.0} {:>9.1}",
+        micros / prost,
+        collector.peak_mib()
+    );
 }
 
 /// Different requests, so many that memory has forgotten the first when it comes again.
@@ -166,6 +175,12 @@ fn framed(body: &[u8]) -> Bytes {
     [&[0], &(body.len() as u32).to_be_bytes()[..], body].concat().into()
 }
 
+/// Time of a processor.
+struct Cpu {
+    user: Duration,
+    kernel: Duration,
+}
+
 /// The process that is measured.
 struct Collector {
     process: Child,
@@ -210,12 +225,13 @@ impl Collector {
         }
     }
 
-    /// User and system time so far. A tick is a hundredth of a second on every Linux.
-    fn cpu(&self) -> Duration {
+    /// Its time so far. A tick is a hundredth of a second on every Linux.
+    fn cpu(&self) -> Cpu {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("Linux");
         let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 10)
+        let mut ticks = after_name.split_whitespace().skip(11).filter_map(|n| n.parse::<u64>().ok());
+        let mut next = || Duration::from_millis(ticks.next().unwrap_or_default() * 10);
+        Cpu { user: next(), kernel: next() }
     }
 
     fn peak_mib(&self) -> f64 {

@@ -72,8 +72,8 @@ struct Table<const N: usize, T> {
     limit: usize,
 }
 
-/// Enough for what a busy program counts in at a time; a power of two.
-const RECENT: usize = 64;
+/// Many times what a busy program counts in at a time, so that hardly two have one place; a power of two.
+const RECENT: usize = 256;
 
 #[derive(Debug)]
 struct State<T> {
