@@ -23,13 +23,8 @@ impl Due {
     /// Puts a time down.
     pub fn push(&mut self, due: Timestamp, ix: RunIx) {
         let moment = due.as_micros() >> Due::MOMENT;
-        let times = self.moments.entry(moment).or_default();
-        if self.in_order == Some(moment) {
-            let behind = times.partition_point(|later| *later > (due, ix));
-            times.insert(behind, (due, ix));
-        } else {
-            times.push((due, ix));
-        }
+        self.moments.entry(moment).or_default().push((due, ix));
+        self.in_order = self.in_order.filter(|in_order| *in_order != moment);
     }
 
     /// The run that is due next, and when.
