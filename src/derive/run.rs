@@ -189,8 +189,7 @@ impl Run {
             return known;
         }
         let at = self.ids.len() as NodeIx;
-        // Made where it will lie: what is made elsewhere and moved at once, processors wait for.
-        self.nodes.resize_with(self.nodes.len() + 1, || Node::expected(id));
+        self.nodes.push(Node::expected(id));
         self.ids.push(id);
         match self.ids.len() {
             len if len <= Run::SMALL => {}

@@ -240,7 +240,7 @@ pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] 
 }
 
 /// Reads what a span means, and hands it to whoever takes it; nothing if it is none of ours. It is lent and not given,
-/// because it is large, and moving it costs more than reading a field does.
+/// because it is large.
 pub fn read<'a, T>(spot: &Spot<'a, '_>, take: impl FnOnce(Option<&Meaning<'a>>) -> T) -> T {
     let dialect = detect::detect(spot).filter(|_| !logfire::is_mere_log(spot.attributes));
     let told = dialect.and_then(|dialect| dialect.told(spot));
