@@ -4,6 +4,7 @@
 //! times are put down by the moment that they are in, and only the moment that comes next is put in order.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::OccupiedEntry;
 
 use super::runs::RunIx;
 use crate::event::Timestamp;
@@ -29,25 +30,27 @@ impl Due {
 
     /// The run that is due next, and when.
     pub fn peek(&mut self) -> Option<(Timestamp, RunIx)> {
-        let mut first = self.moments.first_entry()?;
-        if self.in_order != Some(*first.key()) {
-            self.in_order = Some(*first.key());
-            first.get_mut().sort_unstable_by(|one, other| other.cmp(one));
-        }
-        first.get().last().copied()
+        self.next()?.get().last().copied()
     }
 
     /// The same, which is then no longer there.
     pub fn pop(&mut self) -> Option<(Timestamp, RunIx)> {
-        let next = self.peek()?;
-        if let Some(mut first) = self.moments.first_entry() {
-            first.get_mut().pop();
-            if first.get().is_empty() {
-                first.remove();
-                self.in_order = None;
-            }
+        let mut moment = self.next()?;
+        let next = moment.get_mut().pop();
+        if moment.get().is_empty() {
+            moment.remove();
         }
-        Some(next)
+        next
+    }
+
+    /// The moment that comes next, in order. None is ever empty.
+    fn next(&mut self) -> Option<OccupiedEntry<'_, i64, Vec<(Timestamp, RunIx)>>> {
+        let mut moment = self.moments.first_entry()?;
+        if self.in_order != Some(*moment.key()) {
+            self.in_order = Some(*moment.key());
+            moment.get_mut().sort_unstable_by(|one, other| other.cmp(one));
+        }
+        Some(moment)
     }
 }
 

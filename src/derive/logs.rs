@@ -9,7 +9,7 @@ use super::node::NodeIx;
 use super::partial::partial_span;
 use super::run::{Run, RunKey};
 use super::runs::RunIx;
-use super::spans::{Arrival, Emitter, call_id, turn_id};
+use super::spans::{Arrival, Emitter, call_id, each_once, turn_id};
 use super::{Deriver, Output};
 use crate::dialect::{About, Aside, Attributes, LogDialect, Meaning, Op, Report};
 use crate::event::{Data, Decision, Event, EventId, EventName, Scope, SpanId, Timestamp, TraceId};
@@ -61,15 +61,14 @@ impl Deriver {
                 touched.extend(self.report(told, emitter, now, out));
             }
         }
-        touched.sort_unstable();
-        touched.dedup();
+        let touched = each_once(touched);
         for ix in &touched {
             self.runs.change(*ix, |run| {
                 run.stand_in_for_missing(now);
                 run.hang_what_waits();
             });
         }
-        self.look_at(touched, now, out);
+        self.look_at(&touched, now, out);
     }
 
     /// Takes a report in; the run that it is of.

@@ -88,23 +88,23 @@ impl Deriver {
                 let goes_on = pending.is_some() || (ended == Ended::WithAnEnd && span.end_time_unix_nano == 0);
                 let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
                 let content = || Content::may_be_in(&spot).then(|| batch.bytes().slice_ref(record));
-                dialect::read(&spot, |meaning| {
-                    tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
-                    let (span, attributes, emitter) = (&span, &attributes, &emitter);
-                    let arrival = Arrival { id, parent, span, goes_on, meaning, attributes, emitter, now };
-                    let ix = self.take_span(&arrival, trace, last, content);
-                    last = Some((trace, ix));
-                    if touched.last() != Some(&ix) {
-                        touched.push(ix);
-                    }
-                });
+                let meaning = dialect::read(&spot);
+                let meaning = meaning.as_ref();
+                tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
+                let (span, attributes, emitter) = (&span, &attributes, &emitter);
+                let arrival = Arrival { id, parent, span, goes_on, meaning, attributes, emitter, now };
+                let ix = self.take_span(&arrival, trace, last, content);
+                last = Some((trace, ix));
+                if touched.last() != Some(&ix) {
+                    touched.push(ix);
+                }
             }
             if tells_of_calls {
                 self.meters.sends_spans(&emitter.name());
             }
         }
         self.habits = attributes.into_habits();
-        self.look_at(touched, now, out);
+        self.look_at(&each_once(touched), now, out);
         room == 0
     }
 
@@ -154,13 +154,11 @@ impl Deriver {
         ix
     }
 
-    /// Tells what can be told of runs that something has come to, some of which stand there several times.
-    pub(super) fn look_at(&mut self, mut touched: Vec<RunIx>, now: Timestamp, out: &mut Output) {
-        touched.sort_unstable();
-        touched.dedup();
+    /// Tells what can be told of runs that something has come to.
+    pub(super) fn look_at(&mut self, touched: &[RunIx], now: Timestamp, out: &mut Output) {
         for ix in touched {
-            self.tell(ix, now, self.limits.hold, out);
-            self.runs.schedule(ix, &self.limits);
+            self.tell(*ix, now, self.limits.hold, out);
+            self.runs.schedule(*ix, &self.limits);
         }
         self.keep_within_bounds(now, out);
     }
@@ -208,6 +206,13 @@ impl Deriver {
         }
         emitter
     }
+}
+
+/// Runs in order, of which some stood there several times.
+pub(super) fn each_once(mut runs: Vec<RunIx>) -> Vec<RunIx> {
+    runs.sort_unstable();
+    runs.dedup();
+    runs
 }
 
 impl Emitter {

@@ -105,7 +105,7 @@ impl<'a> Attributes<'a> {
         const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
         let place = (self.path >> (u64::BITS - Habits::BITS)) as usize;
         let Some(habit) = self.habits.0.get_mut(place) else { return lexicon.look_up(name) };
-        if !is_same(habit.name(), name) {
+        if habit.name() != name {
             let (key, known) = lexicon.look_up(name);
             if !habit.take(name, key, known) {
                 return (key, known);
@@ -132,9 +132,15 @@ impl<'a> Attributes<'a> {
     pub fn told_by(&self, span: &Span<'a>, keys: &[Key]) -> Attributes<'a> {
         let mut known = self.known;
         known.fillable = known.fillable.and(Fillable::ALL);
-        let (values, keys_of, said) = (self.values.clone(), self.keys.clone(), self.said.clone());
-        let mut all =
-            Attributes { values, keys: keys_of, places: self.places, known, habits: Habits::default(), said, path: 0 };
+        let mut all = Attributes {
+            values: self.values.clone(),
+            keys: self.keys.clone(),
+            places: self.places,
+            known,
+            habits: Habits::default(),
+            said: self.said.clone(),
+            path: 0,
+        };
         for attribute in span.events().flat_map(|event| event.attributes()) {
             let key = keys.iter().find(|key| attribute.key == *key.name());
             if let Some(key) = key.filter(|_| attribute.value != AnyValue::Empty) {
@@ -198,7 +204,7 @@ impl<'a> Attributes<'a> {
     #[inline]
     fn as_str(&self, key: Key, text: Text<'a>) -> &'a str {
         let said = &self.said[key.index() % Attributes::SAID];
-        if !is_same(said.get().as_bytes(), text.as_bytes()) {
+        if said.get().as_bytes() != text.as_bytes() {
             said.set(text.as_str());
         }
         said.get()
@@ -307,15 +313,6 @@ impl Default for Attributes<'_> {
     }
 }
 
-/// Whether two texts are equal, which nearly all are that are compared here. Eight bytes at a time, of which the last may
-/// overlap those before: for so few it costs less than to call what is made for many.
-#[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let (Some(last), Some(other_last)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else { return one == other };
-    let pairs = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    one.len() == other.len() && last == other_last && pairs.fold(true, |same, (one, other)| same & (one == other))
-}
-
 /// Whether a text is just what it says, as nearly all are: without blanks or quotes around it, and not withheld.
 #[inline]
 fn is_plain(text: &str) -> bool {
@@ -340,18 +337,6 @@ pub fn is_redacted(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn texts_are_the_same_if_they_are_equal(one in "[ab]{0,20}", other in "[ab]{0,20}", at in 0..20usize) {
-            prop_assert_eq!(is_same(one.as_bytes(), other.as_bytes()), one == other);
-            prop_assert!(is_same(one.as_bytes(), one.clone().as_bytes()));
-            let mut near = one.clone().into_bytes();
-            near.iter_mut().skip(at).take(1).for_each(|byte| *byte = b'c');
-            prop_assert_eq!(is_same(&near, one.as_bytes()), near == one.as_bytes());
-        }
-    }
 
     #[test]
     fn one_attribute_however_often_takes_the_place_of_no_other() {

@@ -84,45 +84,41 @@ impl EventId {
     /// as four bytes in network order, and the event's name. `sequence` counts the events of this name within
     /// the span.
     pub fn of_span_fact(trace_id: TraceId, span_id: SpanId, name: &str, sequence: u32) -> EventId {
-        let parts = [&trace_id.0[..], &span_id.0, &sequence.to_be_bytes(), name.as_bytes()];
-        // A hash that is fed piece by piece carries half a kilobyte, and nearly every name is short.
-        let mut together = [0; 96];
-        let mut len = 0;
-        for part in parts {
-            let Some(place) = together.get_mut(len..len + part.len()) else { return EventId::of_parts(&parts) };
-            place.copy_from_slice(part);
-            len += part.len();
-        }
-        EventId(Uuid::new_v8(xxh3_128(&together[..len]).to_be_bytes()))
+        EventId::of_parts([&trace_id.0[..], &span_id.0, &sequence.to_be_bytes(), name.as_bytes()].into_iter())
     }
 
     /// UUIDv8 of XXH3-128 over the parts, one behind the other.
-    fn of_parts(parts: &[&[u8]]) -> EventId {
-        let mut hash = Xxh3::new();
-        parts.iter().for_each(|part| hash.update(part));
-        EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
+    fn of_parts<'a>(parts: impl Iterator<Item = &'a [u8]> + Clone) -> EventId {
+        // A hash that is fed piece by piece carries half a kilobyte, and nearly all that is hashed is short.
+        let mut room = [0; 96];
+        let mut len = 0;
+        for part in parts.clone() {
+            let Some(place) = room.get_mut(len..len + part.len()) else {
+                let mut hash = Xxh3::new();
+                parts.for_each(|part| hash.update(part));
+                return EventId(Uuid::new_v8(hash.digest128().to_be_bytes()));
+            };
+            place.copy_from_slice(part);
+            len += part.len();
+        }
+        EventId(Uuid::new_v8(xxh3_128(&room[..len]).to_be_bytes()))
     }
 
     /// The id of an event that another one implies, however often that one is read: UUIDv8 of XXH3-128 over the
     /// other's id and this one's name.
     pub fn of_implied(by: EventId, name: &str) -> EventId {
-        EventId::of_parts(&[by.0.as_bytes(), name.as_bytes()])
+        EventId::of_parts([&by.0.as_bytes()[..], name.as_bytes()].into_iter())
     }
 
     /// The id of an event that another system knows by a text which is no UUID, however often it comes.
     pub(crate) fn of_foreign(id: &str) -> EventId {
-        EventId(Uuid::new_v8(xxh3_128(id.as_bytes()).to_be_bytes()))
+        EventId::of_parts(std::iter::once(id.as_bytes()))
     }
 
     /// The id of an event of which these words say which it is: UUIDv8 of XXH3-128 over the words, each with a zero
     /// behind it.
     pub fn of_words(words: &[&str]) -> EventId {
-        let mut hash = Xxh3::new();
-        for word in words {
-            hash.update(word.as_bytes());
-            hash.update(&[0]);
-        }
-        EventId(Uuid::new_v8(hash.digest128().to_be_bytes()))
+        EventId::of_parts(words.iter().flat_map(|word| [word.as_bytes(), &[0]]))
     }
 
     /// The id of an event that is no fact of a span, seen now.

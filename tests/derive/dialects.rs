@@ -25,7 +25,7 @@ pub fn understand_in<T>(instrumentation: &str, sent: &Sent, look: impl FnOnce(Op
     let span = Span::read_with(record, |attribute| attributes.take(&lexicon, attribute));
     let marks = lexicon.marks_of_scope(instrumentation);
     let spot = Spot::new(instrumentation, marks, &span, &attributes, &lexicon);
-    dialect::read(&spot, |meaning| look(meaning.cloned()))
+    look(dialect::read(&spot))
 }
 
 /// A span of MCP that says nothing of GenAI.
