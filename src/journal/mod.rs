@@ -173,6 +173,7 @@ impl Journal {
             wake_keeper: Condvar::new(),
             segments: RwLock::new(recovered.segments),
             cursors: Mutex::new(recovered.cursors),
+            saving: Mutex::default(),
             watchers: RwLock::default(),
             counts: Counts::default(),
             failing: AtomicBool::new(false),
@@ -263,7 +264,7 @@ impl Journal {
     /// A consumer's cursor. One that is known goes on where it was; where a new one begins is said by `begin`.
     ///
     /// Names are of one line. Positions are saved within a second, so a consumer may get again, after a crash, what it
-    /// consumed within the last one.
+    /// consumed within the last one. That a consumer keeps records is saved at once.
     pub fn cursor(&self, name: &str, hold: Hold, begin: Begin) -> Cursor {
         let name = name.replace(['\n', '\r'], " ");
         let begin = match begin {
@@ -272,6 +273,11 @@ impl Journal {
         };
         if self.shared.cursors().enter(&name, hold, begin) {
             self.show_lag(&name);
+        }
+        // What is deleted while nobody knows that it is waited for would not be missed after a crash. A disk that fails is
+        // asked again by the keeper.
+        if hold == Hold::Keeps && self.shared.save_cursors().is_err() {
+            self.shared.counts.failures.fetch_add(1, Relaxed);
         }
         Cursor { shared: self.shared.clone(), name: name.into() }
     }

@@ -34,6 +34,8 @@ pub struct Shared {
     /// In the order of their offsets; the last may be the one that is written.
     pub segments: RwLock<Vec<Arc<Segment>>>,
     pub cursors: Mutex<Cursors>,
+    /// Held while cursors are saved, which several may want at once: they write the same file.
+    pub saving: Mutex<()>,
     pub watchers: RwLock<Vec<Watcher>>,
     pub counts: Counts,
     /// Whether offsets were handed out for which there are no records.
@@ -187,6 +189,7 @@ impl Shared {
 
     /// Writes down where the cursors are, if they have moved.
     pub fn save_cursors(&self) -> io::Result<()> {
+        let _alone = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let unsaved = self.cursors().unsaved();
         if let Some(text) = unsaved {
             Cursors::write(&*self.disk, &self.dir, &text)?;

@@ -8,7 +8,7 @@ use spanlight::health::Health;
 use spanlight::journal::{Ack, Begin, Hold, Journal, OpenError, Recovery, Refused, Settings, WhenFull};
 
 use crate::disk::{MemoryDisk, Trouble};
-use crate::{entries, number, read_all, small};
+use crate::{append, entries, number, read_all, small};
 
 const DIR: &str = "/data/journal";
 
@@ -125,6 +125,23 @@ fn a_full_disk_drops_the_oldest_where_that_is_wanted() {
     assert_eq!(gaps.len(), 1, "only the oldest are gone: {gaps:?}");
     assert_eq!(number(records.last().unwrap()), 399);
     assert!(records.len() > 20, "{}", records.len());
+}
+
+#[test]
+fn what_is_deleted_before_a_new_consumer_had_it_is_missed_after_a_crash() {
+    let disk = MemoryDisk::default();
+    let settings = Settings { max_bytes: 8 << 10, ..small() };
+    let (journal, _) = open(&disk, settings.clone()).unwrap();
+    journal.cursor("archive", Hold::Keeps, Begin::Oldest);
+    for number in 0..400 {
+        append(&journal, [number]);
+    }
+    assert!(journal.first() > 0);
+    let left = disk.after_power_loss(0);
+    drop(journal);
+    let (journal, _) = open(&left, settings).unwrap();
+    let cursor = journal.cursor("archive", Hold::Keeps, Begin::Oldest);
+    assert!(cursor.position() == 0 && journal.first() > 0, "{} of {}", cursor.position(), journal.first());
 }
 
 #[test]
