@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::steps::Steps;
 use crate::event::Timestamp;
 
 /// How many pieces of work overlap at each time. Bounded: of what is long ago only the busy time of each minute is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Intervals {
-    /// How many pieces of work go on from each time on until the next one. Neighbours differ, and the last has none.
-    steps: Vec<(Timestamp, u32)>,
+    /// How many pieces of work go on at each time.
+    steps: Steps,
     /// Busy microseconds by the minute, before `folded_until`.
     folded: BTreeMap<i64, u64>,
     folded_until: Option<Timestamp>,
@@ -55,42 +56,7 @@ impl Intervals {
         if to <= from {
             return changed;
         }
-        let first = self.split(from);
-        let last = self.split(to);
-        for at in first..last {
-            let (start, depth) = self.steps[at];
-            let length = self.steps[at + 1].0.micros_since(start);
-            let after = if more { depth.saturating_add(1) } else { depth.saturating_sub(1) };
-            changed += if (depth == 0) != (after == 0) { length } else { 0 };
-            self.steps[at].1 = after;
-        }
-        self.tidy(first, last);
-        changed
-    }
-
-    /// The place of the step that begins at a time.
-    fn split(&mut self, time: Timestamp) -> usize {
-        let at = self.steps.partition_point(|(start, _)| *start < time);
-        if self.steps.get(at).is_none_or(|(start, _)| *start != time) {
-            let depth = if at == 0 { 0 } else { self.steps[at - 1].1 };
-            self.steps.insert(at, (time, depth));
-        }
-        at
-    }
-
-    /// Takes out the steps that change nothing.
-    fn tidy(&mut self, first: usize, last: usize) {
-        let mut before = if first == 0 { 0 } else { self.steps[first - 1].1 };
-        let mut kept = first;
-        for at in first..=last {
-            let step = self.steps[at];
-            if step.1 != before {
-                self.steps[kept] = step;
-                kept += 1;
-            }
-            before = step.1;
-        }
-        self.steps.drain(kept..=last);
+        changed + self.steps.change(from, to, more)
     }
 
     /// The same, where only minutes are known: each is full after a minute.
@@ -118,14 +84,12 @@ impl Intervals {
         }
         let given_up = self.steps.len() - most / 4 * 3;
         let oldest = now.minus(Intervals::FORGOTTEN);
-        for pair in self.steps[..=given_up.min(self.steps.len() - 1)].windows(2) {
-            let ((start, depth), (end, _)) = (pair[0], pair[1]);
-            for (minute, part) in minutes(start.max(oldest), end).filter(|_| depth > 0) {
+        let left = self.steps.give_up(given_up, |start, end| {
+            for (minute, part) in minutes(start.max(oldest), end) {
                 *self.folded.entry(minute).or_default() += part;
             }
-        }
-        self.folded_until = self.steps.get(given_up).map(|(start, _)| *start).or(self.folded_until);
-        self.steps.drain(..given_up);
+        });
+        self.folded_until = left.or(self.folded_until);
         let oldest = oldest.as_seconds().div_euclid(60);
         self.folded = self.folded.split_off(&oldest);
     }
@@ -137,9 +101,6 @@ impl Intervals {
 
     /// How many microseconds of a window were busy.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> u64 {
-        let busy = self.steps.windows(2).filter(|pair| pair[0].1 > 0);
-        let of_steps =
-            busy.map(|pair| pair[1].0.min(to).micros_since(pair[0].0.max(from))).fold(0, u64::saturating_add);
         let minute = |time: Timestamp| time.as_seconds().div_euclid(60);
         let folded = self.folded.range(minute(from)..=minute(to).max(minute(from)));
         let share = |(minute, busy): (&i64, &u64)| {
@@ -148,7 +109,7 @@ impl Intervals {
             let overlap = end.min(to).micros_since(start.max(from));
             (u128::from(*busy) * u128::from(overlap) / u128::from(MINUTE)) as u64
         };
-        of_steps.saturating_add(folded.map(share).sum())
+        self.steps.within(from, to).saturating_add(folded.map(share).sum())
     }
 
     /// When the first of them began since a time, or that time if one went on then.
@@ -156,14 +117,12 @@ impl Intervals {
         let minute = since.as_seconds().div_euclid(60);
         let folded = self.folded.range(minute..).find(|(_, busy)| **busy > 0);
         let folded = folded.map(|(minute, _)| Timestamp::from_micros(minute.saturating_mul(MINUTE as i64)));
-        let is_busy = |pair: &&[(Timestamp, u32)]| pair[0].1 > 0 && pair[1].0 > since;
-        let step = self.steps.windows(2).find(is_busy).map(|pair| pair[0].0);
-        folded.into_iter().chain(step).min().map(|first| first.max(since))
+        folded.into_iter().chain(self.steps.first(since)).min().map(|first| first.max(since))
     }
 
     /// When the last interval ended.
     pub fn last(&self) -> Option<Timestamp> {
-        self.steps.last().map(|(end, _)| *end).or(self.folded_until)
+        self.steps.last().or(self.folded_until)
     }
 }
 
@@ -216,8 +175,6 @@ mod tests {
             prop_assert_eq!(union.first(at(50)), first);
             let part = depth[50..120].iter().filter(|depth| **depth > 0).count() as u64;
             prop_assert_eq!(union.within(at(50), at(120)), part);
-            prop_assert!(union.steps.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 != pair[1].1));
-            prop_assert!(union.steps.last().is_none_or(|(_, depth)| *depth == 0));
         }
 
         #[test]

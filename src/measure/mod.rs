@@ -13,6 +13,7 @@ mod instruments;
 mod intervals;
 mod outcome;
 mod snapshot;
+mod steps;
 mod summary;
 mod task;
 mod tasks;
