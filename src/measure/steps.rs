@@ -17,6 +17,8 @@ pub struct Steps {
 /// Steps that follow each other.
 #[derive(Clone, Debug)]
 struct Block {
+    /// When the first step does. It stands here, too, so that whoever looks for a block need not look into others.
+    begin: Timestamp,
     /// When each begins, and how much deeper than `base` it is.
     steps: Vec<(Timestamp, i64)>,
     base: i64,
@@ -47,12 +49,12 @@ impl Steps {
         let last = self.split(to);
         let mut changed = 0;
         for at in first.block..=last.block {
-            let end = self.end(at);
-            let block = &mut self.blocks[at];
-            if first.block < at && at < last.block {
-                changed += block.change(more, end);
+            if first.block < at && at < last.block && self.blocks[at].may_change(more) {
+                changed += self.blocks[at].change(more);
                 continue;
             }
+            let end = self.end(at);
+            let block = &mut self.blocks[at];
             let from = if at == first.block { first.at } else { 0 };
             let to = if at == last.block { last.at } else { block.steps.len() };
             changed += block.change_part(from..to, more, end);
@@ -69,9 +71,9 @@ impl Steps {
     /// For how many microseconds of a time there is at least one.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> u64 {
         let first = self.block_of(from);
-        let blocks = self.blocks.iter().enumerate().skip(first).take_while(|(_, block)| block.begin() < to);
+        let blocks = self.blocks.iter().enumerate().skip(first).take_while(|(_, block)| block.begin < to);
         let busy = blocks.map(|(at, block)| {
-            let (begin, end) = (block.begin(), self.end(at));
+            let (begin, end) = (block.begin, self.end(at));
             if from <= begin && end <= to {
                 let none = if block.least == 0 { block.at_least } else { 0 };
                 return end.micros_since(begin).saturating_sub(none);
@@ -111,7 +113,7 @@ impl Steps {
         let block = &mut self.blocks[0];
         block.steps.drain(..left);
         block.look_over(end);
-        Some(block.begin())
+        Some(block.begin)
     }
 
     /// From when to when, and how many, beginning with a block.
@@ -122,19 +124,19 @@ impl Steps {
 
     /// The block that a time is in.
     fn block_of(&self, time: Timestamp) -> usize {
-        self.blocks.partition_point(|block| block.begin() <= time).saturating_sub(1)
+        self.blocks.partition_point(|block| block.begin <= time).saturating_sub(1)
     }
 
     /// When a block ends: where the next one begins.
     fn end(&self, block: usize) -> Timestamp {
-        let next = self.blocks.get(block + 1).map(Block::begin);
+        let next = self.blocks.get(block + 1).map(|block| block.begin);
         next.or_else(|| self.blocks[block].steps.last().map(|(end, _)| *end)).unwrap_or_default()
     }
 
     /// The step that begins at a time. Blocks are not looked over.
     fn split(&mut self, time: Timestamp) -> Place {
         if self.blocks.is_empty() {
-            self.blocks.push(Block { steps: Vec::new(), base: 0, least: 0, at_least: 0 });
+            self.blocks.push(Block { begin: time, steps: Vec::new(), base: 0, least: 0, at_least: 0 });
         }
         let place = self.block_of(time);
         let block = &mut self.blocks[place];
@@ -143,6 +145,7 @@ impl Steps {
             // Only before all others is there nothing before it, and there are none then.
             let depth = if at == 0 { -block.base } else { block.steps[at - 1].1 };
             block.steps.insert(at, (time, depth));
+            block.begin = block.begin.min(time);
             self.len += 1;
         }
         Place { block: place, at }
@@ -163,9 +166,9 @@ impl Steps {
         if self.blocks[block].steps.is_empty() {
             self.blocks.remove(block);
         }
-        // Between others, the step before it takes over what it was.
+        // Between others, the step before it takes over what it was. A block ends where the next begins, so that comes first.
         if at == 0 || self.blocks.get(block).is_none_or(|block| at == block.steps.len()) {
-            for block in block.saturating_sub(1)..self.blocks.len().min(block + 1) {
+            for block in (block.saturating_sub(1)..self.blocks.len().min(block + 1)).rev() {
                 let end = self.end(block);
                 self.blocks[block].look_over(end);
             }
@@ -178,7 +181,8 @@ impl Steps {
         let steps = block.steps.split_off(Block::MOST / 2);
         let second = Block { steps, ..*block };
         self.blocks.insert(at + 1, second);
-        for at in [at, at + 1] {
+        // The first ends where the second begins.
+        for at in [at + 1, at] {
             let end = self.end(at);
             self.blocks[at].look_over(end);
         }
@@ -188,10 +192,6 @@ impl Steps {
 impl Block {
     /// A change looks at all steps of two blocks, and at all blocks between them.
     const MOST: usize = 64;
-
-    fn begin(&self) -> Timestamp {
-        self.steps.first().map(|(begin, _)| *begin).unwrap_or_default()
-    }
 
     fn depth(&self, at: usize) -> i64 {
         self.base + self.steps[at].1
@@ -203,11 +203,13 @@ impl Block {
         self.steps.iter().zip(ends).map(|((begin, depth), end)| (*begin, end, self.base + depth))
     }
 
+    /// Whether all steps can change alike: there is never less than none.
+    fn may_change(&self, more: bool) -> bool {
+        more || self.least > 0
+    }
+
     /// Makes one more or one less of all steps, likewise.
-    fn change(&mut self, more: bool, end: Timestamp) -> u64 {
-        if !more && self.least == 0 {
-            return self.change_part(0..self.steps.len(), more, end);
-        }
+    fn change(&mut self, more: bool) -> u64 {
         let changed = if self.least == i64::from(!more) { self.at_least } else { 0 };
         let change = if more { 1 } else { -1 };
         self.base += change;
@@ -215,7 +217,7 @@ impl Block {
         changed
     }
 
-    /// The same of some of them. There are never less than none.
+    /// The same of some of them, of which there may be none already.
     fn change_part(&mut self, part: Range<usize>, more: bool, end: Timestamp) -> u64 {
         let mut changed = 0;
         for at in part {
@@ -231,8 +233,9 @@ impl Block {
         changed
     }
 
-    /// Takes note of the least depth.
+    /// Takes note of when it begins, and of the least depth.
     fn look_over(&mut self, end: Timestamp) {
+        self.begin = self.steps.first().map_or(self.begin, |(begin, _)| *begin);
         let (mut least, mut at_least) = (i64::MAX, 0u64);
         for (begin, end, depth) in self.pieces(end) {
             if depth < least {
@@ -262,7 +265,9 @@ mod tests {
                 let mut again = block.clone();
                 again.look_over(self.end(at));
                 let is_small = (1..2 * Block::MOST).contains(&block.steps.len());
-                is_small && (again.least, again.at_least) == (block.least, block.at_least) && block.least >= 0
+                is_small
+                    && (again.begin, again.least, again.at_least) == (block.begin, block.least, block.at_least)
+                    && block.least >= 0
             });
             let pieces: Vec<_> = self.pieces(0).collect();
             let differ = pieces.windows(2).all(|pair| pair[0].1 == pair[1].0 && pair[0].2 != pair[1].2);
@@ -300,7 +305,7 @@ mod tests {
             let all = steps.within(at(0), at(4000));
             let rest = steps.give_up(given_up, |from, to| busy += to.micros_since(from));
             prop_assert_eq!(busy + steps.within(at(0), at(4000)), all);
-            prop_assert_eq!(rest, steps.blocks.first().map(Block::begin));
+            prop_assert_eq!(rest, steps.blocks.first().map(|block| block.begin));
         }
 
         #[test]
