@@ -8,6 +8,8 @@
 mod agents;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/resend.rs"]
+mod resend;
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -94,8 +96,8 @@ enum Program<'a> {
 }
 
 async fn measure(case: &Case, program: Program<'_>) {
-    let requests: Vec<Bytes> = requests(case).into_iter().map(Bytes::from).collect();
-    let prost = prost_micros(&requests[0], case.spans);
+    let requests = Rc::new(requests(case));
+    let prost = prost_micros(requests[0].bytes(), case.spans);
     let folder = tempfile::tempdir().expect("a folder");
     let sink = Sink::start().await;
     let mut collector = Collector::start(case, program, folder.path(), sink.address);
@@ -127,36 +129,46 @@ async fn measure(case: &Case, program: Program<'_>) {
     );
 }
 
-/// Different requests, so many that memory has forgotten the first when it comes again.
-fn requests(case: &Case) -> Vec<Vec<u8>> {
-    (1..=200_000 / case.spans as u64).map(|seed| agents::request(case.spans, seed, case.content)).collect()
+/// Different requests.
+fn requests(case: &Case) -> Vec<resend::Request> {
+    let seeds = 1..=200_000 / case.spans as u64;
+    seeds.map(|seed| resend::Request::new(agents::request(case.spans, seed, case.content))).collect()
 }
 
 /// What reading a span with prost takes.
-fn prost_micros(request: &Bytes, spans: usize) -> f64 {
+fn prost_micros(request: &[u8], spans: usize) -> f64 {
     let start = Instant::now();
     let mut read = 0;
     while start.elapsed() < Duration::from_millis(500) {
-        black_box(ExportTraceServiceRequest::decode(request.clone()).expect("valid"));
+        black_box(ExportTraceServiceRequest::decode(request).expect("valid"));
         read += spans;
     }
     start.elapsed().as_secs_f64() * 1e6 / read as f64
 }
 
-async fn load(protocol: Protocol, ports: Ports, requests: Vec<Bytes>, worker: usize, sent: Rc<Cell<u64>>) {
+async fn load(
+    protocol: Protocol,
+    ports: Ports,
+    requests: Rc<Vec<resend::Request>>,
+    worker: usize,
+    sent: Rc<Cell<u64>>,
+) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let client = Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Grpc).build(connector);
     let mut next = requests.len() * worker / CONCURRENCY;
+    let mut number = worker as u32;
     loop {
-        let body = &requests[next % requests.len()];
+        let template = &requests[next % requests.len()];
+        // No two workers give a number twice, nor does one, whether or not it was taken.
+        number = number.wrapping_add(CONCURRENCY as u32);
         let request = match protocol {
             Protocol::Grpc => Request::post(format!("http://{}/{TRACES}", ports.grpc))
                 .header("content-type", "application/grpc")
-                .body(Full::new(framed(body))),
+                .body(Full::new(Bytes::from(template.again(number, &prefix(template.bytes().len()))))),
             Protocol::Http => Request::post(format!("http://{}/v1/traces", ports.http))
                 .header("content-type", "application/x-protobuf")
-                .body(Full::new(body.clone())),
+                .body(Full::new(Bytes::from(template.again(number, &[])))),
         };
         let response = client.request(request.expect("a request")).await.expect("an answer");
         assert_eq!(response.status(), 200);
@@ -171,8 +183,10 @@ async fn load(protocol: Protocol, ports: Ports, requests: Vec<Bytes>, worker: us
 
 const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-fn framed(body: &[u8]) -> Bytes {
-    [&[0], &(body.len() as u32).to_be_bytes()[..], body].concat().into()
+/// What gRPC writes before a message.
+fn prefix(len: usize) -> [u8; 5] {
+    let [a, b, c, d] = (len as u32).to_be_bytes();
+    [0, a, b, c, d]
 }
 
 /// Time of a processor.
@@ -304,7 +318,8 @@ impl Sink {
                             http::HeaderName::from_static("grpc-status"),
                             HeaderValue::from_static("0"),
                         )]);
-                        let frames = [Frame::data(framed(&[])), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+                        let frames = [Frame::data(Bytes::copy_from_slice(&prefix(0))), Frame::trailers(trailers)]
+                            .map(Ok::<_, Infallible>);
                         let response = Response::builder().header("content-type", "application/grpc");
                         response.body(StreamBody::new(futures_util::stream::iter(frames)))
                     });

@@ -11,20 +11,20 @@ use crate::event::Timestamp;
 pub struct Steps {
     /// In the order of time; none is empty.
     blocks: Vec<Block>,
+    /// When each of them begins. This and the next are looked at of many blocks, of which nothing else is.
+    begins: Vec<Timestamp>,
+    /// The least depth in each of them. Where it is [`Steps::FEW`] and more, it may be less than it could be, since nobody
+    /// needs to know exactly.
+    least: Vec<u32>,
     len: usize,
 }
 
 /// Steps that follow each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Block {
-    /// When the first step does. It stands here, too, so that whoever looks for a block need not look into others.
-    begin: Timestamp,
-    /// When each begins, and how much deeper than `base` it is.
-    steps: Vec<(Timestamp, i64)>,
-    base: i64,
-    /// The least depth.
-    least: i64,
-    /// For how many microseconds it is as little as that.
+    /// When each begins, and how much deeper than the least it is.
+    steps: Vec<(Timestamp, u32)>,
+    /// For how many microseconds it is as little as the least.
     at_least: u64,
 }
 
@@ -36,6 +36,11 @@ struct Place {
 }
 
 impl Steps {
+    /// A change looks at all steps of two blocks, and at the least of all between them.
+    const MOST: usize = 64;
+    /// Where so many go on, one more or one less makes no difference to whether any does.
+    const FEW: u32 = 2;
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -47,18 +52,14 @@ impl Steps {
         let first = self.split(from);
         // Being later, it moves nothing before it.
         let last = self.split(to);
-        let mut changed = 0;
-        for at in first.block..=last.block {
-            if first.block < at && at < last.block && self.blocks[at].may_change(more) {
-                changed += self.blocks[at].change(more);
-                continue;
-            }
-            let end = self.end(at);
-            let block = &mut self.blocks[at];
-            let from = if at == first.block { first.at } else { 0 };
-            let to = if at == last.block { last.at } else { block.steps.len() };
-            changed += block.change_part(from..to, more, end);
-        }
+        let changed = if first.block == last.block {
+            self.change_part(first.block, first.at..last.at, more)
+        } else {
+            let rest = first.at..self.blocks[first.block].steps.len();
+            self.change_part(first.block, rest, more)
+                + self.change_whole(first.block + 1..last.block, more)
+                + self.change_part(last.block, 0..last.at, more)
+        };
         for place in [last, first] {
             self.tidy(place);
         }
@@ -70,15 +71,14 @@ impl Steps {
 
     /// For how many microseconds of a time there is at least one.
     pub fn within(&self, from: Timestamp, to: Timestamp) -> u64 {
-        let first = self.block_of(from);
-        let blocks = self.blocks.iter().enumerate().skip(first).take_while(|(_, block)| block.begin < to);
-        let busy = blocks.map(|(at, block)| {
-            let (begin, end) = (block.begin, self.end(at));
+        let blocks = (self.block_of(from)..self.blocks.len()).take_while(|at| self.begins[*at] < to);
+        let busy = blocks.map(|at| {
+            let (begin, end) = (self.begins[at], self.end(at));
             if from <= begin && end <= to {
-                let none = if block.least == 0 { block.at_least } else { 0 };
+                let none = if self.least[at] == 0 { self.blocks[at].at_least } else { 0 };
                 return end.micros_since(begin).saturating_sub(none);
             }
-            let busy = block.pieces(end).filter(|(_, _, depth)| *depth > 0);
+            let busy = self.pieces_of(at).filter(|(_, _, depth)| *depth > 0);
             busy.map(|(begin, end, _)| end.min(to).micros_since(begin.max(from))).fold(0, u64::saturating_add)
         });
         busy.fold(0, u64::saturating_add)
@@ -109,143 +109,164 @@ impl Steps {
             whole += 1;
         }
         self.blocks.drain(..whole);
-        let end = (!self.blocks.is_empty()).then(|| self.end(0))?;
-        let block = &mut self.blocks[0];
-        block.steps.drain(..left);
-        block.look_over(end);
-        Some(block.begin)
+        self.begins.drain(..whole);
+        self.least.drain(..whole);
+        self.blocks.first_mut()?.steps.drain(..left);
+        self.look_over(0);
+        self.begins.first().copied()
     }
 
     /// From when to when, and how many, beginning with a block.
-    fn pieces(&self, from: usize) -> impl Iterator<Item = (Timestamp, Timestamp, i64)> {
-        let blocks = self.blocks.iter().enumerate().skip(from);
-        blocks.flat_map(|(at, block)| block.pieces(self.end(at)))
+    fn pieces(&self, from: usize) -> impl Iterator<Item = (Timestamp, Timestamp, u32)> {
+        (from..self.blocks.len()).flat_map(|at| self.pieces_of(at))
+    }
+
+    /// The same of one block.
+    fn pieces_of(&self, at: usize) -> impl Iterator<Item = (Timestamp, Timestamp, u32)> {
+        let (steps, least, end) = (&self.blocks[at].steps, self.least[at], self.end(at));
+        let ends = steps.iter().skip(1).map(|(begin, _)| *begin).chain(std::iter::once(end));
+        steps.iter().zip(ends).map(move |((begin, depth), end)| (*begin, end, least.saturating_add(*depth)))
     }
 
     /// The block that a time is in.
     fn block_of(&self, time: Timestamp) -> usize {
-        self.blocks.partition_point(|block| block.begin <= time).saturating_sub(1)
+        self.begins.partition_point(|begin| *begin <= time).saturating_sub(1)
     }
 
     /// When a block ends: where the next one begins.
-    fn end(&self, block: usize) -> Timestamp {
-        let next = self.blocks.get(block + 1).map(|block| block.begin);
-        next.or_else(|| self.blocks[block].steps.last().map(|(end, _)| *end)).unwrap_or_default()
+    fn end(&self, at: usize) -> Timestamp {
+        let next = self.begins.get(at + 1).copied();
+        next.or_else(|| self.blocks[at].steps.last().map(|(end, _)| *end)).unwrap_or_default()
     }
 
-    /// The step that begins at a time. Blocks are not looked over.
+    /// The step that begins at a time. Its block is not looked over.
     fn split(&mut self, time: Timestamp) -> Place {
         if self.blocks.is_empty() {
-            self.blocks.push(Block { begin: time, steps: Vec::new(), base: 0, least: 0, at_least: 0 });
+            self.insert(0, Block::default());
         }
         let place = self.block_of(time);
-        let block = &mut self.blocks[place];
-        let at = block.steps.partition_point(|(begin, _)| *begin < time);
-        if block.steps.get(at).is_none_or(|(begin, _)| *begin != time) {
-            // Only before all others is there nothing before it, and there are none then.
-            let depth = if at == 0 { -block.base } else { block.steps[at - 1].1 };
-            block.steps.insert(at, (time, depth));
-            block.begin = block.begin.min(time);
+        let at = self.blocks[place].steps.partition_point(|(begin, _)| *begin < time);
+        if self.blocks[place].steps.get(at).is_none_or(|(begin, _)| *begin != time) {
+            if at == 0 {
+                // Only before all others is there nothing before it, and there are none then.
+                self.set_least(place, 0);
+            }
+            let steps = &mut self.blocks[place].steps;
+            let depth = if at == 0 { 0 } else { steps[at - 1].1 };
+            steps.insert(at, (time, depth));
             self.len += 1;
         }
         Place { block: place, at }
+    }
+
+    /// Makes one more or one less of all steps of some blocks, likewise.
+    fn change_whole(&mut self, blocks: Range<usize>, more: bool) -> u64 {
+        let mut changed = 0;
+        for at in blocks {
+            let least = self.least[at];
+            if more {
+                changed += if least == 0 { self.blocks[at].at_least } else { 0 };
+                self.least[at] = least.saturating_add(1);
+            } else if least > Steps::FEW {
+                self.least[at] = least - 1;
+            } else {
+                changed += self.change_part(at, 0..self.blocks[at].steps.len(), more);
+            }
+        }
+        changed
+    }
+
+    /// The same of some steps of a block. Of some there may be none already.
+    fn change_part(&mut self, at: usize, part: Range<usize>, more: bool) -> u64 {
+        if more && self.least[at] >= Steps::FEW {
+            self.blocks[at].steps[part].iter_mut().for_each(|(_, depth)| *depth = depth.saturating_add(1));
+            return 0;
+        }
+        self.set_least(at, 0);
+        let (mut changed, end) = (0, self.end(at));
+        let steps = &mut self.blocks[at].steps;
+        for step in part {
+            let (begin, depth) = steps[step];
+            let after = if more { depth.saturating_add(1) } else { depth.saturating_sub(1) };
+            if (depth == 0) != (after == 0) {
+                changed += steps.get(step + 1).map_or(end, |(begin, _)| *begin).micros_since(begin);
+            }
+            steps[step].1 = after;
+        }
+        self.look_over(at);
+        changed
     }
 
     /// Takes a step out that changes nothing.
     fn tidy(&mut self, Place { block, at }: Place) {
         let before = match (block, at) {
             (0, 0) => 0,
-            (_, 0) => self.blocks[block - 1].depth(self.blocks[block - 1].steps.len() - 1),
-            _ => self.blocks[block].depth(at - 1),
+            (_, 0) => self.depth(block - 1, self.blocks[block - 1].steps.len() - 1),
+            _ => self.depth(block, at - 1),
         };
-        if self.blocks[block].depth(at) != before {
+        if self.depth(block, at) != before {
             return;
         }
-        self.blocks[block].steps.remove(at);
+        let steps = &mut self.blocks[block].steps;
+        steps.remove(at);
         self.len -= 1;
-        if self.blocks[block].steps.is_empty() {
+        let (is_last, is_empty) = (at == steps.len(), steps.is_empty());
+        if is_empty {
             self.blocks.remove(block);
+            self.begins.remove(block);
+            self.least.remove(block);
         }
         // Between others, the step before it takes over what it was. A block ends where the next begins, so that comes first.
-        if at == 0 || self.blocks.get(block).is_none_or(|block| at == block.steps.len()) {
+        if at == 0 || is_last {
             for block in (block.saturating_sub(1)..self.blocks.len().min(block + 1)).rev() {
-                let end = self.end(block);
-                self.blocks[block].look_over(end);
+                self.look_over(block);
             }
         }
     }
 
     /// Makes two of a block that has become too long.
     fn halve(&mut self, at: usize) {
-        let Some(block) = self.blocks.get_mut(at).filter(|block| block.steps.len() > Block::MOST) else { return };
-        let steps = block.steps.split_off(Block::MOST / 2);
-        let second = Block { steps, ..*block };
-        self.blocks.insert(at + 1, second);
+        let Some(block) = self.blocks.get_mut(at).filter(|block| block.steps.len() > Steps::MOST) else { return };
+        let steps = block.steps.split_off(Steps::MOST / 2);
+        self.insert(at + 1, Block { steps, at_least: 0 });
+        self.least[at + 1] = self.least[at];
         // The first ends where the second begins.
-        for at in [at + 1, at] {
-            let end = self.end(at);
-            self.blocks[at].look_over(end);
-        }
-    }
-}
-
-impl Block {
-    /// A change looks at all steps of two blocks, and at all blocks between them.
-    const MOST: usize = 64;
-
-    fn depth(&self, at: usize) -> i64 {
-        self.base + self.steps[at].1
+        self.look_over(at + 1);
+        self.look_over(at);
     }
 
-    /// From when to when, and how many.
-    fn pieces(&self, end: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp, i64)> {
-        let ends = self.steps.iter().skip(1).map(|(begin, _)| *begin).chain(std::iter::once(end));
-        self.steps.iter().zip(ends).map(|((begin, depth), end)| (*begin, end, self.base + depth))
+    fn insert(&mut self, at: usize, block: Block) {
+        self.begins.insert(at, block.steps.first().map(|(begin, _)| *begin).unwrap_or_default());
+        self.least.insert(at, 0);
+        self.blocks.insert(at, block);
     }
 
-    /// Whether all steps can change alike: there is never less than none.
-    fn may_change(&self, more: bool) -> bool {
-        more || self.least > 0
+    fn depth(&self, block: usize, at: usize) -> u32 {
+        self.least[block].saturating_add(self.blocks[block].steps[at].1)
     }
 
-    /// Makes one more or one less of all steps, likewise.
-    fn change(&mut self, more: bool) -> u64 {
-        let changed = if self.least == i64::from(!more) { self.at_least } else { 0 };
-        let change = if more { 1 } else { -1 };
-        self.base += change;
-        self.least += change;
-        changed
+    /// Takes note of when a block begins, of its least depth, and of how long it has that.
+    fn look_over(&mut self, at: usize) {
+        let end = self.end(at);
+        let block = &mut self.blocks[at];
+        let least = block.steps.iter().map(|(_, depth)| *depth).min().unwrap_or_default();
+        let length = |(begin, depth): (Timestamp, u32), end: Timestamp| {
+            if depth == least { end.micros_since(begin) } else { 0 }
+        };
+        let last = block.steps.last().map_or(0, |step| length(*step, end));
+        block.at_least = block.steps.windows(2).map(|pair| length(pair[0], pair[1].0)).sum::<u64>() + last;
+        self.begins[at] = block.steps.first().map_or(end, |(begin, _)| *begin);
+        self.set_least(at, self.least[at].saturating_add(least));
     }
 
-    /// The same of some of them, of which there may be none already.
-    fn change_part(&mut self, part: Range<usize>, more: bool, end: Timestamp) -> u64 {
-        let mut changed = 0;
-        for at in part {
-            let (begin, depth) = (self.steps[at].0, self.depth(at));
-            let after = if more { depth + 1 } else { (depth - 1).max(0) };
-            if (depth == 0) != (after == 0) {
-                let end = self.steps.get(at + 1).map_or(end, |(begin, _)| *begin);
-                changed += end.micros_since(begin);
-            }
-            self.steps[at].1 = after - self.base;
-        }
-        self.look_over(end);
-        changed
-    }
-
-    /// Takes note of when it begins, and of the least depth.
-    fn look_over(&mut self, end: Timestamp) {
-        self.begin = self.steps.first().map_or(self.begin, |(begin, _)| *begin);
-        let (mut least, mut at_least) = (i64::MAX, 0u64);
-        for (begin, end, depth) in self.pieces(end) {
-            if depth < least {
-                (least, at_least) = (depth, 0);
-            }
-            if depth == least {
-                at_least += end.micros_since(begin);
+    /// Has steps of a block count from another depth on.
+    fn set_least(&mut self, at: usize, least: u32) {
+        let before = std::mem::replace(&mut self.least[at], least);
+        if before != least {
+            for (_, depth) in &mut self.blocks[at].steps {
+                *depth = before.saturating_add(*depth).saturating_sub(least);
             }
         }
-        (self.least, self.at_least) = (least, at_least);
     }
 }
 
@@ -261,19 +282,20 @@ mod tests {
     impl Steps {
         /// What must hold after every change.
         fn is_sound(&self) -> bool {
-            let blocks = self.blocks.iter().enumerate().all(|(at, block)| {
-                let mut again = block.clone();
-                again.look_over(self.end(at));
-                let is_small = (1..2 * Block::MOST).contains(&block.steps.len());
-                is_small
-                    && (again.begin, again.least, again.at_least) == (block.begin, block.least, block.at_least)
-                    && block.least >= 0
+            let mut again = self.clone();
+            (0..self.blocks.len()).for_each(|at| again.look_over(at));
+            let is_known = again.begins == self.begins;
+            let blocks = (0..self.blocks.len()).all(|at| {
+                let (known, exact) = (self.least[at], again.least[at]);
+                let is_exact = known == exact && self.blocks[at].at_least == again.blocks[at].at_least;
+                let is_small = (1..2 * Steps::MOST).contains(&self.blocks[at].steps.len());
+                is_small && (is_exact || (Steps::FEW..=exact).contains(&known))
             });
             let pieces: Vec<_> = self.pieces(0).collect();
             let differ = pieces.windows(2).all(|pair| pair[0].1 == pair[1].0 && pair[0].2 != pair[1].2);
             let begins = pieces.first().is_none_or(|(_, _, depth)| *depth > 0);
             let ends = pieces.last().is_none_or(|(begin, end, depth)| begin == end && *depth == 0);
-            blocks && differ && begins && ends && pieces.len() == self.len
+            is_known && blocks && differ && begins && ends && pieces.len() == self.len
         }
     }
 
@@ -305,7 +327,7 @@ mod tests {
             let all = steps.within(at(0), at(4000));
             let rest = steps.give_up(given_up, |from, to| busy += to.micros_since(from));
             prop_assert_eq!(busy + steps.within(at(0), at(4000)), all);
-            prop_assert_eq!(rest, steps.blocks.first().map(|block| block.begin));
+            prop_assert_eq!(rest, steps.begins.first().copied());
         }
 
         #[test]
