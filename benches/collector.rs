@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -31,9 +32,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
+use prost::Message as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
 
 /// Requests under way at a time.
 const CONCURRENCY: usize = 8;
@@ -41,13 +44,16 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const MEASURED: Duration = Duration::from_secs(6);
 
 /// One line of the table.
+#[derive(Clone)]
 struct Case {
     name: &'static str,
     config: &'static str,
     protocol: Protocol,
     spans: usize,
-    /// Bytes of prompts and completions in every span.
+    /// Bytes of what is said in every model call.
     content: usize,
+    /// Spans a second, where it is not as many as are taken: what is done later is done meanwhile then, and counted.
+    rate: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -58,7 +64,8 @@ enum Protocol {
 
 fn main() {
     pin(std::process::id(), 0);
-    let case = |name, config, protocol, spans, content| Case { name, config, protocol, spans, content };
+    let case = |name, config, protocol, spans, content| Case { name, config, protocol, spans, content, rate: None };
+    let paced = |rate, case: Case| Case { rate: Some(rate), ..case };
     let cases = [
         case("forward and derive, gRPC, 1000 spans a request", "forward", Protocol::Grpc, 1000, 0),
         case("forward and derive, HTTP, 1000 spans a request", "forward", Protocol::Http, 1000, 0),
@@ -66,8 +73,10 @@ fn main() {
         case("forward and derive, HTTP, 10 spans a request", "forward", Protocol::Http, 10, 0),
         case("with its queue on disk, gRPC, 1000 spans a request", "disk", Protocol::Grpc, 1000, 0),
         case("with its queue on disk, gRPC, 10 spans a request", "disk", Protocol::Grpc, 10, 0),
-        case("1.9 kB spans with prompts, gRPC, 100 a request", "forward", Protocol::Grpc, 100, 1500),
+        case("1.9 kB spans with prompts, gRPC, 100 a request", "forward", Protocol::Grpc, 100, 4096),
+        paced(1000, case("100 kB spans, gRPC, 10 a request, 1000/s", "forward", Protocol::Grpc, 10, 275_000)),
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
+        paced(15_000, case("JSON lines, history, a WebSocket, 15,000/s", "full", Protocol::Grpc, 1000, 0)),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(process::named);
@@ -103,11 +112,14 @@ async fn measure(case: &Case, program: Program<'_>) {
     let mut collector = Collector::start(case, program, folder.path(), sink.address);
     collector.is_ready().await;
     let sent = Rc::new(Cell::new(0));
-    let load: Vec<_> = (0..CONCURRENCY)
+    let mut load: Vec<_> = (0..CONCURRENCY)
         .map(|worker| {
-            tokio::task::spawn_local(load(case.protocol, collector.ports, requests.clone(), worker, sent.clone()))
+            tokio::task::spawn_local(load(case.clone(), collector.ports, requests.clone(), worker, sent.clone()))
         })
         .collect();
+    if case.config == "full" {
+        load.push(tokio::task::spawn_local(listen(collector.ports.web)));
+    }
     tokio::time::sleep(WARM_UP).await;
     let (before, spans, start) = (collector.cpu(), sent.get() * case.spans as u64, Instant::now());
     tokio::time::sleep(MEASURED).await;
@@ -131,7 +143,7 @@ async fn measure(case: &Case, program: Program<'_>) {
 
 /// Different requests.
 fn requests(case: &Case) -> Vec<resend::Request> {
-    let seeds = 1..=200_000 / case.spans as u64;
+    let seeds = 1..=200_000 / case.spans as u64 / (1 + case.content as u64 / 1000);
     seeds.map(|seed| resend::Request::new(agents::request(case.spans, seed, case.content))).collect()
 }
 
@@ -146,23 +158,24 @@ fn prost_micros(request: &[u8], spans: usize) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / read as f64
 }
 
-async fn load(
-    protocol: Protocol,
-    ports: Ports,
-    requests: Rc<Vec<resend::Request>>,
-    worker: usize,
-    sent: Rc<Cell<u64>>,
-) {
+/// Sends requests, one after the other.
+async fn load(case: Case, ports: Ports, requests: Rc<Vec<resend::Request>>, worker: usize, sent: Rc<Cell<u64>>) {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new()).http2_only(protocol == Protocol::Grpc).build(connector);
+    let client = Client::builder(TokioExecutor::new()).http2_only(case.protocol == Protocol::Grpc).build(connector);
     let mut next = requests.len() * worker / CONCURRENCY;
     let mut number = worker as u32;
+    let apart = case.rate.map(|rate| Duration::from_secs_f64((case.spans * CONCURRENCY) as f64 / f64::from(rate)));
+    let mut due = tokio::time::Instant::now() + apart.unwrap_or_default() * worker as u32 / CONCURRENCY as u32;
     loop {
+        if let Some(apart) = apart {
+            tokio::time::sleep_until(due).await;
+            due += apart;
+        }
         let template = &requests[next % requests.len()];
         // No two workers give a number twice, nor does one, whether or not it was taken.
         number = number.wrapping_add(CONCURRENCY as u32);
-        let request = match protocol {
+        let request = match case.protocol {
             Protocol::Grpc => Request::post(format!("http://{}/{TRACES}", ports.grpc))
                 .header("content-type", "application/grpc")
                 .body(Full::new(Bytes::from(template.again(number, &prefix(template.bytes().len()))))),
@@ -179,6 +192,13 @@ async fn load(
             next += 1;
         }
     }
+}
+
+/// Reads all that a client of the WebSocket is sent.
+async fn listen(web: SocketAddr) {
+    let (mut socket, _) = connect_async(format!("ws://{web}/ws")).await.expect("a WebSocket");
+    socket.send(Message::text(r#"{"type":"hello"}"#)).await.expect("a greeting");
+    while socket.next().await.is_some_and(|message| message.is_ok()) {}
 }
 
 const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";

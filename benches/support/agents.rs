@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 
 /// The encoded request of `spans` spans; `seed` makes its trace ids and token counts its own.
-/// `content` is how many bytes of messages every span has.
+/// `content` is how many bytes of messages every model call has; tools are given and give a part of that.
 pub fn request(spans: usize, seed: u64, content: usize) -> Vec<u8> {
     let spans = (0..).flat_map(|index| trace(seed, index, content)).take(spans).collect();
     ExportTraceServiceRequest {
@@ -36,14 +36,17 @@ pub fn request(spans: usize, seed: u64, content: usize) -> Vec<u8> {
 
 fn trace(seed: u64, index: u64, content: usize) -> Vec<Span> {
     let conversation = format!("conv-{seed:04x}{index:04x}");
-    let span = |number: u64, parent: u64, name: &str, (from, to): (u64, u64), mut attributes: Vec<KeyValue>| {
+    let message = |role: &str, length: usize| {
+        let words = "the order was delivered on monday ".repeat(length / 34 + 1);
+        format!(r#"[{{"role":"{role}","parts":[{{"type":"text","content":"{}"}}]}}]"#, &words[..length])
+    };
+    let with_content = |mut attributes: Vec<KeyValue>, said: [(&str, &str, usize); 2]| {
+        let said = said.iter().filter(|_| content > 0);
+        attributes.extend(said.map(|(key, role, length)| text(key, &message(role, *length))));
+        attributes
+    };
+    let span = |number: u64, parent: u64, name: &str, (from, to): (u64, u64), attributes: Vec<KeyValue>| {
         let id = |number: u64| (index << 8 | number).to_be_bytes().to_vec();
-        if content > 0 {
-            let words = "the order was delivered on monday ".repeat(content / 34 + 1);
-            let message =
-                format!(r#"[{{"role":"user","parts":[{{"type":"text","content":"{}"}}]}}]"#, &words[..content]);
-            attributes.push(text("gen_ai.input.messages", &message));
-        }
         let start = 1_790_000_000_000_000_000 + index * 1_000_000;
         Span {
             trace_id: [seed.to_be_bytes(), (index + 1).to_be_bytes()].concat(),
@@ -72,7 +75,7 @@ fn trace(seed: u64, index: u64, content: usize) -> Vec<Span> {
     };
     let chat = |call: u64, model: &str, input: i64, output: i64| {
         let finish = AnyValue { value: Some(Value::StringValue("stop".into())) };
-        vec![
+        let attributes = vec![
             text("gen_ai.operation.name", "chat"),
             text("gen_ai.provider.name", "openai"),
             text("gen_ai.request.model", model),
@@ -87,15 +90,21 @@ fn trace(seed: u64, index: u64, content: usize) -> Vec<Span> {
             text("gen_ai.conversation.id", &conversation),
             text("server.address", "api.openai.example"),
             int("server.port", 443),
-        ]
+        ];
+        let said =
+            [("gen_ai.input.messages", "user", content * 3 / 4), ("gen_ai.output.messages", "assistant", content / 4)];
+        with_content(attributes, said)
     };
     let tool = |call: u64, name: &str| {
-        vec![
+        let attributes = vec![
             text("gen_ai.operation.name", "execute_tool"),
             text("gen_ai.tool.name", name),
             text("gen_ai.tool.type", "function"),
             text("gen_ai.tool.call.id", &format!("call_{index:08x}{call:02x}")),
-        ]
+        ];
+        let said =
+            [("gen_ai.tool.call.arguments", "tool", content / 16), ("gen_ai.tool.call.result", "tool", content / 4)];
+        with_content(attributes, said)
     };
     let step = |name: &str| vec![text("workflow.step.name", name), text("gen_ai.conversation.id", &conversation)];
     let workflow =

@@ -21,15 +21,21 @@ pub fn searchable(event: &Event) -> String {
         &identity.user_id,
         &event.source.service,
     ];
-    let said = said.into_iter().flatten().chain(&event.tags);
-    let mut text = event.name.as_str().to_owned();
+    let said = said.into_iter().flatten().chain(&event.tags).map(|said| &**said);
+    let data = (!event.data.is_empty()).then(|| event.data.as_json());
+    joined(event.name.as_str(), said, data)
+}
+
+/// The same of an event's name, of what else it says in texts, and of its payload as JSON.
+pub fn joined<'a>(name: &str, said: impl Iterator<Item = &'a str>, data: Option<&str>) -> String {
+    let mut text = name.to_owned();
     for said in said {
         text.push('\n');
         text.push_str(said);
     }
-    if !event.data.is_empty() {
+    if let Some(data) = data {
         text.push('\n');
-        push_unescaped(&mut text, event.data.as_json());
+        push_unescaped(&mut text, data);
     }
     text.to_lowercase()
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Transaction, pa
 
 use super::files;
 use super::runs::{self, StoredRun};
-use super::stored::{Narrow, Text, event_of};
+use super::stored::{Narrow, Text};
 use crate::event::{EventId, Timestamp, words};
 
 /// The layout of the tables; a file of another is made anew.
@@ -48,7 +48,7 @@ pub struct Row<'a> {
     /// What it is found by.
     pub event: Narrow<'a>,
     /// Its JSON as the journal has it.
-    pub json: &'a [u8],
+    pub json: &'a str,
 }
 
 /// What became of events.
@@ -166,7 +166,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> 
             if is_new == 0 {
                 continue;
             }
-            body.execute(params![row.offset as i64, String::from_utf8_lossy(row.json)])?;
+            body.execute(params![row.offset as i64, row.json])?;
             entered.new += 1;
             let block = blocks.entry(row.offset / BLOCK).or_insert((row.time, row.time));
             *block = (block.0.min(row.time), block.1.max(row.time));
@@ -268,10 +268,10 @@ pub fn index_texts(connection: &mut Connection) -> Result<bool> {
         let (mut read, mut bytes) = (0, 0);
         while let Some(row) = rows.next()? {
             let offset: i64 = row.get(0)?;
-            let json = row.get_ref(1)?.as_bytes()?;
+            let json = row.get_ref(1)?.as_str()?;
             (read, bytes, to) = (read + 1, bytes + json.len(), offset as u64 + 1);
-            if let Some(event) = event_of(json) {
-                insert.execute(params![offset, distinct_words(&words::searchable(&event))])?;
+            if let Some(event) = Narrow::read(json) {
+                insert.execute(params![offset, distinct_words(&event.searchable())])?;
             }
             if bytes > BYTES {
                 more = true;

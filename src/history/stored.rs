@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventType, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events};
+use crate::event::{Event, EventType, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events, words};
 
 /// The kind of records that are events.
 pub const EVENT: u8 = 1;
@@ -60,6 +60,8 @@ pub struct Narrow<'a> {
     pub model: Option<Text<'a>>,
     #[serde(borrow)]
     pub tool: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    tags: Vec<Text<'a>>,
     #[serde(default)]
     pub performance: Performance,
     #[serde(borrow)]
@@ -101,8 +103,8 @@ impl Text<'_> {
 
 impl<'a> Narrow<'a> {
     /// Of an event's JSON.
-    pub fn read(json: &'a [u8]) -> Option<Narrow<'a>> {
-        serde_json::from_slice(json).ok()
+    pub fn read(json: &'a str) -> Option<Narrow<'a>> {
+        serde_json::from_str(json).ok()
     }
 
     pub fn scope(&self) -> Option<Scope> {
@@ -124,6 +126,14 @@ impl<'a> Narrow<'a> {
     /// The execution it belongs to: the one named, else the trace.
     pub fn execution(&self) -> Option<&str> {
         self.execution_id.as_ref().or(self.trace_id.as_ref()).map(Text::as_str)
+    }
+
+    /// What it says and names, as [`words::searchable`] has it of an event.
+    pub fn searchable(&self) -> String {
+        let named = [&self.message, &self.agent, &self.feature, &self.model, &self.tool, &self.task_id];
+        let belongs_to = [&self.conversation_id, &self.correlation_id, &self.user_id, &self.source.service];
+        let said = named.into_iter().chain(belongs_to).flatten().chain(&self.tags);
+        words::joined(self.name.as_str(), said.map(Text::as_str), self.data.map(RawValue::get))
     }
 
     /// Whether it tells of the beginning, progress or end of a piece of work, by its name.

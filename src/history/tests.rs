@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tempfile::TempDir;
 
+use super::stored::Narrow;
 use super::*;
 use crate::event::{Data, EventName};
 use crate::flow::Record;
@@ -156,6 +157,15 @@ fn some_pair() -> impl Strategy<Value = (&'static str, String)> {
         of("q", WORDS),
         of("q", &["", "alp", "lph", "alpha beta", "NOT", "*", "\"", "a'; DROP TABLE events", "timeout"]),
     ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_searched_of_an_event_stands_in_its_json(event in some_event()) {
+        let json = event.to_json();
+        let read = Narrow::read(&json).unwrap();
+        prop_assert_eq!(read.searchable(), crate::event::words::searchable(&event));
+    }
 }
 
 proptest! {

@@ -161,8 +161,10 @@ impl Writer {
         };
         let mut days: BTreeMap<String, Vec<Row<'r>>> = BTreeMap::new();
         for record in records.iter().filter(|record| record.kind == EVENT) {
-            let read = Narrow::read(&record.payload).and_then(|event| Some((event.timestamp()?, event)));
-            let Some((time, event)) = read else {
+            let json = std::str::from_utf8(&record.payload).ok();
+            let read =
+                json.and_then(|json| Narrow::read(json).and_then(|event| Some((event.timestamp()?, event, json))));
+            let Some((time, event, json)) = read else {
                 count(&counts.unreadable);
                 continue;
             };
@@ -173,7 +175,7 @@ impl Writer {
                 // A clock that is wrong must not make a file for every day there will be.
                 count(&counts.too_new);
             } else {
-                let row = Row { offset: record.offset, came: record.time, time, event, json: &record.payload };
+                let row = Row { offset: record.offset, came: record.time, time, event, json };
                 days.entry(day).or_default().push(row);
             }
         }

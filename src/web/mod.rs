@@ -76,7 +76,7 @@ impl Default for Config {
         Config {
             endpoint,
             recent_events: 10_000,
-            recent_spans_mib: 32,
+            recent_spans_mib: 16,
             auth: None,
             tls: None,
             allowed_hosts: Vec::new(),
