@@ -255,7 +255,7 @@ pub fn texts_to(connection: &Connection) -> Result<u64> {
 
 /// Enters the words of some more events; whether there are more.
 pub fn index_texts(connection: &mut Connection) -> Result<bool> {
-    const AT_ONCE: usize = 500;
+    const AT_ONCE: usize = 2000;
     const BYTES: usize = 4 << 20;
     let transaction = connection.transaction()?;
     let mut to = texts_to(&transaction)?;
