@@ -224,7 +224,7 @@ impl Steps {
         }
     }
 
-    /// Makes two of a block that has become too long.
+    /// Makes two of a block that has become too long. Where tidying has moved it, the next change of it does.
     fn halve(&mut self, at: usize) {
         let Some(block) = self.blocks.get_mut(at).filter(|block| block.steps.len() > Steps::MOST) else { return };
         let steps = block.steps.split_off(Steps::MOST / 2);
