@@ -62,9 +62,8 @@ async fn more_than_it_can_take_is_refused_and_what_it_took_arrives() {
 }
 
 /// What a process may be above its limit: as much as it may have in flight, which has just been let in when memory is looked
-/// at, and is copied once more when it is joined, unpacked or handed on; and where others have the processors, as when all tests
-/// run at once, what was freed is given back late.
-const MARGIN_MIB: u64 = LIMIT_MIB / 4;
+/// at, and is copied once more when it is joined, unpacked or handed on.
+const MARGIN_MIB: u64 = LIMIT_MIB / 5;
 
 fn config(backend: &str) -> String {
     format!(
