@@ -268,9 +268,9 @@ pub fn index_texts(connection: &mut Connection) -> Result<bool> {
         let (mut read, mut bytes) = (0, 0);
         while let Some(row) = rows.next()? {
             let offset: i64 = row.get(0)?;
-            let json = row.get_ref(1)?.as_str()?;
+            let json = row.get_ref(1)?.as_bytes()?;
             (read, bytes, to) = (read + 1, bytes + json.len(), offset as u64 + 1);
-            if let Some(event) = Narrow::read(json) {
+            if let Some(event) = std::str::from_utf8(json).ok().and_then(Narrow::read) {
                 insert.execute(params![offset, distinct_words(&event.searchable())])?;
             }
             if bytes > BYTES {

@@ -161,10 +161,12 @@ impl Writer {
         };
         let mut days: BTreeMap<String, Vec<Row<'r>>> = BTreeMap::new();
         for record in records.iter().filter(|record| record.kind == EVENT) {
-            let json = std::str::from_utf8(&record.payload).ok();
-            let read =
-                json.and_then(|json| Narrow::read(json).and_then(|event| Some((event.timestamp()?, event, json))));
-            let Some((time, event, json)) = read else {
+            let read = || {
+                let json = std::str::from_utf8(&record.payload).ok()?;
+                let event = Narrow::read(json)?;
+                Some((event.timestamp()?, event, json))
+            };
+            let Some((time, event, json)) = read() else {
                 count(&counts.unreadable);
                 continue;
             };

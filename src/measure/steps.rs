@@ -142,7 +142,7 @@ impl Steps {
     /// The step that begins at a time. Its block is not looked over.
     fn split(&mut self, time: Timestamp) -> Place {
         if self.blocks.is_empty() {
-            self.insert(0, Block::default());
+            self.insert(0, Block::default(), 0);
         }
         let place = self.block_of(time);
         let at = self.blocks[place].steps.partition_point(|(begin, _)| *begin < time);
@@ -228,16 +228,15 @@ impl Steps {
     fn halve(&mut self, at: usize) {
         let Some(block) = self.blocks.get_mut(at).filter(|block| block.steps.len() > Steps::MOST) else { return };
         let steps = block.steps.split_off(Steps::MOST / 2);
-        self.insert(at + 1, Block { steps, at_least: 0 });
-        self.least[at + 1] = self.least[at];
+        self.insert(at + 1, Block { steps, at_least: 0 }, self.least[at]);
         // The first ends where the second begins.
         self.look_over(at + 1);
         self.look_over(at);
     }
 
-    fn insert(&mut self, at: usize, block: Block) {
+    fn insert(&mut self, at: usize, block: Block, least: u32) {
         self.begins.insert(at, block.steps.first().map(|(begin, _)| *begin).unwrap_or_default());
-        self.least.insert(at, 0);
+        self.least.insert(at, least);
         self.blocks.insert(at, block);
     }
 
