@@ -153,6 +153,22 @@ pub struct Gate {
     closed: AtomicBool,
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
+    /// Bytes let in since memory was last looked at.
+    unseen: AtomicUsize,
+    meter: OnceLock<Meter>,
+}
+
+/// Who says how much room there is.
+struct Meter {
+    /// Bytes let in after which to ask again.
+    every: usize,
+    look: Box<dyn Fn() -> Room + Send + Sync>,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("every", &self.every).finish_non_exhaustive()
+    }
 }
 
 /// The memory that there is for requests, in bytes of those that may be in memory at a time.
@@ -186,6 +202,31 @@ impl Gate {
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(Gate::MOST_IN_FLIGHT),
+            unseen: AtomicUsize::new(0),
+            meter: OnceLock::new(),
+        }
+    }
+
+    /// Asks `look` how much room there is, now and whenever so many bytes more came in. There is one for good.
+    pub fn measure(&self, every: usize, look: impl Fn() -> Room + Send + Sync + 'static) {
+        self.meter.get_or_init(|| Meter { every, look: Box::new(look) });
+        self.look();
+    }
+
+    /// Asks how much room there is.
+    pub fn look(&self) {
+        if let Some(meter) = self.meter.get() {
+            self.unseen.store(0, Relaxed);
+            self.has_room((meter.look)());
+        }
+    }
+
+    /// Notes that so many bytes came in, whoever has them. A timer alone would look at memory too late where there is much to
+    /// do, by seconds, which is when memory fills.
+    pub fn let_in(&self, bytes: usize) {
+        let unseen = self.unseen.fetch_add(bytes, Relaxed) + bytes;
+        if self.meter.get().is_some_and(|meter| unseen >= meter.every) {
+            self.look();
         }
     }
 
@@ -209,6 +250,11 @@ impl Gate {
     /// Bytes of requests in memory.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Whether there is less room than usual.
+    pub fn is_scarce(&self) -> bool {
+        self.scarce.load(Relaxed)
     }
 
     /// Lets a request in, or not.
@@ -240,13 +286,14 @@ impl Default for Gate {
 impl Held<'_> {
     /// Counts more bytes of the request, if there is room for them.
     pub fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.gate.let_in(bytes);
         // What has begun stops too: it is what fills the memory.
         self.gate.check_memory()?;
         self.gate.check_open()?;
         let before = self.gate.in_flight.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
         // A request that is alone may be as large as its own limit allows, unless memory is scarce.
-        let alone = before + bytes == self.bytes && !self.gate.scarce.load(Relaxed);
+        let alone = before + bytes == self.bytes && !self.gate.is_scarce();
         if !alone && before + bytes > self.gate.most_in_flight.load(Relaxed) {
             return Err(Gate::refused("too many requests are in memory already"));
         }
@@ -291,6 +338,20 @@ mod tests {
         assert_eq!(gate.in_flight(), 31);
         drop(second);
         assert_eq!(gate.in_flight(), 0);
+    }
+
+    #[test]
+    fn memory_is_looked_at_while_it_fills() {
+        let (gate, memory) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
+        let resident = memory.clone();
+        gate.measure(100, move || if resident.load(Relaxed) < 150 { Room::For(1000) } else { Room::None });
+        memory.store(200, Relaxed);
+        let mut held = gate.enter().unwrap();
+        held.grow(90).unwrap();
+        assert!(held.grow(10).is_err() && gate.enter().is_err(), "a hundred bytes have come in");
+        memory.store(0, Relaxed);
+        gate.look();
+        assert!(gate.enter().is_ok());
     }
 
     #[test]

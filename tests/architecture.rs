@@ -30,7 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("kafka", &["config", "reload", "tls"]),
     ("redis", &["config", "duration", "tls"]),
     ("auth", &["config", "event", "reload"]),
-    ("listen", &["health", "reload", "report", "tls"]),
+    ("listen", &["flow", "health", "reload", "report", "tls"]),
     (
         "receive",
         &["auth", "config", "event", "flow", "health", "kafka", "listen", "otlp", "redis", "reload", "report", "tls"],

@@ -19,7 +19,7 @@ use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use hyper::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,7 @@ use handshake::Door;
 pub use host::{Names, is_for_this_machine};
 pub use patience::Deadline;
 
+use crate::flow::Gate;
 use crate::health::{About, Count, Health};
 use crate::reload::Reloading;
 use crate::tls::Terms;
@@ -58,11 +59,17 @@ impl Default for Limits {
     }
 }
 
+/// Connections that are no crowd, also while memory is scarce.
+const FEW: usize = 256;
+/// What a connection may come to take, with what it has read ahead, in bytes.
+const OF_A_CONNECTION: usize = 64 << 10;
+
 /// A bound port that does not serve yet.
 pub struct Listener {
     listener: TcpListener,
     name: String,
     limits: Limits,
+    gate: Arc<Gate>,
     not_accepted: Count,
     door: Option<Door>,
 }
@@ -128,7 +135,12 @@ impl Listener {
     /// On a bound port. `name` is what people know it by.
     pub fn new(listener: TcpListener, name: &str, limits: Limits, health: &Health) -> Listener {
         let not_accepted = health.counter(NOT_ACCEPTED, &[("listener", name)]);
-        Listener { listener, name: name.to_owned(), limits, not_accepted, door: None }
+        Listener { listener, name: name.to_owned(), limits, gate: Arc::default(), not_accepted, door: None }
+    }
+
+    /// Behind a gate that knows when memory is scarce.
+    pub fn behind(self, gate: Arc<Gate>) -> Listener {
+        Listener { gate, ..self }
     }
 
     /// With TLS.
@@ -150,11 +162,17 @@ impl Listener {
         let connections = Connections::new(self.limits, tasks.clone(), stop.clone(), serving.cut.clone(), handler);
         let connections = Arc::new(connections);
         let (door, room) = (self.door.take().map(Arc::new), Arc::new(Semaphore::new(self.limits.connections)));
+        let gone = Arc::new(Notify::new());
         serving.tasks.spawn(async move {
             // Whoever does not get a permit waits in the backlog, where a connection costs this process nothing.
             while let Some(Ok(permit)) = stop.run_until_cancelled(room.clone().acquire_owned()).await {
-                let Some(stream) = stop.run_until_cancelled(self.accept()).await else { break };
-                let (connections, door, stop) = (connections.clone(), door.clone(), stop.clone());
+                let served = self.limits.connections - room.available_permits();
+                let next = async {
+                    self.turn(served, &gone).await;
+                    self.accept().await
+                };
+                let Some(stream) = stop.run_until_cancelled(next).await else { break };
+                let (connections, door, stop, gone) = (connections.clone(), door.clone(), stop.clone(), gone.clone());
                 tasks.spawn(async move {
                     // Small answers must not wait for an acknowledgement; a socket that cannot be told so still works.
                     stream.set_nodelay(true).unwrap_or_default();
@@ -167,10 +185,21 @@ impl Listener {
                         }
                     }
                     drop(permit);
+                    gone.notify_one();
                 });
             }
         });
         serving
+    }
+
+    /// While memory is scarce a crowd does not grow: one comes in when another has gone. Now and then one does all the same,
+    /// because those who stay may have nothing to say.
+    async fn turn(&self, served: usize, gone: &Notify) {
+        const AT_LAST: Duration = Duration::from_millis(50);
+        self.gate.let_in(OF_A_CONNECTION);
+        if served > FEW && self.gate.is_scarce() {
+            tokio::time::timeout(AT_LAST, gone.notified()).await.unwrap_or_default();
+        }
     }
 
     /// The next connection, however long it takes until there is one.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::flow::Room;
 
 const SOON: Duration = Duration::from_secs(10);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -82,6 +83,24 @@ async fn more_connections_than_allowed_wait() {
     drop(first);
     port.begun.notified().await;
     drop(second);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_grows_slowly_while_memory_is_scarce() {
+    let (gate, gone) = (Arc::new(Gate::new()), Notify::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = Listener::new(listener, "test", Limits::default(), &Health::default()).behind(gate.clone());
+    let waits = async |served: usize| {
+        let start = tokio::time::Instant::now();
+        listener.turn(served, &gone).await;
+        start.elapsed() > Duration::ZERO
+    };
+    assert!(!waits(FEW + 1).await);
+    gate.has_room(Room::None);
+    assert!(!waits(FEW).await);
+    assert!(waits(FEW + 1).await, "nobody goes, and it comes in after a while");
+    gone.notify_one();
+    assert!(!waits(FEW + 1).await, "another has gone");
 }
 
 #[tokio::test]

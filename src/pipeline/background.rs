@@ -15,15 +15,12 @@ use crate::event::Timestamp;
 use crate::flow::Gate;
 use crate::measure::{own_resource, to_batch};
 use crate::otlp::Signal;
+use crate::process::memory_limiter::Limits;
 
 /// Starts all of it.
 pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>>, gate: &Arc<Gate>, built: &Built) {
-    for (_, _, component) in &plan.components {
-        if let Component::MemoryLimiter(config) = component
-            && let Ok(limits) = config.limits()
-        {
-            tasks.spawn(config.watch(limits, gate.clone()));
-        }
+    if let Some((limits, interval)) = memory_limits(plan) {
+        tasks.spawn(limits.watch(interval, gate.clone()));
     }
     for prometheus in &built.prometheus {
         let prometheus = prometheus.clone();
@@ -42,6 +39,16 @@ pub fn spawn(tasks: &mut JoinSet<()>, plan: &Plan, agent: Option<&Arc<Connector>
         let interval = plan.agent().map(|config| config.metrics_interval).unwrap_or_default();
         tasks.spawn(push_metrics(agent.clone(), routes, interval.0.0));
     }
+}
+
+/// Those of all memory limiters: the lowest limits, and the shortest interval.
+fn memory_limits(plan: &Plan) -> Option<(Limits, Duration)> {
+    let of = |component: &Component| match component {
+        Component::MemoryLimiter(config) => Some((config.limits().ok()?, config.check_interval.0)),
+        _ => None,
+    };
+    let all = plan.components.iter().filter_map(|(_, _, component)| of(component));
+    all.reduce(|(limits, interval), (others, often)| (limits.and(others), interval.min(often)))
 }
 
 /// The routes that the agent connector feeds with metrics.

@@ -1,10 +1,11 @@
 //! Ports before they serve: bound, unless that would open them to others by mistake, with TLS, and with whom they believe.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::plan::Plan;
 use super::reloads::{self, Reloads};
@@ -51,7 +52,7 @@ impl Door<'_> {
         let load = |tls: &tls::Server| Ok((Arc::new(tls.load()?), tls.reload_interval.0));
         let tls = self.tls.map(load).transpose().map_err(unusable)?;
         let failed = |error| StartError::Bind { address: endpoint.text.clone(), error };
-        let listener = TcpListener::bind(endpoint.address).await.map_err(failed)?;
+        let listener = listen(endpoint.address).map_err(failed)?;
         let address = listener.local_addr().unwrap_or(endpoint.address);
         Ok(Bound { listener, address, name: self.name.to_owned(), tls, asks_who: self.auth.is_some() })
     }
@@ -65,6 +66,17 @@ impl Door<'_> {
         reloads.add(self.name, reloads::USUAL, move || known.renew());
         Ok(Some(auth))
     }
+}
+
+/// Binds a port with a backlog in which those find room who connect all at once: beyond it they are reset. The system may
+/// say less.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    const BACKLOG: u32 = 4096;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // After a restart connections of the one before may still be ending; on Windows it would let in others beside us.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Bound {

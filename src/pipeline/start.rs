@@ -116,7 +116,7 @@ pub async fn start(plan: Plan, options: &Options) -> Result<Running, StartError>
         let state = endpoint::state(agent.as_ref(), hub, recent, &health, (scrape, unready), events);
         let (allowed_hosts, receivers) = (config.allowed_hosts, addresses.receivers.clone());
         let state = State { auth, allowed_hosts, sockets, receivers, demo, history: history.clone(), ..state };
-        let listener = bound.listener(Limits::default(), &health, &mut reloads);
+        let listener = bound.listener(Limits::default(), &health, &mut reloads).behind(gate.clone());
         tasks.spawn(web::serve(listener, Arc::new(state), stop_web.clone()));
     }
     endpoint::show_process(&health, &gate);
@@ -264,13 +264,14 @@ impl BoundReceiver {
             (_, _, Some(http)) => (http.max_request_body_size, Limits::default().streams),
             _ => (otlp::config::MAX_MESSAGE, Limits::default().streams),
         };
-        let mut service = Service::new(&self.id.to_string(), self.transport, router, gate, limit, health);
+        let mut service = Service::new(&self.id.to_string(), self.transport, router, gate.clone(), limit, health);
         if let Some(http) = &protocols.http {
             service = service.with_http(http);
         }
         let auth = door(protocols, self.transport, &self.name).auth(plan, reloads)?;
         let limits = Limits { streams, ..Limits::default() };
-        Ok(otlp::serve(self.bound.listener(limits, health, reloads), service.with_auth(auth)))
+        let listener = self.bound.listener(limits, health, reloads).behind(gate);
+        Ok(otlp::serve(listener, service.with_auth(auth)))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::health::resident_memory;
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How often to look.
+    /// How often to look, at least: also when much has come in.
     pub check_interval: Span,
     /// The most memory the process should take, in MiB.
     pub limit_mib: u64,
@@ -60,15 +60,6 @@ impl Config {
         }
         Ok(Limits { soft: limit - spike, hard: limit })
     }
-
-    /// Watches memory and opens and closes the gate, for as long as the program runs.
-    pub async fn watch(self, limits: Limits, gate: Arc<Gate>) {
-        let mut interval = tokio::time::interval(self.check_interval.0.max(Duration::from_millis(10)));
-        loop {
-            interval.tick().await;
-            gate.has_room(limits.room(resident_memory().unwrap_or(0)));
-        }
-    }
 }
 
 /// Resident bytes that mean something.
@@ -84,6 +75,28 @@ impl Limits {
     /// While memory is scarce there is room for this, so that requests of usual size still come in one after the other:
     /// what the process has taken, for runs, caches and by its allocator, it may well need for ever, and use again.
     const LEAST: u64 = 4 << 20;
+
+    /// Watches memory and opens and closes the gate, for as long as the program runs. `interval` is the longest that it is not
+    /// looked at.
+    pub async fn watch(self, interval: Duration, gate: Arc<Gate>) {
+        gate.measure(self.step(), move || self.room(resident_memory().unwrap_or(0)));
+        let mut interval = tokio::time::interval(interval.max(Duration::from_millis(10)));
+        loop {
+            interval.tick().await;
+            gate.look();
+        }
+    }
+
+    /// The lower of both: there is one memory for all pipelines.
+    pub fn and(self, other: Limits) -> Limits {
+        Limits { soft: self.soft.min(other.soft), hard: self.hard.min(other.hard) }
+    }
+
+    /// Bytes of requests after which memory is looked at again, also before `check_interval`: on the way from one limit to
+    /// the other it is seen several times.
+    fn step(self) -> usize {
+        (self.hard - self.soft) as usize / 8
+    }
 
     fn room(self, resident: u64) -> Room {
         // What waits to be worked on may take a quarter of the memory.

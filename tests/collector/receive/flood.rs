@@ -115,7 +115,7 @@ async fn flood(ports: &[String; 2], rate: f64, length: Duration) -> Vec<(u64, To
         if !beyond.is_zero() && (has_refused.load(Relaxed) || beyond > LONGEST) {
             break;
         }
-        next += Duration::from_secs_f64(1.0 / (rate * (1.0 + beyond.as_secs_f64())));
+        next += Duration::from_secs_f64(1.0 / (rate * (1.0 + beyond.as_secs_f64() / 5.0)));
         tokio::time::sleep_until(next).await;
         let (ports, has_refused) = (ports.clone(), has_refused.clone());
         sending.spawn(async move {
