@@ -1,30 +1,29 @@
 //! One day's file: its tables, and what is entered into it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Transaction, params};
 
 use super::files;
+use super::page::{self, Bodies, Packer, Page, Row};
 use super::runs::{self, StoredRun};
-use super::stored::{Narrow, Text};
+use super::stored::Narrow;
 use crate::event::{EventId, Timestamp, words};
 
 /// The layout of the tables; a file of another is made anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
-/// What is looked for is narrow, so that going through a day reads little; the JSON is beside it. Offsets are in the order
-/// of arrival, and so are rows. An index costs every event, so the only one is for what is asked most: one run. Blocks say
-/// of [`BLOCK`] offsets when their events happened. `texts` is an index of words without the texts.
+/// Offsets are in the order of arrival, and so are pages; what is looked for in them is narrow, and their JSON is beside it.
+/// `texts` is an index of the words of each page but the last, without the texts.
 const TABLES: &str = "
-    CREATE TABLE IF NOT EXISTS events (
-        offset INTEGER PRIMARY KEY, time INTEGER NOT NULL, id BLOB NOT NULL, execution TEXT, scope TEXT NOT NULL,
-        type TEXT NOT NULL, status TEXT NOT NULL, name TEXT NOT NULL, agent TEXT, feature TEXT, model TEXT, tool TEXT,
-        task TEXT, conversation TEXT, correlation TEXT, user TEXT);
-    CREATE INDEX IF NOT EXISTS events_of_execution ON events (execution);
-    CREATE TABLE IF NOT EXISTS bodies (offset INTEGER PRIMARY KEY, json TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS blocks (block INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS pages (
+        first INTEGER PRIMARY KEY, last INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
+        columns BLOB NOT NULL, ids BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS bodies (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE IF NOT EXISTS pages_of_runs (run TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (run, first))
+        WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS runs (
         id TEXT PRIMARY KEY, started INTEGER NOT NULL, seen INTEGER NOT NULL, ended INTEGER, name TEXT, status TEXT,
         user TEXT, feature TEXT, task TEXT, conversation TEXT, session TEXT, service TEXT, dialect TEXT, error TEXT,
@@ -33,23 +32,6 @@ const TABLES: &str = "
     CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii');
     CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 ";
-
-/// How many offsets a block has.
-pub const BLOCK: u64 = 4096;
-
-/// An event on its way into a file.
-pub struct Row<'a> {
-    /// Its offset in the journal.
-    pub offset: u64,
-    /// When it came.
-    pub came: Timestamp,
-    /// When it happened.
-    pub time: Timestamp,
-    /// What it is found by.
-    pub event: Narrow<'a>,
-    /// Its JSON as the journal has it.
-    pub json: &'a str,
-}
 
 /// What became of events.
 #[derive(Debug, Default)]
@@ -110,7 +92,7 @@ pub fn problem(path: &Path) -> Option<String> {
         }
         // Only the newest pages are looked at: to read all takes seconds, and damage elsewhere is found by queries.
         newest(&connection)?;
-        connection.query_row("SELECT max(offset) FROM events", [], |_| Ok(()))?;
+        connection.query_row("SELECT count(*) FROM (SELECT run FROM pages_of_runs LIMIT 1)", [], |_| Ok(()))?;
         connection.query_row("SELECT count(*) FROM (SELECT id FROM runs LIMIT 1)", [], |_| Ok(()))?;
         Ok(None)
     };
@@ -118,77 +100,108 @@ pub fn problem(path: &Path) -> Option<String> {
 }
 
 /// The newest event: its offset and its JSON.
-pub fn newest(connection: &Connection) -> Result<Option<(u64, String)>> {
-    let sql = "SELECT offset, json FROM bodies ORDER BY offset DESC LIMIT 1";
-    connection.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))).optional()
+pub fn newest(connection: &Connection) -> Result<Option<(u64, Vec<u8>)>> {
+    // What is entered meanwhile may be put into the same page.
+    let snapshot = connection.unchecked_transaction()?;
+    let Some(page) = last_page(&snapshot)? else { return Ok(None) };
+    let bodies = bodies_of(&snapshot, &page)?;
+    Ok(page.len().checked_sub(1).map(|last| (page.offset(last), bodies.json(last).to_owned())))
 }
 
-/// Enters events, all or none. What came long after it happened may have come before, and is looked for.
+/// The page of the newest events.
+fn last_page(connection: &Connection) -> Result<Option<Page>> {
+    let sql = "SELECT first, columns FROM pages ORDER BY first DESC LIMIT 1";
+    connection.prepare_cached(sql)?.query_row([], page_of).optional()
+}
+
+/// The page of a row whose first values are its first offset and its columns.
+pub fn page_of(row: &rusqlite::Row<'_>) -> Result<Page> {
+    Page::read(row.get::<_, i64>(0)? as u64, row.get_ref(1)?.as_bytes()?)
+}
+
+/// The JSON of a page's events. It is not read with the page, because often nothing in that fits; both have to be read in
+/// one transaction, or while a statement goes through pages, which is one.
+pub fn bodies_of<'p>(connection: &Connection, page: &'p Page) -> Result<Bodies<'p>> {
+    let mut statement = connection.prepare_cached("SELECT packed FROM bodies WHERE first = ?1")?;
+    let mut rows = statement.query([page.first() as i64])?;
+    let packed = rows.next()?.ok_or_else(page::damaged)?;
+    page.bodies(packed.get_ref(0)?.as_bytes()?)
+}
+
+/// Enters events, all or none, in the order of their offsets. What came long after it happened may have come before, and is
+/// looked for.
 pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> {
     let transaction = connection.transaction()?;
     let mut entered = Entered::default();
     let mut runs: HashMap<String, StoredRun> = HashMap::new();
-    let mut blocks: HashMap<u64, (Timestamp, Timestamp)> = HashMap::new();
-    {
-        let mut known = Known::of(&transaction, rows)?;
-        let mut event_row = transaction.prepare_cached(
-            "INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-        )?;
-        let mut body = transaction.prepare_cached("INSERT OR IGNORE INTO bodies VALUES (?1, ?2)")?;
-        for row in rows {
-            let event = &row.event;
-            let id = EventId::parse(event.event_id.as_str()).map(|id| id.uuid().into_bytes()).unwrap_or_default();
-            if known.has(row, id) {
-                entered.known += 1;
-                continue;
-            }
-            fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
-                text.as_ref().map(Text::as_str)
-            }
-            let is_new = event_row.execute(params![
-                row.offset as i64,
-                row.time.as_micros(),
-                id,
-                event.execution(),
-                event.scope().map(|scope| scope.as_str()),
-                event.event_type().map(|kind| kind.as_str()),
-                event.status().map(|status| status.as_str()),
-                event.name.as_str(),
-                text(&event.agent),
-                text(&event.feature),
-                text(&event.model),
-                text(&event.tool),
-                text(&event.task_id),
-                text(&event.conversation_id),
-                text(&event.correlation_id),
-                text(&event.user_id),
-            ])?;
-            if is_new == 0 {
-                continue;
-            }
-            body.execute(params![row.offset as i64, row.json])?;
-            entered.new += 1;
-            let block = blocks.entry(row.offset / BLOCK).or_insert((row.time, row.time));
-            *block = (block.0.min(row.time), block.1.max(row.time));
-            let Some(id) = event.execution() else { continue };
-            match runs.get_mut(id) {
-                Some(run) => run.absorb(event, row.time),
-                None => {
-                    runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.time)).absorb(event, row.time)
-                }
+    let newest = last_page(&transaction)?;
+    let next = newest.as_ref().map_or(0, Page::next);
+    let mut known = Known::of(&transaction, rows)?;
+    let mut new: Vec<&Row<'_>> = Vec::with_capacity(rows.len());
+    // What was read of the journal before is there already.
+    for row in rows.iter().filter(|row| row.offset >= next) {
+        if known.has(row) {
+            entered.known += 1;
+            continue;
+        }
+        new.push(row);
+        let Some(id) = row.event.execution() else { continue };
+        match runs.get_mut(id) {
+            Some(run) => run.absorb(&row.event, row.time),
+            None => {
+                runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.time)).absorb(&row.event, row.time)
             }
         }
-        let mut block_row = transaction.prepare_cached(
-            "INSERT INTO blocks VALUES (?1, ?2, ?3) ON CONFLICT (block) DO UPDATE
-             SET first = min(first, excluded.first), last = max(last, excluded.last)",
-        )?;
-        for (block, (first, last)) in blocks {
-            block_row.execute(params![block as i64, first.as_micros(), last.as_micros()])?;
+    }
+    entered.new = new.len() as u64;
+    if !new.is_empty() {
+        match newest.filter(|page| !page.is_full()) {
+            Some(page) => {
+                let bodies = bodies_of(&transaction, &page)?;
+                let old = rows_of(&page, &bodies).ok_or_else(page::damaged)?;
+                put(&transaction, &old.iter().chain(new).collect::<Vec<_>>())?;
+            }
+            None => put(&transaction, &new)?,
         }
         runs::save(&transaction, runs.into_values())?;
     }
     transaction.commit()?;
     Ok(entered)
+}
+
+/// The events of a page as they were entered.
+fn rows_of<'p>(page: &Page, bodies: &'p Bodies<'_>) -> Option<Vec<Row<'p>>> {
+    let row = |at: usize| {
+        let json = std::str::from_utf8(bodies.json(at)).ok()?;
+        let (offset, time) = (page.offset(at), page.time(at));
+        Some(Row { offset, came: time, time, event: Narrow::read(json)?, json })
+    };
+    (0..page.len()).map(row).collect()
+}
+
+/// Writes pages, in place of one with the same first event.
+fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>]) -> Result<()> {
+    let mut packer = Packer::new()?;
+    let mut columns = transaction.prepare_cached("INSERT OR REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    let mut bodies = transaction.prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?1, ?2)")?;
+    let mut of_run = transaction.prepare_cached("INSERT OR IGNORE INTO pages_of_runs VALUES (?1, ?2)")?;
+    for rows in page::split(rows) {
+        let page = packer.pack(rows)?;
+        let (first, last) = (page.first as i64, page.last as i64);
+        columns.execute(params![
+            first,
+            last,
+            page.since.as_micros(),
+            page.until.as_micros(),
+            page.columns,
+            page.ids
+        ])?;
+        bodies.execute(params![first, page.bodies])?;
+        for run in page::executions(rows) {
+            of_run.execute(params![run, first])?;
+        }
+    }
+    Ok(())
 }
 
 /// Events that are in a file already, as far as late ones may be among them.
@@ -203,47 +216,47 @@ impl Known {
     }
 
     fn of(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<Known> {
-        let late: HashSet<i64> =
-            rows.iter().filter(|row| Known::is_late(row)).map(|row| row.time.as_micros()).collect();
-        let (Some(first), Some(last)) = (late.iter().min(), late.iter().max()) else {
-            return Ok(Known(HashMap::new()));
-        };
-        let mut statement = transaction.prepare_cached(
-            "SELECT e.time, e.id, e.offset FROM blocks b CROSS JOIN events e
-             WHERE b.last >= ?1 AND b.first <= ?2 AND e.offset >= b.block * ?3 AND e.offset < (b.block + 1) * ?3
-             AND e.time >= ?1 AND e.time <= ?2",
-        )?;
+        let late: BTreeSet<Timestamp> = rows.iter().filter(|row| Known::is_late(row)).map(|row| row.time).collect();
         let mut found = HashMap::new();
-        let mut rows = statement.query(params![first, last, BLOCK as i64])?;
-        while let Some(row) = rows.next()? {
-            if late.contains(&row.get(0)?) {
-                found.insert(row.get(1)?, row.get::<_, i64>(2)? as u64);
-            }
-        }
+        each_at(transaction, &late, |id, offset| {
+            found.insert(id, offset);
+        })?;
         Ok(Known(found))
     }
 
     /// Whether an event is there under another offset; a late one is remembered.
-    fn has(&mut self, row: &Row<'_>, id: [u8; 16]) -> bool {
-        Known::is_late(row) && *self.0.entry(id).or_insert(row.offset) != row.offset
+    fn has(&mut self, row: &Row<'_>) -> bool {
+        Known::is_late(row) && *self.0.entry(row.id()).or_insert(row.offset) != row.offset
     }
 }
 
 /// Whether events are there: of each id, at a time.
 pub fn has(connection: &Connection, wanted: &HashMap<EventId, Timestamp>) -> Result<HashSet<EventId>> {
-    let (Some(first), Some(last)) = (wanted.values().min(), wanted.values().max()) else { return Ok(HashSet::new()) };
-    let mut statement = connection.prepare_cached(
-        "SELECT e.id FROM blocks b CROSS JOIN events e
-         WHERE b.last >= ?1 AND b.first <= ?2 AND e.offset >= b.block * ?3 AND e.offset < (b.block + 1) * ?3
-         AND e.time >= ?1 AND e.time <= ?2",
-    )?;
+    let ids: HashMap<[u8; 16], EventId> = wanted.keys().map(|id| (id.uuid().into_bytes(), *id)).collect();
     let mut found = HashSet::new();
-    let mut rows = statement.query(params![first.as_micros(), last.as_micros(), BLOCK as i64])?;
-    while let Some(row) = rows.next()? {
-        let id = uuid::Uuid::from_bytes(row.get(0)?).to_string();
-        found.extend(EventId::parse(&id).filter(|id| wanted.contains_key(id)));
-    }
+    each_at(connection, &wanted.values().copied().collect(), |id, _| found.extend(ids.get(&id)))?;
     Ok(found)
+}
+
+/// The id and the offset of each event that happened at one of some times.
+fn each_at(connection: &Connection, times: &BTreeSet<Timestamp>, mut each: impl FnMut([u8; 16], u64)) -> Result<()> {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
+    let sql = "SELECT first, columns, ids, since, until FROM pages WHERE until >= ?1 AND since <= ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![first.as_micros(), last.as_micros()])?;
+    while let Some(row) = rows.next()? {
+        let (since, until) = (Timestamp::from_micros(row.get(3)?), Timestamp::from_micros(row.get(4)?));
+        if times.range(since..=until).next().is_none() {
+            continue;
+        }
+        let page = page_of(row)?;
+        for (at, id) in row.get_ref(2)?.as_bytes()?.as_chunks().0.iter().enumerate().take(page.len()) {
+            if times.contains(&page.time(at)) {
+                each(*id, page.offset(at));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Below which offset all texts are in the index of words.
@@ -253,44 +266,46 @@ pub fn texts_to(connection: &Connection) -> Result<u64> {
     Ok(to.unwrap_or(0) as u64)
 }
 
-/// Enters the words of some more events; whether there are more.
+/// Enters the words of some more pages; whether there are more. The last page is left out, because more may come into it.
 pub fn index_texts(connection: &mut Connection) -> Result<bool> {
-    const AT_ONCE: usize = 2000;
-    const BYTES: usize = 4 << 20;
+    const AT_ONCE: usize = 16;
     let transaction = connection.transaction()?;
     let mut to = texts_to(&transaction)?;
-    let mut more = false;
+    let mut indexed = 0;
     {
-        let sql = "SELECT offset, json FROM bodies WHERE offset >= ?1 ORDER BY offset LIMIT ?2";
+        let sql = "SELECT first, columns FROM pages
+                   WHERE first >= ?1 AND first < (SELECT max(first) FROM pages) ORDER BY first LIMIT ?2";
         let mut statement = transaction.prepare_cached(sql)?;
         let mut insert = transaction.prepare_cached("INSERT INTO texts (rowid, words) VALUES (?1, ?2)")?;
         let mut rows = statement.query(params![to as i64, AT_ONCE as i64])?;
-        let (mut read, mut bytes) = (0, 0);
         while let Some(row) = rows.next()? {
-            let offset: i64 = row.get(0)?;
-            let json = row.get_ref(1)?.as_bytes()?;
-            (read, bytes, to) = (read + 1, bytes + json.len(), offset as u64 + 1);
-            if let Some(event) = std::str::from_utf8(json).ok().and_then(Narrow::read) {
-                insert.execute(params![offset, distinct_words(&event.searchable())])?;
-            }
-            if bytes > BYTES {
-                more = true;
-                break;
-            }
+            let page = page_of(row)?;
+            let words = distinct_words(&bodies_of(&transaction, &page)?, page.len());
+            insert.execute(params![page.first() as i64, words])?;
+            (indexed, to) = (indexed + 1, page.next());
         }
-        more |= read == AT_ONCE;
         transaction
             .prepare_cached("INSERT OR REPLACE INTO progress VALUES ('texts', ?1)")?
             .execute(params![to as i64])?;
     }
     transaction.commit()?;
-    Ok(more)
+    Ok(indexed == AT_ONCE)
 }
 
-fn distinct_words(text: &str) -> String {
-    let mut seen = HashSet::new();
-    let distinct: Vec<&str> = words::words(text).filter(|word| seen.insert(*word)).collect();
-    distinct.join(" ")
+/// The words of a page's events, each once.
+fn distinct_words(bodies: &Bodies<'_>, events: usize) -> String {
+    let (mut distinct, mut seen) = (String::new(), HashSet::new());
+    for at in 0..events {
+        let Some(event) = std::str::from_utf8(bodies.json(at)).ok().and_then(Narrow::read) else { continue };
+        for word in words::words(&event.searchable()) {
+            if !seen.contains(word) {
+                seen.insert(word.to_owned());
+                distinct.push_str(word);
+                distinct.push(' ');
+            }
+        }
+    }
+    distinct
 }
 
 /// Moves what was written into the file itself, durably.

@@ -83,7 +83,7 @@ fn is_of_another(directory: &Path, journal: &Journal) -> io::Result<bool> {
             continue;
         }
         let page = journal.read(offset, Limit { records: 1, ..Limit::default() })?;
-        let is_same = |kind: u8, payload: &[u8]| kind == EVENT && String::from_utf8_lossy(payload) == json;
+        let is_same = |kind: u8, payload: &[u8]| kind == EVENT && payload == json;
         let record = page.records.first().filter(|record| record.offset == offset);
         return Ok(offset >= journal.head() || record.is_some_and(|record| !is_same(record.kind, &record.payload)));
     }

@@ -4,11 +4,12 @@
 //! they happened. What that thread has done can be done again: a file that is damaged or missing is made anew, as far back
 //! as the journal reaches.
 //!
-//! In reading order: `day` is one file, `writer` fills them, `readers` has the connections of those who ask, `query` finds
+//! In reading order: `page` is some events, `day` is one file of pages, `writer` fills them, `readers` has the connections of those who ask, `query` finds
 //! events in them, `runs` sums them up by run, and `stored` is what an event is in the journal.
 
 mod day;
 mod files;
+mod page;
 mod query;
 mod readers;
 mod runs;

@@ -2,6 +2,7 @@
 //!
 //! What has to be gone through is gone through window by window, so that an answer has come further however little fits.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,7 +11,8 @@ use memchr::memmem;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
-use super::day::{self, BLOCK};
+use super::day;
+use super::page::{Bodies, Page};
 use super::stored::event_of;
 use super::{Found, Shared};
 use crate::event::{Filter, words};
@@ -81,8 +83,8 @@ fn next_window(
     offsets: Range<u64>,
     filter: &Filter,
 ) -> Result<Option<Window>, String> {
-    /// Blocks that are gone through at once: some ten milliseconds.
-    const AT_ONCE: u64 = 16;
+    /// Offsets that are gone through at once: some ten milliseconds.
+    const AT_ONCE: u64 = 1 << 16;
     if filter.exact().iter().any(|(column, _)| *column == "execution") {
         return Ok(Some(Window { offsets, days: days.to_vec(), way: Way::OfRun }));
     }
@@ -90,12 +92,12 @@ fn next_window(
     let (mut begins, mut indexed_to) = (Vec::new(), u64::MAX);
     for day in days {
         let look = |connection: &Connection| {
-            let block = first_block(connection, offsets.start / BLOCK, filter)?;
-            let has_words = query.is_some() && block.is_some();
-            Ok((block, if has_words { indexed(connection)? } else { u64::MAX }))
+            let first = first_page(connection, offsets.start, filter)?;
+            let has_words = query.is_some() && first.is_some();
+            Ok((first, if has_words { day::texts_to(connection)? } else { u64::MAX }))
         };
-        let Some((block, to)) = shared.read_day(day, look)? else { continue };
-        let Some(begin) = block.map(|block| offsets.start.max(block * BLOCK)) else { continue };
+        let Some((first, to)) = shared.read_day(day, look)? else { continue };
+        let Some(begin) = first.map(|first| offsets.start.max(first)) else { continue };
         // Where a day has nothing, nothing of it is missing in the index.
         indexed_to = indexed_to.min(to.max(begin));
         begins.push((day, begin));
@@ -106,30 +108,33 @@ fn next_window(
     }
     let (end, way) = match query {
         Some(query) if start < indexed_to => (indexed_to, Way::ByWords(query)),
-        _ => ((start / BLOCK + AT_ONCE) * BLOCK, Way::Through),
+        _ => (start + AT_ONCE, Way::Through),
     };
     let offsets = start..end.min(offsets.end);
     let days = begins.into_iter().filter(|(_, begin)| *begin < offsets.end).map(|(day, _)| day.clone()).collect();
     Ok(Some(Window { offsets, days, way }))
 }
 
-/// The first block from one on in which something happened when it is wanted.
-fn first_block(connection: &Connection, from: u64, filter: &Filter) -> rusqlite::Result<Option<u64>> {
-    let (since, until) = filter.times();
+/// Where the first page begins that ends at an offset or behind it, and in which something happened when it is wanted.
+fn first_page(connection: &Connection, from: u64, filter: &Filter) -> rusqlite::Result<Option<u64>> {
     let mut statement = connection.prepare_cached(
-        "SELECT block FROM blocks WHERE block >= ?1 AND last >= ?2 AND first < ?3 ORDER BY block LIMIT 1",
+        "SELECT first FROM pages WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0)
+         AND last >= ?1 AND until >= ?2 AND since < ?3 ORDER BY first LIMIT 1",
     )?;
-    let (since, until) = (since.map_or(i64::MIN, |at| at.as_micros()), until.map_or(i64::MAX, |at| at.as_micros()));
-    let mut rows = statement.query(params![from as i64, since, until])?;
-    Ok(rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?.map(|block| block as u64))
+    let (since, until) = within(filter);
+    let mut rows = statement.query(params![as_integer(from), since, until])?;
+    Ok(rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?.map(|first| first as u64))
 }
 
-/// Below which offset words are found by their index.
-fn indexed(connection: &Connection) -> rusqlite::Result<u64> {
-    let to = day::texts_to(connection)?;
-    let last: Option<i64> =
-        connection.prepare_cached("SELECT max(offset) FROM events")?.query_row([], |row| row.get(0))?;
-    Ok(if last.is_none_or(|last| (last as u64) < to) { u64::MAX } else { to })
+/// When what fits happened: from the first of these microseconds on, and before the second.
+fn within(filter: &Filter) -> (i64, i64) {
+    let (since, until) = filter.times();
+    (since.map_or(i64::MIN, |at| at.as_micros()), until.map_or(i64::MAX, |at| at.as_micros()))
+}
+
+/// As SQLite has integers.
+fn as_integer(offset: u64) -> i64 {
+    i64::try_from(offset).unwrap_or(i64::MAX)
 }
 
 /// What a filter wants to be mentioned, for the index of words. Words have no letters that mean something there.
@@ -145,7 +150,7 @@ fn words_of(filter: &Filter) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(" "))
 }
 
-/// The runs of a day's events that may mention a text, the latest first, until there are enough or the time is up.
+/// The runs of a day's events that fit a filter of text, the latest first, until there are enough or the time is up.
 pub fn runs_with_words(
     connection: &Connection,
     filter: &Filter,
@@ -153,31 +158,76 @@ pub fn runs_with_words(
     most: usize,
     deadline: Instant,
 ) -> rusqlite::Result<Vec<String>> {
-    let indexed_to = indexed(connection)?.min(to);
-    let mut found = std::collections::BTreeSet::new();
-    if let Some(query) = words_of(filter) {
-        let sql = "SELECT e.execution FROM texts CROSS JOIN events e ON e.offset = texts.rowid
-                   WHERE texts MATCH ?1 AND texts.rowid < ?2 ORDER BY texts.rowid DESC";
-        let mut statement = connection.prepare_cached(sql)?;
-        let mut rows = statement.query(params![query, indexed_to as i64])?;
-        while let Some(row) = rows.next()?.filter(|_| found.len() < most && Instant::now() < deadline) {
-            found.extend(row.get::<_, Option<String>>(0)?);
-        }
+    let (indexed_to, query) = (day::texts_to(connection)?.min(to), words_of(filter));
+    let mut runs = BTreeSet::new();
+    let from = if query.is_some() { indexed_to } else { 0 };
+    let (sql, values) = statement(&(from..to), &Way::Through, filter, Order::LatestFirst);
+    add_runs(connection, (&sql, values), (from..to, filter), &mut runs, most, deadline)?;
+    if let Some(query) = query {
+        let (sql, values) = statement(&(0..indexed_to), &Way::ByWords(query), filter, Order::LatestFirst);
+        add_runs(connection, (&sql, values), (0..indexed_to, filter), &mut runs, most, deadline)?;
     }
-    let sql = "SELECT e.execution, b.json FROM events e CROSS JOIN bodies b ON b.offset = e.offset
-               WHERE e.offset >= ?1 AND e.offset < ?2 AND e.execution IS NOT NULL ORDER BY e.offset DESC";
+    Ok(runs.into_iter().collect())
+}
+
+/// Adds the runs of the events that fit in the pages that a statement finds.
+fn add_runs(
+    connection: &Connection,
+    (sql, values): (&str, Vec<Value>),
+    (offsets, filter): (Range<u64>, &Filter),
+    runs: &mut BTreeSet<String>,
+    most: usize,
+    deadline: Instant,
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(sql)?;
-    let from = if words_of(filter).is_some() { indexed_to } else { 0 };
-    let plain = PlainWords::of(filter);
-    let mut rows = statement.query(params![from as i64, to as i64])?;
-    while let Some(row) = rows.next()?.filter(|_| found.len() < most && Instant::now() < deadline) {
-        let (run, json): (String, _) = (row.get(0)?, row.get_ref(1)?.as_bytes()?);
-        let fits = || event_of(json).is_some_and(|event| filter.matches(&event));
-        if !found.contains(&run) && plain.may_be_in(json) && fits() {
-            found.insert(run);
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let fitting = Fitting::of(filter, offsets);
+    while let Some(row) = rows.next()?.filter(|_| runs.len() < most && Instant::now() < deadline) {
+        let page = day::page_of(row)?;
+        let events = fitting.events(&page);
+        if events.is_empty() {
+            continue;
+        }
+        let bodies = day::bodies_of(connection, &page)?;
+        for at in events.into_iter().rev() {
+            let run = page.execution(at).filter(|run| !runs.contains(*run));
+            if let Some(run) = run.filter(|_| runs.len() < most && fitting.event(&bodies, at).is_some()) {
+                runs.insert(run.to_owned());
+            }
         }
     }
-    Ok(found.into_iter().collect())
+    Ok(())
+}
+
+/// What fits a filter, in pages.
+struct Fitting<'f> {
+    filter: &'f Filter,
+    exact: Vec<(&'static str, Vec<String>)>,
+    times: Range<i64>,
+    plain: PlainWords,
+    offsets: Range<u64>,
+}
+
+impl<'f> Fitting<'f> {
+    fn of(filter: &'f Filter, offsets: Range<u64>) -> Fitting<'f> {
+        let (since, until) = within(filter);
+        Fitting { filter, exact: filter.exact(), times: since..until, plain: PlainWords::of(filter), offsets }
+    }
+
+    /// The events of a page that may fit, as far as its columns say.
+    fn events(&self, page: &Page) -> Vec<usize> {
+        let mut events = page.with(&self.exact);
+        let is_within = |at: i64| at >= self.times.start && (at < self.times.end || self.times.end == i64::MAX);
+        events.retain(|at| self.offsets.contains(&page.offset(*at)) && is_within(page.time(*at).as_micros()));
+        events
+    }
+
+    /// One of them, if it fits: columns have narrowed it down, what fits is decided in one place only.
+    fn event(&self, bodies: &Bodies<'_>, at: usize) -> Option<SharedRecord> {
+        let json = bodies.json(at);
+        let event = if self.plain.may_be_in(json) { event_of(json) } else { None };
+        event.filter(|event| self.filter.matches(event)).map(|event| Arc::new(Record::of_json(event, json)))
+    }
 }
 
 /// The words of ASCII that an event must have in its JSON, so that most need not be read to know that they do not fit.
@@ -208,57 +258,64 @@ fn look_in(
     filter: &Filter,
     deadline: Instant,
 ) -> rusqlite::Result<(Vec<(u64, SharedRecord)>, u64)> {
-    let (sql, values) = statement(&offsets, way, filter);
+    let (sql, values) = statement(&offsets, way, filter, Order::EarliestFirst);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-    let plain = PlainWords::of(filter);
-    let mut events = Vec::new();
+    let fitting = Fitting::of(filter, offsets.clone());
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let offset = row.get::<_, i64>(0)? as u64;
-        let json = row.get_ref(1)?.as_bytes()?;
-        // SQL has narrowed it down; what fits is decided in one place only.
-        let event = if plain.may_be_in(json) { event_of(json) } else { None };
-        if let Some(event) = event.filter(|event| filter.matches(event)) {
-            events.push((offset, Arc::new(Record::of_json(event, json))));
+        let page = day::page_of(row)?;
+        let events = fitting.events(&page);
+        if !events.is_empty() {
+            let bodies = day::bodies_of(connection, &page)?;
+            for at in events {
+                found.extend(fitting.event(&bodies, at).map(|event| (page.offset(at), event)));
+                if found.len() == limit || Instant::now() > deadline {
+                    return Ok((found, page.offset(at) + 1));
+                }
+            }
         }
-        if events.len() == limit || Instant::now() > deadline {
-            return Ok((events, offset + 1));
+        if Instant::now() > deadline {
+            return Ok((found, page.next().min(offsets.end)));
         }
     }
-    Ok((events, offsets.end))
+    Ok((found, offsets.end))
 }
 
-/// What can be said of a filter in SQL.
-fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter) -> (String, Vec<Value>) {
-    let as_integer = |offset: u64| Value::Integer(i64::try_from(offset).unwrap_or(i64::MAX));
-    let mut values = vec![as_integer(offsets.start), as_integer(offsets.end)];
-    let mut sql = match way {
-        Way::OfRun => "SELECT e.offset, b.json FROM events e INDEXED BY events_of_execution \
-                       CROSS JOIN bodies b ON b.offset = e.offset WHERE e.offset >= ? AND e.offset < ?"
-            .to_owned(),
-        Way::Through => "SELECT e.offset, b.json FROM events e CROSS JOIN bodies b ON b.offset = e.offset \
-                         WHERE e.offset >= ? AND e.offset < ?"
-            .to_owned(),
+/// Which pages come first.
+#[derive(Clone, Copy)]
+enum Order {
+    EarliestFirst,
+    LatestFirst,
+}
+
+/// Finds the pages in which there may be what fits.
+fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter, order: Order) -> (String, Vec<Value>) {
+    let mut values = vec![Value::Integer(as_integer(offsets.start)), Value::Integer(as_integer(offsets.end))];
+    let mut sql = "SELECT first, columns FROM pages \
+                   WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0) \
+                   AND last >= ?1 AND first < ?2"
+        .to_owned();
+    match way {
+        Way::Through => {}
+        Way::OfRun => {
+            let runs = filter.exact().into_iter().find(|(column, _)| *column == "execution").map(|(_, runs)| runs);
+            let runs = runs.unwrap_or_default();
+            let places = vec!["?"; runs.len()].join(", ");
+            sql.push_str(&format!(" AND first IN (SELECT first FROM pages_of_runs WHERE run IN ({places}))"));
+            values.extend(runs.into_iter().map(Value::Text));
+        }
         Way::ByWords(query) => {
-            values.insert(0, Value::Text(query.clone()));
-            "SELECT e.offset, b.json FROM texts CROSS JOIN events e ON e.offset = texts.rowid \
-             CROSS JOIN bodies b ON b.offset = texts.rowid \
-             WHERE texts MATCH ? AND texts.rowid >= ? AND texts.rowid < ?"
-                .to_owned()
-        }
-    };
-    for (column, wanted) in filter.exact() {
-        let places = vec!["?"; wanted.len()].join(", ");
-        sql.push_str(&format!(" AND e.{column} IN ({places})"));
-        values.extend(wanted.into_iter().map(Value::Text));
-    }
-    let (since, until) = filter.times();
-    for (condition, time) in [(" AND e.time >= ?", since), (" AND e.time < ?", until)] {
-        if let Some(time) = time {
-            sql.push_str(condition);
-            values.push(Value::Integer(time.as_micros()));
+            sql.push_str(" AND first IN (SELECT rowid FROM texts WHERE texts MATCH ?)");
+            values.push(Value::Text(query.clone()));
         }
     }
-    sql.push_str(if matches!(way, Way::ByWords(_)) { " ORDER BY texts.rowid" } else { " ORDER BY e.offset" });
+    let (since, until) = within(filter);
+    sql.push_str(" AND until >= ? AND since <= ?");
+    values.extend([since, until].map(Value::Integer));
+    sql.push_str(match order {
+        Order::EarliestFirst => " ORDER BY first",
+        Order::LatestFirst => " ORDER BY first DESC",
+    });
     (sql, values)
 }

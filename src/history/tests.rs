@@ -57,9 +57,12 @@ impl Kept {
             let days = shared.days_within((None, None)).unwrap();
             let has_words = |day: &String| {
                 let look = |connection: &Connection| {
+                    // The last page may grow, and is looked through.
                     let last: Option<i64> =
-                        connection.query_row("SELECT max(offset) FROM events", [], |row| row.get(0))?;
-                    Ok(last.is_none_or(|last| day::texts_to(connection).is_ok_and(|to| to > last as u64)))
+                        connection.query_row("SELECT max(first) FROM pages", [], |row| row.get(0))?;
+                    let before = "SELECT max(last) FROM pages WHERE first < ?1";
+                    let before: Option<i64> = connection.query_row(before, [last], |row| row.get(0))?;
+                    Ok(before.is_none_or(|last| day::texts_to(connection).is_ok_and(|to| to > last as u64)))
                 };
                 matches!(shared.readers.read(day, look), Ok(Some(true)))
             };

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::day::{self, Row};
+use super::day;
 use super::files::{self, CONSUMER};
+use super::page::Row;
 use super::stored::{EVENT, Narrow};
 use super::{Shared, broken, is_damage};
 use crate::event::Timestamp;
@@ -27,10 +28,15 @@ pub struct Writer {
     noted: Option<u64>,
     kept_at: Instant,
     retained_at: Option<Instant>,
+    /// When it is time for the next page of the journal.
+    due: Instant,
 }
 
 impl Writer {
     const AT_ONCE: Limit = Limit { records: 4000, bytes: 8 << 20 };
+    /// After fewer events than this more are waited for, because a page that has room left is written anew.
+    const FEW: usize = 1000;
+    const GATHER: Duration = Duration::from_millis(50);
     /// Longer, and a crash costs more to make good; shorter, and the disk has more to do.
     const KEEP_EVERY: Duration = Duration::from_secs(5);
     const RETAIN_EVERY: Duration = Duration::from_secs(60);
@@ -50,6 +56,7 @@ impl Writer {
             noted: None,
             kept_at: Instant::now(),
             retained_at: None,
+            due: Instant::now(),
         }
     }
 
@@ -63,8 +70,16 @@ impl Writer {
             }
             let patience = if self.unindexed.is_empty() { REST } else { Duration::ZERO };
             let has_more = self.shared.journal.wait_past(self.position, patience) > self.position;
+            let early = self.due.saturating_duration_since(Instant::now());
             // Words are for when there is nothing else to do: what is not in their index is found by looking through.
-            let outcome = if has_more { self.step() } else { self.index_texts() };
+            let outcome = if has_more && early.is_zero() {
+                self.step()
+            } else if !self.unindexed.is_empty() {
+                self.index_texts()
+            } else {
+                std::thread::sleep(early);
+                Ok(())
+            };
             if let Err(message) = outcome {
                 self.shared.counts.failures.fetch_add(1, Relaxed);
                 crate::report::error(&message);
@@ -116,6 +131,8 @@ impl Writer {
         let gap = page.gap.map_or(0, |(from, to)| to - from);
         self.shared.counts.gone.fetch_add(gap, Relaxed);
         self.move_to(page.next);
+        let rest = if page.records.len() < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
+        self.due = Instant::now() + rest;
         Ok(())
     }
 
