@@ -16,7 +16,7 @@ use crate::event::{EventId, Timestamp, words};
 const VERSION: i64 = 4;
 
 /// Offsets are in the order of arrival, and so are pages; what is looked for in them is narrow, and their JSON is beside it.
-/// `texts` is an index of the words of each page but the last, without the texts.
+/// `texts` is an index of the words of each page but the newest, into which more may come, without the texts.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS pages (
         first INTEGER PRIMARY KEY, last INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -30,7 +30,6 @@ const TABLES: &str = "
         agents TEXT NOT NULL, events INTEGER NOT NULL, figures TEXT NOT NULL, told_usd REAL) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started, id);
     CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii');
-    CREATE TABLE IF NOT EXISTS progress (name TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
 /// What became of events.
@@ -155,7 +154,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> 
     }
     entered.new = new.len() as u64;
     if !new.is_empty() {
-        match newest.filter(|page| !page.is_full()) {
+        match newest {
             Some(page) => {
                 let bodies = bodies_of(&transaction, &page)?;
                 let old = rows_of(&page, &bodies).ok_or_else(page::damaged)?;
@@ -179,13 +178,15 @@ fn rows_of<'p>(page: &Page, bodies: &'p Bodies<'_>) -> Option<Vec<Row<'p>>> {
     (0..page.len()).map(row).collect()
 }
 
-/// Writes pages, in place of one with the same first event.
+/// Writes pages, the first in place of the one with the same first event, and the words of all but the last.
 fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>]) -> Result<()> {
     let mut packer = Packer::new()?;
     let mut columns = transaction.prepare_cached("INSERT OR REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut bodies = transaction.prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?1, ?2)")?;
     let mut of_run = transaction.prepare_cached("INSERT OR IGNORE INTO pages_of_runs VALUES (?1, ?2)")?;
-    for rows in page::split(rows) {
+    let mut words = transaction.prepare_cached("INSERT INTO texts (rowid, words) VALUES (?1, ?2)")?;
+    let mut pages = page::split(rows).peekable();
+    while let Some(rows) = pages.next() {
         let page = packer.pack(rows)?;
         let (first, last) = (page.first as i64, page.last as i64);
         columns.execute(params![
@@ -200,8 +201,26 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>]) -> Result<()> {
         for run in page::executions(rows) {
             of_run.execute(params![run, first])?;
         }
+        if pages.peek().is_some() {
+            words.execute(params![first, distinct_words(rows)])?;
+        }
     }
     Ok(())
+}
+
+/// What events say, each word once.
+fn distinct_words(rows: &[&Row<'_>]) -> String {
+    let (mut distinct, mut seen) = (String::new(), HashSet::new());
+    for row in rows {
+        for word in words::words(&row.event.searchable()) {
+            if !seen.contains(word) {
+                seen.insert(word.to_owned());
+                distinct.push_str(word);
+                distinct.push(' ');
+            }
+        }
+    }
+    distinct
 }
 
 /// Events that are in a file already, as far as late ones may be among them.
@@ -259,53 +278,11 @@ fn each_at(connection: &Connection, times: &BTreeSet<Timestamp>, mut each: impl 
     Ok(())
 }
 
-/// Below which offset all texts are in the index of words.
-pub fn texts_to(connection: &Connection) -> Result<u64> {
-    let sql = "SELECT offset FROM progress WHERE name = 'texts'";
-    let to: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
-    Ok(to.unwrap_or(0) as u64)
-}
-
-/// Enters the words of some more pages; whether there are more. The last page is left out, because more may come into it.
-pub fn index_texts(connection: &mut Connection) -> Result<bool> {
-    const AT_ONCE: usize = 16;
-    let transaction = connection.transaction()?;
-    let mut to = texts_to(&transaction)?;
-    let mut indexed = 0;
-    {
-        let sql = "SELECT first, columns FROM pages
-                   WHERE first >= ?1 AND first < (SELECT max(first) FROM pages) ORDER BY first LIMIT ?2";
-        let mut statement = transaction.prepare_cached(sql)?;
-        let mut insert = transaction.prepare_cached("INSERT INTO texts (rowid, words) VALUES (?1, ?2)")?;
-        let mut rows = statement.query(params![to as i64, AT_ONCE as i64])?;
-        while let Some(row) = rows.next()? {
-            let page = page_of(row)?;
-            let words = distinct_words(&bodies_of(&transaction, &page)?, page.len());
-            insert.execute(params![page.first() as i64, words])?;
-            (indexed, to) = (indexed + 1, page.next());
-        }
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO progress VALUES ('texts', ?1)")?
-            .execute(params![to as i64])?;
-    }
-    transaction.commit()?;
-    Ok(indexed == AT_ONCE)
-}
-
-/// The words of a page's events, each once.
-fn distinct_words(bodies: &Bodies<'_>, events: usize) -> String {
-    let (mut distinct, mut seen) = (String::new(), HashSet::new());
-    for at in 0..events {
-        let Some(event) = std::str::from_utf8(bodies.json(at)).ok().and_then(Narrow::read) else { continue };
-        for word in words::words(&event.searchable()) {
-            if !seen.contains(word) {
-                seen.insert(word.to_owned());
-                distinct.push_str(word);
-                distinct.push(' ');
-            }
-        }
-    }
-    distinct
+/// Below which offset all words are in their index.
+pub fn words_to(connection: &Connection) -> Result<u64> {
+    let sql = "SELECT max(first) FROM pages";
+    let newest: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    Ok(newest.unwrap_or(0) as u64)
 }
 
 /// Moves what was written into the file itself, durably.

@@ -258,11 +258,6 @@ impl Page {
         self.events
     }
 
-    /// Whether nothing is to be added to it.
-    pub fn is_full(&self) -> bool {
-        self.events == Page::EVENTS || self.ends.last().is_some_and(|end| *end >= Page::BYTES)
-    }
-
     /// The offset of an event.
     pub fn offset(&self, event: usize) -> u64 {
         self.first + u64::from(u32_of(&self.raw[1 + event * 4..][..4]))
@@ -368,7 +363,7 @@ mod tests {
     fn jsons(number: usize, body: usize) -> Vec<(u64, Timestamp, String)> {
         let event = |at: usize| {
             let mut event = Event::agent_started(&format!("agent-{}", at % 7));
-            event.identity.execution_id = (at % 3 != 0).then(|| format!("run-{}", at / 4).into());
+            event.identity.execution_id = (!at.is_multiple_of(3)).then(|| format!("run-{}", at / 4).into());
             event.message = Some("x".repeat(body).into());
             let time = Timestamp::from_micros(1_700_000_000_000_000 - at as i64 * 7);
             (1000 + at as u64 * 3, time, event.to_json())
@@ -394,10 +389,10 @@ mod tests {
                 let bodies = page.bodies(&packed.bodies).unwrap();
                 assert_eq!((page.first(), page.next(), page.len()), (packed.first, packed.last + 1, rows.len()));
                 assert_eq!(packed.ids.len(), rows.len() * 16);
-                for at in 0..page.len() {
+                for (at, row) in rows.iter().enumerate() {
                     let (offset, time, json) = told.next().unwrap();
                     assert_eq!((page.offset(at), page.time(at), bodies.json(at)), (*offset, *time, json.as_bytes()));
-                    assert_eq!(page.execution(at), rows[at].event.execution());
+                    assert_eq!(page.execution(at), row.event.execution());
                     assert!((packed.since..=packed.until).contains(time));
                 }
                 let of_agent = page.with(&[("agent", vec!["agent-3".into(), "agent-none".into()])]);

@@ -94,7 +94,7 @@ fn next_window(
         let look = |connection: &Connection| {
             let first = first_page(connection, offsets.start, filter)?;
             let has_words = query.is_some() && first.is_some();
-            Ok((first, if has_words { day::texts_to(connection)? } else { u64::MAX }))
+            Ok((first, if has_words { day::words_to(connection)? } else { u64::MAX }))
         };
         let Some((first, to)) = shared.read_day(day, look)? else { continue };
         let Some(begin) = first.map(|first| offsets.start.max(first)) else { continue };
@@ -158,7 +158,7 @@ pub fn runs_with_words(
     most: usize,
     deadline: Instant,
 ) -> rusqlite::Result<Vec<String>> {
-    let (indexed_to, query) = (day::texts_to(connection)?.min(to), words_of(filter));
+    let (indexed_to, query) = (day::words_to(connection)?.min(to), words_of(filter));
     let mut runs = BTreeSet::new();
     let from = if query.is_some() { indexed_to } else { 0 };
     let (sql, values) = statement(&(from..to), &Way::Through, filter, Order::LatestFirst);

@@ -1,6 +1,6 @@
 //! The thread that reads the journal and enters events into the files of their days.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -22,8 +22,6 @@ pub struct Writer {
     position: u64,
     /// The files that are written to.
     open: BTreeMap<String, Connection>,
-    /// Days with texts that are not in their index of words yet.
-    unindexed: BTreeSet<String>,
     /// The position that was noted last.
     noted: Option<u64>,
     kept_at: Instant,
@@ -46,13 +44,11 @@ impl Writer {
     pub fn new(shared: Arc<Shared>) -> Writer {
         let cursor = shared.journal.cursor(CONSUMER, Hold::Keeps, Begin::Oldest);
         let position = shared.position.load(Relaxed);
-        let days = files::all(&shared.settings.directory).unwrap_or_default();
         Writer {
             shared,
             cursor,
             position,
             open: BTreeMap::new(),
-            unindexed: days.into_iter().map(|(day, _)| day).collect(),
             noted: None,
             kept_at: Instant::now(),
             retained_at: None,
@@ -68,22 +64,13 @@ impl Writer {
             if self.retained_at.is_none_or(|at| at.elapsed() > Writer::RETAIN_EVERY) {
                 self.retain();
             }
-            let patience = if self.unindexed.is_empty() { REST } else { Duration::ZERO };
-            let has_more = self.shared.journal.wait_past(self.position, patience) > self.position;
-            let early = self.due.saturating_duration_since(Instant::now());
-            // Words are for when there is nothing else to do: what is not in their index is found by looking through.
-            let outcome = if has_more && early.is_zero() {
-                self.step()
-            } else if !self.unindexed.is_empty() {
-                self.index_texts()
-            } else {
-                std::thread::sleep(early);
-                Ok(())
-            };
-            if let Err(message) = outcome {
-                self.shared.counts.failures.fetch_add(1, Relaxed);
-                crate::report::error(&message);
-                std::thread::sleep(REST * 5);
+            if self.shared.journal.wait_past(self.position, REST) > self.position {
+                std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
+                if let Err(message) = self.step() {
+                    self.shared.counts.failures.fetch_add(1, Relaxed);
+                    crate::report::error(&message);
+                    std::thread::sleep(REST * 5);
+                }
             }
             if self.kept_at.elapsed() > Writer::KEEP_EVERY {
                 self.keep();
@@ -124,32 +111,12 @@ impl Writer {
             let entered = entered.map_err(|error| self.failed(&day, &error))?;
             self.shared.counts.written.fetch_add(entered.new, Relaxed);
             self.shared.counts.known.fetch_add(entered.known, Relaxed);
-            if entered.new > 0 {
-                self.unindexed.insert(day);
-            }
         }
         let gap = page.gap.map_or(0, |(from, to)| to - from);
         self.shared.counts.gone.fetch_add(gap, Relaxed);
         self.move_to(page.next);
         let rest = if page.records.len() < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
         self.due = Instant::now() + rest;
-        Ok(())
-    }
-
-    /// Enters the words of some events of the latest day that lacks any.
-    fn index_texts(&mut self) -> Result<(), String> {
-        let Some(day) = self.unindexed.last().cloned() else { return Ok(()) };
-        if !files::path(&self.shared.settings.directory, &day).exists() {
-            self.unindexed.remove(&day);
-            return Ok(());
-        }
-        match self.connection(&day).and_then(day::index_texts) {
-            Ok(true) => {}
-            Ok(false) => {
-                self.unindexed.remove(&day);
-            }
-            Err(error) => return Err(self.failed(&day, &error)),
-        }
         Ok(())
     }
 
