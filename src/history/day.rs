@@ -53,8 +53,8 @@ pub fn open(path: &Path) -> Result<Connection> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // Checkpoints are made by whoever moves the cursor of the journal.
     connection.pragma_update(None, "wal_autocheckpoint", 20_000)?;
-    // KiB, for each day that is open: about what a page of the journal changes, so that most of it is written once.
-    connection.pragma_update(None, "cache_size", -8192)?;
+    // KiB, for each day that is open: about what a read of the journal changes, so that most of it is written once.
+    connection.pragma_update(None, "cache_size", -2048)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
@@ -129,7 +129,7 @@ pub fn bodies_of<'p>(connection: &Connection, page: &'p Page) -> Result<Bodies<'
 
 /// Enters events, all or none, in the order of their offsets. What came long after it happened may have come before, and is
 /// looked for.
-pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> {
+pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer) -> Result<Entered> {
     let transaction = connection.transaction()?;
     let mut entered = Entered::default();
     let mut runs: HashMap<String, StoredRun> = HashMap::new();
@@ -158,9 +158,9 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>]) -> Result<Entered> 
             Some(page) => {
                 let bodies = bodies_of(&transaction, &page)?;
                 let old = rows_of(&page, &bodies).ok_or_else(page::damaged)?;
-                put(&transaction, &old.iter().chain(new).collect::<Vec<_>>())?;
+                put(&transaction, &old.iter().chain(new).collect::<Vec<_>>(), packer)?;
             }
-            None => put(&transaction, &new)?,
+            None => put(&transaction, &new, packer)?,
         }
         runs::save(&transaction, runs.into_values())?;
     }
@@ -179,8 +179,7 @@ fn rows_of<'p>(page: &Page, bodies: &'p Bodies<'_>) -> Option<Vec<Row<'p>>> {
 }
 
 /// Writes pages, the first in place of the one with the same first event, and the words of all but the last.
-fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>]) -> Result<()> {
-    let mut packer = Packer::new()?;
+fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) -> Result<()> {
     let mut columns = transaction.prepare_cached("INSERT OR REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut bodies = transaction.prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?1, ?2)")?;
     let mut of_run = transaction.prepare_cached("INSERT OR IGNORE INTO pages_of_runs VALUES (?1, ?2)")?;

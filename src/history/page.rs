@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use rusqlite::{Error, Result, ffi};
 use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{CParameter, get_frame_content_size};
+use zstd::zstd_safe::{CParameter, compress_bound, get_frame_content_size};
 
 use super::stored::{Narrow, Text};
 use crate::event::{EventId, Timestamp};
@@ -47,8 +47,8 @@ pub struct Row<'a> {
 }
 
 /// A page as it is stored.
-#[derive(Debug)]
-pub struct Packed {
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'p> {
     /// The offset of its first event.
     pub first: u64,
     /// The offset of its last event.
@@ -58,18 +58,18 @@ pub struct Packed {
     /// When the latest did.
     pub until: Timestamp,
     /// What its events are found by, for [`Page::read`].
-    pub columns: Vec<u8>,
+    pub columns: &'p [u8],
     /// The ids of its events, behind each other.
-    pub ids: Vec<u8>,
+    pub ids: &'p [u8],
     /// The JSON of its events, for [`Page::bodies`].
-    pub bodies: Vec<u8>,
+    pub bodies: &'p [u8],
 }
 
 /// What a page's events are found by.
 #[derive(Debug)]
 pub struct Page {
     first: u64,
-    /// Unpacked: as [`Packer::columns`] writes it.
+    /// Unpacked: as [`write_columns`] has it.
     raw: Vec<u8>,
     events: usize,
     columns: Vec<Column>,
@@ -112,56 +112,80 @@ impl Row<'_> {
     }
 }
 
-/// Packs pages.
-pub struct Packer(Compressor<'static>);
+/// Packs pages, in memory of its own that is used again.
+pub struct Packer {
+    compressor: Compressor<'static>,
+    raw: Vec<u8>,
+    columns: Vec<u8>,
+    ids: Vec<u8>,
+    bodies: Vec<u8>,
+}
 
 impl Packer {
     /// A larger level makes it little smaller, and takes longer than all else.
     const LEVEL: i32 = 1;
 
-    /// With its own memory, which is some hundred KiB.
+    /// What is kept of each buffer, in bytes: a page of events that are very long is rare.
+    const KEPT: usize = 1 << 20;
+
+    /// With nothing packed.
     pub fn new() -> Result<Packer> {
         let mut compressor = Compressor::new(Packer::LEVEL).map_err(unusable)?;
         // SQLite does not notice when a bit of what it keeps is another.
         compressor.set_parameter(CParameter::ChecksumFlag(true)).map_err(unusable)?;
-        Ok(Packer(compressor))
+        Ok(Packer { compressor, raw: Vec::new(), columns: Vec::new(), ids: Vec::new(), bodies: Vec::new() })
     }
 
     /// A page of these events, which are some, in the order of their offsets, and not more than fit.
-    pub fn pack(&mut self, rows: &[&Row<'_>]) -> Result<Packed> {
-        let offsets = || rows.iter().map(|row| row.offset);
+    pub fn pack(&mut self, rows: &[&Row<'_>]) -> Result<Packed<'_>> {
+        empty(&mut self.raw);
+        rows.iter().for_each(|row| self.raw.extend_from_slice(row.json.as_bytes()));
+        compress(&mut self.compressor, &self.raw, &mut self.bodies)?;
+        self.raw.clear();
+        write_columns(rows, &mut self.raw);
+        compress(&mut self.compressor, &self.raw, &mut self.columns)?;
+        self.ids.clear();
+        rows.iter().for_each(|row| self.ids.extend_from_slice(&row.id()));
         let times = || rows.iter().map(|row| row.time);
-        let bodies = rows.iter().map(|row| row.json).collect::<String>();
         Ok(Packed {
-            first: offsets().next().unwrap_or_default(),
-            last: offsets().next_back().unwrap_or_default(),
+            first: rows.first().map_or(0, |row| row.offset),
+            last: rows.last().map_or(0, |row| row.offset),
             since: times().min().unwrap_or_default(),
             until: times().max().unwrap_or_default(),
-            columns: self.0.compress(&Packer::columns(rows)).map_err(unusable)?,
-            ids: rows.iter().flat_map(|row| row.id()).collect(),
-            bodies: self.0.compress(bodies.as_bytes()).map_err(unusable)?,
+            columns: &self.columns,
+            ids: &self.ids,
+            bodies: &self.bodies,
         })
     }
+}
 
-    /// Their number, how far each is behind the first, when it happened and how long its JSON is; then of each column the
-    /// number of its values, their lengths and themselves, and for each event which it has.
-    fn columns(rows: &[&Row<'_>]) -> Vec<u8> {
-        let first = rows.first().map_or(0, |row| row.offset);
-        let mut raw = vec![rows.len() as u8];
-        rows.iter().for_each(|row| raw.extend(((row.offset - first) as u32).to_le_bytes()));
-        rows.iter().for_each(|row| raw.extend(row.time.as_micros().to_le_bytes()));
-        rows.iter().for_each(|row| raw.extend((row.json.len() as u32).to_le_bytes()));
-        let rows: Vec<_> = rows.iter().map(|row| row.values()).collect();
-        for column in 0..COLUMNS.len() {
-            let mut values: Vec<&str> = Vec::new();
-            let codes: Vec<u8> =
-                rows.iter().map(|row| row[column].map_or(0, |value| code(&mut values, value))).collect();
-            raw.push(values.len() as u8);
-            values.iter().for_each(|value| raw.extend((value.len() as u32).to_le_bytes()));
-            values.iter().for_each(|value| raw.extend(value.as_bytes()));
-            raw.extend(codes);
-        }
-        raw
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.shrink_to(Packer::KEPT);
+}
+
+fn compress(compressor: &mut Compressor<'_>, raw: &[u8], packed: &mut Vec<u8>) -> Result<()> {
+    empty(packed);
+    packed.reserve(compress_bound(raw.len()));
+    compressor.compress_to_buffer(raw, packed).map(drop).map_err(unusable)
+}
+
+/// Their number, how far each is behind the first, when it happened and how long its JSON is; then of each column the number
+/// of its values, their lengths and themselves, and for each event which it has.
+fn write_columns(rows: &[&Row<'_>], raw: &mut Vec<u8>) {
+    let first = rows.first().map_or(0, |row| row.offset);
+    raw.push(rows.len() as u8);
+    rows.iter().for_each(|row| raw.extend(((row.offset - first) as u32).to_le_bytes()));
+    rows.iter().for_each(|row| raw.extend(row.time.as_micros().to_le_bytes()));
+    rows.iter().for_each(|row| raw.extend((row.json.len() as u32).to_le_bytes()));
+    let rows: Vec<_> = rows.iter().map(|row| row.values()).collect();
+    for column in 0..COLUMNS.len() {
+        let mut values: Vec<&str> = Vec::new();
+        let codes: Vec<u8> = rows.iter().map(|row| row[column].map_or(0, |value| code(&mut values, value))).collect();
+        raw.push(values.len() as u8);
+        values.iter().for_each(|value| raw.extend((value.len() as u32).to_le_bytes()));
+        values.iter().for_each(|value| raw.extend_from_slice(value.as_bytes()));
+        raw.extend(codes);
     }
 }
 
@@ -385,8 +409,8 @@ mod tests {
             let mut told = jsons.iter();
             for rows in split(&rows) {
                 let packed = packer.pack(rows).unwrap();
-                let page = Page::read(packed.first, &packed.columns).unwrap();
-                let bodies = page.bodies(&packed.bodies).unwrap();
+                let page = Page::read(packed.first, packed.columns).unwrap();
+                let bodies = page.bodies(packed.bodies).unwrap();
                 assert_eq!((page.first(), page.next(), page.len()), (packed.first, packed.last + 1, rows.len()));
                 assert_eq!(packed.ids.len(), rows.len() * 16);
                 for (at, row) in rows.iter().enumerate() {
@@ -422,16 +446,17 @@ mod tests {
         fn damage_is_noticed(at in any::<proptest::sample::Index>(), change in 1..=u8::MAX, cut in any::<proptest::sample::Index>()) {
             let jsons = jsons(20, 10);
             let rows = rows(&jsons);
-            let packed = Packer::new().unwrap().pack(&rows.iter().collect::<Vec<_>>()).unwrap();
-            let page = Page::read(packed.first, &packed.columns).unwrap();
-            for whole in [&packed.columns, &packed.bodies] {
-                let mut changed = whole.clone();
+            let mut packer = Packer::new().unwrap();
+            let packed = packer.pack(&rows.iter().collect::<Vec<_>>()).unwrap();
+            let page = Page::read(packed.first, packed.columns).unwrap();
+            for whole in [packed.columns, packed.bodies] {
+                let mut changed = whole.to_vec();
                 changed[at.index(whole.len())] ^= change;
                 // What some bits say does not matter.
                 prop_assert!(unpack(&changed).is_ok_and(|raw| raw == unpack(whole).unwrap()) || unpack(&changed).is_err());
                 prop_assert!(unpack(&whole[..cut.index(whole.len())]).is_err());
             }
-            prop_assert!(page.bodies(&packed.columns).is_err());
+            prop_assert!(page.bodies(packed.columns).is_err());
         }
 
         #[test]

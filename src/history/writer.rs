@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::day;
+use super::day::{self, Entered};
 use super::files::{self, CONSUMER};
-use super::page::Row;
+use super::page::{Packer, Row};
 use super::stored::{EVENT, Narrow};
 use super::{Shared, broken, is_damage};
 use crate::event::Timestamp;
@@ -24,6 +24,7 @@ pub struct Writer {
     open: BTreeMap<String, Connection>,
     /// The position that was noted last.
     noted: Option<u64>,
+    packer: Option<Packer>,
     kept_at: Instant,
     retained_at: Option<Instant>,
     /// When it is time for the next page of the journal.
@@ -50,6 +51,7 @@ impl Writer {
             position,
             open: BTreeMap::new(),
             noted: None,
+            packer: None,
             kept_at: Instant::now(),
             retained_at: None,
             due: Instant::now(),
@@ -107,7 +109,7 @@ impl Writer {
         let page = self.shared.journal.read(self.position, Writer::AT_ONCE);
         let page = page.map_err(|error| format!("the journal cannot be read: {error}"))?;
         for (day, rows) in self.by_day(&page.records) {
-            let entered = self.connection(&day).and_then(|connection| day::insert(connection, &rows));
+            let entered = self.enter(&day, &rows);
             let entered = entered.map_err(|error| self.failed(&day, &error))?;
             self.shared.counts.written.fetch_add(entered.new, Relaxed);
             self.shared.counts.known.fetch_add(entered.known, Relaxed);
@@ -118,6 +120,13 @@ impl Writer {
         let rest = if page.records.len() < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
         self.due = Instant::now() + rest;
         Ok(())
+    }
+
+    fn enter(&mut self, day: &str, rows: &[Row<'_>]) -> rusqlite::Result<Entered> {
+        let mut packer = self.packer.take().map_or_else(Packer::new, Ok)?;
+        let entered = self.connection(day).and_then(|connection| day::insert(connection, rows, &mut packer));
+        self.packer = Some(packer);
+        entered
     }
 
     /// What is wrong with a file; if it is damaged, it is mended.

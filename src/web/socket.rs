@@ -46,6 +46,8 @@ const OPENING: Duration = Duration::from_millis(250);
 const AUTHENTICATION: Duration = Duration::from_secs(10);
 /// How long a farewell may take.
 const GOODBYE: Duration = Duration::from_millis(250);
+/// What is read of a client at a time, in bytes: clients say little, and each has so much memory, made anew for each look.
+const READ_AHEAD: usize = 4 << 10;
 
 /// All clients of the endpoint.
 #[derive(Clone)]
@@ -107,7 +109,8 @@ pub async fn open(
     // From here on, so that nothing that happens during the handshake is missed.
     let (begin, is_behind) = (state.hub.head(), state.hub.is_behind());
     let (most, running) = (limits.max_message_size, sockets.tasks.token());
-    upgrade.max_message_size(most).max_frame_size(most).on_upgrade(move |mut socket| async move {
+    let upgrade = upgrade.read_buffer_size(READ_AHEAD).max_message_size(most).max_frame_size(most);
+    upgrade.on_upgrade(move |mut socket| async move {
         let end = match sockets.room.clone().try_acquire_owned() {
             // A browser is not told of a refusal before the upgrade.
             _ if is_behind => End::Close(close_code::AGAIN, "what others have shown is still being read; try again"),

@@ -30,7 +30,12 @@ pub fn established(connection: &str, epoch: &str, offset: Option<u64>, wants: &W
 
 /// An event.
 pub fn event(envelope: Envelope, offset: u64, record: &SharedRecord) -> String {
-    let wrapped = |kind: &str| format!("{{\"type\":\"{kind}\",\"offset\":{offset},\"event\":{}}}", record.json());
+    let wrapped = |kind: &str| {
+        // As long as it becomes, so that it is written once: it is shared as it is then.
+        let (offset, json) = (offset.to_string(), record.json());
+        let parts = ["{\"type\":\"", kind, "\",\"offset\":", &offset, ",\"event\":", json, "}"];
+        parts.concat()
+    };
     match envelope {
         Envelope::Event => wrapped("event"),
         Envelope::StreamEvent => wrapped("stream_event"),

@@ -18,8 +18,9 @@ use serde_json::{Map, Value};
 
 /// Events that are looked at at a time.
 const AT_ONCE: usize = 100;
-/// Events that are sent before the client is listened to again.
-const AT_A_STRETCH: usize = 10;
+/// Events that are sent before the client is listened to again: enough that sending them costs more than having the system
+/// send, and few enough that a thousand clients who do not read have little waiting.
+const AT_A_STRETCH: usize = 32;
 /// Events of a run or conversation that come first if nobody says how many.
 const REPLAYED: usize = 100;
 
