@@ -277,13 +277,6 @@ fn each_at(connection: &Connection, times: &BTreeSet<Timestamp>, mut each: impl 
     Ok(())
 }
 
-/// Below which offset all words are in their index.
-pub fn words_to(connection: &Connection) -> Result<u64> {
-    let sql = "SELECT max(first) FROM pages";
-    let newest: Option<i64> = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-    Ok(newest.unwrap_or(0) as u64)
-}
-
 /// Moves what was written into the file itself, durably.
 pub fn checkpoint(connection: &Connection) -> Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))

@@ -88,31 +88,22 @@ fn next_window(
     if filter.exact().iter().any(|(column, _)| *column == "execution") {
         return Ok(Some(Window { offsets, days: days.to_vec(), way: Way::OfRun }));
     }
-    let query = words_of(filter);
-    let (mut begins, mut indexed_to) = (Vec::new(), u64::MAX);
+    let mut begins = Vec::new();
     for day in days {
-        let look = |connection: &Connection| {
-            let first = first_page(connection, offsets.start, filter)?;
-            let has_words = query.is_some() && first.is_some();
-            Ok((first, if has_words { day::words_to(connection)? } else { u64::MAX }))
-        };
-        let Some((first, to)) = shared.read_day(day, look)? else { continue };
-        let Some(begin) = first.map(|first| offsets.start.max(first)) else { continue };
-        // Where a day has nothing, nothing of it is missing in the index.
-        indexed_to = indexed_to.min(to.max(begin));
-        begins.push((day, begin));
+        let look = |connection: &Connection| first_page(connection, offsets.start, filter);
+        if let Some(Some(first)) = shared.read_day(day, look)? {
+            begins.push((day, offsets.start.max(first)));
+        }
     }
-    let Some(start) = begins.iter().map(|(_, begin)| *begin).min() else { return Ok(None) };
-    if start >= offsets.end {
+    let Some(start) = begins.iter().map(|(_, begin)| *begin).min().filter(|start| *start < offsets.end) else {
         return Ok(None);
-    }
-    let (end, way) = match query {
-        Some(query) if start < indexed_to => (indexed_to, Way::ByWords(query)),
-        _ => (start + AT_ONCE, Way::Through),
     };
-    let offsets = start..end.min(offsets.end);
-    let days = begins.into_iter().filter(|(_, begin)| *begin < offsets.end).map(|(day, _)| day.clone()).collect();
-    Ok(Some(Window { offsets, days, way }))
+    let (end, way) = match words_of(filter) {
+        Some(query) => (offsets.end, Way::ByWords(query)),
+        None => (offsets.end.min(start + AT_ONCE), Way::Through),
+    };
+    let days = begins.into_iter().filter(|(_, begin)| *begin < end).map(|(day, _)| day.clone()).collect();
+    Ok(Some(Window { offsets: start..end, days, way }))
 }
 
 /// Where the first page begins that ends at an offset or behind it, and in which something happened when it is wanted.
@@ -158,30 +149,11 @@ pub fn runs_with_words(
     most: usize,
     deadline: Instant,
 ) -> rusqlite::Result<Vec<String>> {
-    let (indexed_to, query) = (day::words_to(connection)?.min(to), words_of(filter));
-    let mut runs = BTreeSet::new();
-    let from = if query.is_some() { indexed_to } else { 0 };
-    let (sql, values) = statement(&(from..to), &Way::Through, filter, Order::LatestFirst);
-    add_runs(connection, (&sql, values), (from..to, filter), &mut runs, most, deadline)?;
-    if let Some(query) = query {
-        let (sql, values) = statement(&(0..indexed_to), &Way::ByWords(query), filter, Order::LatestFirst);
-        add_runs(connection, (&sql, values), (0..indexed_to, filter), &mut runs, most, deadline)?;
-    }
-    Ok(runs.into_iter().collect())
-}
-
-/// Adds the runs of the events that fit in the pages that a statement finds.
-fn add_runs(
-    connection: &Connection,
-    (sql, values): (&str, Vec<Value>),
-    (offsets, filter): (Range<u64>, &Filter),
-    runs: &mut BTreeSet<String>,
-    most: usize,
-    deadline: Instant,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let way = words_of(filter).map_or(Way::Through, Way::ByWords);
+    let (sql, values) = statement(&(0..to), &way, filter, Order::LatestFirst);
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-    let fitting = Fitting::of(filter, offsets);
+    let (fitting, mut runs) = (Fitting::of(filter, 0..to), BTreeSet::new());
     while let Some(row) = rows.next()?.filter(|_| runs.len() < most && Instant::now() < deadline) {
         let page = day::page_of(row)?;
         let events = fitting.events(&page);
@@ -196,7 +168,7 @@ fn add_runs(
             }
         }
     }
-    Ok(())
+    Ok(runs.into_iter().collect())
 }
 
 /// What fits a filter, in pages.
@@ -306,7 +278,10 @@ fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter, order: Order) -> 
             values.extend(runs.into_iter().map(Value::Text));
         }
         Way::ByWords(query) => {
-            sql.push_str(" AND first IN (SELECT rowid FROM texts WHERE texts MATCH ?)");
+            // The words of the newest page are not in their index yet.
+            sql.push_str(
+                " AND first IN (SELECT rowid FROM texts WHERE texts MATCH ? UNION ALL SELECT max(first) FROM pages)",
+            );
             values.push(Value::Text(query.clone()));
         }
     }
