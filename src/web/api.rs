@@ -128,12 +128,11 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         Ok(filter) => filter,
         Err(message) => return bad(&message),
     };
-    let mentioned = match Mentioned::find(&state, &who, &filter) {
+    let mentioned = match runs_that_mention(&state, &who, &filter) {
         Ok(mentioned) => mentioned,
         Err(message) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     };
-    let may_be_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |_| mentioned.may_be_in(run));
-    let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, |text| mentioned.is_in(run, text));
+    let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, &mentioned);
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
         None => (filter.until.unwrap_or(Began::EVER.before.0), String::new()),
@@ -142,10 +141,8 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         }
         Some((cursor, _)) => return bad(&format!("`cursor={cursor}` is none that was given out")),
     };
-    let mut found = state.connector.read(|core| core.deriver.summaries(may_be_wanted));
+    let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
     found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
-    // What has to be looked up on disk is looked up when nobody waits for the deriver.
-    off_worker(|| found.retain(is_wanted));
     let began = Began { since: filter.since, before: (before.0, &before.1) };
     match stored::runs_besides(&state, found, began, limit, is_wanted) {
         Ok(listed) => ok(listed.into_json()),
@@ -295,8 +292,8 @@ impl RunFilter {
         Ok(filter)
     }
 
-    /// Whether it takes a run; `is_mentioned` says whether a text is in what happened in it.
-    fn accepts(&self, run: &RunSummary, is_mentioned: impl Fn(&str) -> bool) -> bool {
+    /// Whether it takes a run; `mentioned` are those in which the text is in what happened.
+    fn accepts(&self, run: &RunSummary, mentioned: &HashSet<String>) -> bool {
         let one = |wanted: &[String], value: Option<&str>| {
             wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
         };
@@ -312,42 +309,20 @@ impl RunFilter {
             && one(&self.users, run.user_id.as_deref())
             && self.since.is_none_or(|since| run.started_at >= since)
             && self.until.is_none_or(|until| run.started_at < until)
-            && self.text.as_deref().is_none_or(|text| names().any(|name| name.contains(text)) || is_mentioned(text))
+            && self
+                .text
+                .as_deref()
+                .is_none_or(|text| names().any(|name| name.contains(text)) || mentioned.contains(&*run.id))
     }
 }
 
-/// Runs in whose events a text is, as far as history knows.
-struct Mentioned<'a> {
-    state: &'a State,
-    runs: HashSet<String>,
-}
-
-impl<'a> Mentioned<'a> {
-    fn find(state: &'a State, who: &Principal, filter: &RunFilter) -> Result<Mentioned<'a>, String> {
-        let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
-            let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
-            off_worker(|| history.runs_with(&who.limit(filter)))
-        });
-        Ok(Mentioned { state, runs: found.transpose()?.unwrap_or_default() })
-    }
-
-    /// Whether the words of the text are in a run.
-    fn may_be_in(&self, run: &RunSummary) -> bool {
-        self.runs.contains(&*run.id)
-    }
-
-    /// Whether the text is; an index of words does not know in which order they are.
-    fn is_in(&self, run: &RunSummary, text: &str) -> bool {
-        let is_phrase = || text.chars().any(|letter| !letter.is_alphanumeric());
-        self.may_be_in(run) && (!is_phrase() || self.says(run, text))
-    }
-
-    fn says(&self, run: &RunSummary, text: &str) -> bool {
-        let Some(history) = &self.state.history else { return false };
-        let filter = Filter::from_pairs([("execution", &*run.id), ("q", text)], Timestamp::default());
-        let found = history.read(0..history.position(), 1, &filter.unwrap_or_default());
-        found.is_ok_and(|found| !found.events.is_empty())
-    }
+/// The runs of history in what happened in which a filter's text is.
+fn runs_that_mention(state: &State, who: &Principal, filter: &RunFilter) -> Result<HashSet<String>, String> {
+    let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
+        let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
+        off_worker(|| history.runs_with(&who.limit(filter)))
+    });
+    Ok(found.transpose()?.unwrap_or_default())
 }
 
 /// A query string, read once.
