@@ -21,6 +21,7 @@ const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS pages (
         first INTEGER PRIMARY KEY, last INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
         columns BLOB NOT NULL, ids BLOB NOT NULL);
+    CREATE INDEX IF NOT EXISTS pages_by_time ON pages (until, since, last);
     CREATE TABLE IF NOT EXISTS bodies (first INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE IF NOT EXISTS pages_of_runs (run TEXT NOT NULL, first INTEGER NOT NULL, PRIMARY KEY (run, first))
         WITHOUT ROWID;
@@ -259,7 +260,8 @@ pub fn has(connection: &Connection, wanted: &HashMap<EventId, Timestamp>) -> Res
 /// The id and the offset of each event that happened at one of some times.
 fn each_at(connection: &Connection, times: &BTreeSet<Timestamp>, mut each: impl FnMut([u8; 16], u64)) -> Result<()> {
     let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(()) };
-    let sql = "SELECT first, columns, ids, since, until FROM pages WHERE until >= ?1 AND since <= ?2";
+    let sql = "SELECT first, columns, ids, since, until FROM pages INDEXED BY pages_by_time
+               WHERE until >= ?1 AND since <= ?2";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![first.as_micros(), last.as_micros()])?;
     while let Some(row) = rows.next()? {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use memchr::memmem;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::day;
 use super::page::{Bodies, Page};
@@ -108,13 +108,18 @@ fn next_window(
 
 /// Where the first page begins that ends at an offset or behind it, and in which something happened when it is wanted.
 fn first_page(connection: &Connection, from: u64, filter: &Filter) -> rusqlite::Result<Option<u64>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT first FROM pages WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0)
-         AND last >= ?1 AND until >= ?2 AND since < ?3 ORDER BY first LIMIT 1",
-    )?;
+    if filter.times() == (None, None) {
+        let sql = "SELECT first FROM pages WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0)
+                   AND last >= ?1 ORDER BY first LIMIT 1";
+        let first =
+            connection.prepare_cached(sql)?.query_row([as_integer(from)], |row| row.get::<_, i64>(0)).optional()?;
+        return Ok(first.map(|first| first as u64));
+    }
+    let sql = "SELECT min(first) FROM pages INDEXED BY pages_by_time WHERE until >= ?1 AND since < ?2 AND last >= ?3";
     let (since, until) = within(filter);
-    let mut rows = statement.query(params![as_integer(from), since, until])?;
-    Ok(rows.next()?.map(|row| row.get::<_, i64>(0)).transpose()?.map(|first| first as u64))
+    let values = params![since, until, as_integer(from)];
+    let first: Option<i64> = connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+    Ok(first.map(|first| first as u64))
 }
 
 /// When what fits happened: from the first of these microseconds on, and before the second.
@@ -286,7 +291,8 @@ fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter, order: Order) -> 
         }
     }
     let (since, until) = within(filter);
-    sql.push_str(" AND until >= ? AND since <= ?");
+    // Offsets lead to fewer pages than times do.
+    sql.push_str(" AND +until >= ? AND +since <= ?");
     values.extend([since, until].map(Value::Integer));
     sql.push_str(match order {
         Order::EarliestFirst => " ORDER BY first",
