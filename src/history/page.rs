@@ -1,7 +1,7 @@
 //! A page of history: some hundred events, as columns of what they are found by and as their JSON, both packed.
 //!
-//! A row for each event would be entered in three trees and written twice, and each event is much like the one before: by
-//! pages it takes a third of the time, and a sixth of the room.
+//! A row for each event would be entered in three trees and written twice, and each event is much like the one before: by the
+//! page it takes half of the time, and a ninth of the room.
 
 use std::io;
 use std::ops::Range;
