@@ -4,6 +4,7 @@
 //! business.
 
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
@@ -19,11 +20,18 @@ use crate::otlp::{Batch, Signal};
 #[derive(Debug)]
 pub struct Record {
     event: Event,
-    json: OnceLock<String>,
+    json: OnceLock<Json>,
 }
 
 /// A record as sinks share it.
 pub type SharedRecord = Arc<Record>;
+
+/// The JSON of an event, in a text that it may share with others.
+#[derive(Debug)]
+struct Json {
+    text: Arc<str>,
+    at: Range<u32>,
+}
 
 impl Record {
     /// Of an event.
@@ -33,7 +41,7 @@ impl Record {
 
     /// Of an event that was read from its JSON.
     pub fn of_json(event: Event, json: &[u8]) -> Record {
-        let json = String::from_utf8_lossy(json).into_owned();
+        let json = Json::alone(&String::from_utf8_lossy(json));
         Record { event, json: OnceLock::from(json) }
     }
 
@@ -49,15 +57,50 @@ impl Record {
 
     /// The event as one line of JSON, without a line end.
     pub fn json(&self) -> &str {
-        self.json.get_or_init(|| self.event.to_json())
+        self.json.get_or_init(|| Json::alone(&self.event.to_json())).as_str()
     }
 
-    /// Writes the same behind others. Nobody asks after whoever alone has the record, so nothing is kept for others then.
-    pub fn write_json<'r>(self: &'r Arc<Record>, writer: &mut EventWriter<'_, 'r>) {
+    /// Writes the same behind others. It is not kept for those who ask after it, because that would take longer than this.
+    pub fn write_json<'r>(&'r self, writer: &mut EventWriter<'_, 'r>) {
         match self.json.get() {
-            None if Arc::strong_count(self) == 1 => writer.write(&self.event),
-            _ => writer.push(self.json().as_bytes()),
+            Some(json) => writer.push(json.as_str().as_bytes()),
+            None => writer.write(&self.event),
         }
+    }
+
+    /// Has the JSON of records ready for those who ask after it, in less time than one after the other.
+    pub fn have_json(records: &[SharedRecord]) {
+        /// Records that share a text: it stays as long as any of them does.
+        const TOGETHER: usize = 64;
+        let mut room = Vec::with_capacity(records.len().min(TOGETHER) * EventWriter::USUAL);
+        for records in records.chunks(TOGETHER) {
+            room.clear();
+            let mut writer = EventWriter::new(&mut room);
+            let places: Vec<Range<usize>> = records
+                .iter()
+                .map(|record| {
+                    let begins = writer.len();
+                    record.write_json(&mut writer);
+                    begins..writer.len()
+                })
+                .collect();
+            let (Ok(text), Ok(_)) = (std::str::from_utf8(&room), u32::try_from(room.len())) else { continue };
+            let text: Arc<str> = text.into();
+            for (record, at) in records.iter().zip(places) {
+                let at = at.start as u32..at.end as u32;
+                record.json.get_or_init(|| Json { text: text.clone(), at });
+            }
+        }
+    }
+}
+
+impl Json {
+    fn alone(json: &str) -> Json {
+        Json { text: json.into(), at: 0..json.len() as u32 }
+    }
+
+    fn as_str(&self) -> &str {
+        &self.text[self.at.start as usize..self.at.end as usize]
     }
 }
 
@@ -323,6 +366,25 @@ impl Drop for Held<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_that_is_ready_is_that_of_each() {
+        let event = |number: usize| {
+            let mut event = Event::agent_started(&format!("agent \u{fc}{number}"));
+            event.identity.execution_id = Some("run".into());
+            event
+        };
+        let records: Vec<SharedRecord> = (0..150).map(|number| Arc::new(Record::new(event(number)))).collect();
+        assert_eq!(records[70].json(), records[70].event().to_json());
+        Record::have_json(&records);
+        Record::have_json(&records);
+        let mut lines = Vec::new();
+        let mut writer = EventWriter::new(&mut lines);
+        records.iter().for_each(|record| record.write_json(&mut writer));
+        let whole: String = records.iter().map(|record| record.event().to_json()).collect();
+        assert_eq!(lines, whole.into_bytes());
+        assert_eq!(records[3].json().as_bytes().as_ptr_range().end, records[4].json().as_ptr());
+    }
 
     #[test]
     fn the_gate_counts_and_lets_go() {

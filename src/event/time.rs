@@ -108,7 +108,7 @@ impl Timestamp {
 
     /// The UTC date as `2026-11-21`.
     pub fn date(self) -> String {
-        self.to_string()[..10].to_owned()
+        date(self.0.div_euclid(86_400_000_000)).iter().copied().map(char::from).collect()
     }
 }
 

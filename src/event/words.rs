@@ -21,23 +21,36 @@ pub fn searchable(event: &Event) -> String {
         &identity.user_id,
         &event.source.service,
     ];
-    let said = said.into_iter().flatten().chain(&event.tags).map(|said| &**said);
-    let data = (!event.data.is_empty()).then(|| event.data.as_json());
-    joined(event.name.as_str(), said, data)
+    let mut text = event.name.as_str().to_owned();
+    said.into_iter().flatten().chain(&event.tags).for_each(|said| push_text(&mut text, said));
+    if !event.data.is_empty() {
+        push_json(&mut text, event.data.as_json());
+    }
+    lower(&mut text, 0);
+    text
 }
 
-/// The same of an event's name, of what else it says in texts, and of its payload as JSON.
-pub fn joined<'a>(name: &str, said: impl Iterator<Item = &'a str>, data: Option<&str>) -> String {
-    let mut text = name.to_owned();
-    for said in said {
-        text.push('\n');
-        text.push_str(said);
+/// Appends a text, apart from what is there.
+pub fn push_text(out: &mut String, text: &str) {
+    out.push('\n');
+    out.push_str(text);
+}
+
+/// Appends a payload, apart from what is there.
+pub fn push_json(out: &mut String, data: &str) {
+    out.push('\n');
+    push_unescaped(out, data);
+}
+
+/// Turns into lower case what stands behind a place.
+pub fn lower(text: &mut String, from: usize) {
+    if text[from..].is_ascii() {
+        text[from..].make_ascii_lowercase();
+    } else {
+        let lower = text[from..].to_lowercase();
+        text.truncate(from);
+        text.push_str(&lower);
     }
-    if let Some(data) = data {
-        text.push('\n');
-        push_unescaped(&mut text, data);
-    }
-    text.to_lowercase()
 }
 
 /// Whether a text mentions another; both are in lower case.
@@ -58,11 +71,17 @@ pub fn mentions(text: &str, wanted: &str) -> bool {
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        rest = rest.trim_start_matches(|c| !is_of_word(c));
+        // Most texts are ASCII, of which nothing has to be decoded.
+        let gap = rest.bytes().take_while(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric()).count();
+        rest = rest[gap..].trim_start_matches(|c| !is_of_word(c));
         let first = rest.chars().next()?;
         let end = match stands_alone(first) {
             true => first.len_utf8(),
-            false => rest.find(|c| !is_of_word(c) || stands_alone(c)).unwrap_or(rest.len()),
+            false => {
+                let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+                let ends = |c| !is_of_word(c) || stands_alone(c);
+                rest[plain..].find(ends).map_or(rest.len(), |more| plain + more)
+            }
         };
         let (word, behind) = rest.split_at(end);
         rest = behind;

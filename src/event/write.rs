@@ -47,6 +47,16 @@ impl<'o, 'e> EventWriter<'o, 'e> {
         self.out.extend_from_slice(written);
     }
 
+    /// How much is in the buffer.
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.out.is_empty()
+    }
+
     /// Appends an event as one line of JSON, without a line end.
     pub fn write(&mut self, event: &'e Event) {
         self.out.reserve(EventWriter::USUAL);

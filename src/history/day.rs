@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Transaction, params};
 
 use super::files;
@@ -210,15 +211,14 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) ->
 
 /// What events say, each word once.
 fn distinct_words(rows: &[&Row<'_>]) -> String {
-    let (mut distinct, mut seen) = (String::new(), HashSet::new());
-    for row in rows {
-        for word in words::words(&row.event.searchable()) {
-            if !seen.contains(word) {
-                seen.insert(word.to_owned());
-                distinct.push_str(word);
-                distinct.push(' ');
-            }
-        }
+    let mut said = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        row.event.push_searchable(at.checked_sub(1).map(|before| &rows[before].event), &mut said);
+    }
+    let (mut distinct, mut seen) = (String::new(), HashSet::with_hasher(RandomState::default()));
+    for word in words::words(&said).filter(|word| seen.insert(*word)) {
+        distinct.push_str(word);
+        distinct.push(' ');
     }
     distinct
 }

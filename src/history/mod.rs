@@ -9,6 +9,7 @@
 
 mod day;
 mod files;
+mod members;
 mod page;
 mod query;
 mod readers;

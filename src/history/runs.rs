@@ -121,8 +121,8 @@ impl StoredRun {
         own(&mut self.task_id, &event.task_id);
         own(&mut self.conversation_id, &event.conversation_id);
         own(&mut self.session_id, &event.session_id);
-        own(&mut self.service, &event.source.service);
-        own(&mut self.dialect, &event.source.dialect);
+        own(&mut self.service, &event.service);
+        own(&mut self.dialect, &event.dialect);
         if let Some(agent) = event.agent.as_ref().map(Text::as_str)
             && !self.agents.iter().any(|known| known == agent)
         {
@@ -461,7 +461,7 @@ mod tests {
         let of = |part: &&str| {
             let mut run = StoredRun::new("r", at);
             for line in part.lines() {
-                run.absorb(&serde_json::from_str(line).unwrap(), at);
+                run.absorb(&Narrow::read(line).unwrap(), at);
             }
             run
         };

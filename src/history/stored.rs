@@ -1,10 +1,11 @@
 //! An event in the journal: its JSON, under a kind of its own.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
+use super::members::{self, Value};
 use crate::event::{Event, EventType, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events, words};
 
 /// The kind of records that are events.
@@ -18,64 +19,44 @@ pub fn event_of(payload: &[u8]) -> Option<Event> {
 }
 
 /// What an event is found by, where it stands in its JSON: what it says is not looked into.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Narrow<'a> {
-    #[serde(borrow)]
     pub event_id: Text<'a>,
-    #[serde(borrow)]
     pub name: Text<'a>,
-    #[serde(borrow)]
     scope: Text<'a>,
-    #[serde(borrow, rename = "type")]
     event_type: Text<'a>,
-    #[serde(borrow)]
     status: Text<'a>,
-    #[serde(borrow)]
     pub component_id: Text<'a>,
-    #[serde(borrow)]
     timestamp: Text<'a>,
-    #[serde(borrow)]
     pub message: Option<Text<'a>>,
-    #[serde(borrow)]
     trace_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub parent_span_id: Option<Text<'a>>,
-    #[serde(borrow)]
     execution_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub conversation_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub session_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub user_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub correlation_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub task_id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub feature: Option<Text<'a>>,
-    #[serde(borrow)]
     pub agent: Option<Text<'a>>,
-    #[serde(borrow)]
     pub model: Option<Text<'a>>,
-    #[serde(borrow)]
     pub tool: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    tags: Vec<Text<'a>>,
-    #[serde(default)]
+    tags: Vec<String>,
     pub performance: Performance,
-    #[serde(borrow)]
-    pub data: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub source: From<'a>,
+    /// Its payload, as JSON.
+    data: Option<&'a str>,
+    /// The dialect that it was derived from.
+    pub dialect: Option<Text<'a>>,
+    /// The service that it came from.
+    pub service: Option<Text<'a>>,
 }
 
 /// A text in JSON, as it stands there where it can.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Figures of an event.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Performance {
     pub cost_usd: Option<f64>,
     pub input_tokens: Option<u64>,
@@ -83,15 +64,6 @@ pub struct Performance {
     pub cache_read_tokens: Option<u64>,
     pub cache_write_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
-}
-
-/// From where an event came.
-#[derive(Debug, Default, Deserialize)]
-pub struct From<'a> {
-    #[serde(borrow)]
-    pub dialect: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub service: Option<Text<'a>>,
 }
 
 impl Text<'_> {
@@ -104,7 +76,55 @@ impl Text<'_> {
 impl<'a> Narrow<'a> {
     /// Of an event's JSON.
     pub fn read(json: &'a str) -> Option<Narrow<'a>> {
-        serde_json::from_str(json).ok()
+        let mut read = Narrow::default();
+        members::each(json, |name, value| read.take(name, value))?;
+        let lacks_nothing = [&read.event_id, &read.name, &read.timestamp].iter().all(|text| !text.0.is_empty());
+        lacks_nothing.then_some(read)
+    }
+
+    fn take(&mut self, name: &str, value: Value<'a>) -> Option<()> {
+        let place = match name {
+            "event_id" => return take_text(&mut self.event_id, value),
+            "name" => return take_text(&mut self.name, value),
+            "scope" => return take_text(&mut self.scope, value),
+            "type" => return take_text(&mut self.event_type, value),
+            "status" => return take_text(&mut self.status, value),
+            "component_id" => return take_text(&mut self.component_id, value),
+            "timestamp" => return take_text(&mut self.timestamp, value),
+            "message" => &mut self.message,
+            "trace_id" => &mut self.trace_id,
+            "parent_span_id" => &mut self.parent_span_id,
+            "execution_id" => &mut self.execution_id,
+            "conversation_id" => &mut self.conversation_id,
+            "session_id" => &mut self.session_id,
+            "user_id" => &mut self.user_id,
+            "correlation_id" => &mut self.correlation_id,
+            "task_id" => &mut self.task_id,
+            "feature" => &mut self.feature,
+            "agent" => &mut self.agent,
+            "model" => &mut self.model,
+            "tool" => &mut self.tool,
+            "tags" => {
+                self.tags = serde_json::from_str(value.raw).ok()?;
+                return Some(());
+            }
+            "performance" => return members::each(value.raw, |name, value| self.performance.take(name, value)),
+            "data" => {
+                self.data = (!value.is_null()).then_some(value.raw);
+                return Some(());
+            }
+            "source" => return members::each(value.raw, |name, value| self.take_source(name, value)),
+            _ => return Some(()),
+        };
+        take_optional(place, value)
+    }
+
+    fn take_source(&mut self, name: &str, value: Value<'a>) -> Option<()> {
+        match name {
+            "dialect" => take_optional(&mut self.dialect, value),
+            "service" => take_optional(&mut self.service, value),
+            _ => Some(()),
+        }
     }
 
     pub fn scope(&self) -> Option<Scope> {
@@ -128,12 +148,37 @@ impl<'a> Narrow<'a> {
         self.execution_id.as_ref().or(self.trace_id.as_ref()).map(Text::as_str)
     }
 
-    /// What it says and names, as [`words::searchable`] has it of an event.
-    pub fn searchable(&self) -> String {
-        let named = [&self.message, &self.agent, &self.feature, &self.model, &self.tool, &self.task_id];
-        let belongs_to = [&self.conversation_id, &self.correlation_id, &self.user_id, &self.source.service];
-        let said = named.into_iter().chain(belongs_to).flatten().chain(&self.tags);
-        words::joined(self.name.as_str(), said.map(Text::as_str), self.data.map(RawValue::get))
+    /// Appends what it says and names, as [`words::searchable`] has it of an event; what the event `before` it says in the same
+    /// place as well is left out, since its words are there.
+    pub fn push_searchable(&self, before: Option<&Narrow<'_>>, out: &mut String) {
+        let begin = out.len();
+        let said_before = before.map(Narrow::said).unwrap_or_default();
+        for (said, before) in self.said().into_iter().zip(said_before) {
+            if let Some(said) = said.filter(|_| said != before) {
+                words::push_text(out, said);
+            }
+        }
+        self.tags.iter().for_each(|tag| words::push_text(out, tag));
+        if let Some(data) = self.data {
+            words::push_json(out, data);
+        }
+        words::lower(out, begin);
+    }
+
+    fn said(&self) -> [Option<&str>; 11] {
+        [
+            Some(self.name.as_str()),
+            said(&self.message),
+            said(&self.agent),
+            said(&self.feature),
+            said(&self.model),
+            said(&self.tool),
+            said(&self.task_id),
+            said(&self.conversation_id),
+            said(&self.correlation_id),
+            said(&self.user_id),
+            said(&self.service),
+        ]
     }
 
     /// Whether it tells of the beginning, progress or end of a piece of work, by its name.
@@ -142,14 +187,157 @@ impl<'a> Narrow<'a> {
         scope != Scope::System && catalogue::lifecycle(scope, event_type).as_str() == self.name.as_str()
     }
 
-    /// A member of the payload, where the text of one with this value is there at all.
+    /// Whether a member of the payload has this value, as both stand in JSON.
     pub fn says(&self, member: &str) -> bool {
-        let Some(data) = self.data.map(RawValue::get).filter(|data| data.contains(member)) else { return false };
-        let (Some((key, value)), Ok(members)) =
-            (member.split_once(':'), serde_json::from_str::<std::collections::HashMap<Cow<'_, str>, &RawValue>>(data))
-        else {
-            return false;
+        let Some(data) = self.data.filter(|data| data.contains(member)) else { return false };
+        let Some((wanted, wanted_value)) = member.split_once(':') else { return false };
+        let mut said = "";
+        let is_read = members::each(data, |name, value| {
+            if name == wanted.trim_matches('"') {
+                said = value.raw;
+            }
+            Some(())
+        });
+        is_read.is_some() && said == wanted_value
+    }
+}
+
+impl Performance {
+    fn take(&mut self, name: &str, value: Value<'_>) -> Option<()> {
+        let place = match name {
+            "cost_usd" => {
+                self.cost_usd = number(value)?;
+                return Some(());
+            }
+            "input_tokens" => &mut self.input_tokens,
+            "output_tokens" => &mut self.output_tokens,
+            "cache_read_tokens" => &mut self.cache_read_tokens,
+            "cache_write_tokens" => &mut self.cache_write_tokens,
+            "reasoning_tokens" => &mut self.reasoning_tokens,
+            _ => return Some(()),
         };
-        members.get(key.trim_matches('"')).is_some_and(|said| said.get() == value)
+        *place = number(value)?;
+        Some(())
+    }
+}
+
+fn take_text<'a>(place: &mut Text<'a>, value: Value<'a>) -> Option<()> {
+    *place = Text(value.text()?);
+    Some(())
+}
+
+fn take_optional<'a>(place: &mut Option<Text<'a>>, value: Value<'a>) -> Option<()> {
+    *place = if value.is_null() { None } else { Some(Text(value.text()?)) };
+    Some(())
+}
+
+/// A number, or that there is none; nothing if it is something else.
+fn number<N: FromStr>(value: Value<'_>) -> Option<Option<N>> {
+    if value.is_null() { Some(None) } else { value.raw.parse().ok().map(Some) }
+}
+
+fn said<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+    text.as_ref().map(Text::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::event::Data;
+
+    fn some_event() -> impl Strategy<Value = Event> {
+        let texts = || proptest::array::uniform10(proptest::option::of("[a\"\\\\\n{}:,\u{fc}\u{1}]{0,5}"));
+        let counts = proptest::array::uniform5(proptest::option::of(any::<u64>()));
+        (texts(), texts(), counts, proptest::option::of(0.0..1e6_f64)).prop_map(|(ids, said, counts, cost_usd)| {
+            let text = |text: &Option<String>| text.as_deref().map(Arc::from);
+            let mut event = Event::agent_started(said[0].as_deref().unwrap_or("writer"));
+            event.identity.execution_id = text(&ids[0]);
+            event.identity.conversation_id = text(&ids[1]);
+            event.identity.session_id = text(&ids[2]);
+            event.identity.user_id = text(&ids[3]);
+            event.identity.correlation_id = text(&ids[4]);
+            event.identity.task_id = text(&ids[5]);
+            event.dimensions.feature = text(&ids[6]);
+            event.dimensions.model = text(&ids[7]);
+            event.dimensions.tool = text(&ids[8]);
+            event.source.service = text(&ids[9]);
+            event.message = text(&said[1]);
+            event.tags.extend(text(&said[2]));
+            event.data = Data::build(|data| {
+                said[3].iter().for_each(|said| data.str("said", said));
+                said[4].iter().for_each(|_| data.bool("billed", false));
+            });
+            let performance = &mut event.performance;
+            performance.cost_usd = cost_usd;
+            performance.input_tokens = counts[0];
+            performance.output_tokens = counts[1];
+            performance.cache_read_tokens = counts[2];
+            performance.cache_write_tokens = counts[3];
+            performance.reasoning_tokens = counts[4];
+            event
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_the_json_says(event in some_event()) {
+            let json = event.to_json();
+            let read = Narrow::read(&json).unwrap();
+            let told: Json = serde_json::from_str(&json).unwrap();
+            let text = |name: &str| told[name].as_str();
+            for (name, read) in [
+                ("event_id", &read.event_id),
+                ("name", &read.name),
+                ("scope", &read.scope),
+                ("type", &read.event_type),
+                ("status", &read.status),
+                ("component_id", &read.component_id),
+                ("timestamp", &read.timestamp),
+            ] {
+                prop_assert_eq!(Some(read.as_str()), text(name), "{}", name);
+            }
+            for (name, read) in [
+                ("message", &read.message),
+                ("trace_id", &read.trace_id),
+                ("parent_span_id", &read.parent_span_id),
+                ("execution_id", &read.execution_id),
+                ("conversation_id", &read.conversation_id),
+                ("session_id", &read.session_id),
+                ("user_id", &read.user_id),
+                ("correlation_id", &read.correlation_id),
+                ("task_id", &read.task_id),
+                ("feature", &read.feature),
+                ("agent", &read.agent),
+                ("model", &read.model),
+                ("tool", &read.tool),
+            ] {
+                prop_assert_eq!(said(read), text(name), "{}", name);
+            }
+            prop_assert_eq!(said(&read.service), told["source"]["service"].as_str());
+            prop_assert_eq!(said(&read.dialect), told["source"]["dialect"].as_str());
+            prop_assert_eq!(read.tags.first().map(String::as_str), told["tags"][0].as_str());
+            let (performance, figures) = (&read.performance, &told["performance"]);
+            prop_assert_eq!(performance.cost_usd, figures["cost_usd"].as_f64());
+            for (name, read) in [
+                ("input_tokens", performance.input_tokens),
+                ("output_tokens", performance.output_tokens),
+                ("cache_read_tokens", performance.cache_read_tokens),
+                ("cache_write_tokens", performance.cache_write_tokens),
+                ("reasoning_tokens", performance.reasoning_tokens),
+            ] {
+                prop_assert_eq!(read, figures[name].as_u64(), "{}", name);
+            }
+            prop_assert_eq!(read.says(r#""billed":false"#), told["data"]["billed"] == false);
+            let (mut words, mut again) = (String::new(), String::new());
+            read.push_searchable(None, &mut words);
+            prop_assert_eq!(&words, &format!("\n{}", words::searchable(&event)));
+            read.push_searchable(Some(&read), &mut again);
+            prop_assert!(again.len() < words.len());
+        }
     }
 }

@@ -152,7 +152,9 @@ proptest! {
     fn what_is_searched_of_an_event_stands_in_its_json(event in some_event()) {
         let json = event.to_json();
         let read = Narrow::read(&json).unwrap();
-        prop_assert_eq!(read.searchable(), crate::event::words::searchable(&event));
+        let mut said = String::new();
+        read.push_searchable(None, &mut said);
+        prop_assert_eq!(said, format!("\n{}", crate::event::words::searchable(&event)));
     }
 }
 

@@ -33,8 +33,7 @@ pub struct Writer {
 
 impl Writer {
     const AT_ONCE: Limit = Limit { records: 4000, bytes: 8 << 20 };
-    /// After fewer events than this more are waited for, because a page that has room left is written anew.
-    const FEW: usize = 1000;
+    /// After the last events there were, so long more are waited for, because a page that has room left is written anew.
     const GATHER: Duration = Duration::from_millis(50);
     /// Longer, and a crash costs more to make good; shorter, and the disk has more to do.
     const KEEP_EVERY: Duration = Duration::from_secs(5);
@@ -117,7 +116,8 @@ impl Writer {
         let gap = page.gap.map_or(0, |(from, to)| to - from);
         self.shared.counts.gone.fetch_add(gap, Relaxed);
         self.move_to(page.next);
-        let rest = if page.records.len() < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
+        let is_all = page.records.len() < Writer::AT_ONCE.records;
+        let rest = if is_all { Writer::GATHER } else { Duration::ZERO };
         self.due = Instant::now() + rest;
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Writer {
                 count(&counts.too_new);
             } else {
                 let row = Row { offset: record.offset, came: record.time, time, event, json };
-                days.entry(day).or_default().push(row);
+                days.entry(day).or_insert_with(|| Vec::with_capacity(records.len())).push(row);
             }
         }
         days
