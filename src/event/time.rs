@@ -40,7 +40,30 @@ impl Timestamp {
 
     /// Of an RFC 3339 text.
     pub fn parse(text: &str) -> Option<Timestamp> {
-        text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp(time.as_microsecond()))
+        if let Some(time) = Timestamp::parse_own(text.as_bytes()) {
+            return Some(time);
+        }
+        let time = text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp(time.as_microsecond()))?;
+        // Those that follow are mostly of the same day.
+        date(time.0.div_euclid(MICROS_OF_DAY));
+        Some(time)
+    }
+
+    /// Of the form that [`Timestamp::to_rfc3339`] gives, on the day that was written or read last; most are.
+    fn parse_own(text: &[u8]) -> Option<Timestamp> {
+        let (last, date) = LAST.get();
+        let (day, time) = text.split_first_chunk::<10>()?;
+        let &[b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.', ref fraction @ .., b'Z'] = time else { return None };
+        let fraction: &[u8; 6] = fraction.try_into().ok()?;
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .try_fold(0_i64, |number, digit| Some(number * 10 + i64::from(char::from(*digit).to_digit(10)?)))
+        };
+        let (hours, minutes, seconds) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
+        let is_time = *day == date && hours < 24 && minutes < 60 && seconds < 60;
+        let seconds = ((last * 24 + hours) * 60 + minutes) * 60 + seconds;
+        is_time.then_some(Timestamp(seconds * 1_000_000 + number(fraction)?))
     }
 
     /// Whether it can be written and read again: years 0 to 9999, short of the last day in some time zones.
@@ -108,12 +131,14 @@ impl Timestamp {
 
     /// The UTC date as `2026-11-21`.
     pub fn date(self) -> String {
-        date(self.0.div_euclid(86_400_000_000)).iter().copied().map(char::from).collect()
+        date(self.0.div_euclid(MICROS_OF_DAY)).iter().copied().map(char::from).collect()
     }
 }
 
+const MICROS_OF_DAY: i64 = 86_400_000_000;
+
 thread_local! {
-    /// The day that was written last, and its date: most are of the same.
+    /// The day that was written or read last, and its date: most are of the same.
     static LAST: Cell<(i64, [u8; 10])> = const { Cell::new((0, *b"1970-01-01")) };
 }
 
@@ -124,12 +149,15 @@ fn date(day: i64) -> [u8; 10] {
         return date;
     }
     let (year, month, day_of_month) = civil_from_days(day);
-    let year = year.clamp(0, 9999) as u32;
+    let shown = year.clamp(0, 9999);
     let mut date = *b"0000-00-00";
-    for (at, number) in [(0, year / 100), (2, year % 100), (5, month), (8, day_of_month)] {
+    for (at, number) in [(0, shown as u32 / 100), (2, shown as u32 % 100), (5, month), (8, day_of_month)] {
         put_digits(&mut date, at, number);
     }
-    LAST.set((day, date));
+    // A date that is not of this day must not be read as if it were.
+    if shown == year {
+        LAST.set((day, date));
+    }
     date
 }
 
@@ -184,6 +212,26 @@ mod tests {
             let theirs = format!("{:.6}", jiff::Timestamp::from_microsecond(micros).unwrap());
             prop_assert_eq!(time.to_string(), theirs);
             prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn reading_agrees_with_a_calendar_library(
+            micros in 0i64..253_402_300_799_000_000,
+            other in any::<i64>(),
+            at in any::<proptest::sample::Index>(),
+            letter in "[0-9:.TZtz +-]",
+        ) {
+            let time = Timestamp::from_micros(micros);
+            let mut text = time.to_string();
+            // Of whatever day the last was.
+            let _ = (Timestamp::parse(&text), Timestamp::from_micros(other).to_string());
+            for _ in 0..2 {
+                let theirs = text.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond());
+                prop_assert_eq!(Timestamp::parse(&text).map(Timestamp::as_micros), theirs, "{}", text);
+                let at = at.index(text.len());
+                text.replace_range(at..=at, &letter);
+                let _ = time.to_string();
+            }
         }
 
         #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, ToSql, Transaction, params, params_from_iter};
 
 use super::files;
 use super::page::{self, Bodies, Packer, Page, Row};
@@ -134,7 +134,7 @@ pub fn bodies_of<'p>(connection: &Connection, page: &'p Page) -> Result<Bodies<'
 pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer) -> Result<Entered> {
     let transaction = connection.transaction()?;
     let mut entered = Entered::default();
-    let mut runs: HashMap<String, StoredRun> = HashMap::new();
+    let mut runs: HashMap<String, StoredRun, RandomState> = HashMap::default();
     let newest = last_page(&transaction)?;
     let next = newest.as_ref().map_or(0, Page::next);
     let mut known = Known::of(&transaction, rows)?;
@@ -185,7 +185,7 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) ->
     let mut columns = transaction.prepare_cached("INSERT OR REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut bodies = transaction.prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?1, ?2)")?;
     let mut of_run = transaction.prepare_cached("INSERT OR IGNORE INTO pages_of_runs VALUES (?1, ?2)")?;
-    let mut words = transaction.prepare_cached("INSERT INTO texts (rowid, words) VALUES (?1, ?2)")?;
+    let mut words = Vec::new();
     let mut pages = page::split(rows).peekable();
     while let Some(rows) = pages.next() {
         let page = packer.pack(rows)?;
@@ -203,8 +203,20 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) ->
             of_run.execute(params![run, first])?;
         }
         if pages.peek().is_some() {
-            words.execute(params![first, distinct_words(rows)])?;
+            words.push((first, distinct_words(rows)));
         }
+    }
+    put_words(transaction, &words)
+}
+
+/// Enters the words of pages in few statements, because the index is written out before each of them.
+fn put_words(transaction: &Transaction<'_>, words: &[(i64, String)]) -> Result<()> {
+    const AT_ONCE: usize = 16;
+    for words in words.chunks(AT_ONCE) {
+        let places = vec!["(?, ?)"; words.len()].join(", ");
+        let mut statement = transaction.prepare_cached(&format!("INSERT INTO texts (rowid, words) VALUES {places}"))?;
+        let values = words.iter().flat_map(|(first, words)| [first as &dyn ToSql, words]);
+        statement.execute(params_from_iter(values))?;
     }
     Ok(())
 }
