@@ -4,7 +4,6 @@
 //! business.
 
 use std::fmt;
-use std::ops::Range;
 use std::pin::Pin;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
@@ -16,22 +15,15 @@ use std::time::Duration;
 use crate::event::{Event, EventWriter, TraceId};
 use crate::otlp::{Batch, Signal};
 
-/// An event on its way to sinks, serialised once for all of them.
+/// An event on its way to sinks. Its JSON is made once for all who ask after it.
 #[derive(Debug)]
 pub struct Record {
     event: Event,
-    json: OnceLock<Json>,
+    json: OnceLock<Box<str>>,
 }
 
 /// A record as sinks share it.
 pub type SharedRecord = Arc<Record>;
-
-/// The JSON of an event, in a text that it may share with others.
-#[derive(Debug)]
-struct Json {
-    text: Arc<str>,
-    at: Range<u32>,
-}
 
 impl Record {
     /// Of an event.
@@ -41,8 +33,7 @@ impl Record {
 
     /// Of an event that was read from its JSON.
     pub fn of_json(event: Event, json: &[u8]) -> Record {
-        let json = Json::alone(&String::from_utf8_lossy(json));
-        Record { event, json: OnceLock::from(json) }
+        Record { event, json: OnceLock::from(Box::from(String::from_utf8_lossy(json))) }
     }
 
     /// The event.
@@ -57,50 +48,43 @@ impl Record {
 
     /// The event as one line of JSON, without a line end.
     pub fn json(&self) -> &str {
-        self.json.get_or_init(|| Json::alone(&self.event.to_json())).as_str()
+        self.json.get_or_init(|| self.event.to_json().into())
     }
 
-    /// Writes the same behind others. It is not kept for those who ask after it, because that would take longer than this.
+    /// Whether its JSON was made.
+    pub fn has_json(&self) -> bool {
+        self.json.get().is_some()
+    }
+
+    /// Writes the same behind others. It is not kept for those who ask after it: keeping takes longer than writing.
     pub fn write_json<'r>(&'r self, writer: &mut EventWriter<'_, 'r>) {
         match self.json.get() {
-            Some(json) => writer.push(json.as_str().as_bytes()),
+            Some(json) => writer.push(json.as_bytes()),
             None => writer.write(&self.event),
         }
     }
 
-    /// Has the JSON of records ready for those who ask after it, in less time than one after the other.
+    /// Makes the JSON of records for those who ask after it, in less time than one after the other.
     pub fn have_json(records: &[SharedRecord]) {
-        /// Records that share a text: it stays as long as any of them does.
-        const TOGETHER: usize = 64;
-        let mut room = Vec::with_capacity(records.len().min(TOGETHER) * EventWriter::USUAL);
-        for records in records.chunks(TOGETHER) {
+        /// Few enough that what was written is still in the caches when it is taken apart.
+        const AT_ONCE: usize = 64;
+        let mut room = Vec::new();
+        for records in records.chunks(AT_ONCE) {
             room.clear();
             let mut writer = EventWriter::new(&mut room);
-            let places: Vec<Range<usize>> = records
-                .iter()
-                .map(|record| {
-                    let begins = writer.len();
-                    record.write_json(&mut writer);
-                    begins..writer.len()
-                })
-                .collect();
-            let (Ok(text), Ok(_)) = (std::str::from_utf8(&room), u32::try_from(room.len())) else { continue };
-            let text: Arc<str> = text.into();
-            for (record, at) in records.iter().zip(places) {
-                let at = at.start as u32..at.end as u32;
-                record.json.get_or_init(|| Json { text: text.clone(), at });
+            let mut ends = Vec::with_capacity(records.len());
+            let lacking: Vec<_> = records.iter().filter(|record| !record.has_json()).collect();
+            for record in &lacking {
+                writer.write(&record.event);
+                ends.push(writer.len());
+            }
+            let mut begin = 0;
+            for (record, end) in lacking.into_iter().zip(ends) {
+                let json = std::str::from_utf8(&room[begin..end]).unwrap_or_default();
+                record.json.get_or_init(|| json.into());
+                begin = end;
             }
         }
-    }
-}
-
-impl Json {
-    fn alone(json: &str) -> Json {
-        Json { text: json.into(), at: 0..json.len() as u32 }
-    }
-
-    fn as_str(&self) -> &str {
-        &self.text[self.at.start as usize..self.at.end as usize]
     }
 }
 
@@ -368,22 +352,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_that_is_ready_is_that_of_each() {
-        let event = |number: usize| {
+    fn json_of_many_is_that_of_each() {
+        let run: Arc<str> = "run".into();
+        let record = |number: usize| {
             let mut event = Event::agent_started(&format!("agent \u{fc}{number}"));
-            event.identity.execution_id = Some("run".into());
-            event
+            event.identity.execution_id = (!number.is_multiple_of(7)).then(|| run.clone());
+            Arc::new(Record::new(event))
         };
-        let records: Vec<SharedRecord> = (0..150).map(|number| Arc::new(Record::new(event(number)))).collect();
+        let records: Vec<SharedRecord> = (0..150).map(record).collect();
         assert_eq!(records[70].json(), records[70].event().to_json());
-        Record::have_json(&records);
-        Record::have_json(&records);
+        Record::have_json(&records[..100]);
         let mut lines = Vec::new();
         let mut writer = EventWriter::new(&mut lines);
         records.iter().for_each(|record| record.write_json(&mut writer));
         let whole: String = records.iter().map(|record| record.event().to_json()).collect();
         assert_eq!(lines, whole.into_bytes());
-        assert_eq!(records[3].json().as_bytes().as_ptr_range().end, records[4].json().as_ptr());
+        assert!(records.iter().enumerate().all(|(at, record)| record.has_json() == (at < 100)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub use crate::bus::Page;
 use crate::event::Filter;
-use crate::flow::{Mirrored, Record, SharedRecord};
+use crate::flow::{Mirrored, SharedRecord};
 
 /// The last events. Offsets grow within an epoch; without a past, a restart begins another.
 pub struct Hub {
@@ -126,9 +126,6 @@ impl Hub {
 
     /// Takes events in.
     pub fn publish(&self, records: &[SharedRecord]) {
-        if self.past.is_some() {
-            Record::have_json(records);
-        }
         let mut ring = self.lock();
         // Under the lock, so that they are here in the order of their offsets.
         let offsets = match &self.past {
@@ -257,6 +254,7 @@ fn size(record: &SharedRecord) -> usize {
 mod tests {
     use super::*;
     use crate::event::{Event, EventName, Timestamp};
+    use crate::flow::Record;
     use std::sync::Arc;
 
     #[test]

@@ -44,26 +44,22 @@ impl Timestamp {
             return Some(time);
         }
         let time = text.parse::<jiff::Timestamp>().ok().map(|time| Timestamp(time.as_microsecond()))?;
-        // Those that follow are mostly of the same day.
-        date(time.0.div_euclid(MICROS_OF_DAY));
+        // Those that follow are mostly of the same day, whose date is at hand then.
+        let _ = time.date_bytes();
         Some(time)
     }
 
     /// Of the form that [`Timestamp::to_rfc3339`] gives, on the day that was written or read last; most are.
     fn parse_own(text: &[u8]) -> Option<Timestamp> {
-        let (last, date) = LAST.get();
-        let (day, time) = text.split_first_chunk::<10>()?;
+        let (day, date) = LAST.get();
+        let time = text.strip_prefix(&date)?;
         let &[b'T', h1, h2, b':', m1, m2, b':', s1, s2, b'.', ref fraction @ .., b'Z'] = time else { return None };
         let fraction: &[u8; 6] = fraction.try_into().ok()?;
-        let number = |digits: &[u8]| {
-            digits
-                .iter()
-                .try_fold(0_i64, |number, digit| Some(number * 10 + i64::from(char::from(*digit).to_digit(10)?)))
-        };
         let (hours, minutes, seconds) = (number(&[h1, h2])?, number(&[m1, m2])?, number(&[s1, s2])?);
-        let is_time = *day == date && hours < 24 && minutes < 60 && seconds < 60;
-        let seconds = ((last * 24 + hours) * 60 + minutes) * 60 + seconds;
-        is_time.then_some(Timestamp(seconds * 1_000_000 + number(fraction)?))
+        let is_time = hours < 24 && minutes < 60 && seconds < 60;
+        let seconds = ((day * 24 + hours) * 60 + minutes) * 60 + seconds;
+        let time = Timestamp(seconds * 1_000_000 + number(fraction)?);
+        Some(time).filter(|time| is_time && time.is_writable())
     }
 
     /// Whether it can be written and read again: years 0 to 9999, short of the last day in some time zones.
@@ -131,7 +127,11 @@ impl Timestamp {
 
     /// The UTC date as `2026-11-21`.
     pub fn date(self) -> String {
-        date(self.0.div_euclid(MICROS_OF_DAY)).iter().copied().map(char::from).collect()
+        self.date_bytes().into_iter().map(char::from).collect()
+    }
+
+    fn date_bytes(self) -> [u8; 10] {
+        date(self.0.div_euclid(MICROS_OF_DAY))
     }
 }
 
@@ -159,6 +159,11 @@ fn date(day: i64) -> [u8; 10] {
         LAST.set((day, date));
     }
     date
+}
+
+/// The number that digits say.
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| Some(number * 10 + i64::from(char::from(*digit).to_digit(10)?)))
 }
 
 /// Puts the two digits of a number below 100 in their place.
@@ -217,20 +222,20 @@ mod tests {
         #[test]
         fn reading_agrees_with_a_calendar_library(
             micros in 0i64..253_402_300_799_000_000,
-            other in any::<i64>(),
+            other in 0i64..253_402_300_799_000_000,
             at in any::<proptest::sample::Index>(),
             letter in "[0-9:.TZtz +-]",
         ) {
-            let time = Timestamp::from_micros(micros);
-            let mut text = time.to_string();
-            // Of whatever day the last was.
-            let _ = (Timestamp::parse(&text), Timestamp::from_micros(other).to_string());
-            for _ in 0..2 {
+            let (time, mut changed) = (Timestamp::from_micros(micros), Timestamp::from_micros(micros).to_string());
+            let at = at.index(changed.len());
+            changed.replace_range(at..=at, &letter);
+            for text in [time.to_string(), changed] {
                 let theirs = text.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond());
-                prop_assert_eq!(Timestamp::parse(&text).map(Timestamp::as_micros), theirs, "{}", text);
-                let at = at.index(text.len());
-                text.replace_range(at..=at, &letter);
-                let _ = time.to_string();
+                // Whatever day the last was: this one, or another.
+                for last in [time, Timestamp::from_micros(other)] {
+                    let _ = last.to_string();
+                    prop_assert_eq!(Timestamp::parse(&text).map(Timestamp::as_micros), theirs, "{}", text);
+                }
             }
         }
 
@@ -238,6 +243,15 @@ mod tests {
         fn what_is_writable_can_be_read_again(micros in -62_167_219_200_000_001i64..253_402_207_201_000_001) {
             let time = Timestamp::from_micros(micros);
             prop_assert!(!time.is_writable() || Timestamp::parse(&time.to_string()) == Some(time), "{time}");
+        }
+    }
+
+    #[test]
+    fn times_that_cannot_be_written_are_not_read_as_others() {
+        for micros in [i64::MAX, i64::MIN, 253_402_207_201_000_000] {
+            let text = Timestamp::from_micros(micros).to_string();
+            let theirs = text.parse::<jiff::Timestamp>().ok().map(|time| time.as_microsecond());
+            assert_eq!(Timestamp::parse(&text).map(Timestamp::as_micros), theirs, "{text}");
         }
     }
 }

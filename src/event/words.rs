@@ -31,19 +31,19 @@ pub fn searchable(event: &Event) -> String {
 }
 
 /// Appends a text, apart from what is there.
-pub fn push_text(out: &mut String, text: &str) {
+pub(crate) fn push_text(out: &mut String, text: &str) {
     out.push('\n');
     out.push_str(text);
 }
 
 /// Appends a payload, apart from what is there.
-pub fn push_json(out: &mut String, data: &str) {
+pub(crate) fn push_json(out: &mut String, data: &str) {
     out.push('\n');
     push_unescaped(out, data);
 }
 
 /// Turns into lower case what stands behind a place.
-pub fn lower(text: &mut String, from: usize) {
+pub(crate) fn lower(text: &mut String, from: usize) {
     if text[from..].is_ascii() {
         text[from..].make_ascii_lowercase();
     } else {

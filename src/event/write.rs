@@ -48,13 +48,8 @@ impl<'o, 'e> EventWriter<'o, 'e> {
     }
 
     /// How much is in the buffer.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.out.len()
-    }
-
-    /// Whether nothing is.
-    pub fn is_empty(&self) -> bool {
-        self.out.is_empty()
     }
 
     /// Appends an event as one line of JSON, without a line end.

@@ -34,6 +34,9 @@ const TABLES: &str = "
     CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii');
 ";
 
+/// Pages whose words are entered together: more would be held in memory for little.
+const WORDS_AT_ONCE: usize = 16;
+
 /// What became of events.
 #[derive(Debug, Default)]
 pub struct Entered {
@@ -205,27 +208,32 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) ->
         if pages.peek().is_some() {
             words.push((first, distinct_words(rows)));
         }
-    }
-    put_words(transaction, &words)
-}
-
-/// Enters the words of pages in few statements, because the index is written out before each of them.
-fn put_words(transaction: &Transaction<'_>, words: &[(i64, String)]) -> Result<()> {
-    const AT_ONCE: usize = 16;
-    for words in words.chunks(AT_ONCE) {
-        let places = vec!["(?, ?)"; words.len()].join(", ");
-        let mut statement = transaction.prepare_cached(&format!("INSERT INTO texts (rowid, words) VALUES {places}"))?;
-        let values = words.iter().flat_map(|(first, words)| [first as &dyn ToSql, words]);
-        statement.execute(params_from_iter(values))?;
+        if words.len() == WORDS_AT_ONCE || pages.peek().is_none() {
+            put_words(transaction, &words)?;
+            words.clear();
+        }
     }
     Ok(())
+}
+
+/// Enters the words of pages in one statement, because the index is written out before each.
+fn put_words(transaction: &Transaction<'_>, words: &[(i64, String)]) -> Result<()> {
+    if words.is_empty() {
+        return Ok(());
+    }
+    let places = vec!["(?, ?)"; words.len()].join(", ");
+    let mut statement = transaction.prepare_cached(&format!("INSERT INTO texts (rowid, words) VALUES {places}"))?;
+    let values = words.iter().flat_map(|(first, words)| [first as &dyn ToSql, words]);
+    statement.execute(params_from_iter(values)).map(drop)
 }
 
 /// What events say, each word once.
 fn distinct_words(rows: &[&Row<'_>]) -> String {
     let mut said = String::new();
-    for (at, row) in rows.iter().enumerate() {
-        row.event.push_searchable(at.checked_sub(1).map(|before| &rows[before].event), &mut said);
+    let mut before = None;
+    for row in rows {
+        row.event.push_searchable(before, &mut said);
+        before = Some(&row.event);
     }
     let (mut distinct, mut seen) = (String::new(), HashSet::with_hasher(RandomState::default()));
     for word in words::words(&said).filter(|word| seen.insert(*word)) {

@@ -13,12 +13,12 @@ pub struct Value<'a> {
     is_escaped: bool,
 }
 
-/// Goes through the members of an object, whose values are not looked into; names are as they stand there. Nothing if it is
-/// no object, or if `each` says so.
+/// Hands on the members of an object, whose values are not looked into, and names as they stand there. Nothing if it is no
+/// object, or if `take` says so.
 ///
 /// Values are delimited, not checked: of what was written as JSON this reads what a parser reads, and some of what is none
 /// as well.
-pub fn each<'a>(json: &'a str, mut each: impl FnMut(&'a str, Value<'a>) -> Option<()>) -> Option<()> {
+pub fn each<'a>(json: &'a str, mut take: impl FnMut(&'a str, Value<'a>) -> Option<()>) -> Option<()> {
     let mut scan = Scan { json, at: 0 };
     scan.expect(b'{')?;
     if !scan.skip(b'}') {
@@ -26,7 +26,7 @@ pub fn each<'a>(json: &'a str, mut each: impl FnMut(&'a str, Value<'a>) -> Optio
             scan.skip_space();
             let (name, _) = scan.quoted()?;
             scan.expect(b':')?;
-            each(name, scan.value()?)?;
+            take(name, scan.value()?)?;
             if !scan.skip(b',') {
                 break;
             }
@@ -38,7 +38,7 @@ pub fn each<'a>(json: &'a str, mut each: impl FnMut(&'a str, Value<'a>) -> Optio
 }
 
 impl<'a> Value<'a> {
-    /// The text that it is.
+    /// The text that it is; nothing if it is something else.
     pub fn text(self) -> Option<Cow<'a, str>> {
         if self.is_escaped {
             return serde_json::from_str(self.raw).ok().map(Cow::Owned);

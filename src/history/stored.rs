@@ -1,9 +1,9 @@
 //! An event in the journal: its JSON, under a kind of its own.
 
 use std::borrow::Cow;
-use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::members::{self, Value};
 use crate::event::{Event, EventType, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events, words};
@@ -41,7 +41,7 @@ pub struct Narrow<'a> {
     pub agent: Option<Text<'a>>,
     pub model: Option<Text<'a>>,
     pub tool: Option<Text<'a>>,
-    tags: Vec<String>,
+    tags: Vec<Text<'a>>,
     pub performance: Performance,
     /// Its payload, as JSON.
     data: Option<&'a str>,
@@ -74,12 +74,13 @@ impl Text<'_> {
 }
 
 impl<'a> Narrow<'a> {
-    /// Of an event's JSON.
+    /// Of the JSON of an event as [`Event::to_json`] writes it; nothing if it lacks what every event has, or has values of
+    /// another kind.
     pub fn read(json: &'a str) -> Option<Narrow<'a>> {
         let mut read = Narrow::default();
         members::each(json, |name, value| read.take(name, value))?;
-        let lacks_nothing = [&read.event_id, &read.name, &read.timestamp].iter().all(|text| !text.0.is_empty());
-        lacks_nothing.then_some(read)
+        let of_every_event = [&read.event_id, &read.name, &read.scope, &read.event_type, &read.status, &read.timestamp];
+        of_every_event.iter().all(|text| !text.0.is_empty()).then_some(read)
     }
 
     fn take(&mut self, name: &str, value: Value<'a>) -> Option<()> {
@@ -152,32 +153,32 @@ impl<'a> Narrow<'a> {
     /// place as well is left out, since its words are there.
     pub fn push_searchable(&self, before: Option<&Narrow<'_>>, out: &mut String) {
         let begin = out.len();
-        let said_before = before.map(Narrow::said).unwrap_or_default();
-        for (said, before) in self.said().into_iter().zip(said_before) {
-            if let Some(said) = said.filter(|_| said != before) {
-                words::push_text(out, said);
+        let texts_before = before.map(Narrow::texts).unwrap_or_default();
+        for (text, before) in self.texts().into_iter().zip(texts_before) {
+            if let Some(text) = text.filter(|_| text != before) {
+                words::push_text(out, text);
             }
         }
-        self.tags.iter().for_each(|tag| words::push_text(out, tag));
+        self.tags.iter().for_each(|tag| words::push_text(out, tag.as_str()));
         if let Some(data) = self.data {
             words::push_json(out, data);
         }
         words::lower(out, begin);
     }
 
-    fn said(&self) -> [Option<&str>; 11] {
+    fn texts(&self) -> [Option<&str>; 11] {
         [
             Some(self.name.as_str()),
-            said(&self.message),
-            said(&self.agent),
-            said(&self.feature),
-            said(&self.model),
-            said(&self.tool),
-            said(&self.task_id),
-            said(&self.conversation_id),
-            said(&self.correlation_id),
-            said(&self.user_id),
-            said(&self.service),
+            as_str(&self.message),
+            as_str(&self.agent),
+            as_str(&self.feature),
+            as_str(&self.model),
+            as_str(&self.tool),
+            as_str(&self.task_id),
+            as_str(&self.conversation_id),
+            as_str(&self.correlation_id),
+            as_str(&self.user_id),
+            as_str(&self.service),
         ]
     }
 
@@ -191,14 +192,13 @@ impl<'a> Narrow<'a> {
     pub fn says(&self, member: &str) -> bool {
         let Some(data) = self.data.filter(|data| data.contains(member)) else { return false };
         let Some((wanted, wanted_value)) = member.split_once(':') else { return false };
-        let mut said = "";
+        let wanted = wanted.trim_matches('"');
+        let mut is_said = false;
         let is_read = members::each(data, |name, value| {
-            if name == wanted.trim_matches('"') {
-                said = value.raw;
-            }
+            is_said |= name == wanted && value.raw == wanted_value;
             Some(())
         });
-        is_read.is_some() && said == wanted_value
+        is_read.is_some() && is_said
     }
 }
 
@@ -232,11 +232,11 @@ fn take_optional<'a>(place: &mut Option<Text<'a>>, value: Value<'a>) -> Option<(
 }
 
 /// A number, or that there is none; nothing if it is something else.
-fn number<N: FromStr>(value: Value<'_>) -> Option<Option<N>> {
-    if value.is_null() { Some(None) } else { value.raw.parse().ok().map(Some) }
+fn number<N: DeserializeOwned>(value: Value<'_>) -> Option<Option<N>> {
+    serde_json::from_str(value.raw).ok()
 }
 
-fn said<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+fn as_str<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
     text.as_ref().map(Text::as_str)
 }
 
@@ -316,11 +316,11 @@ mod tests {
                 ("model", &read.model),
                 ("tool", &read.tool),
             ] {
-                prop_assert_eq!(said(read), text(name), "{}", name);
+                prop_assert_eq!(as_str(read), text(name), "{}", name);
             }
-            prop_assert_eq!(said(&read.service), told["source"]["service"].as_str());
-            prop_assert_eq!(said(&read.dialect), told["source"]["dialect"].as_str());
-            prop_assert_eq!(read.tags.first().map(String::as_str), told["tags"][0].as_str());
+            prop_assert_eq!(as_str(&read.service), told["source"]["service"].as_str());
+            prop_assert_eq!(as_str(&read.dialect), told["source"]["dialect"].as_str());
+            prop_assert_eq!(read.tags.first().map(Text::as_str), told["tags"][0].as_str());
             let (performance, figures) = (&read.performance, &told["performance"]);
             prop_assert_eq!(performance.cost_usd, figures["cost_usd"].as_f64());
             for (name, read) in [
@@ -333,11 +333,33 @@ mod tests {
                 prop_assert_eq!(read, figures[name].as_u64(), "{}", name);
             }
             prop_assert_eq!(read.says(r#""billed":false"#), told["data"]["billed"] == false);
-            let (mut words, mut again) = (String::new(), String::new());
-            read.push_searchable(None, &mut words);
-            prop_assert_eq!(&words, &format!("\n{}", words::searchable(&event)));
+            let (mut again, mut own) = (String::new(), String::new());
             read.push_searchable(Some(&read), &mut again);
-            prop_assert!(again.len() < words.len());
+            event.tags.iter().for_each(|tag| words::push_text(&mut own, tag));
+            if !event.data.is_empty() {
+                words::push_json(&mut own, event.data.as_json());
+            }
+            words::lower(&mut own, 0);
+            prop_assert_eq!(again, own);
+        }
+    }
+
+    #[test]
+    fn what_lacks_something_or_is_of_another_kind_is_nothing() {
+        let whole = Event::agent_started("writer").to_json();
+        assert!(Narrow::read(&whole).is_some());
+        for name in ["event_id", "name", "scope", "type", "status", "timestamp"] {
+            let of_another = whole.replace(&format!("\"{name}\":"), "\"other\":");
+            assert!(Narrow::read(&of_another).is_none(), "without {name}");
+            let null = whole.replace(&format!("\"{name}\":\""), &format!("\"{name}\":null,\"other\":\""));
+            assert!(Narrow::read(&null).is_none(), "{name} is null");
+        }
+        let with = |member: &str| whole.replacen('{', &format!("{{{member},"), 1);
+        for member in ["\"agent\":7", "\"tags\":\"a\"", "\"performance\":[]", "\"performance\":{\"input_tokens\":-1}"] {
+            assert!(Narrow::read(&with(member)).is_none(), "{member}");
+        }
+        for member in ["\"agent\":null", "\"data\":null", "\"performance\":{\"cost_usd\":null}", "\"new\":[{}]"] {
+            assert!(Narrow::read(&with(member)).is_some(), "{member}");
         }
     }
 }

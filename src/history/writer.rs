@@ -33,7 +33,8 @@ pub struct Writer {
 
 impl Writer {
     const AT_ONCE: Limit = Limit { records: 4000, bytes: 8 << 20 };
-    /// After the last events there were, so long more are waited for, because a page that has room left is written anew.
+    /// Where fewer events than this are ahead more are waited for, because a page that has room left is written anew.
+    const FEW: u64 = 1000;
     const GATHER: Duration = Duration::from_millis(50);
     /// Longer, and a crash costs more to make good; shorter, and the disk has more to do.
     const KEEP_EVERY: Duration = Duration::from_secs(5);
@@ -116,8 +117,8 @@ impl Writer {
         let gap = page.gap.map_or(0, |(from, to)| to - from);
         self.shared.counts.gone.fetch_add(gap, Relaxed);
         self.move_to(page.next);
-        let is_all = page.records.len() < Writer::AT_ONCE.records;
-        let rest = if is_all { Writer::GATHER } else { Duration::ZERO };
+        let ahead = self.shared.journal.head().saturating_sub(page.next);
+        let rest = if ahead < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
         self.due = Instant::now() + rest;
         Ok(())
     }
@@ -171,7 +172,9 @@ impl Writer {
                 count(&counts.too_new);
             } else {
                 let row = Row { offset: record.offset, came: record.time, time, event, json };
-                days.entry(day).or_insert_with(|| Vec::with_capacity(records.len())).push(row);
+                // Most are of one day.
+                let room = if days.is_empty() { records.len() } else { 0 };
+                days.entry(day).or_insert_with(|| Vec::with_capacity(room)).push(row);
             }
         }
         days

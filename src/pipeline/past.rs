@@ -150,12 +150,19 @@ struct Events {
     history: Option<Arc<History>>,
 }
 
-/// An event's JSON, which is made when it is written, unless somebody needed it before.
-struct Json(SharedRecord);
+/// The JSON of one of some events, which is made when it is written, that of all at once.
+struct Json {
+    records: Arc<[SharedRecord]>,
+    at: usize,
+}
 
 impl AsRef<[u8]> for Json {
     fn as_ref(&self) -> &[u8] {
-        self.0.json().as_bytes()
+        let record = &self.records[self.at];
+        if !record.has_json() {
+            Record::have_json(&self.records[self.at..]);
+        }
+        record.json().as_bytes()
     }
 }
 
@@ -165,11 +172,12 @@ impl Past for Events {
     }
 
     fn take(&self, records: &[SharedRecord]) -> Range<u64> {
-        let payload = |record: &SharedRecord| {
+        let shared: Arc<[SharedRecord]> = records.into();
+        let payload = |(at, record): (usize, &SharedRecord)| {
             let about = 512 + record.event().data.as_json().len();
-            Payload::Later { source: Arc::new(Json(record.clone())), about }
+            Payload::Later { source: Arc::new(Json { records: shared.clone(), at }), about }
         };
-        let entries = records.iter().map(|record| Entry { kind: EVENT, payload: payload(record) });
+        let entries = records.iter().enumerate().map(|record| Entry { kind: EVENT, payload: payload(record) });
         match self.journal.append(entries.collect(), Ack::Memory) {
             Ok(appended) => appended.offsets(),
             Err(why) => {
