@@ -66,8 +66,8 @@ impl Record {
 
     /// Makes the JSON of records for those who ask after it, in less time than one after the other.
     pub fn have_json(records: &[SharedRecord]) {
-        /// Few enough that what was written is still in the caches when it is taken apart.
-        const AT_ONCE: usize = 64;
+        /// Enough that most share with the one before; few, because long ones are in memory twice meanwhile.
+        const AT_ONCE: usize = 16;
         let mut room = Vec::new();
         for records in records.chunks(AT_ONCE) {
             room.clear();
