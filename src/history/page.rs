@@ -10,7 +10,7 @@ use rusqlite::{Error, Result, ffi};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, compress_bound, get_frame_content_size};
 
-use super::stored::{Narrow, Text};
+use super::stored::{Narrow, as_str};
 use crate::event::{EventId, Timestamp};
 
 /// What events are found by, as a [`Filter`](crate::event::Filter) calls it.
@@ -100,14 +100,14 @@ impl Row<'_> {
             event.event_type().map(|kind| kind.as_str()),
             event.status().map(|status| status.as_str()),
             Some(event.name.as_str()),
-            event.agent.as_ref().map(Text::as_str),
-            event.feature.as_ref().map(Text::as_str),
-            event.model.as_ref().map(Text::as_str),
-            event.tool.as_ref().map(Text::as_str),
-            event.task_id.as_ref().map(Text::as_str),
-            event.conversation_id.as_ref().map(Text::as_str),
-            event.correlation_id.as_ref().map(Text::as_str),
-            event.user_id.as_ref().map(Text::as_str),
+            as_str(&event.agent),
+            as_str(&event.feature),
+            as_str(&event.model),
+            as_str(&event.tool),
+            as_str(&event.task_id),
+            as_str(&event.conversation_id),
+            as_str(&event.correlation_id),
+            as_str(&event.user_id),
         ]
     }
 }

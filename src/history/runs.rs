@@ -7,7 +7,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
-use super::stored::{Narrow, Text};
+use super::stored::{Narrow, Text, as_str};
 use super::{Shared, is_within, query};
 use crate::derive::cost::{Figures, Unpriced};
 use crate::derive::{RunStatus, RunSummary};
@@ -123,7 +123,7 @@ impl StoredRun {
         own(&mut self.session_id, &event.session_id);
         own(&mut self.service, &event.service);
         own(&mut self.dialect, &event.dialect);
-        if let Some(agent) = event.agent.as_ref().map(Text::as_str)
+        if let Some(agent) = as_str(&event.agent)
             && !self.agents.iter().any(|known| known == agent)
         {
             self.agents.push(agent.to_owned());

@@ -146,7 +146,7 @@ impl<'a> Narrow<'a> {
 
     /// The execution it belongs to: the one named, else the trace.
     pub fn execution(&self) -> Option<&str> {
-        self.execution_id.as_ref().or(self.trace_id.as_ref()).map(Text::as_str)
+        as_str(&self.execution_id).or(as_str(&self.trace_id))
     }
 
     /// Appends what it says and names, as [`words::searchable`] has it of an event; what the event `before` it says in the same
@@ -236,7 +236,8 @@ fn number<N: DeserializeOwned>(value: Value<'_>) -> Option<Option<N>> {
     serde_json::from_str(value.raw).ok()
 }
 
-fn as_str<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+/// What a text says, if there is one.
+pub fn as_str<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
     text.as_ref().map(Text::as_str)
 }
 
