@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Result, ToSql, Transaction, params, params_from_iter};
 
 use super::files;
@@ -53,6 +54,7 @@ pub fn open(path: &Path) -> Result<Connection> {
     }
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    keep_plans(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A loss of power costs what was not checkpointed, which the journal still has.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -81,9 +83,15 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(1))?;
+    keep_plans(&connection)?;
     // KiB. Many stay open, and what they read again the system has in memory.
     connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
+}
+
+/// Has statements prepared once, and not again whenever other values are bound to them.
+fn keep_plans(connection: &Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Why a file cannot be used any more, if so.
@@ -275,6 +283,11 @@ pub fn has(connection: &Connection, wanted: &HashMap<EventId, Timestamp>) -> Res
     let mut found = HashSet::new();
     each_at(connection, &wanted.values().copied().collect(), |id, _| found.extend(ids.get(&id)))?;
     Ok(found)
+}
+
+/// Whether a run was at work on the day.
+pub fn has_run(connection: &Connection, run: &str) -> Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM pages_of_runs WHERE run = ?1 LIMIT 1")?.exists([run])
 }
 
 /// The id and the offset of each event that happened at one of some times.

@@ -5,11 +5,13 @@
 //! as the journal reaches.
 //!
 //! In reading order: `page` is some events, `day` is one file of pages, `writer` fills them, `readers` has the connections of those who ask, `query` finds
-//! events in them, `runs` sums them up by run, and `stored` is what an event is in the journal.
+//! events in them, `runs` sums them up by run, `mentions` tells which runs mention a text, and `stored` is what an event is in
+//! the journal.
 
 mod day;
 mod files;
 mod members;
+mod mentions;
 mod page;
 mod query;
 mod readers;
@@ -35,6 +37,7 @@ use crate::health::{About, DROPPED, Health};
 use crate::journal::Journal;
 use readers::Readers;
 
+pub use mentions::Mentions;
 pub use runs::{Began, Listed, StoredRun};
 pub use stored::{EVENT, Text, event_of};
 
@@ -130,27 +133,28 @@ impl History {
         query::read(&self.shared, offsets, limit, filter, Instant::now() + History::PATIENCE)
     }
 
-    /// The runs that began within some time, the latest first: of those whose ids are asked for as many as are wanted.
+    /// The runs that began within some time, the latest first: of those whose ids are asked for as many as are wanted, as far
+    /// as there is time, but always some way.
     ///
     /// # Errors
-    /// A file cannot be read; which, and why.
+    /// A file cannot be read, which and why; or what `is_wanted` says.
     pub fn runs(
         &self,
         began: Began<'_>,
         limit: usize,
         is_asked_for: impl Fn(&str) -> bool,
-        is_wanted: impl Fn(&StoredRun) -> bool,
+        is_wanted: impl FnMut(&StoredRun) -> Result<bool, String>,
+        deadline: Instant,
     ) -> Result<Listed, String> {
-        let deadline = Instant::now() + History::PATIENCE;
         runs::list(&self.shared, began, limit, (is_asked_for, is_wanted), deadline)
     }
 
-    /// The latest runs with an event that fits a filter of text, a few thousand at most, as far as two seconds go.
+    /// Which runs have an event that fits a filter of text.
     ///
     /// # Errors
-    /// A file cannot be read; which, and why.
-    pub fn runs_with(&self, filter: &Filter) -> Result<HashSet<String>, String> {
-        runs::with(&self.shared, filter, Instant::now() + History::PATIENCE)
+    /// The directory cannot be read; which, and why.
+    pub fn mentions(&self, filter: Filter) -> Result<Mentions<'_>, String> {
+        Mentions::of(&self.shared, filter)
     }
 
     /// One run.

@@ -3,6 +3,7 @@
 //! A row for each event would be entered in three trees and written twice, and each event is much like the one before: by the
 //! page it takes half of the time, and a ninth of the room.
 
+use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 
@@ -357,11 +358,21 @@ fn u32_of(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(bytes.try_into().unwrap_or_default())
 }
 
+thread_local! {
+    /// To make one takes as long as to unpack a page.
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
 fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
     let size =
         get_frame_content_size(packed).ok().flatten().filter(|size| *size <= Page::LARGEST).ok_or_else(damaged)?;
-    let unpacked = Decompressor::new().and_then(|mut decompressor| decompressor.decompress(packed, size as usize));
-    unpacked.map_err(|_| damaged())
+    DECOMPRESSOR.with_borrow_mut(|kept| {
+        let decompressor = match kept.as_mut() {
+            Some(kept) => kept,
+            None => kept.insert(Decompressor::new().map_err(unusable)?),
+        };
+        decompressor.decompress(packed, size as usize).map_err(|_| damaged())
+    })
 }
 
 /// What is stored as a page is none.

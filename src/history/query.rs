@@ -2,7 +2,6 @@
 //!
 //! What has to be gone through is gone through window by window, so that an answer has come further however little fits.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,7 +14,7 @@ use super::day;
 use super::page::{Bodies, Page};
 use super::stored::event_of;
 use super::{Found, Shared};
-use crate::event::{Filter, words};
+use crate::event::{Event, Filter, words};
 use crate::flow::{Record, SharedRecord};
 
 /// How the events that can fit are found.
@@ -146,38 +145,14 @@ fn words_of(filter: &Filter) -> Option<String> {
     (!terms.is_empty()).then(|| terms.join(" "))
 }
 
-/// The runs of a day's events that fit a filter of text, the latest first, until there are enough or the time is up.
-pub fn runs_with_words(
-    connection: &Connection,
-    filter: &Filter,
-    to: u64,
-    most: usize,
-    deadline: Instant,
-) -> rusqlite::Result<Vec<String>> {
+/// Finds where the pages of a day begin in which there may be what fits.
+pub fn pages_that_may_fit(filter: &Filter) -> (String, Vec<Value>) {
     let way = words_of(filter).map_or(Way::Through, Way::ByWords);
-    let (sql, values) = statement(&(0..to), &way, filter, Order::LatestFirst);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-    let (fitting, mut runs) = (Fitting::of(filter, 0..to), BTreeSet::new());
-    while let Some(row) = rows.next()?.filter(|_| runs.len() < most && Instant::now() < deadline) {
-        let page = day::page_of(row)?;
-        let events = fitting.events(&page);
-        if events.is_empty() {
-            continue;
-        }
-        let bodies = day::bodies_of(connection, &page)?;
-        for at in events.into_iter().rev() {
-            let run = page.execution(at).filter(|run| !runs.contains(*run));
-            if let Some(run) = run.filter(|_| runs.len() < most && fitting.event(&bodies, at).is_some()) {
-                runs.insert(run.to_owned());
-            }
-        }
-    }
-    Ok(runs.into_iter().collect())
+    statement("first", &(0..u64::MAX), &way, filter)
 }
 
 /// What fits a filter, in pages.
-struct Fitting<'f> {
+pub struct Fitting<'f> {
     filter: &'f Filter,
     exact: Vec<(&'static str, Vec<String>)>,
     times: Range<i64>,
@@ -186,13 +161,14 @@ struct Fitting<'f> {
 }
 
 impl<'f> Fitting<'f> {
-    fn of(filter: &'f Filter, offsets: Range<u64>) -> Fitting<'f> {
+    /// At these offsets.
+    pub fn of(filter: &'f Filter, offsets: Range<u64>) -> Fitting<'f> {
         let (since, until) = within(filter);
         Fitting { filter, exact: filter.exact(), times: since..until, plain: PlainWords::of(filter), offsets }
     }
 
     /// The events of a page that may fit, as far as its columns say.
-    fn events(&self, page: &Page) -> Vec<usize> {
+    pub fn events(&self, page: &Page) -> Vec<usize> {
         let mut events = page.with(&self.exact);
         let is_within = |at: i64| at >= self.times.start && (at < self.times.end || self.times.end == i64::MAX);
         events.retain(|at| self.offsets.contains(&page.offset(*at)) && is_within(page.time(*at).as_micros()));
@@ -200,10 +176,14 @@ impl<'f> Fitting<'f> {
     }
 
     /// One of them, if it fits: columns have narrowed it down, what fits is decided in one place only.
-    fn event(&self, bodies: &Bodies<'_>, at: usize) -> Option<SharedRecord> {
+    pub fn event(&self, bodies: &Bodies<'_>, at: usize) -> Option<Event> {
         let json = bodies.json(at);
         let event = if self.plain.may_be_in(json) { event_of(json) } else { None };
-        event.filter(|event| self.filter.matches(event)).map(|event| Arc::new(Record::of_json(event, json)))
+        event.filter(|event| self.filter.matches(event))
+    }
+
+    fn record(&self, bodies: &Bodies<'_>, at: usize) -> Option<SharedRecord> {
+        self.event(bodies, at).map(|event| Arc::new(Record::of_json(event, bodies.json(at))))
     }
 }
 
@@ -235,7 +215,7 @@ fn look_in(
     filter: &Filter,
     deadline: Instant,
 ) -> rusqlite::Result<(Vec<(u64, SharedRecord)>, u64)> {
-    let (sql, values) = statement(&offsets, way, filter, Order::EarliestFirst);
+    let (sql, values) = statement("first, columns", &offsets, way, filter);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(rusqlite::params_from_iter(values))?;
     let fitting = Fitting::of(filter, offsets.clone());
@@ -246,7 +226,7 @@ fn look_in(
         if !events.is_empty() {
             let bodies = day::bodies_of(connection, &page)?;
             for at in events {
-                found.extend(fitting.event(&bodies, at).map(|event| (page.offset(at), event)));
+                found.extend(fitting.record(&bodies, at).map(|record| (page.offset(at), record)));
                 if found.len() == limit || Instant::now() > deadline {
                     return Ok((found, page.offset(at) + 1));
                 }
@@ -259,20 +239,13 @@ fn look_in(
     Ok((found, offsets.end))
 }
 
-/// Which pages come first.
-#[derive(Clone, Copy)]
-enum Order {
-    EarliestFirst,
-    LatestFirst,
-}
-
-/// Finds the pages in which there may be what fits.
-fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter, order: Order) -> (String, Vec<Value>) {
+/// Finds the pages in which there may be what fits, the earliest first: these columns of them.
+fn statement(columns: &str, offsets: &Range<u64>, way: &Way, filter: &Filter) -> (String, Vec<Value>) {
     let mut values = vec![Value::Integer(as_integer(offsets.start)), Value::Integer(as_integer(offsets.end))];
-    let mut sql = "SELECT first, columns FROM pages \
-                   WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0) \
-                   AND last >= ?1 AND first < ?2"
-        .to_owned();
+    let mut sql = format!(
+        "SELECT {columns} FROM pages WHERE first >= coalesce((SELECT max(first) FROM pages WHERE first <= ?1), 0) \
+         AND last >= ?1 AND first < ?2"
+    );
     match way {
         Way::Through => {}
         Way::OfRun => {
@@ -294,9 +267,6 @@ fn statement(offsets: &Range<u64>, way: &Way, filter: &Filter, order: Order) -> 
     // Offsets lead to fewer pages than times do.
     sql.push_str(" AND +until >= ? AND +since <= ?");
     values.extend([since, until].map(Value::Integer));
-    sql.push_str(match order {
-        Order::EarliestFirst => " ORDER BY first",
-        Order::LatestFirst => " ORDER BY first DESC",
-    });
+    sql.push_str(" ORDER BY first");
     (sql, values)
 }

@@ -1,6 +1,5 @@
 //! Runs as their events tell of them, so that they can be listed when they have left memory.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
 use super::stored::{Narrow, Text, as_str};
-use super::{Shared, is_within, query};
+use super::{Shared, is_within};
 use crate::derive::cost::{Figures, Unpriced};
 use crate::derive::{RunStatus, RunSummary};
 use crate::dialect::DIALECTS;
-use crate::event::{Data, EventType, Filter, Scope, Timestamp};
+use crate::event::{Data, EventType, Scope, Timestamp};
 
 /// A run, as far as its events say.
 #[derive(Clone, Debug, PartialEq)]
@@ -355,7 +354,7 @@ pub fn list(
     shared: &Shared,
     began: Began<'_>,
     limit: usize,
-    (is_asked_for, is_wanted): (impl Fn(&str) -> bool, impl Fn(&StoredRun) -> bool),
+    (is_asked_for, mut is_wanted): (impl Fn(&str) -> bool, impl FnMut(&StoredRun) -> Result<bool, String>),
     deadline: Instant,
 ) -> Result<Listed, String> {
     let days = shared.days_within((None, None))?;
@@ -371,23 +370,25 @@ pub fn list(
             };
             let some = shared.read_day(day, look)?.unwrap_or_default();
             let is_all = some.len() < at_once;
-            if let Some(last) = some.last() {
-                before = (last.started_at, last.id.clone());
-            }
-            // What other days add is read only of those that are asked for.
-            for run in some.into_iter().filter(|run| is_asked_for(&run.id)) {
-                let Some(run) = from_first_day_on(shared, &days, at, run)?.filter(&is_wanted) else { continue };
-                listed.runs.push(run);
+            for run in some {
+                before = (run.started_at, run.id.clone());
+                // What other days add is read only of those that are asked for.
+                if is_asked_for(&run.id)
+                    && let Some(run) = from_first_day_on(shared, &days, at, run)?
+                    && is_wanted(&run)?
+                {
+                    listed.runs.push(run);
+                }
                 if listed.runs.len() == limit {
+                    return Ok(listed);
+                }
+                if Instant::now() > deadline {
+                    listed.looked_to = Some(before);
                     return Ok(listed);
                 }
             }
             if is_all {
                 break;
-            }
-            if Instant::now() > deadline {
-                listed.looked_to = Some(before);
-                return Ok(listed);
             }
         }
     }
@@ -432,21 +433,6 @@ pub fn one(shared: &Shared, id: &str) -> Result<Option<StoredRun>, String> {
             (Some(earlier), Some(run)) => Some(run.join(earlier)),
             (found, run) => found.or(run),
         };
-    }
-    Ok(found)
-}
-
-/// The latest runs with an event that fits a filter of text.
-pub fn with(shared: &Shared, filter: &Filter, deadline: Instant) -> Result<HashSet<String>, String> {
-    const MOST: usize = 5000;
-    let to = shared.position.load(std::sync::atomic::Ordering::Relaxed);
-    let mut found = HashSet::new();
-    for day in shared.days_within(filter.times())?.iter().rev() {
-        let look = |connection: &Connection| query::runs_with_words(connection, filter, to, MOST, deadline);
-        found.extend(shared.read_day(day, look)?.unwrap_or_default());
-        if found.len() >= MOST || Instant::now() > deadline {
-            break;
-        }
     }
     Ok(found)
 }

@@ -83,6 +83,10 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
+fn soon() -> Instant {
+    Instant::now() + History::PATIENCE
+}
+
 fn event(name: &str, at: Timestamp) -> Event {
     Event::named(EventName::parse(name).unwrap(), at)
 }
@@ -198,9 +202,38 @@ fn text_is_text_and_words_of_many_events_are_found() {
     kept.tell(&told);
     assert_eq!(kept.offsets(&filter(&[("q", "number 2999")]), 10), [2999]);
     assert_eq!(kept.offsets(&filter(&[("q", "NUMBER 299")]), 3).len(), 11);
-    let of_word = kept.history.runs_with(&filter(&[("q", "2999")])).unwrap();
-    assert_eq!(of_word, HashSet::from(["run of number 2999".to_owned()]));
-    assert_eq!(kept.history.runs_with(&filter(&[("q", "number")])).unwrap().len(), 3000);
+}
+
+#[test]
+fn runs_that_mention_a_text_are_found_however_many_pages_do() {
+    let kept = Kept::open();
+    let yesterday = now().minus(DAY);
+    let said = |run: usize, text: &str, at: Timestamp| {
+        let mut event = event("agent.failed", at);
+        event.message = Some(text.into());
+        event.identity.execution_id = Some(format!("run {run}").into());
+        event.identity.user_id = Some(format!("user {}", run % 3).into());
+        event
+    };
+    let parity = |run: usize| if run.is_multiple_of(2) { "even" } else { "odd" };
+    let of_run = |run: usize| (0..10).map(move |at| if at == 7 { parity(run) } else { "number" });
+    let told: Vec<Event> = (0..1800).flat_map(|run| of_run(run).map(move |text| said(run, text, yesterday))).collect();
+    kept.tell(&told);
+    // Over midnight, also when the day before is looked through already.
+    kept.tell(&[said(3, "and even this, once", now()), said(5, "number", now())]);
+    let found = |pairs: &[(&str, &str)]| {
+        let mut mentions = kept.history.mentions(filter(pairs)).unwrap();
+        (0..1801)
+            .rev()
+            .filter(|run| mentions.has(&format!("run {run}"), (yesterday, None)).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let of = |fits: fn(usize) -> bool| (0..1800).rev().filter(|run| fits(*run)).collect::<Vec<_>>();
+    assert_eq!(found(&[("q", "number")]), of(|_| true));
+    assert_eq!(found(&[("q", "even")]), of(|run| run % 2 == 0 || run == 3));
+    assert_eq!(found(&[("q", "odd"), ("user", "user 1")]), of(|run| run % 2 == 1 && run % 3 == 1));
+    assert_eq!(found(&[("q", "once")]), [3]);
+    assert!(found(&[("q", "numbers")]).is_empty());
 }
 
 #[test]
@@ -339,7 +372,7 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
     let (mut before, mut listed) = ((Timestamp::from_micros(i64::MAX), String::new()), Vec::new());
     loop {
         let began = Began { since: None, before: (before.0, &before.1) };
-        let page = kept.history.runs(began, 6, |_| true, |_| true).unwrap();
+        let page = kept.history.runs(began, 6, |_| true, |_| Ok(true), soon()).unwrap();
         let Some(last) = page.runs.last() else { break };
         before = (last.started_at, last.id.clone());
         listed.extend(page.runs);
@@ -361,12 +394,12 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
         looked_at.borrow_mut().push(id.to_owned());
         true
     };
-    let page = kept.history.runs(Began { since: Some(since), before }, 50, look, |_| true).unwrap();
+    let page = kept.history.runs(Began { since: Some(since), before }, 50, look, |_| Ok(true), soon()).unwrap();
     let within = ["run-8", "run-6", "run-5", "run-4", "run-3"];
     assert_eq!(page.runs.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), within);
     assert_eq!(*looked_at.borrow(), within);
     let none = Began { since: Some(noon(1)), ..Began::EVER };
-    assert!(kept.history.runs(none, 50, |_| true, |_| true).unwrap().runs.is_empty());
+    assert!(kept.history.runs(none, 50, |_| true, |_| Ok(true), soon()).unwrap().runs.is_empty());
 }
 
 #[test]

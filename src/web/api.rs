@@ -1,6 +1,5 @@
 //! The HTTP API: what a client may ask, checked, and what it is answered.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use crate::blocking::off_worker;
 use crate::derive::cost::{By, parse_window};
 use crate::derive::{RunStatus, RunSummary};
 use crate::event::{Filter, Timestamp};
-use crate::history::Began;
+use crate::history::{Began, Mentions};
 use crate::hub::{Hub, Page};
 use crate::measure::{Dimension, Measure};
 use crate::nearest::nearest;
@@ -128,11 +127,7 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
         Ok(filter) => filter,
         Err(message) => return bad(&message),
     };
-    let mentioned = match runs_that_mention(&state, &who, &filter) {
-        Ok(mentioned) => mentioned,
-        Err(message) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
-    };
-    let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run, &mentioned);
+    let is_wanted = |run: &RunSummary| may_see(&who, run) && filter.accepts(run);
     // By time and id, so that a run which has left memory since is still a place in the list.
     let before = match cursor.as_deref().map(|cursor| (cursor, cursor.split_once('-'))) {
         None => (filter.until.unwrap_or(Began::EVER.before.0), String::new()),
@@ -144,7 +139,12 @@ pub async fn runs(state: Shared, who: Who, RawQuery(query): RawQuery) -> Respons
     let mut found = state.connector.read(|core| core.deriver.summaries(is_wanted));
     found.retain(|run| (run.started_at, &*run.id) < (before.0, &*before.1));
     let began = Began { since: filter.since, before: (before.0, &before.1) };
-    match stored::runs_besides(&state, found, began, limit, is_wanted) {
+    let look = || {
+        let mut text = WantedText::of(&state, &who, &filter)?;
+        stored::runs_besides(&state, found, began, limit, |run| Ok(is_wanted(run) && text.is_in(run)?))
+    };
+    // It waits for the disk.
+    match off_worker(look) {
         Ok(listed) => ok(listed.into_json()),
         Err(message) => refuse(StatusCode::INTERNAL_SERVER_ERROR, &message),
     }
@@ -292,14 +292,10 @@ impl RunFilter {
         Ok(filter)
     }
 
-    /// Whether it takes a run; `mentioned` are those in which the text is in what happened.
-    fn accepts(&self, run: &RunSummary, mentioned: &HashSet<String>) -> bool {
+    /// Whether it takes a run, wherever its text is.
+    fn accepts(&self, run: &RunSummary) -> bool {
         let one = |wanted: &[String], value: Option<&str>| {
             wanted.is_empty() || value.is_some_and(|value| wanted.iter().any(|wanted| wanted == value))
-        };
-        let names = || {
-            let agents = run.agents.iter().map(|agent| agent.to_lowercase());
-            agents.chain([run.name.to_lowercase(), run.id.to_string()])
         };
         one(&self.statuses, Some(run.status.as_str()))
             && (self.agents.is_empty() || run.agents.iter().any(|agent| one(&self.agents, Some(agent))))
@@ -309,20 +305,33 @@ impl RunFilter {
             && one(&self.users, run.user_id.as_deref())
             && self.since.is_none_or(|since| run.started_at >= since)
             && self.until.is_none_or(|until| run.started_at < until)
-            && self
-                .text
-                .as_deref()
-                .is_none_or(|text| names().any(|name| name.contains(text)) || mentioned.contains(&*run.id))
     }
 }
 
-/// The runs of history in what happened in which a filter's text is.
-fn runs_that_mention(state: &State, who: &Principal, filter: &RunFilter) -> Result<HashSet<String>, String> {
-    let found = state.history.as_ref().zip(filter.text.as_deref()).map(|(history, text)| {
-        let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
-        off_worker(|| history.runs_with(&who.limit(filter)))
-    });
-    Ok(found.transpose()?.unwrap_or_default())
+/// The text that is looked for: in the names of a run and its agents, and in what happened, as history knows it.
+struct WantedText<'a> {
+    text: Option<&'a str>,
+    mentions: Option<Mentions<'a>>,
+}
+
+impl<'a> WantedText<'a> {
+    fn of(state: &'a State, who: &Principal, filter: &'a RunFilter) -> Result<WantedText<'a>, String> {
+        let text = filter.text.as_deref();
+        let mentions = state.history.as_ref().zip(text).map(|(history, text)| {
+            let filter = Filter::from_pairs([("q", text)], Timestamp::default()).unwrap_or_default();
+            history.mentions(who.limit(filter))
+        });
+        Ok(WantedText { text, mentions: mentions.transpose()? })
+    }
+
+    fn is_in(&mut self, run: &RunSummary) -> Result<bool, String> {
+        let Some(text) = self.text else { return Ok(true) };
+        let agents = run.agents.iter().map(|agent| agent.to_lowercase());
+        if agents.chain([run.name.to_lowercase(), run.id.to_string()]).any(|name| name.contains(text)) {
+            return Ok(true);
+        }
+        self.mentions.as_mut().map_or(Ok(false), |mentions| mentions.has(&run.id, (run.started_at, run.ended_at)))
+    }
 }
 
 /// A query string, read once.

@@ -1,5 +1,7 @@
 //! Runs that have left memory, as history knows them: in the list of runs, and each told again by its events.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 
@@ -11,7 +13,7 @@ use crate::auth::Principal;
 use crate::blocking::off_worker;
 use crate::derive::RunSummary;
 use crate::event::{JsonObject, Timestamp};
-use crate::history::{Began, StoredRun};
+use crate::history::{Began, History, StoredRun};
 
 /// Runs in memory and in history, in one order.
 #[derive(Debug)]
@@ -32,24 +34,35 @@ impl Entry {
     }
 }
 
-/// The latest of the runs in memory and of those that are in history only.
+/// The latest of the runs in memory, which come the latest first, and of those that are in history only, as far as there is
+/// time to find out which are wanted.
 pub fn runs_besides(
     state: &State,
     in_memory: Vec<RunSummary>,
     began: Began<'_>,
     limit: usize,
-    is_wanted: impl Fn(&RunSummary) -> bool,
+    mut is_wanted: impl FnMut(&RunSummary) -> Result<bool, String>,
 ) -> Result<Listed, String> {
-    let mut runs: Vec<Entry> = in_memory.into_iter().map(|run| Entry { run, is_stored: false }).collect();
-    let mut looked_to = None;
+    let deadline = Instant::now() + History::PATIENCE;
+    let (mut runs, mut looked_to) = (Vec::new(), None);
+    for run in in_memory {
+        let entry = Entry { run, is_stored: false };
+        if Instant::now() > deadline {
+            looked_to = Some((entry.run.started_at, entry.run.id.to_string()));
+        }
+        if is_wanted(&entry.run)? {
+            runs.push(entry);
+        }
+        if runs.len() > limit || looked_to.is_some() {
+            break;
+        }
+    }
     if let Some(history) = &state.history {
         // One that memory knows is known there better, also when it does not fit.
         let is_gone = |id: &str| state.connector.read(|core| core.deriver.traces_of(id)).is_none();
-        let is_wanted = |run: &StoredRun| is_wanted(&run.summary());
-        // It waits for the disk.
-        let listed = off_worker(|| history.runs(began, limit + 1, is_gone, is_wanted))?;
+        let listed = history.runs(began, limit + 1, is_gone, |run| is_wanted(&run.summary()), deadline)?;
         runs.extend(listed.runs.iter().map(|run| Entry { run: run.summary(), is_stored: true }));
-        looked_to = listed.looked_to;
+        looked_to = looked_to.max(listed.looked_to);
     }
     runs.sort_by(|a, b| b.place().cmp(&a.place()));
     if let Some((time, id)) = &looked_to {
