@@ -2,6 +2,7 @@
 //! with prost, and against other collectors that only forward them: `ROTEL=PATH` names the program of PyPI's wheel
 //! `rotel`, and `OTELCOL=PATH` the official Collector, which `scripts/interop` builds. `SPANLIGHT=PATH` names another program
 //! of ours. The collector runs on core 1; load and sink share core 0. `-- TEXT` measures the cases with TEXT in their names.
+//! `MEMORY_IN_USE=1` has all memory in use first, as it is on a machine that has run for long.
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 #[path = "support/agents.rs"]
@@ -15,6 +16,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs;
 use std::hint::black_box;
+use std::io::{BufReader, Seek};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -85,12 +87,34 @@ fn main() {
         "", "CPU µs/span", "in kernel", "x prost", "spans/s", "peak MiB"
     );
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).unwrap_or_default();
+    let ballast = std::env::var_os("MEMORY_IN_USE").map(|_| Ballast::new());
     for case in cases.iter().filter(|case| case.name.contains(&wanted)) {
+        ballast.iter().for_each(Ballast::read);
         LocalSet::new().block_on(&runtime, measure(case, Program::Ours));
         let peers = [rotel.as_deref().map(Program::Rotel), otelcol.as_deref().map(Program::Otelcol)];
         for peer in peers.into_iter().flatten().filter(|_| case.config == "forward") {
             LocalSet::new().block_on(&runtime, measure(case, peer));
         }
+    }
+}
+
+/// A file as large as memory, without anything on the disk. Once it was read the system has all of it in memory, and gives a
+/// page of it to whoever writes a file. Where a host takes back the memory that nobody uses, it has to be found again page by
+/// page otherwise, and that would be measured.
+struct Ballast(fs::File);
+
+impl Ballast {
+    fn new() -> Ballast {
+        let memory = fs::read_to_string("/proc/meminfo").expect("Linux");
+        let total = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("MemTotal");
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(total << 10).expect("a file without content");
+        Ballast(file)
+    }
+
+    fn read(&self) {
+        let mut file = BufReader::with_capacity(1 << 20, &self.0);
+        file.rewind().and_then(|()| std::io::copy(&mut file, &mut std::io::sink())).expect("it is readable");
     }
 }
 

@@ -67,9 +67,9 @@ impl Sender {
             begun += scenarios[scenario].spans as f64;
             let slot = slots.clone().acquire_owned().await.expect("nobody closes it");
             let (sender, scenarios) = (self.clone(), scenarios.clone());
-            let minutes = start.elapsed().as_secs() / 60;
+            let seconds = start.elapsed().as_secs();
             tokio::spawn(async move {
-                let mut requests = scenarios[scenario].run(number, minutes);
+                let mut requests = scenarios[scenario].run(number, seconds);
                 if number.is_multiple_of(BROKEN_OFF) && requests.len() > 1 {
                     requests.pop();
                 }

@@ -23,6 +23,8 @@ const SESSIONS: u64 = 50;
 /// Of so many runs, all but one happened on another day, so that history has days to let go of.
 const LATE: u64 = 3;
 const OLDEST_DAYS: u64 = 25;
+/// On which, in seconds from the start: all days have been told of within ten minutes, so that there are as many later.
+const EACH_DAY: u64 = 20;
 const DAY: u64 = 86_400_000_000_000;
 
 /// Requests that belong together, in the order in which they came.
@@ -73,9 +75,10 @@ impl Scenario {
         scenario
     }
 
-    /// A run of it, the `number`th in all, after so many `minutes`: what is to be posted, and where.
-    pub fn run(&self, number: u64, minutes: u64) -> Vec<(Signal, Bytes, usize)> {
-        let late = if number.is_multiple_of(LATE) { 0 } else { DAY * (OLDEST_DAYS - (minutes / 2) % OLDEST_DAYS) };
+    /// A run of it, the `number`th in all, after so many `seconds`: what is to be posted, and where.
+    pub fn run(&self, number: u64, seconds: u64) -> Vec<(Signal, Bytes, usize)> {
+        let days = OLDEST_DAYS - (seconds / EACH_DAY) % OLDEST_DAYS;
+        let late = if number.is_multiple_of(LATE) { 0 } else { DAY * days };
         let ids = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         let renewal = Renewal { number, ids, shift: (now() - late) as i64 - self.end as i64 };
         let renewed = |request: &Request| {

@@ -1,13 +1,14 @@
 //! History: events of a journal by what they say, in a SQLite file for each UTC day.
 //!
-//! The journal is the truth and comes first; a thread of ours reads it and enters events into the file of the day on which
+//! The journal is the truth and comes first; a thread of ours follows it and enters events into the file of the day on which
 //! they happened. What that thread has done can be done again: a file that is damaged or missing is made anew, as far back
 //! as the journal reaches.
 //!
-//! In reading order: `page` is some events, `day` is one file of pages, `writer` fills them, `readers` has the connections of those who ask, `query` finds
+//! In reading order: `page` is some events, `day` is one file of pages, `writer` fills them, `at_hand` has what is next while it is in memory, `readers` has the connections of those who ask, `query` finds
 //! events in them, `runs` sums them up by run, `mentions` tells which runs mention a text, and `stored` is what an event is in
 //! the journal.
 
+mod at_hand;
 mod day;
 mod files;
 mod members;
@@ -35,6 +36,7 @@ use crate::event::{Event, EventId, Filter, Timestamp};
 use crate::flow::SharedRecord;
 use crate::health::{About, DROPPED, Health};
 use crate::journal::Journal;
+use at_hand::AtHand;
 use readers::Readers;
 
 pub use mentions::Mentions;
@@ -70,6 +72,8 @@ pub struct History {
 struct Shared {
     settings: Settings,
     journal: Arc<Journal>,
+    /// What the journal was given lately.
+    at_hand: AtHand,
     readers: Readers,
     /// Days whose files were found to be damaged, and how that shows.
     damaged: Mutex<BTreeMap<String, String>>,
@@ -109,6 +113,7 @@ impl History {
             readers: Readers::new(&settings.directory),
             settings,
             journal,
+            at_hand: AtHand::default(),
             damaged: Mutex::default(),
             position: AtomicU64::new(begun.position),
             stopping: AtomicBool::new(false),
@@ -117,6 +122,12 @@ impl History {
         let writer = writer::Writer::new(shared.clone());
         let thread = std::thread::Builder::new().name("history".into()).spawn(move || writer.run())?;
         Ok(History { shared, writer: Mutex::new(Some(thread)) })
+    }
+
+    /// Tells of events that were appended to the journal, so that they need not be read there once they are written. Of what
+    /// is not told of nothing is lost.
+    pub fn appended(&self, offsets: Range<u64>, records: &[SharedRecord]) {
+        self.shared.at_hand.keep(offsets, records, Timestamp::now());
     }
 
     /// The offset below which everything of the journal can be found.

@@ -12,7 +12,7 @@ use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, compress_bound, get_frame_content_size};
 
 use super::stored::{Narrow, as_str};
-use crate::event::{EventId, Timestamp};
+use crate::event::Timestamp;
 
 /// What events are found by, as a [`Filter`](crate::event::Filter) calls it.
 const COLUMNS: [&str; 13] = [
@@ -89,7 +89,7 @@ struct Column {
 impl Row<'_> {
     /// Its id.
     pub fn id(&self) -> [u8; 16] {
-        EventId::parse(self.event.event_id.as_str()).map(|id| id.uuid().into_bytes()).unwrap_or_default()
+        self.event.id.map(|id| id.uuid().into_bytes()).unwrap_or_default()
     }
 
     /// What it says of each of the [`COLUMNS`].

@@ -139,7 +139,7 @@ impl StoredRun {
         }
         let is_named = matches!(scope, Scope::Workflow | Scope::Agent);
         // A call by itself is a run as well, and decides how it went unless something around it is known.
-        let is_outermost = event.parent_span_id.is_none() && (is_named || self.name.is_none());
+        let is_outermost = !event.has_parent && (is_named || self.name.is_none());
         if !is_outermost || event_type == EventType::Progress {
             return;
         }
@@ -458,7 +458,7 @@ mod tests {
     fn what_the_outermost_work_says_that_it_cost_holds_its_calls() {
         let event = |name: &str, scope: &str, more: &str| {
             format!(
-                r#"{{"event_id":"e","name":"{name}","scope":"{scope}","type":"completed","status":"completed","component_id":"a",
+                r#"{{"event_id":"00000000-0000-8000-8000-000000000001","name":"{name}","scope":"{scope}","type":"completed","status":"completed","component_id":"a",
                 "timestamp":"2026-11-21T10:00:00Z","source":{{"kind":"otlp"}}{more}}}"#
             )
             .replace('\n', " ")

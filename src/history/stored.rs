@@ -1,12 +1,15 @@
 //! An event in the journal: its JSON, under a kind of its own.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::members::{self, Value};
-use crate::event::{Event, EventType, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events, words};
+use crate::event::{
+    Event, EventId, EventType, Performance, Scope, Source, SourceKind, Status, Timestamp, catalogue, read_events, words,
+};
 
 /// The kind of records that are events.
 pub const EVENT: u8 = 1;
@@ -18,19 +21,22 @@ pub fn event_of(payload: &[u8]) -> Option<Event> {
     events.into_iter().next()?.ok()?.into_iter().next()
 }
 
-/// What an event is found by, where it stands in its JSON: what it says is not looked into.
-#[derive(Debug, Default)]
+/// What an event is found by, where it stands in its JSON, or in the event while that is in memory: what it says is not looked
+/// into.
+#[derive(Debug, Default, PartialEq)]
 pub struct Narrow<'a> {
-    pub event_id: Text<'a>,
+    pub id: Option<EventId>,
     pub name: Text<'a>,
     scope: Text<'a>,
     event_type: Text<'a>,
     status: Text<'a>,
+    /// Of an event in memory only if that is a workflow or an agent, whose names runs have.
     pub component_id: Text<'a>,
-    timestamp: Text<'a>,
+    pub time: Option<Timestamp>,
     pub message: Option<Text<'a>>,
+    /// Of an event in memory only if it has no execution.
     trace_id: Option<Text<'a>>,
-    pub parent_span_id: Option<Text<'a>>,
+    pub has_parent: bool,
     execution_id: Option<Text<'a>>,
     pub conversation_id: Option<Text<'a>>,
     pub session_id: Option<Text<'a>>,
@@ -42,6 +48,7 @@ pub struct Narrow<'a> {
     pub model: Option<Text<'a>>,
     pub tool: Option<Text<'a>>,
     tags: Vec<Text<'a>>,
+    /// Its tokens and its cost.
     pub performance: Performance,
     /// Its payload, as JSON.
     data: Option<&'a str>,
@@ -52,24 +59,19 @@ pub struct Narrow<'a> {
 }
 
 /// A text in JSON, as it stands there where it can.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Figures of an event.
-#[derive(Debug, Default)]
-pub struct Performance {
-    pub cost_usd: Option<f64>,
-    pub input_tokens: Option<u64>,
-    pub output_tokens: Option<u64>,
-    pub cache_read_tokens: Option<u64>,
-    pub cache_write_tokens: Option<u64>,
-    pub reasoning_tokens: Option<u64>,
-}
 
 impl Text<'_> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'a> From<&'a str> for Text<'a> {
+    fn from(text: &'a str) -> Text<'a> {
+        Text(text.into())
     }
 }
 
@@ -79,22 +81,67 @@ impl<'a> Narrow<'a> {
     pub fn read(json: &'a str) -> Option<Narrow<'a>> {
         let mut read = Narrow::default();
         members::each(json, |name, value| read.take(name, value))?;
-        let of_every_event = [&read.event_id, &read.name, &read.scope, &read.event_type, &read.status, &read.timestamp];
-        of_every_event.iter().all(|text| !text.0.is_empty()).then_some(read)
+        let of_every_event = [&read.name, &read.scope, &read.event_type, &read.status];
+        let is_whole = of_every_event.iter().all(|text| !text.0.is_empty()) && read.id.is_some() && read.time.is_some();
+        is_whole.then_some(read)
+    }
+
+    /// Of an event in memory: what its JSON says.
+    pub fn of(event: &'a Event) -> Narrow<'a> {
+        let said = |text: &'a Option<Arc<str>>| text.as_deref().map(Text::from);
+        let (identity, dimensions) = (&event.identity, &event.dimensions);
+        let is_named = matches!(event.scope, Scope::Workflow | Scope::Agent);
+        let trace_id = event.trace_id.filter(|_| identity.execution_id.is_none());
+        Narrow {
+            id: Some(event.event_id),
+            name: event.name.as_str().into(),
+            scope: event.scope.as_str().into(),
+            event_type: event.event_type.as_str().into(),
+            status: event.status.as_str().into(),
+            component_id: Text(is_named.then(|| event.component_id.to_string()).unwrap_or_default().into()),
+            time: Some(event.timestamp),
+            message: said(&event.message),
+            trace_id: trace_id.map(|trace| Text(trace.to_string().into())),
+            has_parent: event.parent_span_id.is_some(),
+            execution_id: said(&identity.execution_id),
+            conversation_id: said(&identity.conversation_id),
+            session_id: said(&identity.session_id),
+            user_id: said(&identity.user_id),
+            correlation_id: said(&identity.correlation_id),
+            task_id: said(&identity.task_id),
+            feature: said(&dimensions.feature),
+            agent: said(&dimensions.agent),
+            model: said(&dimensions.model),
+            tool: said(&dimensions.tool),
+            tags: event.tags.iter().map(|tag| Text::from(&**tag)).collect(),
+            performance: event.performance.clone(),
+            data: (!event.data.is_empty()).then(|| event.data.as_json()),
+            dialect: event.source.dialect.as_deref().map(Text::from),
+            service: said(&event.source.service),
+        }
     }
 
     fn take(&mut self, name: &str, value: Value<'a>) -> Option<()> {
         let place = match name {
-            "event_id" => return take_text(&mut self.event_id, value),
+            "event_id" => {
+                self.id = EventId::parse(&value.text()?);
+                return Some(());
+            }
             "name" => return take_text(&mut self.name, value),
             "scope" => return take_text(&mut self.scope, value),
             "type" => return take_text(&mut self.event_type, value),
             "status" => return take_text(&mut self.status, value),
             "component_id" => return take_text(&mut self.component_id, value),
-            "timestamp" => return take_text(&mut self.timestamp, value),
+            "timestamp" => {
+                self.time = Timestamp::parse(&value.text()?);
+                return Some(());
+            }
             "message" => &mut self.message,
             "trace_id" => &mut self.trace_id,
-            "parent_span_id" => &mut self.parent_span_id,
+            "parent_span_id" => {
+                self.has_parent = !value.is_null();
+                return Some(());
+            }
             "execution_id" => &mut self.execution_id,
             "conversation_id" => &mut self.conversation_id,
             "session_id" => &mut self.session_id,
@@ -109,7 +156,9 @@ impl<'a> Narrow<'a> {
                 self.tags = serde_json::from_str(value.raw).ok()?;
                 return Some(());
             }
-            "performance" => return members::each(value.raw, |name, value| self.performance.take(name, value)),
+            "performance" => {
+                return members::each(value.raw, |name, value| take_figure(&mut self.performance, name, value));
+            }
             "data" => {
                 self.data = (!value.is_null()).then_some(value.raw);
                 return Some(());
@@ -138,10 +187,6 @@ impl<'a> Narrow<'a> {
 
     pub fn status(&self) -> Option<Status> {
         Status::parse(self.status.as_str())
-    }
-
-    pub fn timestamp(&self) -> Option<Timestamp> {
-        Timestamp::parse(self.timestamp.as_str())
     }
 
     /// The execution it belongs to: the one named, else the trace.
@@ -202,23 +247,21 @@ impl<'a> Narrow<'a> {
     }
 }
 
-impl Performance {
-    fn take(&mut self, name: &str, value: Value<'_>) -> Option<()> {
-        let place = match name {
-            "cost_usd" => {
-                self.cost_usd = number(value)?;
-                return Some(());
-            }
-            "input_tokens" => &mut self.input_tokens,
-            "output_tokens" => &mut self.output_tokens,
-            "cache_read_tokens" => &mut self.cache_read_tokens,
-            "cache_write_tokens" => &mut self.cache_write_tokens,
-            "reasoning_tokens" => &mut self.reasoning_tokens,
-            _ => return Some(()),
-        };
-        *place = number(value)?;
-        Some(())
-    }
+fn take_figure(figures: &mut Performance, name: &str, value: Value<'_>) -> Option<()> {
+    let place = match name {
+        "cost_usd" => {
+            figures.cost_usd = number(value)?;
+            return Some(());
+        }
+        "input_tokens" => &mut figures.input_tokens,
+        "output_tokens" => &mut figures.output_tokens,
+        "cache_read_tokens" => &mut figures.cache_read_tokens,
+        "cache_write_tokens" => &mut figures.cache_write_tokens,
+        "reasoning_tokens" => &mut figures.reasoning_tokens,
+        _ => return Some(()),
+    };
+    *place = number(value)?;
+    Some(())
 }
 
 fn take_text<'a>(place: &mut Text<'a>, value: Value<'a>) -> Option<()> {
@@ -243,13 +286,11 @@ pub fn as_str<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
     use serde_json::Value as Json;
 
     use super::*;
-    use crate::event::Data;
+    use crate::event::{Data, SpanId, TraceId};
 
     fn some_event() -> impl Strategy<Value = Event> {
         let texts = || proptest::array::uniform10(proptest::option::of("[a\"\\\\\n{}:,\u{fc}\u{1}]{0,5}"));
@@ -292,20 +333,17 @@ mod tests {
             let told: Json = serde_json::from_str(&json).unwrap();
             let text = |name: &str| told[name].as_str();
             for (name, read) in [
-                ("event_id", &read.event_id),
                 ("name", &read.name),
                 ("scope", &read.scope),
                 ("type", &read.event_type),
                 ("status", &read.status),
                 ("component_id", &read.component_id),
-                ("timestamp", &read.timestamp),
             ] {
                 prop_assert_eq!(Some(read.as_str()), text(name), "{}", name);
             }
             for (name, read) in [
                 ("message", &read.message),
                 ("trace_id", &read.trace_id),
-                ("parent_span_id", &read.parent_span_id),
                 ("execution_id", &read.execution_id),
                 ("conversation_id", &read.conversation_id),
                 ("session_id", &read.session_id),
@@ -319,6 +357,8 @@ mod tests {
             ] {
                 prop_assert_eq!(as_str(read), text(name), "{}", name);
             }
+            prop_assert_eq!((read.id, read.time), (Some(event.event_id), Some(event.timestamp)));
+            prop_assert_eq!(read.has_parent, told["parent_span_id"].is_string());
             prop_assert_eq!(as_str(&read.service), told["source"]["service"].as_str());
             prop_assert_eq!(as_str(&read.dialect), told["source"]["dialect"].as_str());
             prop_assert_eq!(read.tags.first().map(Text::as_str), told["tags"][0].as_str());
@@ -343,6 +383,28 @@ mod tests {
             words::lower(&mut own, 0);
             prop_assert_eq!(again, own);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_in_memory_says_what_its_json_does(event in some_event(), ids in proptest::array::uniform2(0_u8..3)) {
+            let mut event = event;
+            event.trace_id = TraceId::from_bytes(&[ids[0]; 16]);
+            event.parent_span_id = SpanId::from_bytes(&[ids[1]; 8]);
+            event.performance.duration_ms = None;
+            let json = event.to_json();
+            let (mut of, read) = (Narrow::of(&event), Narrow::read(&json).unwrap());
+            prop_assert_eq!(of.execution(), read.execution());
+            of.trace_id.clone_from(&read.trace_id);
+            prop_assert_eq!(of, read);
+        }
+    }
+
+    #[test]
+    fn of_works_that_runs_are_not_called_by_no_name_is_made() {
+        let event = Event::tool_started("search");
+        assert_eq!(Narrow::of(&event).component_id.as_str(), "");
+        assert_eq!(Narrow::read(&event.to_json()).unwrap().component_id.as_str(), event.component_id.to_string());
     }
 
     #[test]

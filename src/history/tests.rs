@@ -45,9 +45,23 @@ impl Kept {
     }
 
     fn tell(&self, events: &[Event]) {
+        self.append(events);
+        self.settle();
+    }
+
+    /// The same, with the events at hand while they are written.
+    fn pass_on(&self, events: &[Event]) {
+        let records: Vec<SharedRecord> = events.iter().map(|event| Arc::new(Record::new(event.clone()))).collect();
+        // Before the journal has them, so that the thread cannot be faster; nothing at hand counts until it has.
+        let head = self.journal.head();
+        self.history.appended(head..head + records.len() as u64, &records);
+        self.tell(events);
+        assert!(self.history.shared.at_hand.take(head..u64::MAX, 1).is_empty(), "they were taken from there");
+    }
+
+    fn append(&self, events: &[Event]) {
         let entry = |event: &Event| Entry { kind: EVENT, payload: event.to_json().into() };
         self.journal.append(events.iter().map(entry).collect(), Ack::Journal).unwrap().wait().unwrap();
-        self.settle();
     }
 
     /// Waits until all is entered.
@@ -169,14 +183,15 @@ proptest! {
     fn what_is_found_is_what_fits(
         told in vec(some_event(), 1..700),
         (first, second) in (0..700usize, 0..700usize),
+        at_hand in any::<bool>(),
         asked in vec((vec(some_pair(), 0..4), vec(some_pair(), 0..2), 1..50usize), 40),
     ) {
         let kept = Kept::open();
         // A page into which more comes is written anew.
         let (first, second) = (first.min(told.len()), second.clamp(first.min(told.len()), told.len()));
-        for part in [&told[..first], &told[first..second], &told[second..]] {
-            kept.tell(part);
-        }
+        kept.tell(&told[..first]);
+        if at_hand { kept.pass_on(&told[first..second]) } else { kept.tell(&told[first..second]) };
+        kept.tell(&told[second..]);
         for (pairs, limits, limit) in asked {
             let of = |pairs: &[(&'static str, String)]| {
                 Filter::from_pairs(pairs.iter().map(|(field, value)| (*field, value.as_str())), now()).unwrap()
@@ -187,6 +202,48 @@ proptest! {
             prop_assert_eq!(kept.offsets(&filter, limit), fits, "{:?} within {:?}", pairs, limits);
         }
     }
+}
+
+#[test]
+fn what_is_at_hand_is_entered_as_what_the_journal_has() {
+    let told: Vec<Event> = (0..3000)
+        .map(|number| {
+            let mut event =
+                if number % 3 == 0 { Event::agent_started("writer") } else { Event::agent_completed("writer") };
+            event.timestamp = now().minus(DAY * (number % 2));
+            event.identity.execution_id = Some(format!("run {}", number % 50).into());
+            event.performance.cost_usd = Some(0.5);
+            event.message = Some(format!("number {number}").into());
+            event
+        })
+        .collect();
+    let (one, other) = (Kept::open(), Kept::open());
+    one.tell(&told);
+    told.chunks(700).for_each(|part| other.pass_on(part));
+    let all = |kept: &Kept| {
+        let found = kept.history.read(0..3000, 3000, &Filter::default()).unwrap();
+        let json = |(offset, record): &(u64, SharedRecord)| (*offset, record.json().to_owned());
+        found.events.iter().map(json).collect::<Vec<_>>()
+    };
+    assert_eq!(all(&one), all(&other));
+    let runs = |kept: &Kept| kept.history.runs(Began::EVER, 100, |_| true, |_| Ok(true), soon()).unwrap().runs;
+    assert_eq!(runs(&one), runs(&other));
+    assert_eq!(runs(&one).len(), 50);
+    let mention = filter(&[("q", "number 2999")]);
+    assert_eq!((one.offsets(&mention, 10), other.offsets(&mention, 10)), (vec![2999], vec![2999]));
+}
+
+#[test]
+fn what_the_journal_did_not_get_is_not_entered() {
+    let kept = Kept::open();
+    let told: Vec<Event> = (0..10).map(|number| event("agent.failed", now().minus(DAY * number))).collect();
+    let records: Vec<SharedRecord> = told.iter().map(|event| Arc::new(Record::new(event.clone()))).collect();
+    kept.history.appended(0..10, &records);
+    kept.tell(&told[..4]);
+    assert_eq!(kept.offsets(&Filter::default(), 100), [0, 1, 2, 3]);
+    kept.journal.skip(6);
+    kept.tell(&told[..1]);
+    assert_eq!(kept.offsets(&Filter::default(), 100).last(), Some(&10));
 }
 
 #[test]

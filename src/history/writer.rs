@@ -1,4 +1,4 @@
-//! The thread that reads the journal and enters events into the files of their days.
+//! The thread that follows the journal and enters events into the files of their days.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::at_hand::Fresh;
 use super::day::{self, Entered};
 use super::files::{self, CONSUMER};
 use super::page::{Packer, Row};
@@ -104,22 +105,42 @@ impl Writer {
         self.keep();
     }
 
-    /// Enters a page of the journal.
+    /// Enters what comes next, from memory if it is there.
     fn step(&mut self) -> Result<(), String> {
+        let written = self.position..self.shared.journal.head();
+        let fresh = self.shared.at_hand.take(written, Writer::AT_ONCE.records);
+        match fresh.last() {
+            Some(last) => {
+                self.enter_all(fresh.iter().map(Fresh::row))?;
+                self.move_to(last.offset() + 1);
+            }
+            None => self.step_in_journal()?,
+        }
+        let ahead = self.shared.journal.head().saturating_sub(self.position);
+        let rest = if ahead < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
+        self.due = Instant::now() + rest;
+        Ok(())
+    }
+
+    /// Enters a page of the journal.
+    fn step_in_journal(&mut self) -> Result<(), String> {
         let page = self.shared.journal.read(self.position, Writer::AT_ONCE);
         let page = page.map_err(|error| format!("the journal cannot be read: {error}"))?;
-        for (day, rows) in self.by_day(&page.records) {
+        self.enter_all(page.records.iter().filter(|record| record.kind == EVENT).map(row))?;
+        let gap = page.gap.map_or(0, |(from, to)| to - from);
+        self.shared.counts.gone.fetch_add(gap, Relaxed);
+        self.move_to(page.next);
+        Ok(())
+    }
+
+    /// Enters events into the files of their days. What cannot be read is none.
+    fn enter_all<'r>(&mut self, rows: impl Iterator<Item = Option<Row<'r>>>) -> Result<(), String> {
+        for (day, rows) in self.by_day(rows) {
             let entered = self.enter(&day, &rows);
             let entered = entered.map_err(|error| self.failed(&day, &error))?;
             self.shared.counts.written.fetch_add(entered.new, Relaxed);
             self.shared.counts.known.fetch_add(entered.known, Relaxed);
         }
-        let gap = page.gap.map_or(0, |(from, to)| to - from);
-        self.shared.counts.gone.fetch_add(gap, Relaxed);
-        self.move_to(page.next);
-        let ahead = self.shared.journal.head().saturating_sub(page.next);
-        let rest = if ahead < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
-        self.due = Instant::now() + rest;
         Ok(())
     }
 
@@ -144,8 +165,8 @@ impl Writer {
         self.shared.position.store(position, Relaxed);
     }
 
-    /// The events of records by the day on which they happened. What has no place is counted.
-    fn by_day<'r>(&self, records: &'r [Record]) -> BTreeMap<String, Vec<Row<'r>>> {
+    /// Events by the day on which they happened. What has no place is counted.
+    fn by_day<'r>(&self, rows: impl Iterator<Item = Option<Row<'r>>>) -> BTreeMap<String, Vec<Row<'r>>> {
         let now = Timestamp::now();
         let first = files::first_day(&self.shared.settings, now).unwrap_or_default();
         let last = now.plus(Duration::from_secs(86_400)).date();
@@ -154,26 +175,21 @@ impl Writer {
             counter.fetch_add(1, Relaxed);
         };
         let mut days: BTreeMap<String, Vec<Row<'r>>> = BTreeMap::new();
-        for record in records.iter().filter(|record| record.kind == EVENT) {
-            let read = || {
-                let json = std::str::from_utf8(&record.payload).ok()?;
-                let event = Narrow::read(json)?;
-                Some((event.timestamp()?, event, json))
-            };
-            let Some((time, event, json)) = read() else {
+        let most = rows.size_hint().1.unwrap_or_default();
+        for row in rows {
+            let Some(row) = row else {
                 count(&counts.unreadable);
                 continue;
             };
-            let day = time.date();
+            let day = row.time.date();
             if day < first {
                 count(&counts.too_old);
             } else if day > last {
                 // A clock that is wrong must not make a file for every day there will be.
                 count(&counts.too_new);
             } else {
-                let row = Row { offset: record.offset, came: record.time, time, event, json };
                 // Most are of one day.
-                let room = if days.is_empty() { records.len() } else { 0 };
+                let room = if days.is_empty() { most } else { 0 };
                 days.entry(day).or_insert_with(|| Vec::with_capacity(room)).push(row);
             }
         }
@@ -226,4 +242,11 @@ impl Writer {
             self.keep();
         }
     }
+}
+
+/// The event that a record is; nothing if it cannot be read.
+fn row(record: &Record) -> Option<Row<'_>> {
+    let json = std::str::from_utf8(&record.payload).ok()?;
+    let event = Narrow::read(json)?;
+    Some(Row { offset: record.offset, came: record.time, time: event.time?, event, json })
 }

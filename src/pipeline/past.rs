@@ -179,7 +179,11 @@ impl Past for Events {
         };
         let entries = records.iter().enumerate().map(|record| Entry { kind: EVENT, payload: payload(record) });
         match self.journal.append(entries.collect(), Ack::Memory) {
-            Ok(appended) => appended.offsets(),
+            Ok(appended) => {
+                let offsets = appended.offsets();
+                self.history.iter().for_each(|history| history.appended(offsets.clone(), records));
+                offsets
+            }
             Err(why) => {
                 // Who listens gets them all the same; the journal has counted them.
                 crate::report::error(&format!("events are not kept: {why}"));
