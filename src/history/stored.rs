@@ -90,7 +90,10 @@ impl<'a> Narrow<'a> {
     pub fn of(event: &'a Event) -> Narrow<'a> {
         let said = |text: &'a Option<Arc<str>>| text.as_deref().map(Text::from);
         let (identity, dimensions) = (&event.identity, &event.dimensions);
-        let is_named = matches!(event.scope, Scope::Workflow | Scope::Agent);
+        let component_id = match event.scope {
+            Scope::Workflow | Scope::Agent => Text(event.component_id.to_string().into()),
+            _ => Text::default(),
+        };
         let trace_id = event.trace_id.filter(|_| identity.execution_id.is_none());
         Narrow {
             id: Some(event.event_id),
@@ -98,7 +101,7 @@ impl<'a> Narrow<'a> {
             scope: event.scope.as_str().into(),
             event_type: event.event_type.as_str().into(),
             status: event.status.as_str().into(),
-            component_id: Text(is_named.then(|| event.component_id.to_string()).unwrap_or_default().into()),
+            component_id,
             time: Some(event.timestamp),
             message: said(&event.message),
             trace_id: trace_id.map(|trace| Text(trace.to_string().into())),
