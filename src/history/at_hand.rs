@@ -1,4 +1,5 @@
-//! The events that the journal was given last, while they are in memory: they need neither be read there nor parsed.
+//! The events that the journal was given last, while they are in memory: they need neither be read there nor parsed. What it
+//! could not write is entered as well, since who listened was shown it under the same offset.
 
 use std::collections::VecDeque;
 use std::ops::Range;
