@@ -31,6 +31,7 @@ mod seen;
 mod series;
 mod sessions;
 mod settle;
+pub(crate) mod slots;
 mod spans;
 mod spend;
 mod totals;

@@ -41,7 +41,7 @@ use crate::event::Timestamp;
 /// What was left out, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Measurements that had no room for a series of their own.
+    /// Measurements that had no room for a series or a row of their own.
     pub overflowed: u64,
     /// Measurements that came too late for any window.
     pub too_late: u64,
@@ -133,6 +133,7 @@ impl Measure {
         let idle_since = now.minus(Measure::IDLE);
         self.instruments.expire(idle_since);
         self.activity.expire(idle_since);
+        self.windows.expire(now);
     }
 
     /// Enters into histograms whatever waits for more, because nothing more is to come.
@@ -143,7 +144,7 @@ impl Measure {
     /// What was left out so far.
     pub fn left_out(&self) -> LeftOut {
         LeftOut {
-            overflowed: self.instruments.overflowed() + self.activity.overflowed,
+            overflowed: self.instruments.overflowed() + self.activity.overflowed + self.windows.overflowed,
             too_late: self.windows.too_late,
             invalid: self.instruments.invalid() + self.invalid_waits,
         }

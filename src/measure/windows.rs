@@ -1,6 +1,7 @@
-//! Sums by the minute, from which ratios over any window of the last day are computed.
+//! Sums by time, from which ratios over any window of the last day are computed.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hashbrown::{Equivalent, HashMap};
 
 use super::buckets::SharedBuckets;
 use crate::derive::Name;
+use crate::derive::slots::Slots;
 use crate::event::Timestamp;
 
 /// What is added up.
@@ -65,30 +67,34 @@ pub enum Dimension {
     Tool,
 }
 
-/// The minutes of the last day.
+/// The sums of the last day, in total and by row.
 #[derive(Debug, Default)]
 pub struct Windows {
-    minutes: BTreeMap<i64, Minute>,
+    totals: Row,
+    rows: HashMap<(Dimension, Name), Row, RandomState>,
+    /// When room was last made for other rows.
+    room_made: Timestamp,
     /// Additions that came too late for any window.
     pub too_late: u64,
+    /// Additions to the row of others.
+    pub overflowed: u64,
     /// The same additions by hour and by day, where somebody writes them.
     pub buckets: Option<SharedBuckets>,
 }
 
-#[derive(Debug, Default)]
-struct Minute {
-    totals: Sums,
-    rows: HashMap<(Dimension, Name), Sums, RandomState>,
-}
+/// By the minute for the last two to three hours, and by the quarter of an hour before.
+type Row = Slots<Sums, 60, 900>;
 
 impl Windows {
     /// The longest window.
     pub const LONGEST: Duration = Duration::from_secs(24 * 3600);
-    const MOST_ROWS: usize = 1000;
+    const MOST_ROWS: usize = 2000;
     /// The row of those that have none of their own.
     pub const OTHERS: &'static str = "(others)";
+    /// So long a row has to rest before it joins the others to make room.
+    const RESTED: Duration = Duration::from_secs(3600);
 
-    /// Adds to the minute of `at`, in total and in the row of each dimension that is known.
+    /// Adds to the slot of `at`, in total and in the row of each dimension that is known.
     pub fn add(
         &mut self,
         at: Timestamp,
@@ -99,12 +105,14 @@ impl Windows {
         if let Some(buckets) = &self.buckets {
             buckets.lock().unwrap_or_else(PoisonError::into_inner).add(at, rows, now, &change);
         }
-        if let Some(minute) = self.minute(at, now) {
-            minute.change(rows, change);
-        }
+        let Some(at) = Windows::place(at, now) else {
+            self.too_late += 1;
+            return;
+        };
+        self.change(at, rows, now, change);
     }
 
-    /// Adds to one row of the minute of `at`, and not to the total.
+    /// Adds to one row, and not to the total.
     pub fn add_row(
         &mut self,
         at: Timestamp,
@@ -112,8 +120,9 @@ impl Windows {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
-        if let Some(minute) = self.minute(at, now) {
-            change(minute.row(dimension, name));
+        match Windows::place(at, now) {
+            Some(at) => change(self.row_of(dimension, name, now).at(at, now)),
+            None => self.too_late += 1,
         }
     }
 
@@ -129,76 +138,93 @@ impl Windows {
         if let Some(buckets) = &self.buckets {
             buckets.lock().unwrap_or_else(PoisonError::into_inner).take_back(at, rows, now, &change);
         }
-        if let Some(minute) = self.minutes.get_mut(&at.not_ahead_of(now).as_seconds().div_euclid(60)) {
-            minute.change(rows, change);
+        if let Some(at) = Windows::place(at, now) {
+            self.change(at, rows, now, change);
         }
     }
 
-    fn minute(&mut self, at: Timestamp, now: Timestamp) -> Option<&mut Minute> {
-        let oldest = now.minus(Windows::LONGEST).as_seconds().div_euclid(60);
-        // Work whose emitter's clock is ahead counts now, because it did happen.
-        let minute = at.not_ahead_of(now).as_seconds().div_euclid(60);
-        if minute < oldest {
-            self.too_late += 1;
-            return None;
+    fn change(
+        &mut self,
+        at: Timestamp,
+        rows: &[(Dimension, Option<&Name>)],
+        now: Timestamp,
+        change: impl Fn(&mut Sums),
+    ) {
+        change(self.totals.at(at, now));
+        for (dimension, name) in rows {
+            if let Some(name) = name {
+                change(self.row_of(*dimension, name, now).at(at, now));
+            }
         }
-        while self.minutes.first_key_value().is_some_and(|(first, _)| *first < oldest) {
-            self.minutes.pop_first();
-        }
-        Some(self.minutes.entry(minute).or_default())
     }
 
-    /// The sums of the minutes that begin within a window.
+    /// Where something is added; nowhere if it is in no window any more. Work whose emitter's clock is ahead counts now,
+    /// because it did happen.
+    fn place(at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        let at = at.not_ahead_of(now);
+        let minute = |at: Timestamp| at.as_seconds().div_euclid(60);
+        (minute(at) >= minute(now.minus(Windows::LONGEST))).then_some(at)
+    }
+
+    fn row_of(&mut self, dimension: Dimension, name: &Name, now: Timestamp) -> &mut Row {
+        let row = RowKey(dimension, name);
+        let is_full = |windows: &Windows| windows.rows.len() >= Windows::MOST_ROWS && !windows.rows.contains_key(&row);
+        if is_full(self) {
+            self.make_room(now);
+            if is_full(self) {
+                self.overflowed += 1;
+                return self.rows.entry((dimension, Windows::OTHERS.into())).or_default();
+            }
+        }
+        self.rows.entry_ref(&row).or_default()
+    }
+
+    /// What rows that have rested have goes to the others. To look for them takes long, so it is done by the minute.
+    fn make_room(&mut self, now: Timestamp) {
+        if now < self.room_made.plus(Duration::from_secs(60)) {
+            return;
+        }
+        self.room_made = now;
+        let rests = now.minus(Windows::RESTED).as_seconds();
+        let has_rested = |(_, name): &(Dimension, Name), row: &Row| {
+            &**name != Windows::OTHERS && row.last().is_none_or(|last| last < rests)
+        };
+        let rested: Vec<_> = self.rows.extract_if(|key, row| has_rested(key, row)).collect();
+        for ((dimension, _), row) in rested {
+            self.rows.entry((dimension, Windows::OTHERS.into())).or_default().add(&row, now);
+        }
+    }
+
+    /// Forgets what is in no window any more.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.totals.compact(now);
+        self.rows.retain(|_, row| {
+            row.compact(now);
+            row.last().is_some()
+        });
+    }
+
+    /// The sums of a window: of the slots that it has any of.
     pub fn totals(&self, from: Timestamp, to: Timestamp) -> Sums {
-        let mut sums = Sums::default();
-        self.within(from, to).for_each(|minute| sums.add(&minute.totals));
-        sums
+        sum(&self.totals, from, to)
     }
 
     /// The same, of one agent, feature, model or tool.
     pub fn row(&self, dimension: Dimension, name: &Name, from: Timestamp, to: Timestamp) -> Sums {
-        let mut sums = Sums::default();
-        let key = (dimension, name.clone());
-        self.within(from, to).filter_map(|minute| minute.rows.get(&key)).for_each(|row| sums.add(row));
-        sums
+        self.rows.get(&RowKey(dimension, name)).map(|row| sum(row, from, to)).unwrap_or_default()
     }
 
     /// The same, by one dimension.
     pub fn rows(&self, dimension: Dimension, from: Timestamp, to: Timestamp) -> BTreeMap<Name, Sums> {
-        let mut rows: BTreeMap<Name, Sums> = BTreeMap::new();
-        for minute in self.within(from, to) {
-            for ((_, name), sums) in minute.rows.iter().filter(|((of, _), _)| *of == dimension) {
-                rows.entry(name.clone()).or_default().add(sums);
-            }
-        }
-        rows
-    }
-
-    fn within(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Minute> {
-        let minutes = from.as_seconds().div_euclid(60)..=to.as_seconds().div_euclid(60);
-        self.minutes.range(minutes).map(|(_, minute)| minute)
+        let of_it = self.rows.iter().filter(|((of, _), row)| *of == dimension && row.within(from, to).next().is_some());
+        of_it.map(|((_, name), row)| (name.clone(), sum(row, from, to))).collect()
     }
 }
 
-impl Minute {
-    /// Changes the total, and the row of each dimension that is known.
-    fn change(&mut self, rows: &[(Dimension, Option<&Name>)], change: impl Fn(&mut Sums)) {
-        change(&mut self.totals);
-        for (dimension, name) in rows {
-            if let Some(name) = name {
-                change(self.row(*dimension, name));
-            }
-        }
-    }
-
-    fn row(&mut self, dimension: Dimension, name: &Name) -> &mut Sums {
-        let full = self.rows.len() >= Windows::MOST_ROWS;
-        let row = RowKey(dimension, name);
-        if full && !self.rows.contains_key(&row) {
-            return self.rows.entry((dimension, Windows::OTHERS.into())).or_default();
-        }
-        self.rows.entry_ref(&row).or_default()
-    }
+fn sum(row: &Row, from: Timestamp, to: Timestamp) -> Sums {
+    let mut sums = Sums::default();
+    row.within(from, to).for_each(|slot| sums += slot);
+    sums
 }
 
 /// The key of a row, borrowed, so that finding one takes no share in its name.
@@ -217,8 +243,8 @@ impl From<&RowKey<'_>> for (Dimension, Name) {
     }
 }
 
-impl Sums {
-    fn add(&mut self, other: &Sums) {
+impl AddAssign<&Sums> for Sums {
+    fn add_assign(&mut self, other: &Sums) {
         self.cost_usd += other.cost_usd;
         self.unpriced_calls += other.unpriced_calls;
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
@@ -265,20 +291,81 @@ impl Dimension {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000_000);
+
+    fn run(windows: &mut Windows, agent: &str, at: Timestamp, now: Timestamp) {
+        windows.add(at, &[(Dimension::Agent, Some(&agent.into()))], now, |sums| sums.runs += 1);
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
-    fn minutes_are_bounded_whatever_the_times() {
+    fn slots_are_bounded_whatever_the_times() {
         let mut windows = Windows::default();
-        let now = Timestamp::from_unix_seconds(1e9);
         for minute in 0..10_000 {
-            let at = now.plus(Duration::from_secs(60 * minute));
-            windows.add(at, &[], now, |sums| sums.runs += 1);
+            run(&mut windows, "scribe", NOW.plus(seconds(60 * minute)), NOW);
+            run(&mut windows, "scribe", NOW.minus(seconds(60 * minute)), NOW);
         }
-        windows.add(Timestamp::from_micros(i64::MAX), &[], now, |sums| sums.runs += 1);
-        windows.add(Timestamp::from_micros(i64::MIN), &[], now, |sums| sums.runs += 1);
-        assert!(windows.minutes.len() <= 6, "{}", windows.minutes.len());
-        assert_eq!(windows.totals(now, now).runs, 10_001 - 5);
-        assert_eq!(windows.too_late, 1);
+        run(&mut windows, "scribe", Timestamp::from_micros(i64::MAX), NOW);
+        run(&mut windows, "scribe", Timestamp::from_micros(i64::MIN), NOW);
+        let slots = |row: &Row| row.within(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)).count();
+        let row = windows.rows.values().next().unwrap();
+        assert!(slots(row) <= 3 * 60 + 23 * 4 + 6 && slots(&windows.totals) == slots(row), "{}", slots(row));
+        assert_eq!(windows.too_late, 10_000 - 1441 + 1);
+        assert_eq!(windows.totals(NOW, NOW).runs, 10_001 - 5 + 1, "what is five minutes ahead has not come yet");
+        windows.expire(NOW.plus(seconds(27 * 3600)));
+        assert_eq!((windows.rows.len(), slots(&windows.totals)), (0, 0));
+    }
+
+    #[test]
+    fn rows_that_have_rested_make_room() {
+        let mut windows = Windows::default();
+        let runs = |windows: &Windows, agent: &str, now| windows.row(Dimension::Agent, &agent.into(), NOW, now).runs;
+        for agent in 0..Windows::MOST_ROWS + 10 {
+            run(&mut windows, &agent.to_string(), NOW, NOW);
+        }
+        assert_eq!((windows.rows.len(), windows.overflowed), (Windows::MOST_ROWS + 1, 10));
+        let later = NOW.plus(seconds(2 * 3600));
+        run(&mut windows, "7", later, later);
+        run(&mut windows, "scribe", later, later);
+        assert_eq!((windows.rows.len(), windows.overflowed), (3, 10));
+        assert_eq!(
+            (runs(&windows, "7", later), runs(&windows, "scribe", later), runs(&windows, "8", later)),
+            (2, 1, 0)
+        );
+        assert_eq!(runs(&windows, Windows::OTHERS, later), Windows::MOST_ROWS as u64 + 10 - 1);
+        assert_eq!(windows.totals(NOW, later).runs, Windows::MOST_ROWS as u64 + 12);
+    }
+
+    proptest! {
+        /// Windows of up to two hours are exact to the minute, others to the quarter of an hour; rows add up to the total.
+        #[test]
+        fn windows_have_what_was_added(
+            added in proptest::collection::vec((0_u64..4000, 0_u64..90_000, 0_usize..3), 1..100),
+            window in prop_oneof![60_u64..7200, 7200_u64..86_400],
+        ) {
+            const AGENTS: [&str; 3] = ["planner", "writer", "critic"];
+            let (mut windows, mut now, mut times) = (Windows::default(), NOW, Vec::new());
+            for (later, ago, agent) in added {
+                now = now.plus(seconds(later));
+                times.push(now.minus(seconds(ago)));
+                run(&mut windows, AGENTS[agent], times[times.len() - 1], now);
+            }
+            let from = now.minus(seconds(window));
+            let since = |slack: u64| times.iter().filter(|at| **at >= from.minus(seconds(slack))).count() as u64;
+            let found = windows.totals(from, now).runs;
+            let slack = if window <= 7200 { 60 } else { 900 };
+            prop_assert!(since(0) <= found && found <= since(slack), "{} {found} {}", since(0), since(slack));
+            let rows = windows.rows(Dimension::Agent, from, now);
+            prop_assert_eq!(rows.values().map(|sums| sums.runs).sum::<u64>(), found);
+            let one = AGENTS.map(|agent| windows.row(Dimension::Agent, &agent.into(), from, now).runs);
+            prop_assert_eq!(one.iter().sum::<u64>(), found);
+        }
     }
 }

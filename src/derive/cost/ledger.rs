@@ -157,7 +157,7 @@ impl Ledger {
     /// Adds what was posted since `since` to a report; nothing means since ever.
     pub fn add_to(&self, report: &mut ReportBuilder, by: By, since: Option<Timestamp>) {
         let totals = self.totals.since(since);
-        report.totals.add(&totals);
+        report.totals += &totals;
         let accounts = match by {
             By::Model => &self.accounts[0],
             By::Agent => &self.accounts[1],
@@ -166,7 +166,7 @@ impl Ledger {
             By::Day => &self.accounts[4],
             By::Run => {
                 if totals != Sums::default() {
-                    report.row(Ledger::OLDER.into()).add(&totals);
+                    *report.row(Ledger::OLDER.into()) += &totals;
                 }
                 return;
             }
@@ -174,7 +174,7 @@ impl Ledger {
         for (key, account) in accounts {
             let sums = account.since(since);
             if sums != Sums::default() {
-                report.row(key.clone()).add(&sums);
+                *report.row(key.clone()) += &sums;
             }
         }
     }

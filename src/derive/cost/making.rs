@@ -1,5 +1,6 @@
 //! How a cost was made, added up: tokens by rates, what emitters reported, what has no price, and what was left out.
 
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -133,9 +134,8 @@ pub struct CallCost<'r> {
     pub model: Option<&'r Arc<str>>,
 }
 
-impl Sums {
-    /// Adds others.
-    pub fn add(&mut self, other: &Sums) {
+impl AddAssign<&Sums> for Sums {
+    fn add_assign(&mut self, other: &Sums) {
         self.figures.add(&other.figures);
         self.making.add(&other.making);
     }
