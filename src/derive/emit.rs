@@ -244,12 +244,12 @@ impl Teller<'_> {
             data.u64("tool_calls", totals.tool_calls);
             data.opt_u64("total_tokens", totals.tokens);
         }
-        let is_told_elsewhere = match node.scope() {
+        let does_not_count = match node.scope() {
             Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
-            Some(Scope::Agent) => node.is_agent_run() && !self.run.agent_counts(self.held.at),
+            Some(Scope::Agent) => !self.run.agent_counts(self.held.at),
             _ => false,
         };
-        if is_told_elsewhere {
+        if does_not_count {
             data.bool("counted", false);
         }
         if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
@@ -300,6 +300,9 @@ impl Teller<'_> {
             }
             Some(Scope::Tool) => data.opt_str("tool_name", name),
             Some(Scope::LlmRequest) => node.op.into_iter().for_each(|op| data.word("operation", op.as_str())),
+            Some(Scope::Agent) if !node.is_agent_run() => {
+                node.op.into_iter().for_each(|op| data.word("operation", op.as_str()))
+            }
             Some(Scope::Workflow | Scope::Agent | Scope::System) | None => {}
         }
     }

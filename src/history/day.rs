@@ -85,7 +85,7 @@ pub fn open_to_read(path: &Path) -> Result<Connection> {
     connection.busy_timeout(Duration::from_secs(1))?;
     keep_plans(&connection)?;
     // KiB. Many stay open, and what they read again the system has in memory.
-    connection.pragma_update(None, "cache_size", -512)?;
+    connection.pragma_update(None, "cache_size", -128)?;
     Ok(connection)
 }
 
@@ -157,7 +157,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer
             continue;
         }
         new.push(row);
-        let Some(id) = row.event.execution() else { continue };
+        let Some(id) = row.event.execution().filter(|_| !row.event.is_of_making()) else { continue };
         match runs.get_mut(id) {
             Some(run) => run.absorb(&row.event, row.time),
             None => {

@@ -236,6 +236,11 @@ impl<'a> Narrow<'a> {
         scope != Scope::System && catalogue::lifecycle(scope, event_type).as_str() == self.name.as_str()
     }
 
+    /// Whether it tells that an agent was made, which is no work of a run.
+    pub fn is_of_making(&self) -> bool {
+        self.scope() == Some(Scope::Agent) && self.says(r#""operation":"create_agent""#)
+    }
+
     /// Whether a member of the payload has this value, as both stand in JSON.
     pub fn says(&self, member: &str) -> bool {
         let Some(data) = self.data.filter(|data| data.contains(member)) else { return false };

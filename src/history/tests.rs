@@ -45,7 +45,8 @@ impl Kept {
     }
 
     fn tell(&self, events: &[Event]) {
-        self.append(events);
+        let entry = |event: &Event| Entry { kind: EVENT, payload: event.to_json().into() };
+        self.journal.append(events.iter().map(entry).collect(), Ack::Journal).unwrap().wait().unwrap();
         self.settle();
     }
 
@@ -57,11 +58,6 @@ impl Kept {
         self.history.appended(head..head + records.len() as u64, &records);
         self.tell(events);
         assert!(self.history.shared.at_hand.take(head..u64::MAX, 1).is_empty(), "they were taken from there");
-    }
-
-    fn append(&self, events: &[Event]) {
-        let entry = |event: &Event| Entry { kind: EVENT, payload: event.to_json().into() };
-        self.journal.append(events.iter().map(entry).collect(), Ack::Journal).unwrap().wait().unwrap();
     }
 
     /// Waits until all is entered.
@@ -457,6 +453,21 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
     assert_eq!(*looked_at.borrow(), within);
     let none = Began { since: Some(noon(1)), ..Began::EVER };
     assert!(kept.history.runs(none, 50, |_| true, |_| Ok(true), soon()).unwrap().runs.is_empty());
+}
+
+#[test]
+fn that_an_agent_was_made_makes_no_run() {
+    let kept = Kept::open();
+    let completed = |id: &str, operation: &str| {
+        let mut event = event("agent.completed", now());
+        event.identity.execution_id = Some(id.into());
+        event.data = Data::build(|data| data.str("operation", operation));
+        event
+    };
+    kept.tell(&[completed("made", "create_agent"), completed("worked", "invoke_agent")]);
+    let listed = kept.history.runs(Began::EVER, 10, |_| true, |_| Ok(true), soon()).unwrap().runs;
+    assert_eq!(listed.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["worked"]);
+    assert_eq!(kept.offsets(&filter(&[("execution", "made")]), 10), [0], "it is told all the same");
 }
 
 #[test]
