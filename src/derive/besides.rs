@@ -121,10 +121,12 @@ impl Teller<'_> {
         Some(event)
     }
 
-    /// A tool whose call passes the work on to another agent, by its name. One that failed did not.
+    /// A tool whose call passes the work on to another agent, by its name. One that failed did not, and one that several spans
+    /// report did once.
     fn inferred_handoff(&self) -> Option<Event> {
         let node = self.node();
-        if node.scope() != Some(Scope::Tool) || node.outcome != Outcome::Completed || node.aside.is_some() {
+        let passed_on = node.outcome == Outcome::Completed && node.aside.is_none();
+        if !passed_on || !self.run.tool_counts(self.at()) {
             return None;
         }
         let to = handed_to(node.name.as_deref()?, self.content.input.as_ref())?;

@@ -83,9 +83,24 @@ impl Run {
         }
     }
 
+    /// Gives the one call below an agent the tokens of all that it stands for, which only the agent tells.
+    pub fn tell_of_calls(&mut self, agent: NodeIx) {
+        let Some(told) = self.node(agent).call.as_deref().filter(|told| told.usage.is_known()).cloned() else { return };
+        let is_told = |at: &NodeIx| self.node(*at).is_call() && self.node(*at).has_tokens();
+        let calls: Vec<NodeIx> = self.children(agent).filter(is_told).take(2).collect();
+        if let [only] = calls[..]
+            && let Some(call) = self.node_mut(only).call.as_deref_mut()
+        {
+            (call.usage, call.price) = (told.usage, told.price);
+        }
+    }
+
     fn complete(&mut self, at: NodeIx) {
         if !self.node(at).has_tokens() {
             return;
+        }
+        if let Some(agent) = self.node(at).parent.filter(|above| self.node(*above).tells_of_calls) {
+            return self.tell_of_calls(agent);
         }
         let above = self.within_the_call(at).find(|above| self.node(*above).has_tokens());
         if let Some(told) = above.and_then(|above| self.node(above).call.clone())

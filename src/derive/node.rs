@@ -45,6 +45,8 @@ pub struct Node {
     pub hint: Option<Hint>,
     /// Whether its emitter never says of such work that it failed.
     pub is_silent: bool,
+    /// Whether its tokens are those of all calls that the one call below it stands for.
+    pub tells_of_calls: bool,
     /// Whether what it is was made out from its surroundings, and not said by its emitter.
     pub inferred: bool,
     /// What happened with it besides.
@@ -226,6 +228,7 @@ impl Node {
             hint: None,
             inferred: false,
             is_silent: false,
+            tells_of_calls: false,
             aside: None,
             shared_id: None,
             labels: None,

@@ -316,6 +316,8 @@ impl Arrival<'_, '_> {
         if run.node(at).is_call() {
             run.spread(at);
             run.complete_details(at);
+        } else if run.node(at).tells_of_calls {
+            run.tell_of_calls(at);
         } else if run.node(at).reported_usd().is_some() {
             run.count_only_here(at);
         }
@@ -358,7 +360,8 @@ impl Arrival<'_, '_> {
         node.dialect = Some(meaning.dialect);
         node.name = self.own_name(meaning).map(|name| names.share(name));
         node.agent = meaning.agent_name.map(|name| names.share(name));
-        (node.hint, node.inferred, node.is_silent) = (meaning.hint, false, meaning.is_silent);
+        (node.hint, node.inferred) = (meaning.hint, false);
+        (node.is_silent, node.tells_of_calls) = (meaning.is_silent, meaning.tells_of_calls);
         node.aside = meaning.aside.as_ref().map(|aside| Box::new(Happened::keep(aside, |name| names.share(name))));
         node.provider = meaning.provider.as_deref().map(|name| names.share(name));
         node.model = meaning.model().map(|name| names.share(name));
@@ -390,7 +393,7 @@ impl Arrival<'_, '_> {
     /// where they report nothing themselves.
     fn call(&self, op: Op, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) -> Option<Call> {
         let (usage, reported_usd) = (meaning.usage, meaning.reported_usd);
-        let price = if op.scope() == Scope::LlmRequest {
+        let price = if op.scope() == Scope::LlmRequest || (meaning.tells_of_calls && usage.is_known()) {
             let at = self.span.end_time_unix_nano.max(self.span.start_time_unix_nano);
             let call = PricedCall {
                 provider: meaning.provider.as_deref(),

@@ -2,9 +2,9 @@
 
 use super::{
     Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai, gemini_cli,
-    genai, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index, logfire,
-    mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai, qwen_code, rig,
-    spanlight, strands, swiftide,
+    genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index,
+    logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai,
+    qwen_code, rig, spanlight, strands, swiftide, voltagent,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -25,6 +25,8 @@ pub static DIALECTS: &[&Dialect] = &[
     &ai_sdk_legacy::DIALECT,
     &ai_sdk::DIALECT,
     &mastra::DIALECT,
+    &voltagent::DIALECT,
+    &genkit::DIALECT,
     &pydantic_ai::DIALECT,
     &logfire::DIALECT,
     &google_adk::DIALECT,

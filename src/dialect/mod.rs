@@ -21,6 +21,7 @@ mod fields;
 mod gemini_cli;
 mod genai;
 mod generic;
+mod genkit;
 mod google_adk;
 mod goose;
 mod haystack;
@@ -58,6 +59,7 @@ mod spanlight;
 mod strands;
 mod swiftide;
 mod usage;
+mod voltagent;
 
 use std::borrow::Cow;
 
@@ -171,6 +173,8 @@ pub struct Meaning<'a> {
     pub canceled: bool,
     /// Whether its emitter never says of such work that it failed: then what it did last tells.
     pub is_silent: bool,
+    /// Whether its tokens are those of all calls that its one call stands for, which tells of the last of them only.
+    pub tells_of_calls: bool,
     /// What it may turn out to be when its surroundings are known.
     pub hint: Option<Hint>,
     /// What happened with it besides.
@@ -332,6 +336,7 @@ impl Dialect {
             failure,
             canceled,
             is_silent: false,
+            tells_of_calls: false,
             hint: None,
             aside: None,
             coding_agent: self.coding_agent,

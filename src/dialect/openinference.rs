@@ -61,8 +61,19 @@ const KINDS: &[(&str, Op)] = &[
 ];
 
 /// What the names of spans end in that are called by a method: who has it is what people know.
-const METHODS: &[&str] =
-    &["._execute_core", ".on_messages_stream", ".run_stream", ".kickoff", ".execute", ".arun", ".run"];
+const METHODS: &[&str] = &[
+    "._execute_core",
+    ".on_messages_stream",
+    ".run_stream",
+    ".kickoff",
+    ".execute",
+    ".arun",
+    ".run",
+    ".__call__",
+    ".acall",
+    ".forward",
+    ".aforward",
+];
 
 /// What its instrumentations write when the first piece of a streamed answer has come.
 const FIRST_TOKEN: &str = "First Token Stream Event";
@@ -72,7 +83,11 @@ const LANGCHAIN: &[&str] =
     &["openinference.instrumentation.langchain", "@arizeai/openinference-instrumentation-langchain"];
 const LLAMA_INDEX: &str = "openinference.instrumentation.llama_index";
 const SMOLAGENTS: &str = "openinference.instrumentation.smolagents";
-const OPENAI_AGENTS: &str = "openinference.instrumentation.openai_agents";
+/// In Python and in JavaScript.
+const OPENAI_AGENTS: &[&str] =
+    &["openinference.instrumentation.openai_agents", "@arizeai/openinference-instrumentation-openai-agents"];
+/// Its tools answer an error with a text, and end well.
+const AUTOGEN_AGENTCHAT: &str = "openinference.instrumentation.autogen_agentchat";
 
 fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let said = spot.word(Key::OPENINFERENCE_SPAN_KIND)?;
@@ -86,8 +101,8 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
             Op::Chat
         }
         // The run as a whole is called an agent, and so is every agent in it.
-        (Op::InvokeAgent, OPENAI_AGENTS) if !names_agent() => Op::InvokeWorkflow,
-        (Op::ExecuteTool, OPENAI_AGENTS) if !attributes.has(Key::TOOL_NAME) => Op::Handoff,
+        (Op::InvokeAgent, scope) if OPENAI_AGENTS.contains(&scope) && !names_agent() => Op::InvokeWorkflow,
+        (Op::ExecuteTool, scope) if OPENAI_AGENTS.contains(&scope) && is_handoff(spot) => Op::Handoff,
         // With its answer an agent ends, and runs no tool that anybody gave it.
         (Op::ExecuteTool, SMOLAGENTS) if spot.span.name == *"FinalAnswerTool" => Op::Step,
         // What only puts the request together.
@@ -102,8 +117,9 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         meaning.hint = Some(Hint::WorkflowIfOutermost);
     }
     match spot.instrumentation {
-        OPENAI_AGENTS if meaning.op == Op::Handoff => meaning.aside = handoff(spot),
-        OPENAI_AGENTS => meaning.is_silent = meaning.op == Op::InvokeWorkflow,
+        scope if OPENAI_AGENTS.contains(&scope) && meaning.op == Op::Handoff => meaning.aside = handoff(spot),
+        scope if OPENAI_AGENTS.contains(&scope) => meaning.is_silent = meaning.op == Op::InvokeWorkflow,
+        AUTOGEN_AGENTCHAT => meaning.is_silent = meaning.op == Op::ExecuteTool,
         LLAMA_INDEX if meaning.op == Op::Step => llama_index(spot, meaning),
         _ => {}
     }
@@ -136,11 +152,24 @@ fn name<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     }
 }
 
-/// Who handed the work on, and to whom: what went in and what came out.
+/// What the span of a handoff is named by.
+const HANDOFF: &str = "handoff to ";
+
+fn is_handoff(spot: &Spot<'_, '_>) -> bool {
+    spot.span.name.as_str().starts_with(HANDOFF) || !spot.attributes.has(Key::TOOL_NAME)
+}
+
+/// Who handed the work on, and to whom: what went in and what came out, or, in JavaScript, what is said there.
 fn handoff<'a>(spot: &Spot<'a, '_>) -> Option<Aside<'a>> {
-    let named = || spot.span.name.as_str().strip_prefix("handoff to ");
-    let to = spot.word(Key::OUTPUT_VALUE).or_else(named)?;
-    Some(Aside::HandedOff { from: spot.word(Key::INPUT_VALUE).map(Into::into), to: to.into() })
+    #[derive(Deserialize)]
+    struct From<'f> {
+        #[serde(borrow)]
+        from_agent: &'f str,
+    }
+    let to = spot.span.name.as_str().strip_prefix(HANDOFF).or_else(|| spot.word(Key::OUTPUT_VALUE))?;
+    let from = spot.word(Key::INPUT_VALUE);
+    let from = from.map(|said| serde_json::from_str::<From<'_>>(said).map_or(said, |said| said.from_agent));
+    Some(Aside::HandedOff { from: from.map(Into::into), to: to.into() })
 }
 
 /// A step of an agent of LlamaIndex prints the event that asked for it, and the agent's name with that. The run around

@@ -45,7 +45,7 @@ fn well_known(name: &str) -> Option<&'static str> {
         "az.ai.openai" | "azure-openai" | "azure_openai" => "azure.ai.openai",
         "az.ai.inference" | "azure" => "azure.ai.inference",
         "vertex_ai" | "vertexai" | "google-vertex" => "gcp.vertex_ai",
-        "gemini" | "google.generative-ai" => "gcp.gemini",
+        "gemini" | "google.generative-ai" | "googleai" => "gcp.gemini",
         "google" | "google_genai" => "gcp.gen_ai",
         "bedrock" | "amazon-bedrock" | "aws" => "aws.bedrock",
         "mistral" | "mistralai" => "mistral_ai",

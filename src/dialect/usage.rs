@@ -46,7 +46,7 @@ pub struct Convention {
 
 impl Convention {
     /// This convention, unless the emitter's own total is the sum of what this one takes for parts of one another.
-    fn or_told_by(self, total: u64, usage: &Usage) -> Convention {
+    pub(super) fn or_told_by(self, total: u64, usage: &Usage) -> Convention {
         let (Some(input), Some(output)) = (usage.input, usage.output) else { return self };
         let (cached, reasoning) = (usage.cached(), usage.reasoning.unwrap_or(0));
         let sum =

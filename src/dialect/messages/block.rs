@@ -87,10 +87,12 @@ fn untyped(block: &Value) -> Option<Value> {
         let is_thought = block.get("thought").is_some_and(|thought| *thought == true);
         return Some(if is_thought { json!({"type": "reasoning", "content": said}) } else { text(said) });
     }
-    if let Some(call) = first(block, &["functionCall", "function_call", "toolUse", "tool_call"]) {
+    if let Some(call) = first(block, &["functionCall", "function_call", "toolUse", "toolRequest", "tool_call"]) {
         return used(call);
     }
-    if let Some(answer) = first(block, &["functionResponse", "function_response", "toolResult", "tool_call_result"]) {
+    const ANSWERS: &[&str] =
+        &["functionResponse", "function_response", "toolResult", "toolResponse", "tool_call_result"];
+    if let Some(answer) = first(block, ANSWERS) {
         return answered(answer);
     }
     let thought = block.get("reasoningContent")?;
@@ -113,12 +115,12 @@ fn reasoning(block: &Value) -> Option<Value> {
 
 fn used(block: &Value) -> Option<Value> {
     let name = first(block, &["name", "tool_name", "toolName", "tool"])?;
-    let id = first(block, &["call_id", "tool_call_id", "toolUseId", "toolCallId", "id"]);
+    let id = first(block, &["call_id", "tool_call_id", "toolUseId", "toolCallId", "ref", "id"]);
     Some(tool_call(id, name, first(block, &["arguments", "input", "args", "tool_kwargs"])))
 }
 
 fn answered(block: &Value) -> Option<Value> {
-    let id = first(block, &["tool_use_id", "call_id", "tool_call_id", "toolUseId", "toolCallId", "id"])
+    let id = first(block, &["tool_use_id", "call_id", "tool_call_id", "toolUseId", "toolCallId", "ref", "id"])
         .or_else(|| block.get("origin")?.get("id"));
     let response = first(block, &["response", "content", "output", "result"])?;
     Some(tool_call_response(id, response))
