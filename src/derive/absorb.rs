@@ -316,5 +316,6 @@ fn call_of(event: &Event, prices: &mut Prices) -> Option<Box<Call>> {
         model_answered: true,
         ttft_s: performance.ttft_ms.map(|ms| ms / 1000.0),
         error_type: None,
+        running: None,
     }))
 }

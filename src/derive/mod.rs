@@ -26,6 +26,7 @@ mod pairing;
 mod partial;
 mod read;
 mod run;
+mod running;
 mod runs;
 mod seen;
 mod series;

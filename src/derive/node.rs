@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cost::Price;
 use super::names::Name;
+use super::running::Running;
 use crate::dialect::{Aside, Hint, Op, USER, Usage};
 use crate::event::{Decision, Scope, SpanId, Timestamp};
 
@@ -117,6 +118,8 @@ pub struct Call {
     pub ttft_s: Option<f64>,
     /// The kind of error, for failed calls.
     pub error_type: Option<Name>,
+    /// What its emitter told, if that adds up what the calls before took.
+    pub running: Option<Box<Running>>,
 }
 
 /// To whom and to what a piece of work belongs, where it says so itself.

@@ -11,6 +11,7 @@ use super::metrics::emitter_of;
 use super::names::{Name, Names};
 use super::node::{Call, Happened, Labels, NodeIx, Outcome, State};
 use super::run::{Run, RunKey};
+use super::running::Running;
 use super::runs::RunIx;
 use super::{Deriver, Output};
 use crate::dialect::{self, Attributes, Content, Marks, Meaning, Op, Spot};
@@ -316,6 +317,7 @@ impl Arrival<'_, '_> {
         if run.node(at).is_call() {
             run.spread(at);
             run.complete_details(at);
+            run.take_apart(at, prices);
         } else if run.node(at).tells_of_calls {
             run.tell_of_calls(at);
         } else if run.node(at).reported_usd().is_some() {
@@ -416,6 +418,7 @@ impl Arrival<'_, '_> {
             model_answered: meaning.response_model.is_some(),
             ttft_s: meaning.ttft_s,
             error_type: meaning.failure.as_ref().and_then(|failure| failure.error_type).map(|kind| names.share(kind)),
+            running: meaning.running_total.map(|goes_on| Box::new(Running { told: usage, goes_on })),
         })
     }
 

@@ -4,7 +4,7 @@ use super::{
     Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai, gemini_cli,
     genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index,
     logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai,
-    qwen_code, rig, spanlight, strands, swiftide, voltagent,
+    qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -27,6 +27,7 @@ pub static DIALECTS: &[&Dialect] = &[
     &mastra::DIALECT,
     &voltagent::DIALECT,
     &genkit::DIALECT,
+    &spring_ai::DIALECT,
     &pydantic_ai::DIALECT,
     &logfire::DIALECT,
     &google_adk::DIALECT,

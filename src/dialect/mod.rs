@@ -56,6 +56,7 @@ mod pydantic_ai;
 mod qwen_code;
 mod rig;
 mod spanlight;
+mod spring_ai;
 mod strands;
 mod swiftide;
 mod usage;
@@ -175,6 +176,9 @@ pub struct Meaning<'a> {
     pub is_silent: bool,
     /// Whether its tokens are those of all calls that its one call stands for, which tells of the last of them only.
     pub tells_of_calls: bool,
+    /// Where its tokens include those of the calls before it in a loop of calls and tools: whether it asks for tools, so that the
+    /// next call is of the same loop.
+    pub running_total: Option<bool>,
     /// What it may turn out to be when its surroundings are known.
     pub hint: Option<Hint>,
     /// What happened with it besides.
@@ -337,6 +341,7 @@ impl Dialect {
             canceled,
             is_silent: false,
             tells_of_calls: false,
+            running_total: None,
             hint: None,
             aside: None,
             coding_agent: self.coding_agent,

@@ -115,6 +115,27 @@ impl Usage {
         usage.normalised(total.map_or(convention, |total| convention.or_told_by(total, &usage)))
     }
 
+    /// What of a sum is not in an earlier one of the same kind; nothing if the earlier one is no part of it.
+    pub fn without(&self, earlier: &Usage) -> Option<Usage> {
+        let rest = |all: Option<u64>, part: Option<u64>| match (all, part) {
+            (Some(all), Some(part)) => all.checked_sub(part).map(Some),
+            (all, None | Some(0)) => Some(all),
+            (None, Some(_)) => None,
+        };
+        Some(Usage {
+            input: rest(self.input, earlier.input)?,
+            output: rest(self.output, earlier.output)?,
+            cache_read: rest(self.cache_read, earlier.cache_read)?,
+            cache_write: rest(self.cache_write, earlier.cache_write)?,
+            cache_write_5m: rest(self.cache_write_5m, earlier.cache_write_5m)?,
+            cache_write_1h: rest(self.cache_write_1h, earlier.cache_write_1h)?,
+            reasoning: rest(self.reasoning, earlier.reasoning)?,
+            input_audio: rest(self.input_audio, earlier.input_audio)?,
+            output_audio: rest(self.output_audio, earlier.output_audio)?,
+            ..*self
+        })
+    }
+
     /// The counts as they are told.
     #[inline]
     pub(super) fn told_by(attributes: &Attributes<'_>, own: Option<&UsageKeys>) -> Usage {

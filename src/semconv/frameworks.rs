@@ -322,6 +322,13 @@ keys! { super::conventions::NAMES.len() as u16;
     USAGE_COMPLETION_TOKENS = "usage.completion_tokens",
     USAGE_CACHED_TOKENS = "usage.cached_tokens",
     USAGE_REASONING_TOKENS = "usage.reasoning_tokens",
+    // Spring AI.
+    SPRING_AI_KIND = "spring.ai.kind",
+    SPRING_AI_ADVISOR_NAME = "spring.ai.advisor.name",
+    SPRING_AI_CONVERSATION_ID = "spring.ai.chat.client.conversation.id",
+    SPRING_AI_TOOL_NAME = "spring.ai.tool.definition.name",
+    SPRING_AI_TOOL_ARGUMENTS = "spring.ai.tool.call.arguments",
+    SPRING_AI_TOOL_RESULT = "spring.ai.tool.call.result",
     // Laminar.
     LMNR_SPAN_TYPE = "lmnr.span.type",
     LMNR_SPAN_INPUT = "lmnr.span.input",
