@@ -1,5 +1,5 @@
 //! The events that the journal was given last, while they are in memory: they need neither be read there nor parsed. What it
-//! could not write is entered as well, since who listened was shown it under the same offset.
+//! could not write is entered as well if it is still here by then, since who listened was shown it under the same offset.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::stored::Narrow;
 use crate::event::Timestamp;
 use crate::flow::SharedRecord;
 
-/// Some events in the order of their offsets. When there is no room the oldest go: they are in the journal.
+/// Some events in the order of their offsets. When there is no room the oldest go: what the journal has is read there.
 #[derive(Debug, Default)]
 pub struct AtHand(Mutex<Kept>);
 

@@ -13,6 +13,8 @@ pub struct Mentions<'h> {
     shared: &'h Shared,
     filter: Filter,
     days: Vec<Day>,
+    /// Of the files in which that was found out.
+    generation: u64,
     /// Runs that mention it.
     runs: HashSet<String>,
 }
@@ -31,12 +33,14 @@ impl<'h> Mentions<'h> {
 
     /// Of what a filter takes.
     pub(super) fn of(shared: &'h Shared, filter: Filter) -> std::result::Result<Mentions<'h>, String> {
+        let generation = shared.readers.generation();
         let days = shared.days_within(filter.times())?;
         let days = days.into_iter().map(|date| Day { date, pages: None }).collect();
-        Ok(Mentions { shared, filter, days, runs: HashSet::new() })
+        Ok(Mentions { shared, filter, days, generation, runs: HashSet::new() })
     }
 
-    /// Whether a run that was at work between two times, and maybe told more of later, has an event that the filter takes.
+    /// Whether a run that was at work between two times, or still is, has an event that the filter takes. What was told of it
+    /// before or later is looked at as well, as far as there is some on each day.
     ///
     /// # Errors
     /// A file cannot be read; which, and why.
@@ -45,9 +49,15 @@ impl<'h> Mentions<'h> {
         run: &str,
         (began, ended): (Timestamp, Option<Timestamp>),
     ) -> std::result::Result<bool, String> {
-        let (first, last) = (began.date(), ended.unwrap_or(began).date());
-        let begin = self.days.partition_point(|day| day.date < first);
-        let Mentions { shared, filter, days, runs } = self;
+        let (first, last) = (began.date(), ended.unwrap_or_else(Timestamp::now).date());
+        let mut begin = self.days.partition_point(|day| day.date < first);
+        while let Some(before) = begin.checked_sub(1)
+            && self.shared.read_day(&self.days[before].date, |connection| day::has_run(connection, run))? == Some(true)
+        {
+            begin = before;
+        }
+        self.begin_anew_if_files_did();
+        let Mentions { shared, filter, days, runs, .. } = self;
         let fitting = Fitting::of(filter, 0..u64::MAX);
         for Day { date, pages } in &mut days[begin..] {
             if runs.contains(run) {
@@ -70,6 +80,14 @@ impl<'h> Mentions<'h> {
             }
         }
         Ok(runs.contains(run))
+    }
+
+    /// In files that were made anew pages begin elsewhere.
+    fn begin_anew_if_files_did(&mut self) {
+        let generation = self.shared.readers.generation();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            self.days.iter_mut().for_each(|day| day.pages = None);
+        }
     }
 }
 

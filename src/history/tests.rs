@@ -230,7 +230,7 @@ fn what_is_at_hand_is_entered_as_what_the_journal_has() {
 }
 
 #[test]
-fn what_the_journal_did_not_get_is_not_entered() {
+fn what_is_at_hand_waits_for_the_journal_and_is_entered_also_where_that_could_not_write() {
     let kept = Kept::open();
     let told: Vec<Event> = (0..10).map(|number| event("agent.failed", now().minus(DAY * number))).collect();
     let records: Vec<SharedRecord> = told.iter().map(|event| Arc::new(Record::new(event.clone()))).collect();
@@ -239,7 +239,7 @@ fn what_the_journal_did_not_get_is_not_entered() {
     assert_eq!(kept.offsets(&Filter::default(), 100), [0, 1, 2, 3]);
     kept.journal.skip(6);
     kept.tell(&told[..1]);
-    assert_eq!(kept.offsets(&Filter::default(), 100).last(), Some(&10));
+    assert_eq!(kept.offsets(&Filter::default(), 100), (0..=10).collect::<Vec<_>>());
 }
 
 #[test]
@@ -287,6 +287,29 @@ fn runs_that_mention_a_text_are_found_however_many_pages_do() {
     assert_eq!(found(&[("q", "odd"), ("user", "user 1")]), of(|run| run % 2 == 1 && run % 3 == 1));
     assert_eq!(found(&[("q", "once")]), [3]);
     assert!(found(&[("q", "numbers")]).is_empty());
+}
+
+#[test]
+fn a_run_that_is_at_work_is_looked_for_on_all_its_days() {
+    let kept = Kept::open();
+    let said = |run: &str, text: &str, days: u32| {
+        let mut event = event("agent.failed", now().minus(DAY * days));
+        event.message = Some(text.into());
+        event.identity.execution_id = Some(run.into());
+        event
+    };
+    kept.tell(&[
+        said("idle", "began", 3),
+        said("other", "began", 2),
+        said("begun before", "needle", 1),
+        said("idle", "needle", 0),
+        said("begun before", "goes on", 0),
+    ]);
+    let mut mentions = kept.history.mentions(filter(&[("q", "needle")])).unwrap();
+    let mut has = |run: &str, days: u32| mentions.has(run, (now().minus(DAY * days), None)).unwrap();
+    assert!(has("idle", 3), "it rested for two days");
+    assert!(has("begun before", 0), "who asks knows today's part of it only");
+    assert!(!has("other", 2));
 }
 
 #[test]

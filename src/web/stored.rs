@@ -58,6 +58,9 @@ pub fn runs_besides(
         }
     }
     if let Some(history) = &state.history {
+        // Where memory has enough, none that began before the last of these is shown.
+        let enough = runs.get(limit).map(|last: &Entry| last.run.started_at);
+        let began = Began { since: began.since.max(enough), ..began };
         // One that memory knows is known there better, also when it does not fit.
         let is_gone = |id: &str| state.connector.read(|core| core.deriver.traces_of(id)).is_none();
         let listed = history.runs(began, limit + 1, is_gone, |run| is_wanted(&run.summary()), deadline)?;
