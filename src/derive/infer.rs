@@ -51,9 +51,7 @@ impl Run {
         if self.node(at).is_call() {
             self.infer_agent(at, now);
         }
-        if self.node(at).is_silent && self.node(at).outcome == Outcome::Completed {
-            self.fail_with_the_last(at);
-        }
+        self.fail_with_the_last(at);
         if self.node(at).is_agent_run() && self.node(at).agent.is_none() {
             self.name_agent(at);
         }
@@ -61,18 +59,25 @@ impl Run {
 
     /// Work that never says so has failed if what it did last has.
     fn fail_with_the_last(&mut self, at: NodeIx) {
-        let mut next = Some(at);
-        while let Some(within) = next {
+        if let Some(last) = self.failed_with(at) {
+            let error = self.node(last).error.clone();
+            let node = self.node_mut(at);
+            (node.outcome, node.error) = (Outcome::Failed, error);
+        }
+    }
+
+    /// What work did last that never says whether it failed, if that has failed, as far as is known by now.
+    pub fn failed_with(&self, at: NodeIx) -> Option<NodeIx> {
+        let mut within =
+            Some(at).filter(|at| self.node(*at).is_silent && self.node(*at).outcome == Outcome::Completed)?;
+        loop {
             let parts = self.children(within).filter(|part| self.node(*part).op.is_some());
-            let Some(last) = parts.max_by_key(|part| (self.node(*part).end, self.node(*part).id)) else { return };
+            let last = parts.max_by_key(|part| (self.node(*part).end, self.node(*part).id))?;
             if self.node(last).outcome == Outcome::Failed {
-                let error = self.node(last).error.clone();
-                let node = self.node_mut(at);
-                (node.outcome, node.error) = (Outcome::Failed, error);
-                return;
+                return Some(last);
             }
             // The same work again, by its name.
-            next = Some(last).filter(|last| self.node(*last).name == self.node(at).name);
+            within = Some(last).filter(|last| self.node(*last).name == self.node(at).name)?;
         }
     }
 

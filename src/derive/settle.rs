@@ -355,7 +355,7 @@ impl Run {
     pub fn figures(&self, at: NodeIx) -> Option<Figures> {
         let node = self.node(at);
         let mut figures = Figures::default();
-        let failed = node.outcome != Outcome::Completed;
+        let failed = node.outcome != Outcome::Completed || self.failed_with(at).is_some();
         match node.scope()? {
             Scope::LlmRequest if self.call_counts(at) => self.post_call(at, failed, &mut figures),
             Scope::Tool if self.tool_counts(at) => {

@@ -355,8 +355,7 @@ impl Arrival<'_, '_> {
     }
 
     fn give_meaning(&self, run: &mut Run, at: NodeIx, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) {
-        // Making an agent is no work that anybody looks for.
-        run.has_meaning |= meaning.op != Op::CreateAgent;
+        run.has_meaning |= meaning.is_work();
         let node = run.node_mut(at);
         node.op = Some(meaning.op);
         node.dialect = Some(meaning.dialect);

@@ -1,10 +1,10 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai, gemini_cli,
-    genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm, llama_index,
-    logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai, pydantic_ai,
-    qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
+    Dialect, Spot, ag2, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai,
+    gemini_cli, genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm,
+    llama_index, logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai,
+    pydantic_ai, qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -38,6 +38,7 @@ pub static DIALECTS: &[&Dialect] = &[
     &openinference::DIALECT,
     &laminar::DIALECT,
     &agentops::DIALECT,
+    &ag2::DIALECT,
     &crewai::DIALECT,
     // It has signs of OpenLLMetry too.
     &litellm::DIALECT,

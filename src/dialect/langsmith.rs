@@ -2,7 +2,7 @@
 //! retrievers, so its own kinds go first; what it calls a session is the project.
 
 use super::langgraph::Metadata;
-use super::{Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, details, lenient};
+use super::{Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, details, lenient, outcome};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -44,6 +44,10 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     };
     if meaning.op == Op::Step {
         meaning.hint = Some(Hint::WorkflowIfOutermost);
+    }
+    // It says that all is well when work begins, and OpenTelemetry lets nobody take that back.
+    if !meaning.canceled {
+        meaning.failure = meaning.failure.take().or_else(|| outcome::of_exception(spot.span));
     }
     metadata.add_to(spot.span.name.as_str(), meaning);
     if meaning.op.scope() == Scope::LlmRequest {

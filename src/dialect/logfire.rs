@@ -1,14 +1,20 @@
 //! Logfire: what its own instrumentations of models write, and its logs, which are spans without length.
 
 use super::usage::GEN_AI;
-use super::{Attributes, Convention, Dialect, FieldKeys, Meaning, Op, Signs, Spot, details};
+use super::{Aside, Attributes, Convention, Dialect, FieldKeys, Meaning, Op, Signs, Spot, details, otel_genai};
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "logfire",
     signs: Signs { scopes: &["logfire.*"], only_if: |spot| spot.attributes.has_gen_ai(), ..Signs::NONE },
+    op: |spot| of_agents(spot).or_else(|| otel_genai::op(spot)),
     // Spans are called by a template; this has it filled in.
-    fields: FieldKeys { step_name: &[Key::LOGFIRE_MSG], ..FieldKeys::NONE },
+    fields: FieldKeys {
+        step_name: &[Key::LOGFIRE_MSG],
+        input: &[Key::PLAIN_INPUT],
+        output: &[Key::PLAIN_OUTPUT],
+        ..FieldKeys::NONE
+    },
     amend,
     ..Dialect::BASE
 };
@@ -21,7 +27,35 @@ pub(super) fn is_mere_log(attributes: &Attributes<'_>) -> bool {
         && !attributes.has_any(GEN_AI.input)
 }
 
+/// What OpenAI's agents do, by what the templates of their spans begin with.
+const AGENTS: &[(&str, Op)] = &[
+    ("OpenAI Agents trace", Op::InvokeWorkflow),
+    ("Agent run", Op::InvokeAgent),
+    ("Function", Op::ExecuteTool),
+    ("Handoff", Op::Handoff),
+    ("Guardrail", Op::Guardrail),
+];
+
+fn of_agents(spot: &Spot<'_, '_>) -> Option<Op> {
+    let template = Some(spot.span.name.as_str()).filter(|_| spot.instrumentation == "logfire.openai_agents")?;
+    AGENTS.iter().find(|(begin, _)| template.starts_with(begin)).map(|(_, op)| *op)
+}
+
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    let name = spot.word(Key::PLAIN_NAME);
+    match meaning.op {
+        Op::InvokeWorkflow => {
+            meaning.workflow_name = meaning.workflow_name.or(name);
+            meaning.conversation_id = meaning.conversation_id.take().or(spot.word(Key::PLAIN_GROUP_ID).map(Into::into));
+        }
+        Op::InvokeAgent => meaning.agent_name = meaning.agent_name.or(name),
+        Op::ExecuteTool => meaning.tool_name = meaning.tool_name.or(name),
+        Op::Handoff => {
+            let from = spot.word(Key::FROM_AGENT).map(Into::into);
+            meaning.aside = spot.word(Key::TO_AGENT).map(|to| Aside::HandedOff { from, to: to.into() });
+        }
+        _ => {}
+    }
     // What the provider said of its caches and of thinking is nowhere else.
     if let Some(raw) = details::usage(spot, Key::GEN_AI_USAGE_RAW, Convention::default()) {
         meaning.usage = meaning.usage.or(raw);

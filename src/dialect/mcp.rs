@@ -1,10 +1,17 @@
 //! The Model Context Protocol's own spans: those of clients and servers that say nothing of GenAI.
 
 use super::{Dialect, Op, Signs, Spot};
+use crate::otlp::view::StatusCode;
 use crate::semconv::Key;
 
-pub(super) static DIALECT: Dialect =
-    Dialect { name: "mcp", signs: Signs { keys: &[Key::MCP_METHOD_NAME], ..Signs::NONE }, op, ..Dialect::BASE };
+pub(super) static DIALECT: Dialect = Dialect {
+    name: "mcp",
+    signs: Signs { keys: &[Key::MCP_METHOD_NAME], ..Signs::NONE },
+    op,
+    // A client that leaves open how it went has its answer all the same; the server below it knows.
+    amend: |spot, meaning| meaning.is_silent = meaning.op == Op::Mcp && spot.span.status_code == StatusCode::Unset,
+    ..Dialect::BASE
+};
 
 /// `tools/call` runs a tool; every other method is a step.
 pub(super) fn op(spot: &Spot<'_, '_>) -> Option<Op> {

@@ -4,6 +4,7 @@
 //! it, how its spans map to operations, and which keys it reads before the generic ones. [`DIALECTS`] is in order: the
 //! first that fits; adding one is one file and one line in its list.
 
+mod ag2;
 mod agentops;
 mod ai_sdk;
 mod ai_sdk_legacy;
@@ -411,6 +412,12 @@ impl<'a, 'b> Spot<'a, 'b> {
 }
 
 impl<'a> Meaning<'a> {
+    /// Whether it is work that anybody looks for: that an agent is made is none, nor is what clients and servers of MCP say
+    /// to each other besides calls of tools.
+    pub fn is_work(&self) -> bool {
+        self.op != Op::CreateAgent && (self.op != Op::Step || self.dialect != mcp::DIALECT.name)
+    }
+
     /// The id that a call of a model or of a tool is known by: two reports with one id are of one call.
     pub fn call_id(&self) -> Option<&'a str> {
         match self.op.scope() {

@@ -145,7 +145,7 @@ impl Op {
             "transcription" => Op::Transcription,
             "image_generation" => Op::Image,
             "execute_hook" => Op::Hook,
-            "handoff" => Op::Handoff,
+            "handoff" | "agent_handoff" => Op::Handoff,
             "execute_task" | "task" => Op::Task,
             "fetch_response"
             | "agent_step"

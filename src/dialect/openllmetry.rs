@@ -2,7 +2,7 @@
 //! frameworks make, and numbered attributes for messages until it took up those of the conventions.
 
 use super::langgraph::Metadata;
-use super::{Aside, Dialect, FieldKeys, Meaning, Op, Signs, Spot, UsageKeys, otel_genai};
+use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, UsageKeys, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -24,6 +24,7 @@ pub(super) static DIALECT: Dialect = Dialect {
         response_model: &[Key::GEN_AI_RESPONSE_MODEL, Key::LLM_RESPONSE_MODEL],
         workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::TRACELOOP_WORKFLOW_NAME],
         step_name: &[Key::GEN_AI_TASK_NAME, Key::TRACELOOP_ENTITY_NAME],
+        tool_name: &[Key::GEN_AI_TOOL_NAME, Key::TOOL_NAME],
         stream: &[Key::LLM_IS_STREAMING],
         input: &[Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::TRACELOOP_ENTITY_INPUT, Key::MCP_REQUEST_ARGUMENT],
         output: &[Key::GEN_AI_TOOL_CALL_RESULT, Key::TRACELOOP_ENTITY_OUTPUT, Key::MCP_RESPONSE_VALUE],
@@ -86,6 +87,8 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     match (said(Key::TRACELOOP_SPAN_KIND, KINDS), named) {
         // What is a task there may well have a name in the conventions.
         (Some(Op::Task), Some(op @ (Op::Retrieval | Op::Rerank | Op::Embeddings))) => Some(op),
+        // The steps of LlamaIndex that run tools.
+        (Some(Op::Task), _) if spot.attributes.has(Key::TOOL_NAME) => Some(Op::ExecuteTool),
         (Some(op), _) => Some(op),
         (None, Some(op)) if op != Op::Step => Some(op),
         (None, named) => said(Key::LLM_REQUEST_TYPE, REQUESTS)
@@ -108,9 +111,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         _ => {}
     }
     if meaning.op == Op::Handoff {
-        let to = spot.word(Key::GEN_AI_HANDOFF_TO_AGENT);
-        let from = spot.word(Key::GEN_AI_HANDOFF_FROM_AGENT);
-        meaning.aside = to.map(|to| Aside::HandedOff { from: from.map(Into::into), to: to.into() });
+        meaning.aside = otel_genai::handoff(spot);
     }
     if spot.instrumentation.ends_with("langchain") {
         // It is the id of the run.

@@ -1,15 +1,48 @@
 //! The OpenTelemetry GenAI conventions, all generations: any span with a key that begins with `gen_ai.`.
 
 use super::usage::GEN_AI;
-use super::{About, Dialect, LogDialect, Op, Signs, Spot, mcp};
+use super::{About, Aside, Dialect, LogDialect, Meaning, Op, Signs, Spot, mcp};
+use crate::event::Scope;
 use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "otel_genai",
     signs: Signs { families: &["gen_ai."], ..Signs::NONE },
     // The generic keys are this dialect's own.
+    amend: |spot, meaning| {
+        if meaning.op == Op::Handoff {
+            meaning.aside = handoff(spot);
+        }
+        match spot.instrumentation {
+            OPENAI_AGENTS => of_openai_agents(spot, meaning),
+            GEMINI => {
+                let total = spot.attributes.count(&[Key::GEN_AI_USAGE_TOTAL_TOKENS]);
+                meaning.usage = meaning.usage.with_thoughts_up_to(total.unwrap_or(0));
+            }
+            _ => {}
+        }
+    },
     ..Dialect::BASE
 };
+
+/// OpenLLMetry's, whose answers are without thoughts, which only the total has.
+const GEMINI: &str = "opentelemetry.instrumentation.google_generativeai";
+/// It calls whatever is no agent's run itself by one name for all agents, and the trace an agent without a name.
+const OPENAI_AGENTS: &str = "opentelemetry.instrumentation.openai_agents";
+
+fn of_openai_agents<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    if meaning.op.scope() != Scope::Agent {
+        meaning.agent_name = None;
+    } else if meaning.agent_name.is_none() && spot.span.parent_span_id.is_empty() {
+        (meaning.op, meaning.workflow_name) = (Op::InvokeWorkflow, Some(spot.span.name.as_str()));
+    }
+}
+
+/// Who handed the work on, and to whom.
+pub(super) fn handoff<'a>(spot: &Spot<'a, '_>) -> Option<Aside<'a>> {
+    let from = spot.word(Key::GEN_AI_HANDOFF_FROM_AGENT).map(Into::into);
+    spot.word(Key::GEN_AI_HANDOFF_TO_AGENT).map(|to| Aside::HandedOff { from, to: to.into() })
+}
 
 /// The events of the conventions. Whoever makes spans tells of his calls in these as well.
 pub(super) static LOGS: LogDialect = LogDialect {

@@ -39,6 +39,12 @@ pub(super) fn read<'a>(spot: &Spot<'a, '_>, own: &FieldKeys) -> (Option<Failure<
     }
 }
 
+/// How the last exception on a span says that it failed, whatever its status.
+pub(super) fn of_exception<'a>(span: &Span<'a>) -> Option<Failure<'a>> {
+    let failure = exception(span).filter(|failure| !failure.is_calling_off() && !failure.is_passing_on())?;
+    Some(Failure { message: failure.message.map(without_traceback), ..failure })
+}
+
 /// The OTLP status decides; where it is unset, an `error.type`, a recorded exception, or a word of the emitter.
 fn failure<'a>(spot: &Spot<'a, '_>, own: &FieldKeys) -> Option<Failure<'a>> {
     let attributes = spot.attributes;

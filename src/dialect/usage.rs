@@ -115,6 +115,17 @@ impl Usage {
         usage.normalised(total.map_or(convention, |total| convention.or_told_by(total, &usage)))
     }
 
+    /// With what a total has beyond input and output as thoughts, where nothing else is told of them: Gemini's answers are
+    /// counted without.
+    #[must_use]
+    pub(super) fn with_thoughts_up_to(self, total: u64) -> Usage {
+        let (Some(input), Some(output), None) = (self.input, self.output, self.reasoning) else { return self };
+        match total.checked_sub(input.saturating_add(output)) {
+            None | Some(0) => self,
+            Some(thoughts) => Usage { output: Some(output + thoughts), reasoning: Some(thoughts), ..self },
+        }
+    }
+
     /// What of a sum is not in an earlier one of the same kind; nothing if the earlier one is no part of it.
     pub fn without(&self, earlier: &Usage) -> Option<Usage> {
         let rest = |all: Option<u64>, part: Option<u64>| match (all, part) {

@@ -157,7 +157,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer
             continue;
         }
         new.push(row);
-        let Some(id) = row.event.execution().filter(|_| !row.event.is_of_making()) else { continue };
+        let Some(id) = row.event.execution().filter(|_| !row.event.is_no_work()) else { continue };
         match runs.get_mut(id) {
             Some(run) => run.absorb(&row.event, row.time),
             None => {

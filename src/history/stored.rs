@@ -236,9 +236,13 @@ impl<'a> Narrow<'a> {
         scope != Scope::System && catalogue::lifecycle(scope, event_type).as_str() == self.name.as_str()
     }
 
-    /// Whether it tells that an agent was made, which is no work of a run.
-    pub fn is_of_making(&self) -> bool {
-        self.scope() == Some(Scope::Agent) && self.says(r#""operation":"create_agent""#)
+    /// Whether what it tells of makes no run by itself, as [`Meaning::is_work`](crate::dialect::Meaning::is_work) has it.
+    pub fn is_no_work(&self) -> bool {
+        match self.scope() {
+            Some(Scope::Agent) => self.says(r#""operation":"create_agent""#),
+            Some(Scope::WorkflowStep) => as_str(&self.dialect) == Some("mcp"),
+            _ => false,
+        }
     }
 
     /// Whether a member of the payload has this value, as both stand in JSON.

@@ -479,7 +479,7 @@ fn runs_are_listed_from_their_first_day_on_and_page_by_page() {
 }
 
 #[test]
-fn that_an_agent_was_made_makes_no_run() {
+fn what_is_no_work_makes_no_run() {
     let kept = Kept::open();
     let completed = |id: &str, operation: &str| {
         let mut event = event("agent.completed", now());
@@ -487,7 +487,10 @@ fn that_an_agent_was_made_makes_no_run() {
         event.data = Data::build(|data| data.str("operation", operation));
         event
     };
-    kept.tell(&[completed("made", "create_agent"), completed("worked", "invoke_agent")]);
+    let mut greeted = event("step.completed", now());
+    greeted.identity.execution_id = Some("greeted".into());
+    greeted.source.dialect = Some("mcp".into());
+    kept.tell(&[completed("made", "create_agent"), completed("worked", "invoke_agent"), greeted]);
     let listed = kept.history.runs(Began::EVER, 10, |_| true, |_| Ok(true), soon()).unwrap().runs;
     assert_eq!(listed.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), ["worked"]);
     assert_eq!(kept.offsets(&filter(&[("execution", "made")]), 10), [0], "it is told all the same");

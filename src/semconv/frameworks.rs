@@ -42,6 +42,8 @@ keys! { super::conventions::NAMES.len() as u16;
     PLAIN_RESPONSE = "response",
     PLAIN_RESULT = "result",
     PLAIN_OUTPUT = "output",
+    PLAIN_NAME = "name",
+    PLAIN_GROUP_ID = "group_id",
     PLAIN_FINISH_REASON = "finish_reason",
     PLAIN_STREAM = "stream",
     PLAIN_ERROR = "error",
@@ -329,6 +331,8 @@ keys! { super::conventions::NAMES.len() as u16;
     SPRING_AI_TOOL_NAME = "spring.ai.tool.definition.name",
     SPRING_AI_TOOL_ARGUMENTS = "spring.ai.tool.call.arguments",
     SPRING_AI_TOOL_RESULT = "spring.ai.tool.call.result",
+    // AG2.
+    AG2_SPAN_TYPE = "ag2.span.type",
     // Laminar.
     LMNR_SPAN_TYPE = "lmnr.span.type",
     LMNR_SPAN_INPUT = "lmnr.span.input",
