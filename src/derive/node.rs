@@ -46,6 +46,8 @@ pub struct Node {
     pub hint: Option<Hint>,
     /// Whether its emitter never says of such work that it failed.
     pub is_silent: bool,
+    /// Whether it is known by an id that its emitter gave it.
+    pub has_call_id: bool,
     /// Whether its tokens are those of all calls that the one call below it stands for.
     pub tells_of_calls: bool,
     /// Whether what it is was made out from its surroundings, and not said by its emitter.
@@ -231,6 +233,7 @@ impl Node {
             hint: None,
             inferred: false,
             is_silent: false,
+            has_call_id: false,
             tells_of_calls: false,
             aside: None,
             shared_id: None,
@@ -293,6 +296,18 @@ impl Node {
     /// Whether it is a run of an agent; making one is none.
     pub fn is_agent_run(&self) -> bool {
         self.op == Some(Op::InvokeAgent)
+    }
+
+    /// Whether it is a call of a model that another one may be a part of: it took as many tokens, and all of its time.
+    pub fn is_the_call_of(&self, part: &Node) -> bool {
+        let tokens = |node: &Node| node.call.as_deref().map(|call| (call.usage.input, call.usage.output));
+        let is_around = self.start <= part.start && part.end <= self.end;
+        is_around
+            && self.is_call()
+            && part.is_call()
+            && self.has_ended()
+            && part.has_ended()
+            && tokens(self) == tokens(part)
     }
 
     /// Whether it is a node of a graph of agents, by the hint of its emitter.

@@ -318,6 +318,7 @@ impl Arrival<'_, '_> {
             run.spread(at);
             run.complete_details(at);
             run.take_apart(at, prices);
+            run.join_alike(at);
         } else if run.node(at).tells_of_calls {
             run.tell_of_calls(at);
         } else if run.node(at).reported_usd().is_some() {

@@ -19,6 +19,8 @@ pub struct CallIds {
     many: HashMap<u64, NodeIx, RandomState>,
     /// Under each id that several have, all of these.
     shared: HashMap<u64, Sharers, RandomState>,
+    /// Whether there are calls of models without an id, too.
+    are_not_all: bool,
 }
 
 /// The nodes that have one id. They may be many: there are models that give the first call of every answer the same.
@@ -84,6 +86,7 @@ impl Run {
 
     /// The same of what is made of its scope and id.
     pub fn note_known_call(&mut self, at: NodeIx, id: u64) {
+        self.node_mut(at).has_call_id = true;
         let Some(known) = self.call_ids.note(id, at) else { return };
         // An open span comes again when it has ended.
         if known == at && !self.call_ids.shared.contains_key(&id) {
@@ -96,6 +99,31 @@ impl Run {
             sharers.longest = sharers.longest.max(Duration::from_micros(end.micros_since(start)));
             self.node_mut(at).shared_id = Some(id);
         }
+    }
+
+    /// Takes a call that a framework reports without an id, and one beside it within the same time and of as many tokens that an
+    /// instrumentation below the framework gives an id, for one. Calls that only look the same have ids both, or none.
+    pub fn join_alike(&mut self, at: NodeIx) {
+        // Siblings come the latest first.
+        const MOST: usize = 256;
+        let node = self.node(at);
+        let Some(parent) = node.parent.filter(|_| node.has_tokens()) else { return };
+        // In most runs all calls have ids, or none.
+        let is_known = node.has_call_id;
+        self.call_ids.are_not_all |= !is_known;
+        if self.call_ids.is_empty() || !self.call_ids.are_not_all {
+            return;
+        }
+        let node = self.node(at);
+        let alike = |other: &NodeIx| {
+            let other = self.node(*other);
+            let (known, unknown) = if node.has_call_id { (node, other) } else { (other, node) };
+            known.has_call_id && !unknown.has_call_id && unknown.is_the_call_of(known)
+        };
+        let Some(other) = self.children(parent).take(MOST).find(alike) else { return };
+        let (known, unknown) = if node.has_call_id { (at, other) } else { (other, at) };
+        let id = self.call_ids.all().find(|(_, at)| *at == known).map(|(id, _)| id);
+        id.into_iter().for_each(|id| self.note_known_call(unknown, id));
     }
 
     /// All calls that have an id, with what is made of it.

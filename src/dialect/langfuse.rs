@@ -1,5 +1,6 @@
 //! The observations of Langfuse's SDKs from version 3 on.
 
+use super::langgraph::Metadata;
 use super::{Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, buckets, details, otel_genai};
 use crate::semconv::Key;
 
@@ -46,6 +47,13 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         }
         Op::InvokeWorkflow => meaning.workflow_name = meaning.workflow_name.or(spot.word(Key::LANGFUSE_TRACE_NAME)),
         _ => {}
+    }
+    let of_langchain = [Key::LANGFUSE_LANGGRAPH_NODE, Key::LANGFUSE_LC_AGENT_NAME, Key::LANGFUSE_LS_INTEGRATION];
+    if spot.attributes.has_any(&of_langchain) {
+        let [node, agent, integration] = of_langchain.map(|key| spot.word(key).into());
+        let thread_id = spot.word(Key::LANGFUSE_THREAD_ID).into();
+        Metadata { node, agent, integration, thread_id, ..Metadata::default() }
+            .add_to(spot.span.name.as_str(), meaning);
     }
     if let Some(usage) = buckets::usage(spot, Key::LANGFUSE_OBSERVATION_USAGE_DETAILS) {
         meaning.usage = usage.or(meaning.usage);
