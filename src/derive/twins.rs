@@ -74,6 +74,7 @@ impl CallIds {
         self.few.clear();
         self.many.clear();
         self.shared.clear();
+        self.are_not_all = false;
     }
 }
 
@@ -109,8 +110,8 @@ impl Run {
         let node = self.node(at);
         let Some(parent) = node.parent.filter(|_| node.has_tokens()) else { return };
         // In most runs all calls have ids, or none.
-        let is_known = node.has_call_id;
-        self.call_ids.are_not_all |= !is_known;
+        let has_call_id = node.has_call_id;
+        self.call_ids.are_not_all |= !has_call_id;
         if self.call_ids.is_empty() || !self.call_ids.are_not_all {
             return;
         }
