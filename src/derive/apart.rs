@@ -2,6 +2,7 @@
 //! where it is, puts every call into a trace of its own.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::Deriver;
 use super::runs::RunIx;
@@ -54,10 +55,13 @@ impl Apart {
 }
 
 impl Seen {
+    const CLOSING: Duration = Duration::from_millis(5);
+
     /// Whether it may be what happened within the other: as many tokens of the same model, in the time of the other.
     fn is_within(&self, other: &Seen) -> bool {
         let is_same_model = self.model.starts_with(&*other.model) || other.model.starts_with(&*self.model);
-        let is_in_time = other.start <= self.start && self.end <= other.end;
+        // What wraps a stream may see its last piece before the client has closed it.
+        let is_in_time = other.start <= self.start && self.end <= other.end.plus(Seen::CLOSING);
         self.run != other.run && (self.input, self.output) == (other.input, other.output) && is_same_model && is_in_time
     }
 }

@@ -202,7 +202,7 @@ fn handed_to(tool: &str, arguments: Option<&Matter<'_>>) -> Option<String> {
     #[derive(Deserialize)]
     struct Arguments {
         #[serde(alias = "agent", alias = "to_agent", alias = "to", alias = "target", alias = "target_agent")]
-        #[serde(alias = "recipient", alias = "assistant")]
+        #[serde(alias = "recipient", alias = "assistant", alias = "agentName")]
         agent_name: String,
     }
     if GENERAL.contains(&tool) {

@@ -39,6 +39,7 @@ const TRANSFER: &str = "transfer_to_agent";
 fn passed_on(spot: &Spot<'_, '_>) -> Aside<'static> {
     #[derive(Deserialize)]
     struct Arguments {
+        #[serde(alias = "agentName")]
         agent_name: String,
     }
     let keys = [Key::GEN_AI_TOOL_CALL_ARGUMENTS, Key::ADK_TOOL_CALL_ARGS];
@@ -107,16 +108,23 @@ fn reported(spot: &Spot<'_, '_>) -> Option<Usage> {
 
 #[derive(Deserialize)]
 struct Answer {
+    #[serde(alias = "usageMetadata")]
     usage_metadata: Option<Counts>,
 }
 
+/// As Python writes them, and as JavaScript does.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Counts {
+    #[serde(alias = "promptTokenCount")]
     prompt_token_count: Option<u64>,
+    #[serde(alias = "toolUsePromptTokenCount")]
     tool_use_prompt_token_count: Option<u64>,
+    #[serde(alias = "candidatesTokenCount")]
     candidates_token_count: Option<u64>,
+    #[serde(alias = "cachedContentTokenCount")]
     cached_content_token_count: Option<u64>,
+    #[serde(alias = "thoughtsTokenCount")]
     thoughts_token_count: Option<u64>,
 }
 

@@ -18,6 +18,8 @@ pub(super) static DIALECT: Dialect = Dialect {
             ("retriever", Op::Retrieval),
             ("evaluator", Op::Evaluate),
             ("guardrail", Op::Guardrail),
+            // Whatever its name says.
+            ("span", Op::Step),
         ],
     )],
     op: |spot| otel_genai::op(spot).or(Some(Op::Step)),
@@ -54,6 +56,10 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         let thread_id = spot.word(Key::LANGFUSE_THREAD_ID).into();
         Metadata { node, agent, integration, thread_id, ..Metadata::default() }
             .add_to(spot.span.name.as_str(), meaning);
+    }
+    if meaning.op == Op::Chat && meaning.request_model.is_some_and(|model| model.starts_with("text-embedding")) {
+        // It wraps OpenAI's client, and calls whatever that does a generation.
+        meaning.op = Op::Embeddings;
     }
     if let Some(usage) = buckets::usage(spot, Key::LANGFUSE_OBSERVATION_USAGE_DETAILS) {
         meaning.usage = usage.or(meaning.usage);

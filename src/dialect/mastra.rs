@@ -58,6 +58,11 @@ pub(super) static DIALECT: Dialect = Dialect {
             // Its word for errors that have no id.
             failure.error_type = failure.error_type.filter(|kind| *kind != "unknown");
         }
+        // A call that fails ends well, and has this for its reason to stop.
+        let finish = || spot.word(Key::GEN_AI_RESPONSE_FINISH_REASONS).unwrap_or_default();
+        if meaning.op == Op::Chat && !meaning.usage.is_known() && finish().contains("\"error\"") {
+            meaning.failure.get_or_insert_default();
+        }
         if meaning.op == Op::InvokeWorkflow && meaning.workflow_name.is_none() {
             meaning.workflow_name = spot.span.name.as_str().strip_prefix("workflow.");
         }

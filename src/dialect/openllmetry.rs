@@ -1,6 +1,8 @@
 //! OpenLLMetry, of Traceloop, in Python and in Node: kinds of its own on what decorators and instrumentations of
 //! frameworks make, and numbered attributes for messages until it took up those of the conventions.
 
+use serde::Deserialize;
+
 use super::langgraph::Metadata;
 use super::{Dialect, FieldKeys, Meaning, Op, Signs, Spot, UsageKeys, otel_genai};
 use crate::event::Scope;
@@ -86,7 +88,7 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let named = spot.word(Key::GEN_AI_OPERATION_NAME).map(Op::of_operation_name);
     match (said(Key::TRACELOOP_SPAN_KIND, KINDS), named) {
         // What is a task there may well have a name in the conventions.
-        (Some(Op::Task), Some(op @ (Op::Retrieval | Op::Rerank | Op::Embeddings))) => Some(op),
+        (Some(Op::Task), Some(op @ (Op::Retrieval | Op::Rerank | Op::Embeddings | Op::ExecuteTool))) => Some(op),
         // The steps of LlamaIndex that run tools.
         (Some(Op::Task), _) if spot.attributes.has(Key::TOOL_NAME) => Some(Op::ExecuteTool),
         (Some(op), _) => Some(op),
@@ -98,6 +100,22 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     }
 }
 
+/// The tool that a message of LangChain in JavaScript is of, where its span is called by its class.
+fn of_tool_message<'a>(spot: &Spot<'a, '_>) -> Option<&'a str> {
+    #[derive(Deserialize)]
+    struct Message<'m> {
+        #[serde(borrow)]
+        kwargs: Named<'m>,
+    }
+    #[derive(Deserialize)]
+    struct Named<'m> {
+        name: &'m str,
+    }
+    let class = spot.word(Key::TRACELOOP_ENTITY_NAME).filter(|class| class.ends_with("StructuredTool"))?;
+    let message = serde_json::from_str::<Message<'_>>(spot.word(Key::TRACELOOP_ENTITY_OUTPUT)?).ok()?;
+    Some(message.kwargs.name).filter(|name| *name != class)
+}
+
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     let entity = || spot.word(Key::TRACELOOP_ENTITY_NAME);
     match meaning.op.scope() {
@@ -106,7 +124,8 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
             meaning.workflow_name = entity().or(meaning.workflow_name).or(meaning.agent_name.take());
         }
         Scope::Tool if meaning.tool_name.is_none() => {
-            meaning.tool_name = entity().or_else(|| spot.span.name.as_str().strip_suffix(".tool"));
+            let told = || of_tool_message(spot).or_else(entity);
+            meaning.tool_name = told().or_else(|| spot.span.name.as_str().strip_suffix(".tool"));
         }
         _ => {}
     }
