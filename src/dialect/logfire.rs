@@ -6,7 +6,11 @@ use crate::semconv::Key;
 
 pub(super) static DIALECT: Dialect = Dialect {
     name: "logfire",
-    signs: Signs { scopes: &["logfire.*"], only_if: |spot| spot.attributes.has_gen_ai(), ..Signs::NONE },
+    signs: Signs {
+        scopes: &["logfire.*"],
+        only_if: |spot| spot.attributes.has_gen_ai() || of_agents(spot).is_some(),
+        ..Signs::NONE
+    },
     op: |spot| of_agents(spot).or_else(|| otel_genai::op(spot)),
     // Spans are called by a template; this has it filled in.
     fields: FieldKeys {
