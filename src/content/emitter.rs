@@ -24,6 +24,7 @@ const WORDS: &[&str] = &[
     "dspy",
     "gemini",
     "genai",
+    "genkit",
     "goose",
     "groq",
     "haystack",
@@ -55,6 +56,7 @@ const WORDS: &[&str] = &[
     "swiftide",
     "traceloop",
     "vertexai",
+    "voltagent",
 ];
 
 /// Names of the services that are agents for writing code.

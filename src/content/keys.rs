@@ -18,6 +18,9 @@ pub enum Found {
 
 /// What a key says; nothing where there is no content behind it.
 pub fn find(key: &str) -> Option<Found> {
+    if let Some(rest) = key.strip_prefix("genkit:") {
+        return word(rest).map(Found::Content);
+    }
     let Some((namespace, rest)) = key.split_once('.') else {
         return plain(key).or_else(|| word(key)).map(Found::OfAgents);
     };
@@ -44,7 +47,7 @@ pub fn is_of_agents(namespace: &str, rest: &str) -> bool {
         | "lmnr" | "agentops" | "crewai" | "haystack" | "mastra" | "pydantic_ai" | "smolagents" | "litellm"
         | "swiftide" | "claude_code" | "codex" | "gemini_cli" | "qwen-code" | "copilot_chat" | "openlit"
         | "autogen" | "ag2" | "agno" | "dspy" | "strands" | "semantic_kernel" | "llama_index" | "llamaindex"
-        | "langgraph" | "langchain" => true,
+        | "langgraph" | "langchain" | "voltagent" => true,
         _ => false,
     }
 }
@@ -135,7 +138,7 @@ fn own(namespace: &str, rest: &str) -> Option<Class> {
             _ => None,
         },
         // Whole objects of the framework, with the messages that were in them.
-        "mastra" => rest.starts_with("log.").then_some(Class::Messages),
+        "mastra" => (rest.starts_with("log.") || last(rest) == "providerMetadata").then_some(Class::Messages),
         _ => None,
     }
 }
@@ -148,6 +151,8 @@ fn path(path: &str) -> Option<Class> {
         "parameters" => (holds("tool") || holds("function")).then_some(Class::Instructions),
         // Images are sent as links that hold all of them.
         "url" => holds("content").then_some(Class::Messages),
+        // Once more, as pages show them.
+        "ui" => holds("messages").then_some(Class::Messages),
         _ => word(leaf),
     }?;
     // `usage.prompt`, `token_count.completion` and `cost.output` are figures.
@@ -177,7 +182,7 @@ fn word(word: &str) -> Option<Class> {
         | "document" | "documents" | "explanation" | "object" | "body" | "data" | "transcript" | "summary"
         | "template" | "variables" | "vector" | "embeddings" | "files" | "input_data" | "output_data"
         | "input_summary" | "input_messages" | "output_messages" | "all_messages" | "final_result" | "user_prompt"
-        | "model_output" | "revised_prompt" => Some(Class::Messages),
+        | "model_output" | "revised_prompt" | "stateSnapshot" => Some(Class::Messages),
         "arguments"
         | "args"
         | "kwargs"
@@ -224,6 +229,7 @@ fn plain(key: &str) -> Option<Class> {
         | "new_context"
         | "all_messages_events"
         | "events"
+        | "raw_input"
         | "input_json"
         | "output_json"
         | "trace_input"
@@ -266,7 +272,8 @@ mod tests {
                  ai.response.reasoning ai.result.text ai.value ai.embedding mlflow.spanInputs mlflow.spanOutputs \
                  langfuse.observation.input langfuse.trace.output lmnr.span.input agentops.entity.output \
                  traceloop.entity.input pydantic_ai.all_messages gcp.vertex.agent.llm_request gcp.vertex.agent.data \
-                 haystack.component.input mastra.model_step.output mastra.log.tracing crewai.task.description",
+                 haystack.component.input mastra.model_step.output mastra.log.tracing crewai.task.description \
+                 mastra.metadata.providerMetadata genkit:input genkit:output",
             ),
             (
                 Instructions,
@@ -293,7 +300,8 @@ mod tests {
         for key in "prompt prompt_text response output input arguments body tool_input tool_parameters function_args \
                     request_text user_prompt new_context system_reminders response.model_output all_messages_events \
                     final_result tool.parameters tool.result full_command crew_tasks process.command_args message \
-                    workflow.definition model_request_parameters request_data input_json"
+                    workflow.definition model_request_parameters request_data input_json raw_input agent.messages.ui \
+                    agent.stateSnapshot agent.instructions"
             .split_whitespace()
         {
             assert!(matches!(find(key), Some(Found::OfAgents(_))), "{key} {:?}", find(key));
@@ -310,7 +318,7 @@ mod tests {
                     langfuse.observation.model.parameters langfuse.observation.status_message mlflow.chat.tokenUsage \
                     langsmith.metadata.thread_id traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
                     exception.message error.message error url.query spanlight.message session.id logfire.msg \
-                    gcp.vertex.agent.session_id model prompt_id tool_name duration_ms success error_type"
+                    gcp.vertex.agent.session_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
             .split_whitespace()
         {
             assert_eq!(find(key), None, "{key}");
