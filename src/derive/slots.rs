@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
 
-/// Sums by slots of `FINE` seconds for the last two to three hours, and of `COARSE` seconds before. Of both an hour has a whole
-/// number.
+/// Sums by slots of `FINE` seconds for the last `HOURS` hours and what has begun of another, and of `COARSE` seconds before. Of
+/// both an hour has a whole number.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Slots<S, const FINE: i64, const COARSE: i64> {
+pub struct Slots<S, const FINE: i64, const HOURS: i64, const COARSE: i64> {
     /// In order. Those before `fine_since` are coarse.
     slots: Vec<Slot<S>>,
     /// Where an hour begins, in seconds since 1970.
@@ -26,7 +26,9 @@ const HOUR: i64 = 3600;
 /// What is older is in no window.
 const KEPT: i64 = 26 * HOUR;
 
-impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const COARSE: i64> Slots<S, FINE, COARSE> {
+impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const HOURS: i64, const COARSE: i64>
+    Slots<S, FINE, HOURS, COARSE>
+{
     /// The sums of the slot of a time.
     pub fn at(&mut self, at: Timestamp, now: Timestamp) -> &mut S {
         self.compact(now);
@@ -61,7 +63,7 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const COARSE: i64> 
     /// Fine slots become coarse ones once the last hours no longer need them. That changes from hour to hour only.
     pub fn compact(&mut self, now: Timestamp) {
         let now = now.as_seconds();
-        let fine_since = (now.div_euclid(HOUR) - 2) * HOUR;
+        let fine_since = (now.div_euclid(HOUR) - HOURS) * HOUR;
         if fine_since <= self.fine_since {
             return;
         }
@@ -108,8 +110,8 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const COARSE: i64> 
     }
 }
 
-impl<S, const FINE: i64, const COARSE: i64> Default for Slots<S, FINE, COARSE> {
-    fn default() -> Slots<S, FINE, COARSE> {
+impl<S, const FINE: i64, const HOURS: i64, const COARSE: i64> Default for Slots<S, FINE, HOURS, COARSE> {
+    fn default() -> Slots<S, FINE, HOURS, COARSE> {
         Slots { slots: Vec::new(), fine_since: 0 }
     }
 }

@@ -18,11 +18,10 @@ pub(super) static DIALECT: Dialect = Dialect {
             ("retriever", Op::Retrieval),
             ("evaluator", Op::Evaluate),
             ("guardrail", Op::Guardrail),
-            // Whatever its name says.
-            ("span", Op::Step),
         ],
     )],
-    op: |spot| otel_genai::op(spot).or(Some(Op::Step)),
+    // What only the name of a span says is nothing: programs call their steps by any.
+    op: |spot| otel_genai::op(spot).filter(|_| spot.attributes.has_gen_ai()).or(Some(Op::Step)),
     fields: FieldKeys {
         request_model: &[Key::LANGFUSE_OBSERVATION_MODEL_NAME],
         session_id: &[Key::SESSION_ID, Key::LANGFUSE_SESSION_ID],

@@ -82,8 +82,8 @@ pub struct Windows {
     pub buckets: Option<SharedBuckets>,
 }
 
-/// By the minute for the last two to three hours, and by the quarter of an hour before.
-type Row = Slots<Sums, 60, 900>;
+/// By the minute for the last three to four hours, and by the quarter of an hour before.
+type Row = Slots<Sums, 60, 3, 900>;
 
 impl Windows {
     /// The longest window.
@@ -316,7 +316,7 @@ mod tests {
         run(&mut windows, "scribe", Timestamp::from_micros(i64::MIN), NOW);
         let slots = |row: &Row| row.within(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)).count();
         let row = windows.rows.values().next().unwrap();
-        assert!(slots(row) <= 3 * 60 + 23 * 4 + 6 && slots(&windows.totals) == slots(row), "{}", slots(row));
+        assert!(slots(row) <= 4 * 60 + 22 * 4 + 6 && slots(&windows.totals) == slots(row), "{}", slots(row));
         assert_eq!(windows.too_late, 10_000 - 1441 + 1);
         assert_eq!(windows.totals(NOW, NOW).runs, 10_001 - 5 + 1, "what is five minutes ahead has not come yet");
         windows.expire(NOW.plus(seconds(27 * 3600)));
@@ -344,11 +344,11 @@ mod tests {
     }
 
     proptest! {
-        /// Windows of up to two hours are exact to the minute, others to the quarter of an hour; rows add up to the total.
+        /// Windows of up to three hours are exact to the minute, others to the quarter of an hour; rows add up to the total.
         #[test]
         fn windows_have_what_was_added(
             added in proptest::collection::vec((0_u64..4000, 0_u64..90_000, 0_usize..3), 1..100),
-            window in prop_oneof![60_u64..7200, 7200_u64..86_400],
+            window in prop_oneof![60_u64..10_800, 10_800_u64..86_400],
         ) {
             const AGENTS: [&str; 3] = ["planner", "writer", "critic"];
             let (mut windows, mut now, mut times) = (Windows::default(), NOW, Vec::new());
@@ -360,7 +360,7 @@ mod tests {
             let from = now.minus(seconds(window));
             let since = |slack: u64| times.iter().filter(|at| **at >= from.minus(seconds(slack))).count() as u64;
             let found = windows.totals(from, now).runs;
-            let slack = if window <= 7200 { 60 } else { 900 };
+            let slack = if window <= 10_800 { 60 } else { 900 };
             prop_assert!(since(0) <= found && found <= since(slack), "{} {found} {}", since(0), since(slack));
             let rows = windows.rows(Dimension::Agent, from, now);
             prop_assert_eq!(rows.values().map(|sums| sums.runs).sum::<u64>(), found);

@@ -11,7 +11,7 @@ use crate::event::Timestamp;
 pub struct Account {
     all: Sums,
     #[serde(flatten)]
-    slots: Slots<Sums, { Account::FINE }, 3600>,
+    slots: Slots<Sums, { Account::FINE }, 2, 3600>,
 }
 
 impl Account {
