@@ -35,7 +35,7 @@ use load::Sender;
 use pace::Pace;
 use process::Collector;
 use readers::Got;
-use watch::{Counts, Minute};
+use watch::{Counts, MemoryWatch, Minute};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long the last spans may take to arrive.
@@ -59,7 +59,7 @@ async fn main() -> ExitCode {
     tokio::spawn(readers::scrape(web(), got.clone()));
     tokio::spawn(readers::ask(web(), got.clone()));
     tokio::spawn(readers::report(web(), got.clone()));
-    let pace = Pace::start();
+    let (pace, memory) = (Pace::start(), MemoryWatch::start(collector.id()));
     println!("{}", watch::COLUMNS.map(|column| format!("{:>8}", column.name)).join(""));
     let (start, mut samples, mut before, mut since) = (Instant::now(), Vec::new(), Counts::default(), Instant::now());
     while samples.len() < minutes {
@@ -73,7 +73,7 @@ async fn main() -> ExitCode {
         };
         let (end, seconds) = (start.elapsed().as_secs_f64() / 60.0, since.elapsed().as_secs_f64());
         since = Instant::now();
-        let minute = Minute { end, seconds, prost: pace.of_a_span() };
+        let minute = Minute { end, seconds, prost: pace.of_a_span(), memory: memory.taken() };
         let sample = watch::sample(&collector, minute, now, before).await;
         println!("{}", sample.map(|figure| format!("{figure:>8.1}")).join(""));
         samples.push(sample);

@@ -1,6 +1,8 @@
 //! What the collector takes, minute by minute, and whether that stays what it was.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::process::Collector;
 use crate::readers;
@@ -20,14 +22,15 @@ const fn shown(name: &'static str) -> Column {
     Column { name, steady: None }
 }
 
-/// `MiB` is resident memory, `heap` what of it is no file's, `cpu` seconds per million spans of this minute, and `x prost` how
+/// `MiB` is resident memory for half of the minute, `heap` what of it is no file's, `most` the most it was, `cpu` seconds per million spans of this minute, and `x prost` how
 /// many times that is of what prost takes for a span in the same minute, which tells whether the machine became another: it is
 /// felt by both, if not to the same degree.
-pub const COLUMNS: [Column; 19] = [
+pub const COLUMNS: [Column; 20] = [
     shown("minute"),
     shown("spans/s"),
     steady("MiB", 8.0),
     steady("heap", 8.0),
+    shown("most"),
     steady("cpu", 5.0),
     shown("x prost"),
     steady("files", 8.0),
@@ -68,15 +71,51 @@ pub struct Minute {
     pub seconds: f64,
     /// How many microseconds prost took for a span.
     pub prost: f64,
+    pub memory: Memory,
+}
+
+/// What a minute took, in MiB.
+#[derive(Clone, Copy)]
+pub struct Memory {
+    /// Resident, for half of the time.
+    pub resident: f64,
+    /// What of it is no file's, for half of the time.
+    pub heap: f64,
+    /// The most that was resident.
+    pub most: f64,
+}
+
+/// Looks at the memory every second. What a scrape has just left behind is there for some seconds, and a look a minute would
+/// find it or not as the two fall together, which shifts over the hour.
+pub struct MemoryWatch(Arc<Mutex<Vec<[f64; 2]>>>);
+
+impl MemoryWatch {
+    const EVERY: Duration = Duration::from_secs(1);
+
+    /// On a thread of its own, as long as the process lives.
+    pub fn start(of: u32) -> MemoryWatch {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let looks = seen.clone();
+        std::thread::spawn(move || {
+            loop {
+                let look = ["VmRSS:", "RssAnon:"].map(|part| status(of, part) / 1024.0);
+                looks.lock().unwrap_or_else(PoisonError::into_inner).push(look);
+                std::thread::sleep(MemoryWatch::EVERY);
+            }
+        });
+        MemoryWatch(seen)
+    }
+
+    /// Since this was asked last.
+    pub fn taken(&self) -> Memory {
+        let looks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let of = |part: usize| looks.iter().map(move |look| look[part]);
+        Memory { resident: median(of(0).collect()), heap: median(of(1).collect()), most: of(0).fold(0.0, f64::max) }
+    }
 }
 
 /// Looks at everything at the end of a minute; `before` is from its beginning.
 pub async fn sample(collector: &Collector, minute: Minute, now: Counts, before: Counts) -> Sample {
-    let status = proc(collector, "status");
-    let status = |of: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(of)).unwrap_or_default();
-        line.trim_end_matches("kB").trim().parse().unwrap_or(0.0)
-    };
     let metrics = readers::get(&format!("{}/metrics", collector.web)).await.unwrap_or_default();
     let metrics = String::from_utf8_lossy(&metrics);
     // Of all but the bad backend, whose queue is as long as its moods are.
@@ -91,13 +130,14 @@ pub async fn sample(collector: &Collector, minute: Minute, now: Counts, before: 
     [
         minute.end,
         spans / minute.seconds,
-        status("VmRSS:") / 1024.0,
-        status("RssAnon:") / 1024.0,
+        minute.memory.resident,
+        minute.memory.heap,
+        minute.memory.most,
         cpu,
         cpu / minute.prost,
         files,
         of_days,
-        status("Threads:"),
+        status(collector.id(), "Threads:"),
         disk("journal"),
         disk("queues"),
         disk("history"),
@@ -113,13 +153,20 @@ pub async fn sample(collector: &Collector, minute: Minute, now: Counts, before: 
 
 /// User and system time so far, in seconds. A tick is a hundredth of a second on every Linux.
 pub fn cpu(collector: &Collector) -> f64 {
-    let stat = proc(collector, "stat");
+    let stat = proc(collector.id(), "stat").expect("Linux, and the collector lives");
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
-fn proc(collector: &Collector, file: &str) -> String {
-    std::fs::read_to_string(format!("/proc/{}/{file}", collector.id())).expect("Linux, and the collector lives")
+/// A figure of the process's status; 0 once it has ended.
+fn status(of: u32, part: &str) -> f64 {
+    let status = proc(of, "status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(part)).unwrap_or_default();
+    line.trim_end_matches("kB").trim().parse().unwrap_or(0.0)
+}
+
+fn proc(of: u32, file: &str) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{of}/{file}")).ok()
 }
 
 /// How many files are open, and apart from them how many of the days of history.

@@ -77,7 +77,7 @@ pub fn scrape(connector: Option<&Arc<Connector>>, health: &Health, built: &Built
             families.extend(connector.metrics().into_iter().map(|metric| of_this_scope(metric.family)));
         }
         families.extend(prometheus.iter().flat_map(|store| store.families(Timestamp::now())));
-        (format.content_type(), render(&families, format))
+        (format.content_type(), Box::new(render(families, format)))
     })
 }
 

@@ -116,8 +116,8 @@ pub struct State {
     pub denied: Count,
 }
 
-/// Writes all metrics for an `Accept` header: the content type and the text, in pieces.
-pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, Vec<Bytes>) + Send + Sync>;
+/// All metrics for an `Accept` header: the content type, and the text in pieces that are written as they are taken.
+pub type Scrape = Arc<dyn Fn(&str) -> (&'static str, Box<dyn Iterator<Item = Bytes> + Send>) + Send + Sync>;
 
 /// Says why the pipelines do not move, if they do not.
 pub type Unready = Arc<dyn Fn() -> Option<String> + Send + Sync>;

@@ -1,6 +1,6 @@
 //! The exposition formats: Prometheus text 0.0.4, and OpenMetrics 1.0 with exemplars.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 use std::fmt::{self, Write};
 
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::names;
 use crate::derive::Name;
-use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Value};
+use crate::measure::{Bucket, Exemplar, Family, FamilyKind, Series, Value};
 
 /// How metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +53,31 @@ impl Format {
     }
 }
 
-/// Writes all metrics. Families that have one name in Prometheus are written as one; where their kinds differ,
-/// or the samples of one are called as another's, the first stands: a reader would refuse the whole page.
-pub fn render(families: &[Family], format: Format) -> Vec<Bytes> {
-    let mut by_name: BTreeMap<String, Vec<&Family>> = BTreeMap::new();
+/// All metrics as a text, a piece at a time as its reader takes it: the whole may be of tens of megabytes.
+pub struct Text {
+    families: btree_map::IntoIter<String, Vec<Family>>,
+    /// What is being written.
+    family: Option<Written>,
+    names: LabelNames,
+    format: Format,
+    is_over: bool,
+}
+
+/// Families of one name, some of whose series are written.
+struct Written {
+    name: String,
+    kind: FamilyKind,
+    series: Box<dyn Iterator<Item = Series> + Send>,
+    /// The labels of those that are.
+    seen: HashSet<String>,
+}
+
+/// Families that have one name in Prometheus are written as one; where their kinds differ, or the samples of one are called
+/// as another's, the first stands: a reader would refuse the whole page.
+pub fn render(families: Vec<Family>, format: Format) -> Text {
+    let mut by_name: BTreeMap<String, Vec<Family>> = BTreeMap::new();
     let mut owners: HashMap<String, (String, FamilyKind)> = HashMap::new();
-    for family in families.iter().filter(|family| !family.series.is_empty()) {
+    for family in families.into_iter().filter(|family| !family.series.is_empty()) {
         let name = names::metric(&family.name, &family.unit, family.kind);
         let owner = (name.clone(), family.kind);
         let claims = claims(&name, family.kind);
@@ -67,54 +86,52 @@ pub fn render(families: &[Family], format: Format) -> Vec<Bytes> {
             by_name.entry(name).or_default().push(family);
         }
     }
-    let (mut out, mut names) = (Pieces::default(), LabelNames::default());
-    for (name, families) in &by_name {
-        let mut writer = Writer { out: &mut out, name, kind: families[0].kind, format };
-        writer.header(&families[0].help);
-        let mut seen = HashSet::new();
-        for series in families.iter().flat_map(|family| &family.series) {
-            let labels = names.labels(&series.attributes);
-            if !seen.contains(&labels) {
-                writer.series(&labels, &series.value);
-                seen.insert(labels);
-            }
-        }
-    }
-    if format == Format::OpenMetrics {
-        out.push("# EOF\n");
-    }
-    out.finish()
+    Text { families: by_name.into_iter(), family: None, names: LabelNames::default(), format, is_over: false }
 }
 
-/// A text in pieces: it may be very long, and is never copied because it grows.
-#[derive(Default)]
-struct Pieces {
-    whole: Vec<Bytes>,
-    last: String,
-}
-
-impl Pieces {
+impl Text {
+    /// Of a piece, but for what its last series takes.
     const LENGTH: usize = 64 << 10;
+    const A_SERIES: usize = 8 << 10;
 
-    fn push(&mut self, text: &str) {
-        if self.last.len() + text.len() > Pieces::LENGTH {
-            let next = String::with_capacity(Pieces::LENGTH);
-            self.whole.push(std::mem::replace(&mut self.last, next).into());
+    /// Writes the next series, or what stands above the next family; whether there was one.
+    fn step(&mut self, out: &mut String) -> bool {
+        let Some(family) = &mut self.family else {
+            let Some((name, families)) = self.families.next() else { return false };
+            let (kind, help) = (families[0].kind, families[0].help.clone());
+            Writer { out, name: &name, kind, format: self.format }.header(&help);
+            let series = Box::new(families.into_iter().flat_map(|family| family.series));
+            self.family = Some(Written { name, kind, series, seen: HashSet::new() });
+            return true;
+        };
+        let Some(series) = family.series.next() else {
+            self.family = None;
+            return true;
+        };
+        let labels = self.names.labels(&series.attributes);
+        if !family.seen.contains(&labels) {
+            Writer { out, name: &family.name, kind: family.kind, format: self.format }.series(&labels, &series.value);
+            family.seen.insert(labels);
         }
-        self.last.push_str(text);
-    }
-
-    fn finish(mut self) -> Vec<Bytes> {
-        self.whole.push(self.last.into());
-        self.whole.retain(|piece| !piece.is_empty());
-        self.whole
+        true
     }
 }
 
-impl Write for Pieces {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text);
-        Ok(())
+impl Iterator for Text {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.is_over {
+            return None;
+        }
+        let mut out = String::with_capacity(Text::LENGTH + Text::A_SERIES);
+        while out.len() < Text::LENGTH && !self.is_over {
+            self.is_over = !self.step(&mut out);
+        }
+        if self.is_over && self.format == Format::OpenMetrics {
+            out.push_str("# EOF\n");
+        }
+        (!out.is_empty()).then(|| out.into())
     }
 }
 
@@ -139,7 +156,7 @@ fn suffix(kind: FamilyKind) -> &'static str {
 }
 
 struct Writer<'a> {
-    out: &'a mut Pieces,
+    out: &'a mut String,
     name: &'a str,
     kind: FamilyKind,
     format: Format,
@@ -168,14 +185,14 @@ impl Writer<'_> {
         match value {
             Value::Number(number) => {
                 self.sample(suffix(self.kind), labels, None, *number);
-                self.out.push("\n");
+                self.out.push('\n');
             }
             Value::Histogram { count, sum, buckets } => self.histogram(labels, *count, *sum, buckets),
             Value::Summary { count, sum, quantiles } => {
                 let format = self.format;
                 for (quantile, value) in quantiles.iter().filter(|(_, value)| format.allows(*value)) {
                     self.sample("", labels, Some(("quantile", *quantile)), *value);
-                    self.out.push("\n");
+                    self.out.push('\n');
                 }
                 self.sum_and_count(labels, Some(*sum), *count);
             }
@@ -190,14 +207,14 @@ impl Writer<'_> {
             if let (Format::OpenMetrics, Some(exemplar)) = (self.format, &bucket.exemplar) {
                 self.exemplar(exemplar);
             }
-            self.out.push("\n");
+            self.out.push('\n');
         }
         // Whatever the emitter counted, the last bucket has to hold as many as there are.
         let count =
             if buckets.last().is_some_and(|bucket| bucket.bound.is_infinite()) { below } else { count.max(below) };
         if buckets.last().is_none_or(|bucket| bucket.bound.is_finite()) {
             self.sample("_bucket", labels, Some(("le", f64::INFINITY)), count as f64);
-            self.out.push("\n");
+            self.out.push('\n');
         }
         let sum = sum.filter(|_| buckets.first().is_none_or(|bucket| self.format.allows(bucket.bound)));
         self.sum_and_count(labels, sum, count);
@@ -207,35 +224,35 @@ impl Writer<'_> {
         let sum = sum.filter(|sum| self.format.allows(*sum));
         if let Some(sum) = sum {
             self.sample("_sum", labels, None, sum);
-            self.out.push("\n");
+            self.out.push('\n');
         }
         // In OpenMetrics a histogram has both or neither.
         if sum.is_some() || self.format == Format::Text || self.kind != FamilyKind::Histogram {
             self.sample("_count", labels, None, count as f64);
-            self.out.push("\n");
+            self.out.push('\n');
         }
     }
 
     /// Piece by piece, because of these there may be hundreds of thousands.
     fn sample(&mut self, suffix: &str, labels: &str, bound: Option<(&str, f64)>, value: f64) {
-        self.out.push(self.name);
-        self.out.push(suffix);
+        self.out.push_str(self.name);
+        self.out.push_str(suffix);
         if !labels.is_empty() || bound.is_some() {
-            self.out.push("{");
-            self.out.push(labels);
+            self.out.push('{');
+            self.out.push_str(labels);
             if let Some((name, bound)) = bound {
-                self.out.push(if labels.is_empty() { "" } else { "," });
-                self.out.push(name);
-                self.out.push("=\"");
+                self.out.push_str(if labels.is_empty() { "" } else { "," });
+                self.out.push_str(name);
+                self.out.push_str("=\"");
                 match self.format {
                     Format::Text => self.number(bound),
-                    Format::OpenMetrics => self.out.push(&self.format.bound(bound)),
+                    Format::OpenMetrics => self.out.push_str(&self.format.bound(bound)),
                 }
-                self.out.push("\"");
+                self.out.push('"');
             }
-            self.out.push("}");
+            self.out.push('}');
         }
-        self.out.push(" ");
+        self.out.push(' ');
         self.number(value);
     }
 
@@ -244,7 +261,7 @@ impl Writer<'_> {
         if value.fract() == 0.0 && value.abs() < 1e15 && !(value == 0.0 && value.is_sign_negative()) {
             self.push(format_args!("{}", value as i64));
         } else {
-            self.out.push(&number(value));
+            self.out.push_str(&number(value));
         }
     }
 
@@ -321,7 +338,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn written(families: &[Family], format: Format) -> String {
-        String::from_utf8(render(families, format).concat()).unwrap()
+        String::from_utf8(render(families.to_vec(), format).collect::<Vec<_>>().concat()).unwrap()
     }
 
     #[test]
@@ -332,8 +349,9 @@ mod tests {
         };
         let mut family = families().remove(0);
         family.series = (0..10_000).map(series).collect();
-        let pieces = render(&[family], Format::Text);
-        assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() <= Pieces::LENGTH), "{}", pieces.len());
+        let pieces: Vec<Bytes> = render(vec![family], Format::Text).collect();
+        let most = Text::LENGTH + Text::A_SERIES;
+        assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() <= most), "{}", pieces.len());
         let text = String::from_utf8(pieces.concat()).unwrap();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         assert!(lines.enumerate().all(|(at, line)| line.ends_with(&format!("{{number=\"{at}\"}} {at}"))), "{text}");
