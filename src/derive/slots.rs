@@ -1,6 +1,6 @@
 //! Sums by slots of time: fine ones for the last hours and coarse ones before, for windows of up to a day.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Range};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const HOURS: i64, c
     }
 
     fn slot(&mut self, at: i64) -> &mut S {
-        let from = self.slot_of(at);
+        let from = Self::slot_of(at, self.fine_since).start;
         // What comes is mostly of the last slot.
         let place = match self.slots.last() {
             Some(last) if last.from == from => self.slots.len() - 1,
@@ -70,7 +70,7 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const HOURS: i64, c
         self.fine_since = fine_since;
         self.slots.retain(|slot| now - slot.from <= KEPT);
         for at in 0..self.slots.len() {
-            self.slots[at].from = self.slot_of(self.slots[at].from);
+            self.slots[at].from = Self::slot_of(self.slots[at].from, fine_since).start;
         }
         self.slots.dedup_by(|later, slot| {
             let same = later.from == slot.from;
@@ -81,11 +81,18 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const HOURS: i64, c
         });
     }
 
-    /// The sums of the slots that end after a time and begin by another.
-    pub fn within(&self, since: Timestamp, to: Timestamp) -> impl Iterator<Item = &S> {
-        let (since, to) = (since.as_seconds(), to.as_seconds());
-        let first = self.slots.partition_point(|slot| slot.from + self.seconds_of(slot.from) <= since);
-        self.slots[first..].iter().take_while(move |slot| slot.from <= to).map(|slot| &slot.sums)
+    /// The sums of the slots that end after a time and begin by another. Slots are coarse before `fine_since`, which is that of
+    /// the total of all rows: one that nothing was added to for a while has fine slots there still, and would be cut elsewhere.
+    pub fn within(&self, since: Timestamp, to: Timestamp, fine_since: i64) -> impl Iterator<Item = &S> {
+        let (since, to, fine_since) = (since.as_seconds(), to.as_seconds(), fine_since.max(self.fine_since));
+        let first = self.slots.partition_point(|slot| Self::slot_of(slot.from, fine_since).end <= since);
+        let begins_in_time = move |slot: &&Slot<S>| Self::slot_of(slot.from, fine_since).start <= to;
+        self.slots[first..].iter().take_while(begins_in_time).map(|slot| &slot.sums)
+    }
+
+    /// Before this time slots are coarse, in seconds since 1970.
+    pub fn fine_since(&self) -> i64 {
+        self.fine_since
     }
 
     /// Where the last slot begins, in seconds since 1970, if there is one.
@@ -93,14 +100,11 @@ impl<S: Default + for<'s> AddAssign<&'s S>, const FINE: i64, const HOURS: i64, c
         self.slots.last().map(|slot| slot.from)
     }
 
-    /// Where the slot of a time begins.
-    fn slot_of(&self, at: i64) -> i64 {
-        let seconds = self.seconds_of(at);
-        at.div_euclid(seconds) * seconds
-    }
-
-    fn seconds_of(&self, at: i64) -> i64 {
-        if at < self.fine_since { COARSE } else { FINE }
+    /// Where the slot of a time begins and ends.
+    fn slot_of(at: i64, fine_since: i64) -> Range<i64> {
+        let seconds = if at < fine_since { COARSE } else { FINE };
+        let from = at.div_euclid(seconds) * seconds;
+        from..from + seconds
     }
 
     /// Where the slots begin.

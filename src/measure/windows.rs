@@ -120,10 +120,13 @@ impl Windows {
         now: Timestamp,
         change: impl Fn(&mut Sums),
     ) {
-        match Windows::place(at, now) {
-            Some(at) => change(self.row_of(dimension, name, now).at(at, now)),
-            None => self.too_late += 1,
-        }
+        let Some(at) = Windows::place(at, now) else {
+            self.too_late += 1;
+            return;
+        };
+        // Rows are read by the slots of the total, which may not be behind any of them.
+        self.totals.compact(now);
+        change(self.row_of(dimension, name, now).at(at, now));
     }
 
     /// Changes what was added before, where it was, because more is known now: takes something out. What has left the
@@ -206,25 +209,30 @@ impl Windows {
 
     /// The sums of a window: of the slots that it has any of.
     pub fn totals(&self, from: Timestamp, to: Timestamp) -> Sums {
-        sum(&self.totals, from, to)
+        self.sum(&self.totals, from, to)
     }
 
     /// The same, of one agent, feature, model or tool.
     pub fn row(&self, dimension: Dimension, name: &Name, from: Timestamp, to: Timestamp) -> Sums {
-        self.rows.get(&RowKey(dimension, name)).map(|row| sum(row, from, to)).unwrap_or_default()
+        self.rows.get(&RowKey(dimension, name)).map(|row| self.sum(row, from, to)).unwrap_or_default()
     }
 
     /// The same, by one dimension.
     pub fn rows(&self, dimension: Dimension, from: Timestamp, to: Timestamp) -> BTreeMap<Name, Sums> {
-        let of_it = self.rows.iter().filter(|((of, _), row)| *of == dimension && row.within(from, to).next().is_some());
-        of_it.map(|((_, name), row)| (name.clone(), sum(row, from, to))).collect()
+        let has_any = |row: &Row| self.slots(row, from, to).next().is_some();
+        let of_it = self.rows.iter().filter(|((of, _), row)| *of == dimension && has_any(row));
+        of_it.map(|((_, name), row)| (name.clone(), self.sum(row, from, to))).collect()
     }
-}
 
-fn sum(row: &Row, from: Timestamp, to: Timestamp) -> Sums {
-    let mut sums = Sums::default();
-    row.within(from, to).for_each(|slot| sums += slot);
-    sums
+    fn sum(&self, row: &Row, from: Timestamp, to: Timestamp) -> Sums {
+        let mut sums = Sums::default();
+        self.slots(row, from, to).for_each(|slot| sums += slot);
+        sums
+    }
+
+    fn slots<'r>(&self, row: &'r Row, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &'r Sums> + use<'r> {
+        row.within(from, to, self.totals.fine_since())
+    }
 }
 
 /// The key of a row, borrowed, so that finding one takes no share in its name.
@@ -314,13 +322,27 @@ mod tests {
         }
         run(&mut windows, "scribe", Timestamp::from_micros(i64::MAX), NOW);
         run(&mut windows, "scribe", Timestamp::from_micros(i64::MIN), NOW);
-        let slots = |row: &Row| row.within(Timestamp::from_micros(i64::MIN), Timestamp::from_micros(i64::MAX)).count();
         let row = windows.rows.values().next().unwrap();
+        let slots = |row: &Row| row.begins().count();
         assert!(slots(row) <= 4 * 60 + 22 * 4 + 6 && slots(&windows.totals) == slots(row), "{}", slots(row));
         assert_eq!(windows.too_late, 10_000 - 1441 + 1);
         assert_eq!(windows.totals(NOW, NOW).runs, 10_001 - 5 + 1, "what is five minutes ahead has not come yet");
         windows.expire(NOW.plus(seconds(27 * 3600)));
         assert_eq!((windows.rows.len(), slots(&windows.totals)), (0, 0));
+    }
+
+    #[test]
+    fn a_row_that_rests_is_cut_where_the_total_is() {
+        let mut windows = Windows::default();
+        let at = Timestamp::from_micros((NOW.as_seconds() / 900 * 900 + 60) * 1_000_000);
+        run(&mut windows, "scribe", at, at);
+        let now = at.plus(seconds(5 * 3600));
+        windows.add_row(now, (Dimension::Tool, &"search".into()), now, |sums| sums.runs += 1);
+        let from = at.plus(seconds(300));
+        assert_eq!((windows.totals(from, now).runs, windows.rows(Dimension::Agent, from, now).len()), (1, 1));
+        run(&mut windows, "critic", now, now);
+        assert_eq!(windows.row(Dimension::Agent, &"scribe".into(), from, now).runs, 1);
+        assert_eq!(windows.totals(from, now).runs, 2);
     }
 
     #[test]

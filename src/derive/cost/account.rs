@@ -38,11 +38,12 @@ impl Account {
         &self.all
     }
 
-    /// The sums of the slots that end after `since`; nothing means since ever.
-    pub fn since(&self, since: Option<Timestamp>) -> Sums {
+    /// The sums of the slots that end after `since`; nothing means since ever. Slots are those of the total of all accounts.
+    pub fn since(&self, since: Option<Timestamp>, total: &Account) -> Sums {
         let Some(since) = since else { return self.all.clone() };
         let mut sum = Sums::default();
-        self.slots.within(since, Timestamp::from_micros(i64::MAX)).for_each(|sums| sum += sums);
+        let slots = self.slots.within(since, Timestamp::from_micros(i64::MAX), total.slots.fine_since());
+        slots.for_each(|sums| sum += sums);
         sum
     }
 

@@ -156,7 +156,7 @@ impl Ledger {
 
     /// Adds what was posted since `since` to a report; nothing means since ever.
     pub fn add_to(&self, report: &mut ReportBuilder, by: By, since: Option<Timestamp>) {
-        let totals = self.totals.since(since);
+        let totals = self.totals.since(since, &self.totals);
         report.totals += &totals;
         let accounts = match by {
             By::Model => &self.accounts[0],
@@ -172,7 +172,7 @@ impl Ledger {
             }
         };
         for (key, account) in accounts {
-            let sums = account.since(since);
+            let sums = account.since(since, &self.totals);
             if sums != Sums::default() {
                 *report.row(key.clone()) += &sums;
             }
@@ -373,6 +373,20 @@ mod tests {
         assert_eq!(cost_since(&ledger, Some(now - 3600)), Some(1.0));
         assert_eq!(cost_since(&ledger, Some(now)), None);
         assert!(ledger.totals.slots().count() < 40);
+    }
+
+    #[test]
+    fn rows_of_a_window_add_up_to_its_total() {
+        let (mut ledger, mut report) = (Ledger::default(), ReportBuilder::default());
+        let (scribe, critic) = ("scribe".into(), "critic".into());
+        let at = 10 * 86_400;
+        post(&mut ledger, &Posting { agent: Some(&scribe), ..posting(at, 1.0) }, at);
+        let now = at + 4 * 3600;
+        post(&mut ledger, &Posting { agent: Some(&critic), ..posting(now, 1.0) }, now);
+        ledger.add_to(&mut report, By::Agent, Some(Timestamp::from_micros((at + 1800) * 1_000_000)));
+        let Report { totals, rows, .. } = report.finish();
+        let costs: Vec<_> = rows.iter().map(|row| row.figures.cost_usd).collect();
+        assert_eq!((totals.cost_usd, costs), (Some(2.0), vec![Some(1.0); 2]));
     }
 
     #[test]

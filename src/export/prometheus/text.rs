@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, btree_map};
 use std::fmt::{self, Write};
+use std::iter::Flatten;
+use std::vec;
 
 use bytes::Bytes;
 use foldhash::fast::RandomState;
@@ -67,7 +69,7 @@ pub struct Text {
 struct Written {
     name: String,
     kind: FamilyKind,
-    series: Box<dyn Iterator<Item = Series> + Send>,
+    series: Flatten<vec::IntoIter<Vec<Series>>>,
     /// The labels of those that are.
     seen: HashSet<String>,
 }
@@ -90,8 +92,9 @@ pub fn render(families: Vec<Family>, format: Format) -> Text {
 }
 
 impl Text {
-    /// Of a piece, but for what its last series takes.
+    /// Of a piece, in bytes, but for what its last series takes.
     const LENGTH: usize = 64 << 10;
+    /// Room for that. A histogram of a thousand buckets takes more, and its piece grows.
     const A_SERIES: usize = 8 << 10;
 
     /// Writes the next series, or what stands above the next family; whether there was one.
@@ -100,8 +103,8 @@ impl Text {
             let Some((name, families)) = self.families.next() else { return false };
             let (kind, help) = (families[0].kind, families[0].help.clone());
             Writer { out, name: &name, kind, format: self.format }.header(&help);
-            let series = Box::new(families.into_iter().flat_map(|family| family.series));
-            self.family = Some(Written { name, kind, series, seen: HashSet::new() });
+            let series: Vec<Vec<Series>> = families.into_iter().map(|family| family.series).collect();
+            self.family = Some(Written { name, kind, series: series.into_iter().flatten(), seen: HashSet::new() });
             return true;
         };
         let Some(series) = family.series.next() else {
