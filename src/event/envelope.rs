@@ -99,7 +99,10 @@ impl Envelope {
             Value::String(text) if !text.is_empty() => Some(text.as_str().into()),
             Value::Number(number) => Some(number.to_string().into()),
             // Some name an agent, or a user, by an object of its own.
-            Value::Object(object) => ["id", "name"].iter().find_map(|key| object.get(*key)?.as_str()).map(Arc::from),
+            Value::Object(object) => {
+                let mut texts = ["id", "name"].iter().filter_map(|key| object.get(*key)?.as_str());
+                texts.find(|text| !text.is_empty()).map(Arc::from)
+            }
             _ => None,
         };
         keys.iter().find_map(|key| self.all(key).find_map(text))

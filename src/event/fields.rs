@@ -148,9 +148,9 @@ impl Envelope {
     fn source(&self, source: &Source) -> Source {
         let member = |key: &str| {
             let text = self.around.get("source").and_then(|source| source.get(key)).and_then(Value::as_str);
-            text.map(Arc::from)
+            text.filter(|text| !text.is_empty()).map(Arc::from)
         };
-        let named = self.around.get("source").and_then(Value::as_str).map(Arc::from);
+        let named = self.outside("source").map(Arc::from);
         Source {
             kind: source.kind,
             dialect: member("dialect").map(|name: Arc<str>| name.to_string().into()).or_else(|| source.dialect.clone()),

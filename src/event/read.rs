@@ -177,6 +177,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_empty_names_nobody() {
+        let event = one(r#"{"name":"order.shipped","agent":{"id":"","name":"clerk"},"user":{"name":""},"source":""}"#);
+        assert_eq!(event.dimensions.agent.as_deref(), Some("clerk"));
+        assert_eq!((event.identity.user_id, event.source.service), (None, None));
+    }
+
+    #[test]
     fn errors_name_the_field_and_the_remedy() {
         let error = |body: &str| read(body).remove(0).unwrap_err().to_string();
         assert!(error("{}").contains("needs a `name`"));
