@@ -65,7 +65,7 @@ fn walk(batch: &Batch) -> (u64, usize) {
     let (mut tokens, mut attributes) = (0, 0);
     for group in batch.groups() {
         for record in group.records() {
-            Span::read_with(record, |attribute| {
+            Span::read_with(record, |_, attribute| {
                 attributes += 1;
                 if let AnyValue::Int(number) = attribute.value
                     && attribute.key.as_bytes().starts_with(b"gen_ai.usage.")

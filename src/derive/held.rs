@@ -54,7 +54,7 @@ impl Held {
     pub fn read<'a>(&'a self, op: Op, lexicon: &Lexicon, attributes: &mut Attributes<'a>) -> Content<'a> {
         let Some(record) = &self.content else { return Content::default() };
         attributes.clear();
-        let span = Span::read_with(record, |attribute| attributes.take(lexicon, attribute));
+        let span = Span::read_with(record, |name, attribute| attributes.take_of(name, lexicon, attribute));
         Content::read(&Spot::new(&self.instrumentation, self.marks, &span, attributes, lexicon), op)
     }
 }

@@ -75,7 +75,8 @@ impl Deriver {
             for record in cursor.by_ref().take(room) {
                 room -= 1;
                 attributes.clear();
-                let span = Span::read_with(record, |attribute| attributes.take(&self.lexicon, attribute));
+                let span =
+                    Span::read_with(record, |name, attribute| attributes.take_of(name, &self.lexicon, attribute));
                 let (Some(trace), Some(id)) = (TraceId::from_bytes(span.trace_id), SpanId::from_bytes(span.span_id))
                 else {
                     self.counts.invalid_ids += 1;
@@ -89,12 +90,12 @@ impl Deriver {
                 let goes_on = pending.is_some() || (ended == Ended::WithAnEnd && span.end_time_unix_nano == 0);
                 let spot = Spot::new(&emitter.instrumentation, emitter.marks, &span, &attributes, &self.lexicon);
                 let content = || Content::may_be_in(&spot).then(|| batch.bytes().slice_ref(record));
-                let meaning = dialect::read(&spot);
-                let meaning = meaning.as_ref();
-                tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
                 let (span, attributes, emitter) = (&span, &attributes, &emitter);
-                let arrival = Arrival { id, parent, span, goes_on, meaning, attributes, emitter, now };
-                let ix = self.take_span(&arrival, trace, last, content);
+                let ix = dialect::read(&spot, |meaning| {
+                    tells_of_calls |= meaning.is_some_and(|meaning| meaning.op.scope() == Scope::LlmRequest);
+                    let arrival = Arrival { id, parent, span, goes_on, meaning, attributes, emitter, now };
+                    self.take_span(&arrival, trace, last, content)
+                });
                 last = Some((trace, ix));
                 if touched.last() != Some(&ix) {
                     touched.push(ix);

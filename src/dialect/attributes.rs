@@ -46,7 +46,7 @@ struct Habit {
 impl<'a> Attributes<'a> {
     /// More keys than all dialects and a configuration have; what is beyond is not read.
     const KEYS: usize = 1024;
-    const SAID: usize = 128;
+    const SAID: usize = 256;
     /// Of one record.
     const MOST: usize = u8::MAX as usize;
 
@@ -100,19 +100,27 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// The same of an attribute of a span of this name: spans that are called alike have the same attributes.
+    #[inline(always)]
+    pub fn take_of(&mut self, span: Text<'_>, lexicon: &Lexicon, attribute: KeyValue<'a>) {
+        if self.path == 0 {
+            self.path = Habits::begin(span.as_bytes());
+        }
+        self.take(lexicon, attribute);
+    }
+
     #[inline]
     fn look_up(&mut self, lexicon: &Lexicon, name: &[u8]) -> (Option<Key>, Known) {
-        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
         let place = (self.path >> (u64::BITS - Habits::BITS)) as usize;
         let Some(habit) = self.habits.0.get_mut(place) else { return lexicon.look_up(name) };
-        if habit.name() != name {
+        if !is_same(habit.name(), name) {
             let (key, known) = lexicon.look_up(name);
             if !habit.take(name, key, known) {
                 return (key, known);
             }
         }
         let passed = habit.key.map_or(name.len(), |key| key.index() + 1);
-        self.path = (self.path ^ passed as u64).wrapping_mul(FACTOR);
+        self.path = (self.path ^ passed as u64).wrapping_mul(Habits::FACTOR);
         (habit.key, habit.known)
     }
 
@@ -203,8 +211,9 @@ impl<'a> Attributes<'a> {
 
     #[inline]
     fn as_str(&self, key: Key, text: Text<'a>) -> &'a str {
-        let said = &self.said[key.index() % Attributes::SAID];
-        if said.get().as_bytes() != text.as_bytes() {
+        // Models and tools take turns, and are mostly of another length.
+        let said = &self.said[(key.index() ^ text.as_bytes().len() << 3) % Attributes::SAID];
+        if !is_same(said.get().as_bytes(), text.as_bytes()) {
             said.set(text.as_str());
         }
         said.get()
@@ -275,11 +284,23 @@ impl<'a> Attributes<'a> {
 }
 
 impl Habits {
-    const BITS: u32 = 7;
+    /// So many places that what is expected in one hardly ever pushes out what is in another: a few kinds of spans with some ten
+    /// names each are usual.
+    const BITS: u32 = 10;
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
     /// None yet.
     pub fn new() -> Habits {
         Habits(vec![Habit::NONE; 1 << Habits::BITS].into())
+    }
+
+    /// Where the first name of a span is expected: in one of 32 places, by how the span's name begins, so that names which are
+    /// never the same share their expectations as well.
+    #[inline]
+    fn begin(span: &[u8]) -> u64 {
+        let short = || span.iter().fold(0, |all, byte| all << 8 | u64::from(*byte));
+        let begins = span.first_chunk().map_or_else(short, |begins| u64::from_le_bytes(*begins));
+        (begins.wrapping_mul(Habits::FACTOR) >> 59 | 32).wrapping_mul(Habits::FACTOR)
     }
 }
 
@@ -311,6 +332,15 @@ impl Default for Attributes<'_> {
     fn default() -> Self {
         Attributes::new()
     }
+}
+
+/// Whether two texts are the same, by words of eight bytes, the last of which overlaps the one before: most are so short that a
+/// call would take longer.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let (Some(last), Some(last_of_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return a == b };
+    let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    a.len() == b.len() && last == last_of_b && words.all(|(a, b)| a == b)
 }
 
 /// Whether a text is just what it says, as nearly all are: without blanks or quotes around it, and not withheld.
@@ -349,6 +379,19 @@ mod tests {
         assert_eq!(attributes.get(Key::GEN_AI_RESPONSE_ID), Some(AnyValue::Int(7)));
         attributes.clear();
         assert!(!attributes.has(Key::GEN_AI_REQUEST_MODEL) && attributes.is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn texts_are_the_same_if_all_their_bytes_are(a in "[ab]{0,40}", at in 0_usize..40, more in "[ab]{0,2}") {
+            let mut changed = a.clone().into_bytes();
+            changed.extend(more.bytes());
+            if let Some(byte) = changed.get_mut(at) {
+                *byte ^= 1;
+            }
+            proptest::prop_assert!(is_same(a.as_bytes(), a.as_bytes()));
+            proptest::prop_assert_eq!(is_same(a.as_bytes(), &changed), a.as_bytes() == changed);
+        }
     }
 
     #[test]

@@ -248,24 +248,20 @@ pub fn belongs_to<'a>(attributes: &Attributes<'a>) -> [Option<Cow<'a, str>>; 3] 
     [fields.conversation_id, fields.session_id, fields.user_id].map(|keys| attributes.label(keys))
 }
 
-/// What a span means; nothing if it is none of ours.
-pub fn read<'a>(spot: &Spot<'a, '_>) -> Option<Meaning<'a>> {
-    let dialect = detect::detect(spot)?;
-    if logfire::is_mere_log(spot.attributes) {
-        return None;
-    }
-    let told = dialect.told(spot);
+/// Tells what a span means; nothing if it is none of ours. It is told where it was made, because moving it would cost what reading
+/// some fields does.
+pub fn read<'a, R>(spot: &Spot<'a, '_>, tell: impl FnOnce(Option<&Meaning<'a>>) -> R) -> R {
+    let dialect = detect::detect(spot).filter(|_| !logfire::is_mere_log(spot.attributes));
+    let told = dialect.and_then(|dialect| dialect.told(spot));
     let spot = &Spot { attributes: told.as_ref().unwrap_or(spot.attributes), ..*spot };
-    let op = dialect.kind(spot).or_else(|| (dialect.op)(spot))?;
-    // Filled in where the caller wants it: it is large, and moving it would cost what reading a field does.
-    let mut read = Some(dialect.mean(spot, op));
-    if let Some(meaning) = &mut read {
-        (dialect.amend)(spot, meaning);
-        // That tokens which nobody counted cost nothing is what emitters write who know no cost.
-        let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
-        meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
-    }
-    read
+    let op = |dialect: &Dialect| dialect.kind(spot).or_else(|| (dialect.op)(spot));
+    let Some((dialect, op)) = dialect.and_then(|dialect| Some((dialect, op(dialect)?))) else { return tell(None) };
+    let mut meaning = dialect.mean(spot, op);
+    (dialect.amend)(spot, &mut meaning);
+    // That tokens which nobody counted cost nothing is what emitters write who know no cost.
+    let is_unknown = meaning.op.scope() == Scope::LlmRequest && !meaning.usage.is_known();
+    meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0 || !is_unknown);
+    tell(Some(&meaning))
 }
 
 impl Dialect {

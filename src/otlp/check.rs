@@ -163,6 +163,8 @@ fn behind_plain_attributes(mut bytes: &[u8], number: u8) -> &[u8] {
 fn is_plain_attribute(attribute: &[u8]) -> bool {
     let Some((key, value)) = short_pair(attribute) else { return false };
     let plain_value = match value {
+        // Both texts and the few bytes around them at once.
+        [0x0a, ..] if is_ascii(attribute) => return short_bytes(value, 1).is_some_and(|(_, rest)| rest.is_empty()),
         [0x0a, ..] => short_bytes(value, 1).is_some_and(|(text, rest)| rest.is_empty() && is_utf8(text)),
         [0x10 | 0x18, number @ ..] => {
             let mut rest = number;

@@ -22,10 +22,10 @@ pub fn understand_in<T>(instrumentation: &str, sent: &Sent, look: impl FnOnce(Op
     let group = batch.groups().next().unwrap();
     let mut attributes = Attributes::new();
     let record = group.records().next().unwrap();
-    let span = Span::read_with(record, |attribute| attributes.take(&lexicon, attribute));
+    let span = Span::read_with(record, |_, attribute| attributes.take(&lexicon, attribute));
     let marks = lexicon.marks_of_scope(instrumentation);
     let spot = Spot::new(instrumentation, marks, &span, &attributes, &lexicon);
-    look(dialect::read(&spot))
+    dialect::read(&spot, |meaning| look(meaning.cloned()))
 }
 
 /// A span of MCP that says nothing of GenAI.

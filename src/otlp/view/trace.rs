@@ -74,18 +74,19 @@ pub struct SpanLink<'a> {
 impl<'a> Span<'a> {
     /// Reads an encoded span.
     pub fn read(raw: &'a [u8]) -> Span<'a> {
-        Span::read_with(raw, |_| {})
+        Span::read_with(raw, |_, _| {})
     }
 
-    /// Reads an encoded span and hands over its attributes on the way, in order: one pass instead of two.
+    /// Reads an encoded span and hands over its attributes on the way, in order: one pass instead of two. With each comes the span's
+    /// name, which SDKs write before them; where another order is kept it is empty.
     #[inline]
-    pub fn read_with(raw: &'a [u8], mut on_attribute: impl FnMut(KeyValue<'a>)) -> Span<'a> {
+    pub fn read_with(raw: &'a [u8], mut on_attribute: impl FnMut(Text<'a>, KeyValue<'a>)) -> Span<'a> {
         let mut span = Span { raw, ..Span::default() };
         let mut fields = Fields::of(raw);
         loop {
             // Most fields of most spans are short attributes.
             while let Some(attribute) = fields.next_short(9) {
-                on_attribute(KeyValue::read(attribute));
+                on_attribute(span.name, KeyValue::read(attribute));
             }
             let Some(field) = fields.next() else { return span };
             match (field.number, field.value) {
@@ -97,25 +98,13 @@ impl<'a> Span<'a> {
                 (6, Wire::Varint(kind)) => span.kind = kind as i32,
                 (7, Wire::Fixed64(time)) => span.start_time_unix_nano = time,
                 (8, Wire::Fixed64(time)) => span.end_time_unix_nano = time,
-                (9, Wire::Bytes(attribute)) => on_attribute(KeyValue::read(attribute)),
+                (9, Wire::Bytes(attribute)) => on_attribute(span.name, KeyValue::read(attribute)),
                 (10, Wire::Varint(count)) => span.dropped_attributes_count = count as u32,
                 (11, Wire::Bytes(_)) => span.has_events = true,
                 (12, Wire::Varint(count)) => span.dropped_events_count = count as u32,
                 (14, Wire::Varint(count)) => span.dropped_links_count = count as u32,
-                (15, Wire::Bytes(status)) => span.read_status(status),
+                (15, Wire::Bytes(status)) => (span.status_code, span.status_message) = read_status(status),
                 (16, Wire::Fixed32(flags)) => span.flags = flags,
-                _ => {}
-            }
-        }
-    }
-
-    fn read_status(&mut self, raw: &'a [u8]) {
-        for field in Fields::of(raw) {
-            match (field.number, field.value) {
-                (2, Wire::Bytes(message)) => self.status_message = Text(message),
-                (3, Wire::Varint(1)) => self.status_code = StatusCode::Ok,
-                (3, Wire::Varint(2)) => self.status_code = StatusCode::Error,
-                (3, Wire::Varint(_)) => self.status_code = StatusCode::Unset,
                 _ => {}
             }
         }
@@ -140,6 +129,21 @@ impl<'a> Span<'a> {
     pub fn raw(&self) -> &'a [u8] {
         self.raw
     }
+}
+
+/// Apart from the span, which is not to be moved once somebody knows where it is.
+fn read_status(raw: &[u8]) -> (StatusCode, Text<'_>) {
+    let (mut code, mut message) = (StatusCode::Unset, Text::default());
+    for field in Fields::of(raw) {
+        match (field.number, field.value) {
+            (2, Wire::Bytes(text)) => message = Text(text),
+            (3, Wire::Varint(1)) => code = StatusCode::Ok,
+            (3, Wire::Varint(2)) => code = StatusCode::Error,
+            (3, Wire::Varint(_)) => code = StatusCode::Unset,
+            _ => {}
+        }
+    }
+    (code, message)
 }
 
 impl<'a> SpanEvent<'a> {
