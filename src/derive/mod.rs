@@ -360,10 +360,10 @@ impl Deriver {
             let Some(oldest) = self.runs.take_oldest() else { break };
             leaving.push(oldest);
         }
+        leaving.iter().take(2).for_each(|(_, run)| run.bring_nodes());
         for at in 0..leaving.len() {
-            if let Some((_, next)) = leaving.get(at + 1) {
-                next.bring_nodes();
-            }
+            leaving.get(at + 2).into_iter().for_each(|(_, run)| run.bring_nodes());
+            leaving.get(at + 1).into_iter().for_each(|(_, run)| run.bring_calls());
             let (ix, run) = &mut leaving[at];
             match run.closed {
                 true => self.counts.runs_evicted += 1,

@@ -53,6 +53,9 @@ struct Slot {
 }
 
 impl Runs {
+    /// How many runs are on their way from memory while one is taken out.
+    const AHEAD: usize = 3;
+
     const MOST_SPARE: usize = 256;
 
     /// None in memory; notes which of those to come are changed.
@@ -199,7 +202,7 @@ impl Runs {
     /// is next is brought meanwhile, because it mostly leaves with it.
     pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
-            self.bring(self.closed.front().map(|(_, ix)| *ix));
+            self.bring(self.closed.get(Runs::AHEAD).map(|(_, ix)| *ix));
             if self.is_current(entry) {
                 return self.take(entry.1).map(|run| (entry.1, run));
             }

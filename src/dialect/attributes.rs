@@ -337,7 +337,7 @@ impl Default for Attributes<'_> {
 /// Whether two texts are the same, by words of eight bytes, the last of which overlaps the one before: most are so short that a
 /// call would take longer.
 #[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
     let (Some(last), Some(last_of_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return a == b };
     let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     a.len() == b.len() && last == last_of_b && words.all(|(a, b)| a == b)

@@ -65,6 +65,7 @@ mod voltagent;
 
 use std::borrow::Cow;
 
+pub(crate) use attributes::is_same;
 pub use attributes::{Attributes, Habits, is_redacted};
 pub use content::Content;
 pub use detect::DIALECTS;

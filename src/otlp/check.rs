@@ -6,7 +6,8 @@
 
 use std::fmt;
 
-use super::schema::{Field, KEY_VALUE, Kind, Message, Rule, WireType};
+use super::front::Front;
+use super::schema::{Field, KEY_VALUE, Kind, Message, Rule, SPAN, WireType};
 use super::wire::{Fault, Wire, read_field, read_varint, short_bytes, short_pair};
 
 /// Protobuf's customary limit on nested messages, which prost has as well.
@@ -92,6 +93,13 @@ fn check_message(
 ) -> Result<(), Malformed> {
     let mut seen_once = 0u32;
     let mut valid_ids = 0u32;
+    if std::ptr::eq(schema, &SPAN)
+        && let Some((front, rest)) = Front::split(bytes)
+        && is_utf8(front.name)
+    {
+        valid_ids = u32::from(*front.trace_id != [0; 16]) << 1 | u32::from(*front.span_id != [0; 8]) << 2;
+        bytes = rest;
+    }
     while !bytes.is_empty() {
         if let Some(attributes) = schema.item
             && depth > 2

@@ -8,6 +8,8 @@ pub mod wire;
 
 pub mod schema;
 
+mod front;
+
 mod check;
 mod normalise;
 

@@ -194,7 +194,8 @@ static SCOPE_SPANS: Message = Message::new(
     "ScopeSpans",
     &[one(1, "scope", Msg(&SCOPE)), many(2, "spans", Msg(&SPAN)), one(3, "schemaUrl", String)],
 );
-static SPAN: Message = Message::new(
+/// `Span`.
+pub static SPAN: Message = Message::new(
     "Span",
     &[
         one(1, "traceId", Id(16)),

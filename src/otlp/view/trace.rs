@@ -1,6 +1,7 @@
 //! Views over spans.
 
 use super::{KeyValue, Text};
+use crate::otlp::front::Front;
 use crate::otlp::wire::{Fields, Wire, repeated};
 
 /// One span.
@@ -83,6 +84,13 @@ impl<'a> Span<'a> {
     pub fn read_with(raw: &'a [u8], mut on_attribute: impl FnMut(Text<'a>, KeyValue<'a>)) -> Span<'a> {
         let mut span = Span { raw, ..Span::default() };
         let mut fields = Fields::of(raw);
+        if let Some((front, rest)) = Front::split(raw) {
+            (span.trace_id, span.span_id, span.parent_span_id) = (front.trace_id, front.span_id, front.parent_span_id);
+            (span.name, span.kind) = (Text(front.name), front.kind.into());
+            span.start_time_unix_nano = front.start_time_unix_nano;
+            span.end_time_unix_nano = front.end_time_unix_nano;
+            fields = Fields::of(rest);
+        }
         loop {
             // Most fields of most spans are short attributes.
             while let Some(attribute) = fields.next_short(9) {
