@@ -1,6 +1,6 @@
 //! The front of a span as nearly all SDKs write it: its fields before the attributes, each in its place.
 //!
-//! Field by field, these take as long to read as all attributes. What is written otherwise is read field by field.
+//! All of it is read at once. What is written otherwise is read field by field, by whoever asked.
 
 use super::wire::short_bytes;
 
