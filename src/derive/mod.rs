@@ -355,11 +355,7 @@ impl Deriver {
     }
 
     fn keep_within_bounds(&mut self, now: Timestamp, out: &mut Output) {
-        let mut leaving: Vec<(RunIx, Box<Run>)> = Vec::new();
-        while self.runs.are_more_than(self.limits.spans) {
-            let Some(oldest) = self.runs.take_oldest() else { break };
-            leaving.push(oldest);
-        }
+        let mut leaving = self.runs.take_oldest(self.limits.spans);
         leaving.iter().take(2).for_each(|(_, run)| run.bring_nodes());
         for at in 0..leaving.len() {
             leaving.get(at + 2).into_iter().for_each(|(_, run)| run.bring_nodes());

@@ -198,19 +198,34 @@ impl Runs {
         self.get(ix).is_some_and(|run| run.closed && run.closing == closing)
     }
 
-    /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first. The one that
-    /// is next is brought meanwhile, because it mostly leaves with it.
-    pub fn take_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
+    /// Takes the oldest runs out of memory until there are no more than so many of spans, or of runs and of what they are called by:
+    /// not every run has spans.
+    pub fn take_oldest(&mut self, most: usize) -> Vec<(RunIx, Box<Run>)> {
+        let (mut taken, mut keys) = (Vec::new(), self.by_key.len());
+        while self.nodes.max(keys) > most
+            && let Some((ix, run)) = self.take_out_oldest()
+        {
+            keys = keys.saturating_sub(1 + run.aliases.len());
+            taken.push((ix, run));
+        }
+        // One behind the other, because each waits for memory, and so they wait together.
+        taken.iter().for_each(|(_, run)| self.forget_keys(run));
+        taken
+    }
+
+    /// Takes out the run that closed the longest time ago, or, if none has closed, the one that is due first. The next ones are
+    /// brought meanwhile, because they mostly leave with it.
+    fn take_out_oldest(&mut self) -> Option<(RunIx, Box<Run>)> {
         while let Some(entry) = self.closed.pop_front() {
             self.bring(self.closed.get(Runs::AHEAD).map(|(_, ix)| *ix));
             if self.is_current(entry) {
-                return self.take(entry.1).map(|run| (entry.1, run));
+                return self.take_out(entry.1).map(|run| (entry.1, run));
             }
         }
         while let Some((_, ix)) = self.due.pop() {
             let next = self.due.peek();
             self.bring(next.map(|(_, ix)| ix));
-            if let Some(run) = self.take(ix) {
+            if let Some(run) = self.take_out(ix) {
                 return Some((ix, run));
             }
         }
@@ -225,15 +240,25 @@ impl Runs {
 
     /// Takes a run out of memory.
     pub fn take(&mut self, ix: RunIx) -> Option<Box<Run>> {
+        let run = self.take_out(ix)?;
+        self.forget_keys(&run);
+        Some(run)
+    }
+
+    fn forget_keys(&mut self, run: &Run) {
+        self.by_key.remove(&run.key);
+        for alias in &run.aliases {
+            self.by_key.remove(alias);
+        }
+    }
+
+    /// The same, but that it is still known what it was called by.
+    fn take_out(&mut self, ix: RunIx) -> Option<Box<Run>> {
         let slot = self.slots.get_mut(ix.slot as usize).filter(|slot| slot.generation == ix.generation)?;
         let run = slot.run.take()?;
         slot.generation += 1;
         self.note_change(ix);
         self.free.push(ix.slot);
-        self.by_key.remove(&run.key);
-        for alias in &run.aliases {
-            self.by_key.remove(alias);
-        }
         self.nodes -= run.nodes.len();
         Some(run)
     }
@@ -248,11 +273,6 @@ impl Runs {
     /// How many spans are in memory.
     pub fn nodes(&self) -> usize {
         self.nodes
-    }
-
-    /// Whether there is more than so many of spans, or of runs and of what they are called by: not every run has spans.
-    pub fn are_more_than(&self, most: usize) -> bool {
-        self.nodes.max(self.by_key.len()) > most
     }
 
     /// How many runs are in memory.

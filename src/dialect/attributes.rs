@@ -334,13 +334,20 @@ impl Default for Attributes<'_> {
     }
 }
 
-/// Whether two texts are the same, by words of eight bytes, the last of which overlaps the one before: most are so short that a
-/// call would take longer.
+/// Whether two texts are the same, by words of eight bytes or of four, the last of which overlaps the one before: most are so
+/// short that a call would take longer.
 #[inline]
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let (Some(last), Some(last_of_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return a == b };
+    if a.len() != b.len() {
+        return false;
+    }
+    if a.len() < 8 {
+        let is_same_at_ends =
+            a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>();
+        return is_same_at_ends && (a.len() >= 4 || a == b);
+    }
     let mut words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
-    a.len() == b.len() && last == last_of_b && words.all(|(a, b)| a == b)
+    a.last_chunk::<8>() == b.last_chunk::<8>() && words.all(|(a, b)| a == b)
 }
 
 /// Whether a text is just what it says, as nearly all are: without blanks or quotes around it, and not withheld.
