@@ -127,7 +127,7 @@ impl FileExporter {
         }
     }
 
-    async fn write(&mut self, mut lines: Vec<u8>) -> io::Result<()> {
+    async fn write(&mut self, lines: Vec<u8>) -> io::Result<()> {
         let today = Timestamp::now().date();
         let stale = self.config.rotate == Rotate::Daily && self.open.as_ref().is_some_and(|open| open.date != today);
         if stale {
@@ -137,13 +137,10 @@ impl FileExporter {
             Some(open) => open,
             None => self.open.insert(open(&self.config, &self.path, today).await?),
         };
-        if open.torn {
-            lines.insert(0, b'\n');
-        }
         // Until the write is done, it may be cut short.
-        open.torn = true;
+        let was_torn = std::mem::replace(&mut open.torn, true);
         let file = open.file.clone();
-        let (written, lines) = blocking(move || Ok((append(&file, &lines), lines))).await?;
+        let (written, lines) = blocking(move || Ok((append(&file, was_torn, &lines), lines))).await?;
         if lines.capacity() <= MAX_ROOM {
             self.room = lines;
         }
@@ -158,10 +155,12 @@ struct Unwritten {
     torn: bool,
 }
 
-/// Writes all of it or none, because all of it comes again.
-fn append(mut file: &File, lines: &[u8]) -> Result<(), Unwritten> {
-    let before = file.metadata().map_err(|error| Unwritten { error, torn: false })?.len();
-    file.write_all(lines).map_err(|error| Unwritten { error, torn: file.set_len(before).is_err() })
+/// Writes all of it or none, because all of it comes again. Behind half a line it begins one of its own.
+fn append(mut file: &File, was_torn: bool, lines: &[u8]) -> Result<(), Unwritten> {
+    let before = file.metadata().map_err(|error| Unwritten { error, torn: was_torn })?.len();
+    let line_end: &[u8] = if was_torn { b"\n" } else { b"" };
+    let written = file.write_all(line_end).and_then(|()| file.write_all(lines));
+    written.map_err(|error| Unwritten { error, torn: file.set_len(before).is_err() || was_torn })
 }
 
 async fn open(config: &Config, path: &Path, today: String) -> io::Result<Open> {
@@ -214,16 +213,32 @@ mod tests {
         let path = folder.path().join("data/events.jsonl");
         let config: Config = serde_json::from_str(r#"{"path": "events.jsonl"}"#).unwrap();
         let open = open(&config, &path, Timestamp::now().date()).await.unwrap();
-        append(&open.file, b"{}\n").map_err(|unwritten| unwritten.error).unwrap();
+        append(&open.file, false, b"{}\n").map_err(|unwritten| unwritten.error).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    }
+
+    #[test]
+    fn behind_half_a_line_another_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, "{\"event").unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        append(&file, true, b"{}\n").map_err(|unwritten| unwritten.error).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"event\n{}\n");
+    }
+
+    #[test]
+    fn what_is_torn_stays_so_until_something_is_written() {
+        let full = File::options().append(true).open("/dev/full").unwrap();
+        assert!(append(&full, true, b"{}\n").unwrap_err().torn);
     }
 
     #[test]
     fn lines_that_do_not_fit_leave_nothing_behind() {
         // This device says that it is full at every write.
         let full = File::options().append(true).open("/dev/full").unwrap();
-        let unwritten = append(&full, b"{}\n").unwrap_err();
+        let unwritten = append(&full, false, b"{}\n").unwrap_err();
         assert_eq!(unwritten.error.kind(), io::ErrorKind::StorageFull);
     }
 }
