@@ -29,10 +29,18 @@ pub enum Payload {
     /// To be asked for by the writer, on its own thread: making them may take time that whoever appends does not have.
     Later {
         /// Gives the bytes.
-        source: Arc<dyn AsRef<[u8]> + Send + Sync>,
-        /// How many they are, about, by which the queue is bounded.
+        source: Arc<dyn Payloads>,
+        /// Which of its payloads it is.
+        at: usize,
+        /// How many bytes they are, about, by which the queue is bounded.
         about: usize,
     },
+}
+
+/// Payloads that are made when they are written.
+pub trait Payloads: Send + Sync {
+    /// The bytes of one of them.
+    fn payload(&self, at: usize) -> &[u8];
 }
 
 impl Payload {
@@ -40,7 +48,7 @@ impl Payload {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Payload::Bytes(bytes) => bytes,
-            Payload::Later { source, .. } => (**source).as_ref(),
+            Payload::Later { source, at, .. } => source.payload(*at),
         }
     }
 

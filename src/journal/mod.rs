@@ -56,7 +56,7 @@ use shared::{Counts, Keeper, Progress, Shared};
 use state::Status;
 use writer::Writer;
 
-pub use append::{Ack, Appended, Entry, Payload, Refused};
+pub use append::{Ack, Appended, Entry, Payload, Payloads, Refused};
 pub use cursor::{Begin, Hold};
 pub use read::{Limit, Page};
 pub use recovery::{OpenError, Recovery};

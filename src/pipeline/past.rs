@@ -14,7 +14,7 @@ use crate::flow::{Record, SharedRecord};
 use crate::health::Health;
 use crate::history::{self, EVENT, History, event_of};
 use crate::hub::{Hub, Page, Past};
-use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Settings};
+use crate::journal::{Ack, Entry, Journal, Limit, OpenError, Payload, Payloads, Settings};
 
 /// Where events are kept, and for how long.
 #[derive(Clone, Debug, Deserialize)]
@@ -150,19 +150,15 @@ struct Events {
     history: Option<Arc<History>>,
 }
 
-/// The JSON of one of some events, which is made when it is written, that of all at once.
-struct Json {
-    records: Arc<[SharedRecord]>,
-    at: usize,
-}
+/// The JSON of some events, which is made when the first is written, that of all at once.
+struct Jsons(Box<[SharedRecord]>);
 
-impl AsRef<[u8]> for Json {
-    fn as_ref(&self) -> &[u8] {
-        let record = &self.records[self.at];
-        if !record.has_json() {
-            Record::have_json(&self.records[self.at..]);
+impl Payloads for Jsons {
+    fn payload(&self, at: usize) -> &[u8] {
+        if !self.0[at].has_json() {
+            Record::have_json(&self.0[at..]);
         }
-        record.json().as_bytes()
+        self.0[at].json().as_bytes()
     }
 }
 
@@ -172,10 +168,10 @@ impl Past for Events {
     }
 
     fn take(&self, records: &[SharedRecord]) -> Range<u64> {
-        let shared: Arc<[SharedRecord]> = records.into();
+        let source: Arc<dyn Payloads> = Arc::new(Jsons(records.into()));
         let payload = |(at, record): (usize, &SharedRecord)| {
             let about = 512 + record.event().data.as_json().len();
-            Payload::Later { source: Arc::new(Json { records: shared.clone(), at }), about }
+            Payload::Later { source: source.clone(), at, about }
         };
         let entries = records.iter().enumerate().map(|record| Entry { kind: EVENT, payload: payload(record) });
         match self.journal.append(entries.collect(), Ack::Memory) {
