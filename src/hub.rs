@@ -69,7 +69,7 @@ impl Hub {
     /// Whatever the number of events, no more of them than this is kept.
     const MOST_BYTES: usize = 64 << 20;
 
-    /// Events that are taken out of memory at a time, however many are behind the place that is read from.
+    /// Events that are taken out of memory at a time, however many are behind the place that is read from, to be looked at.
     const AT_A_TIME: usize = 512;
 
     /// Keeps this many events.
@@ -201,8 +201,9 @@ impl Hub {
     /// At most `limit` events that fit, from an offset on. Of the past only a part is looked at: there is more as long as
     /// `next` is not the head.
     pub fn read(&self, from: u64, limit: usize, filter: &Filter) -> Page {
-        let head = self.head();
-        let (first, mut events) = self.since(from);
+        let (head, is_all) = (self.head(), filter.is_empty());
+        let at_a_time = if is_all { limit.min(Hub::AT_A_TIME) } else { Hub::AT_A_TIME };
+        let (first, mut events) = self.since(from, at_a_time);
         match &self.past {
             Some(past) if from < first.min(head) => return past.read(from..first.min(head), limit, filter),
             _ => {}
@@ -215,11 +216,14 @@ impl Hub {
                     return page;
                 }
                 page.next = offset + 1;
-                if filter.matches(record.event()) {
+                if is_all || filter.matches(record.event()) {
                     page.events.push((offset, record));
                 }
             }
-            let (first, more) = self.since(page.next);
+            if page.events.len() == limit {
+                return page;
+            }
+            let (first, more) = self.since(page.next, at_a_time);
             // What has left memory meanwhile is missing for whoever goes on from here.
             events = if first > page.next { Vec::new() } else { more };
         }
@@ -228,10 +232,10 @@ impl Hub {
 
     /// The offset of the oldest event in memory, and some events from an offset on, none if there are no more. Looking at
     /// them is done outside the lock, which every new event waits for.
-    fn since(&self, from: u64) -> (u64, Vec<(u64, SharedRecord)>) {
+    fn since(&self, from: u64, most: usize) -> (u64, Vec<(u64, SharedRecord)>) {
         let ring = self.lock();
         let skip = ring.events.partition_point(|(offset, _)| *offset < from);
-        (ring.first, ring.events.iter().skip(skip).take(Hub::AT_A_TIME).cloned().collect())
+        (ring.first, ring.events.iter().skip(skip).take(most).cloned().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, Ring> {

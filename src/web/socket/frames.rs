@@ -31,11 +31,12 @@ impl Frames {
             return message::event(envelope, offset, record).into();
         }
         let mut ring = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(at) = ring.frames.binary_search_by_key(&offset, |(offset, _)| *offset) {
+        let is_new = ring.frames.back().is_none_or(|(newest, _)| *newest < offset);
+        if !is_new && let Ok(at) = ring.frames.binary_search_by_key(&offset, |(offset, _)| *offset) {
             return ring.frames[at].1.clone();
         }
         let frame: Utf8Bytes = message::event(envelope, offset, record).into();
-        if ring.frames.back().is_none_or(|(newest, _)| *newest < offset) {
+        if is_new {
             ring.keep(offset, frame.clone());
         }
         frame
