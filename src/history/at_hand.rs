@@ -67,10 +67,10 @@ impl Kept {
 }
 
 impl Fresh {
-    /// Its row, as far as it has one.
-    pub fn row(&self) -> Option<Row<'_>> {
+    /// Its row.
+    pub fn row(&self) -> Row<'_> {
         let event = Narrow::of(self.record.event());
-        Some(Row { offset: self.offset, came: self.came, time: event.time?, event, json: self.record.json() })
+        Row { offset: self.offset, came: self.came, event, json: self.record.json() }
     }
 
     pub fn offset(&self) -> u64 {

@@ -159,10 +159,8 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer
         new.push(row);
         let Some(id) = row.event.execution().filter(|_| !row.event.is_no_work()) else { continue };
         match runs.get_mut(id) {
-            Some(run) => run.absorb(&row.event, row.time),
-            None => {
-                runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.time)).absorb(&row.event, row.time)
-            }
+            Some(run) => run.absorb(&row.event),
+            None => runs.entry(id.to_owned()).or_insert_with(|| StoredRun::new(id, row.event.time)).absorb(&row.event),
         }
     }
     entered.new = new.len() as u64;
@@ -185,8 +183,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer
 fn rows_of<'p>(page: &Page, bodies: &'p Bodies<'_>) -> Option<Vec<Row<'p>>> {
     let row = |at: usize| {
         let json = std::str::from_utf8(bodies.json(at)).ok()?;
-        let (offset, time) = (page.offset(at), page.time(at));
-        Some(Row { offset, came: time, time, event: Narrow::read(json)?, json })
+        Some(Row { offset: page.offset(at), came: page.time(at), event: Narrow::read(json)?, json })
     };
     (0..page.len()).map(row).collect()
 }
@@ -259,11 +256,12 @@ impl Known {
     const LATE: Duration = Duration::from_secs(600);
 
     fn is_late(row: &Row<'_>) -> bool {
-        row.time.plus(Known::LATE) < row.came
+        row.event.time.plus(Known::LATE) < row.came
     }
 
     fn of(transaction: &Transaction<'_>, rows: &[Row<'_>]) -> Result<Known> {
-        let late: BTreeSet<Timestamp> = rows.iter().filter(|row| Known::is_late(row)).map(|row| row.time).collect();
+        let late: BTreeSet<Timestamp> =
+            rows.iter().filter(|row| Known::is_late(row)).map(|row| row.event.time).collect();
         let mut found = HashMap::new();
         each_at(transaction, &late, |id, offset| {
             found.insert(id, offset);

@@ -132,16 +132,16 @@ pub fn note(directory: &Path, position: u64) -> io::Result<()> {
     fs::rename(new, directory.join(LIST))
 }
 
-/// The first day that is kept.
-pub fn first_day(settings: &Settings, now: Timestamp) -> Option<String> {
+/// A time on the first day that is kept.
+pub fn begin_of_kept(settings: &Settings, now: Timestamp) -> Option<Timestamp> {
     let kept = std::time::Duration::from_secs(u64::from(settings.days) * 86_400);
-    (settings.days > 0).then(|| now.minus(kept).date())
+    (settings.days > 0).then(|| now.minus(kept))
 }
 
 /// Deletes days that are too old, and the oldest while there is too much.
 pub fn retain(settings: &Settings, now: Timestamp) -> usize {
     let Ok(files) = all(&settings.directory) else { return 0 };
-    let first = first_day(settings, now).unwrap_or_default();
+    let first = begin_of_kept(settings, now).map(Timestamp::date).unwrap_or_default();
     let size = |path: &PathBuf| {
         let with_log = [path.clone(), path.with_extension("db-wal")];
         with_log.iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum::<u64>()

@@ -11,7 +11,7 @@ use rusqlite::{Error, Result, ffi};
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::zstd_safe::{CParameter, compress_bound, get_frame_content_size};
 
-use super::stored::{Narrow, as_str};
+use super::stored::{Field, Narrow, is_same};
 use crate::event::Timestamp;
 
 /// What events are found by, as a [`Filter`](crate::event::Filter) calls it.
@@ -39,8 +39,6 @@ pub struct Row<'a> {
     pub offset: u64,
     /// When it came.
     pub came: Timestamp,
-    /// When it happened.
-    pub time: Timestamp,
     /// What it is found by.
     pub event: Narrow<'a>,
     /// Its JSON as the journal has it.
@@ -89,7 +87,7 @@ struct Column {
 impl Row<'_> {
     /// Its id.
     pub fn id(&self) -> [u8; 16] {
-        self.event.id.map(|id| id.uuid().into_bytes()).unwrap_or_default()
+        self.event.id.uuid().into_bytes()
     }
 
     /// What it says of each of the [`COLUMNS`].
@@ -97,18 +95,18 @@ impl Row<'_> {
         let event = &self.event;
         [
             event.execution(),
-            event.scope().map(|scope| scope.as_str()),
-            event.event_type().map(|kind| kind.as_str()),
-            event.status().map(|status| status.as_str()),
-            Some(event.name.as_str()),
-            as_str(&event.agent),
-            as_str(&event.feature),
-            as_str(&event.model),
-            as_str(&event.tool),
-            as_str(&event.task_id),
-            as_str(&event.conversation_id),
-            as_str(&event.correlation_id),
-            as_str(&event.user_id),
+            Some(event.scope.as_str()),
+            Some(event.event_type.as_str()),
+            Some(event.status.as_str()),
+            event.text(Field::Name),
+            event.text(Field::Agent),
+            event.text(Field::Feature),
+            event.text(Field::Model),
+            event.text(Field::Tool),
+            event.text(Field::Task),
+            event.text(Field::Conversation),
+            event.text(Field::Correlation),
+            event.text(Field::User),
         ]
     }
 }
@@ -147,7 +145,7 @@ impl Packer {
         compress(&mut self.compressor, &self.raw, &mut self.columns)?;
         self.ids.clear();
         rows.iter().for_each(|row| self.ids.extend_from_slice(&row.id()));
-        let times = || rows.iter().map(|row| row.time);
+        let times = || rows.iter().map(|row| row.event.time);
         Ok(Packed {
             first: rows.first().map_or(0, |row| row.offset),
             last: rows.last().map_or(0, |row| row.offset),
@@ -177,7 +175,7 @@ fn write_columns(rows: &[&Row<'_>], raw: &mut Vec<u8>) {
     let first = rows.first().map_or(0, |row| row.offset);
     raw.push(rows.len() as u8);
     rows.iter().for_each(|row| raw.extend(((row.offset - first) as u32).to_le_bytes()));
-    rows.iter().for_each(|row| raw.extend(row.time.as_micros().to_le_bytes()));
+    rows.iter().for_each(|row| raw.extend(row.event.time.as_micros().to_le_bytes()));
     rows.iter().for_each(|row| raw.extend((row.json.len() as u32).to_le_bytes()));
     let rows: Vec<_> = rows.iter().map(|row| row.values()).collect();
     for column in 0..COLUMNS.len() {
@@ -192,7 +190,7 @@ fn write_columns(rows: &[&Row<'_>], raw: &mut Vec<u8>) {
 
 /// Which of the values this is, counted from 1. What comes next is mostly what came last.
 fn code<'a>(values: &mut Vec<&'a str>, value: &'a str) -> u8 {
-    let at = values.iter().rposition(|known| *known == value).unwrap_or_else(|| {
+    let at = values.iter().rposition(|known| is_same(known, value)).unwrap_or_else(|| {
         values.push(value);
         values.len() - 1
     });
@@ -391,7 +389,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn row((offset, time, json): &(u64, Timestamp, String)) -> Row<'_> {
-        Row { offset: *offset, came: *time, time: *time, event: Narrow::read(json).unwrap(), json }
+        Row { offset: *offset, came: *time, event: Narrow::read(json).unwrap(), json }
     }
 
     /// Events with offsets that leave some out.
@@ -400,8 +398,8 @@ mod tests {
             let mut event = Event::agent_started(&format!("agent-{}", at % 7));
             event.identity.execution_id = (!at.is_multiple_of(3)).then(|| format!("run-{}", at / 4).into());
             event.message = Some("x".repeat(body).into());
-            let time = Timestamp::from_micros(1_700_000_000_000_000 - at as i64 * 7);
-            (1000 + at as u64 * 3, time, event.to_json())
+            event.timestamp = Timestamp::from_micros(1_700_000_000_000_000 - at as i64 * 7);
+            (1000 + at as u64 * 3, event.timestamp, event.to_json())
         };
         (0..number).map(event).collect()
     }
@@ -431,8 +429,7 @@ mod tests {
                     assert!((packed.since..=packed.until).contains(time));
                 }
                 let of_agent = page.with(&[("agent", vec!["agent-3".into(), "agent-none".into()])]);
-                let expected =
-                    (0..rows.len()).filter(|at| rows[*at].event.agent.as_ref().unwrap().as_str() == "agent-3");
+                let expected = (0..rows.len()).filter(|at| rows[*at].event.text(Field::Agent) == Some("agent-3"));
                 assert_eq!(of_agent, expected.collect::<Vec<_>>());
             }
             assert!(told.next().is_none());

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde_json::Value;
 
-use super::stored::{Narrow, Text, as_str};
+use super::stored::{Field, Narrow};
 use super::{Shared, is_within};
 use crate::derive::cost::{Figures, Unpriced};
 use crate::derive::{RunStatus, RunSummary};
@@ -106,36 +106,37 @@ impl StoredRun {
     }
 
     /// What an event adds.
-    pub(super) fn absorb(&mut self, event: &Narrow<'_>, at: Timestamp) {
-        let own = |known: &mut Option<String>, said: &Option<Text<'_>>| {
-            if known.is_none() {
-                *known = said.as_ref().map(|said| said.as_str().to_owned());
-            }
-        };
+    pub(super) fn absorb(&mut self, event: &Narrow<'_>) {
         self.events += 1;
-        self.started_at = self.started_at.min(at);
-        self.seen_at = self.seen_at.max(at);
-        own(&mut self.user_id, &event.user_id);
-        own(&mut self.feature, &event.feature);
-        own(&mut self.task_id, &event.task_id);
-        own(&mut self.conversation_id, &event.conversation_id);
-        own(&mut self.session_id, &event.session_id);
-        own(&mut self.service, &event.service);
-        own(&mut self.dialect, &event.dialect);
-        if let Some(agent) = as_str(&event.agent)
+        self.started_at = self.started_at.min(event.time);
+        self.seen_at = self.seen_at.max(event.time);
+        for (known, field) in [
+            (&mut self.user_id, Field::User),
+            (&mut self.feature, Field::Feature),
+            (&mut self.task_id, Field::Task),
+            (&mut self.conversation_id, Field::Conversation),
+            (&mut self.session_id, Field::Session),
+            (&mut self.service, Field::Service),
+            (&mut self.dialect, Field::Dialect),
+        ] {
+            if known.is_none() {
+                *known = event.text(field).map(str::to_owned);
+            }
+        }
+        if let Some(agent) = event.text(Field::Agent)
             && !self.agents.iter().any(|known| known == agent)
         {
             self.agents.push(agent.to_owned());
         }
         if event.is_of_life() {
-            self.absorb_life(event, at);
+            self.absorb_life(event);
         }
     }
 
-    fn absorb_life(&mut self, event: &Narrow<'_>, at: Timestamp) {
-        let (Some(scope), Some(event_type)) = (event.scope(), event.event_type()) else { return };
+    fn absorb_life(&mut self, event: &Narrow<'_>) {
+        let (scope, event_type) = (event.scope, event.event_type);
         if matches!(event_type, EventType::Completed | EventType::Failed | EventType::Canceled) {
-            self.figures.add(&figures_of(event, scope, event_type));
+            self.figures.add(&figures_of(event));
         }
         let is_named = matches!(scope, Scope::Workflow | Scope::Agent);
         // A call by itself is a run as well, and decides how it went unless something around it is known.
@@ -146,14 +147,14 @@ impl StoredRun {
         if event_type == EventType::Started {
             self.status.get_or_insert_with(|| RunStatus::Running.as_str().to_owned());
         } else {
-            self.status = event.status().map(|status| status.as_str().to_owned());
-            self.ended_at = Some(at);
+            self.status = Some(event.status.as_str().to_owned());
+            self.ended_at = Some(event.time);
             let failed = event_type == EventType::Failed;
-            self.error = event.message.as_ref().filter(|_| failed).map(|message| message.as_str().to_owned());
-            self.told_usd = event.performance.cost_usd.or(self.told_usd);
+            self.error = event.text(Field::Message).filter(|_| failed).map(str::to_owned);
+            self.told_usd = event.performance().cost_usd.or(self.told_usd);
         }
         if is_named {
-            self.name = Some(event.component_id.as_str().to_owned());
+            self.name = Some(event.component_id());
         }
     }
 
@@ -225,11 +226,11 @@ impl StoredRun {
 }
 
 /// What the end of a piece of work adds to the figures of its run.
-fn figures_of(event: &Narrow<'_>, scope: Scope, event_type: EventType) -> Figures {
+fn figures_of(event: &Narrow<'_>) -> Figures {
     let mut figures = Figures::default();
-    let failed = u64::from(event_type != EventType::Completed);
-    let performance = &event.performance;
-    match scope {
+    let failed = u64::from(event.event_type != EventType::Completed);
+    let performance = event.performance();
+    match event.scope {
         Scope::LlmRequest if !event.says(r#""billed":false"#) => {
             figures.llm_failed = failed;
             if event.says(r#""operation":"embeddings""#) {
@@ -253,7 +254,7 @@ fn figures_of(event: &Narrow<'_>, scope: Scope, event_type: EventType) -> Figure
             }
         }
         Scope::Tool if !event.says(r#""counted":false"#) => {
-            (figures.tool_calls, figures.tool_failed) = (1, u64::from(event_type == EventType::Failed));
+            (figures.tool_calls, figures.tool_failed) = (1, u64::from(event.event_type == EventType::Failed));
         }
         Scope::Agent if !event.says(r#""counted":false"#) => (figures.agent_runs, figures.agent_failed) = (1, failed),
         _ => {}
@@ -447,7 +448,7 @@ mod tests {
         let of = |part: &&str| {
             let mut run = StoredRun::new("r", at);
             for line in part.lines() {
-                run.absorb(&Narrow::read(line).unwrap(), at);
+                run.absorb(&Narrow::read(line).unwrap());
             }
             run
         };

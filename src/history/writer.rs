@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::at_hand::Fresh;
 use super::day::{self, Entered};
 use super::files::{self, CONSUMER};
 use super::page::{Packer, Row};
@@ -111,7 +110,7 @@ impl Writer {
         let fresh = self.shared.at_hand.take(written, Writer::AT_ONCE.records);
         match fresh.last() {
             Some(last) => {
-                self.enter_all(fresh.iter().map(Fresh::row))?;
+                self.enter_all(fresh.iter().map(|fresh| Some(fresh.row())))?;
                 self.move_to(last.offset() + 1);
             }
             None => self.step_in_journal()?,
@@ -135,7 +134,8 @@ impl Writer {
 
     /// Enters events into the files of their days. What cannot be read is none.
     fn enter_all<'r>(&mut self, rows: impl Iterator<Item = Option<Row<'r>>>) -> Result<(), String> {
-        for (day, rows) in self.by_day(rows) {
+        for rows in self.by_day(rows).into_values() {
+            let day = rows.first().map(|row| row.event.time.date()).unwrap_or_default();
             let entered = self.enter(&day, &rows);
             let entered = entered.map_err(|error| self.failed(&day, &error))?;
             self.shared.counts.written.fetch_add(entered.new, Relaxed);
@@ -166,31 +166,30 @@ impl Writer {
     }
 
     /// Events by the day on which they happened. What has no place is counted.
-    fn by_day<'r>(&self, rows: impl Iterator<Item = Option<Row<'r>>>) -> BTreeMap<String, Vec<Row<'r>>> {
+    fn by_day<'r>(&self, rows: impl Iterator<Item = Option<Row<'r>>>) -> BTreeMap<i64, Vec<Row<'r>>> {
         let now = Timestamp::now();
-        let first = files::first_day(&self.shared.settings, now).unwrap_or_default();
-        let last = now.plus(Duration::from_secs(86_400)).date();
+        let first = files::begin_of_kept(&self.shared.settings, now).map_or(i64::MIN, day_number);
+        // A clock that is wrong must not make a file for every day there will be.
+        let last = day_number(now) + 1;
         let counts = &self.shared.counts;
-        let count = |counter: &AtomicU64| {
-            counter.fetch_add(1, Relaxed);
-        };
-        let mut days: BTreeMap<String, Vec<Row<'r>>> = BTreeMap::new();
+        let mut days: BTreeMap<i64, Vec<Row<'r>>> = BTreeMap::new();
         let most = rows.size_hint().1.unwrap_or_default();
         for row in rows {
-            let Some(row) = row else {
-                count(&counts.unreadable);
-                continue;
-            };
-            let day = row.time.date();
-            if day < first {
-                count(&counts.too_old);
-            } else if day > last {
-                // A clock that is wrong must not make a file for every day there will be.
-                count(&counts.too_new);
-            } else {
-                // Most are of one day.
-                let room = if days.is_empty() { most } else { 0 };
-                days.entry(day).or_insert_with(|| Vec::with_capacity(room)).push(row);
+            let day = row.as_ref().map(|row| day_number(row.event.time));
+            match (row, day) {
+                (Some(row), Some(day)) if (first..=last).contains(&day) => {
+                    // Most are of one day.
+                    let room = if days.is_empty() { most } else { 0 };
+                    days.entry(day).or_insert_with(|| Vec::with_capacity(room)).push(row);
+                }
+                (_, day) => {
+                    let counter = match day {
+                        None => &counts.unreadable,
+                        Some(day) if day < first => &counts.too_old,
+                        Some(_) => &counts.too_new,
+                    };
+                    counter.fetch_add(1, Relaxed);
+                }
             }
         }
         days
@@ -248,5 +247,11 @@ impl Writer {
 fn row(record: &Record) -> Option<Row<'_>> {
     let json = std::str::from_utf8(&record.payload).ok()?;
     let event = Narrow::read(json)?;
-    Some(Row { offset: record.offset, came: record.time, time: event.time?, event, json })
+    Some(Row { offset: record.offset, came: record.time, event, json })
+}
+
+/// Which day it is, counted from that on which time began.
+fn day_number(time: Timestamp) -> i64 {
+    const MICROS: i64 = 86_400 * 1_000_000;
+    time.as_micros().div_euclid(MICROS)
 }
