@@ -73,12 +73,17 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         // Most texts are ASCII, of which nothing has to be decoded.
         let gap = rest.bytes().take_while(|byte| byte.is_ascii() && !byte.is_ascii_alphanumeric()).count();
-        rest = rest[gap..].trim_start_matches(|c| !is_of_word(c));
+        rest = &rest[gap..];
+        if rest.bytes().next().is_some_and(|byte| !byte.is_ascii()) {
+            rest = rest.trim_start_matches(|c| !is_of_word(c));
+        }
         let first = rest.chars().next()?;
-        let end = match stands_alone(first) {
-            true => first.len_utf8(),
-            false => {
-                let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let end = match rest.as_bytes().get(plain) {
+            _ if stands_alone(first) => first.len_utf8(),
+            None => plain,
+            Some(byte) if byte.is_ascii() => plain,
+            Some(_) => {
                 let ends = |c| !is_of_word(c) || stands_alone(c);
                 rest[plain..].find(ends).map_or(rest.len(), |more| plain + more)
             }
@@ -176,6 +181,7 @@ mod tests {
             }
             let there: Vec<&str> = words(&text).collect();
             let wanted_words: Vec<&str> = words(&wanted).collect();
+            prop_assert!(!there.contains(&""));
             for (index, word) in wanted_words.iter().enumerate() {
                 let may_go_on = index + 1 == wanted_words.len() && is_open(&wanted);
                 let is_there = there.iter().any(|known| known == word || (may_go_on && known.starts_with(word)));

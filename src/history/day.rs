@@ -12,13 +12,14 @@ use super::files;
 use super::page::{self, Bodies, Packer, Page, Row};
 use super::runs::{self, StoredRun};
 use super::stored::Narrow;
-use crate::event::{EventId, Timestamp, words};
+use super::vocabulary::Vocabulary;
+use crate::event::{EventId, Timestamp};
 
 /// The layout of the tables; a file of another is made anew.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Offsets are in the order of arrival, and so are pages; what is looked for in them is narrow, and their JSON is beside it.
-/// `texts` is an index of the words of each page but the newest, into which more may come, without the texts.
+/// `texts` is an index of the words of each page that is closed, without the texts.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS pages (
         first INTEGER PRIMARY KEY, last INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -165,7 +166,7 @@ pub fn insert(connection: &mut Connection, rows: &[Row<'_>], packer: &mut Packer
     }
     entered.new = new.len() as u64;
     if !new.is_empty() {
-        match newest {
+        match newest.filter(|page| !page.is_closed()) {
             Some(page) => {
                 let bodies = bodies_of(&transaction, &page)?;
                 let old = rows_of(&page, &bodies).ok_or_else(page::damaged)?;
@@ -188,12 +189,12 @@ fn rows_of<'p>(page: &Page, bodies: &'p Bodies<'_>) -> Option<Vec<Row<'p>>> {
     (0..page.len()).map(row).collect()
 }
 
-/// Writes pages, the first in place of the one with the same first event, and the words of all but the last.
+/// Writes pages, the first in place of the one with the same first event, and the words of those that are closed.
 fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) -> Result<()> {
     let mut columns = transaction.prepare_cached("INSERT OR REPLACE INTO pages VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     let mut bodies = transaction.prepare_cached("INSERT OR REPLACE INTO bodies VALUES (?1, ?2)")?;
     let mut of_run = transaction.prepare_cached("INSERT OR IGNORE INTO pages_of_runs VALUES (?1, ?2)")?;
-    let mut words = Vec::new();
+    let (mut vocabulary, mut words) = (Vocabulary::default(), Vec::new());
     let mut pages = page::split(rows).peekable();
     while let Some(rows) = pages.next() {
         let page = packer.pack(rows)?;
@@ -210,8 +211,8 @@ fn put(transaction: &Transaction<'_>, rows: &[&Row<'_>], packer: &mut Packer) ->
         for run in page::executions(rows) {
             of_run.execute(params![run, first])?;
         }
-        if pages.peek().is_some() {
-            words.push((first, distinct_words(rows)));
+        if pages.peek().is_some() || page::is_closed(rows) {
+            words.push((first, vocabulary.of(rows)));
         }
         if words.len() == WORDS_AT_ONCE || pages.peek().is_none() {
             put_words(transaction, &words)?;
@@ -230,22 +231,6 @@ fn put_words(transaction: &Transaction<'_>, words: &[(i64, String)]) -> Result<(
     let mut statement = transaction.prepare_cached(&format!("INSERT INTO texts (rowid, words) VALUES {places}"))?;
     let values = words.iter().flat_map(|(first, words)| [first as &dyn ToSql, words]);
     statement.execute(params_from_iter(values)).map(drop)
-}
-
-/// What events say, each word once.
-fn distinct_words(rows: &[&Row<'_>]) -> String {
-    let mut said = String::new();
-    let mut before = None;
-    for row in rows {
-        row.event.push_searchable(before, &mut said);
-        before = Some(&row.event);
-    }
-    let (mut distinct, mut seen) = (String::new(), HashSet::with_hasher(RandomState::default()));
-    for word in words::words(&said).filter(|word| seen.insert(*word)) {
-        distinct.push_str(word);
-        distinct.push(' ');
-    }
-    distinct
 }
 
 /// Events that are in a file already, as far as late ones may be among them.

@@ -18,6 +18,7 @@ mod query;
 mod readers;
 mod runs;
 mod stored;
+mod vocabulary;
 mod writer;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

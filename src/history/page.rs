@@ -206,6 +206,11 @@ pub fn executions<'a>(rows: &'a [&Row<'_>]) -> Vec<&'a str> {
     executions
 }
 
+/// Whether nothing is added any more to a page of these events.
+pub fn is_closed(rows: &[&Row<'_>]) -> bool {
+    Page::is_enough(rows.len(), rows.iter().map(|row| row.json.len()).sum())
+}
+
 /// Events in pages that are not too large.
 pub fn split<'r, 'a>(rows: &'r [&'a Row<'a>]) -> impl Iterator<Item = &'r [&'a Row<'a>]> {
     let mut rest = rows;
@@ -279,6 +284,17 @@ impl Page {
     /// How many events it has.
     pub fn len(&self) -> usize {
         self.events
+    }
+
+    /// Whether nothing is added to it any more.
+    pub fn is_closed(&self) -> bool {
+        Page::is_enough(self.events, self.ends.last().copied().unwrap_or_default())
+    }
+
+    /// A page that is opened again is unpacked, read and packed anew, which costs as much as entering it. Many small ones cost
+    /// whoever reads.
+    fn is_enough(events: usize, bytes: usize) -> bool {
+        events >= Page::EVENTS / 4 || bytes >= Page::BYTES / 4
     }
 
     /// The offset of an event.

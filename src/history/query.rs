@@ -256,7 +256,7 @@ fn statement(columns: &str, offsets: &Range<u64>, way: &Way, filter: &Filter) ->
             values.extend(runs.into_iter().map(Value::Text));
         }
         Way::ByWords(query) => {
-            // The words of the newest page are not in their index yet.
+            // The words of the newest page may not be in their index yet.
             sql.push_str(
                 " AND first IN (SELECT rowid FROM texts WHERE texts MATCH ? UNION ALL SELECT max(first) FROM pages)",
             );

@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use tempfile::TempDir;
 
-use super::stored::Narrow;
 use super::*;
 use crate::event::{Data, EventName};
 use crate::flow::Record;
@@ -108,7 +107,7 @@ fn filter(pairs: &[(&str, &str)]) -> Filter {
 const WORDS: &[&str] =
     &["alpha", "beta", "al", "lpha b", "検索", "AND", "\"beta\"", "alpha* OR", "x-ray", "read_timeout", "é"];
 
-fn some_event() -> impl Strategy<Value = Event> {
+pub fn some_event() -> impl Strategy<Value = Event> {
     let name = select(vec!["agent.started", "agent.failed", "tool.completed", "llm.completed", "review.decided"]);
     let of = |values: &'static [&'static str]| proptest::option::of(select(values));
     let ids = (of(&["run-1", "run-2", "run-3"]), of(&["u1", "u2"]), of(&["t1", "t2"]), of(&["c1"]));
@@ -159,17 +158,6 @@ fn some_pair() -> impl Strategy<Value = (&'static str, String)> {
         of("q", WORDS),
         of("q", &["", "alp", "lph", "alpha beta", "NOT", "*", "\"", "a'; DROP TABLE events", "timeout"]),
     ]
-}
-
-proptest! {
-    #[test]
-    fn what_is_searched_of_an_event_stands_in_its_json(event in some_event()) {
-        let json = event.to_json();
-        let read = Narrow::read(&json).unwrap();
-        let mut said = String::new();
-        read.push_searchable(None, &mut said);
-        prop_assert_eq!(said, format!("\n{}", crate::event::words::searchable(&event)));
-    }
 }
 
 proptest! {
@@ -255,6 +243,24 @@ fn text_is_text_and_words_of_many_events_are_found() {
     kept.tell(&told);
     assert_eq!(kept.offsets(&filter(&[("q", "number 2999")]), 10), [2999]);
     assert_eq!(kept.offsets(&filter(&[("q", "NUMBER 299")]), 3).len(), 11);
+}
+
+#[test]
+fn a_page_is_added_to_only_while_it_is_small() {
+    let kept = Kept::open();
+    for number in 0..4 {
+        let mut event = event("agent.failed", now());
+        event.message = Some(format!("number {number}").into());
+        kept.tell(&vec![event; 40]);
+    }
+    let connection = day::open_to_read(&kept.files()[0]).unwrap();
+    let mut pages = connection.prepare("SELECT first, columns FROM pages ORDER BY first").unwrap();
+    let lengths = pages.query_map([], |row| Ok(day::page_of(row)?.len())).unwrap();
+    assert_eq!(lengths.map(Result::unwrap).collect::<Vec<_>>(), [80, 80]);
+    for number in 0..4 {
+        let expected: Vec<u64> = (number * 40..(number + 1) * 40).collect();
+        assert_eq!(kept.offsets(&filter(&[("q", &format!("number {number}"))]), 100), expected);
+    }
 }
 
 #[test]

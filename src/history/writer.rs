@@ -27,15 +27,14 @@ pub struct Writer {
     packer: Option<Packer>,
     kept_at: Instant,
     retained_at: Option<Instant>,
-    /// When it is time for the next page of the journal.
+    /// When it is time for what comes next, however little it is.
     due: Instant,
 }
 
 impl Writer {
     const AT_ONCE: Limit = Limit { records: 4000, bytes: 8 << 20 };
-    /// Where fewer events than this are ahead more are waited for, because a page that has room left is written anew.
-    const FEW: u64 = 1000;
-    const GATHER: Duration = Duration::from_millis(50);
+    /// How long more events are waited for: each step has a cost of its own, and a page that has room left is written anew.
+    const GATHER: Duration = Duration::from_millis(200);
     /// Longer, and a crash costs more to make good; shorter, and the disk has more to do.
     const KEEP_EVERY: Duration = Duration::from_secs(5);
     const RETAIN_EVERY: Duration = Duration::from_secs(60);
@@ -67,7 +66,7 @@ impl Writer {
                 self.retain();
             }
             if self.shared.journal.wait_past(self.position, REST) > self.position {
-                std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
+                self.gather();
                 if let Err(message) = self.step() {
                     self.shared.counts.failures.fetch_add(1, Relaxed);
                     crate::report::error(&message);
@@ -115,10 +114,14 @@ impl Writer {
             }
             None => self.step_in_journal()?,
         }
-        let ahead = self.shared.journal.head().saturating_sub(self.position);
-        let rest = if ahead < Writer::FEW { Writer::GATHER } else { Duration::ZERO };
-        self.due = Instant::now() + rest;
+        self.due = Instant::now() + Writer::GATHER;
         Ok(())
+    }
+
+    /// Waits for as many events as are entered at once.
+    fn gather(&self) {
+        let last = self.position + Writer::AT_ONCE.records as u64 - 1;
+        self.shared.journal.wait_past(last, self.due.saturating_duration_since(Instant::now()));
     }
 
     /// Enters a page of the journal.
