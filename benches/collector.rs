@@ -79,6 +79,7 @@ fn main() {
         paced(1000, case("100 kB spans, gRPC, 10 a request, 1000/s", "forward", Protocol::Grpc, 10, 275_000)),
         case("and events to JSON lines, gRPC, 1000", "jsonl", Protocol::Grpc, 1000, 0),
         paced(15_000, case("JSON lines, history, a WebSocket, 15,000/s", "full", Protocol::Grpc, 1000, 0)),
+        paced(45_000, case("JSON lines, history, a WebSocket, 45,000/s", "full", Protocol::Grpc, 1000, 0)),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let [rotel, otelcol] = ["ROTEL", "OTELCOL"].map(process::named);
@@ -222,7 +223,10 @@ async fn load(case: Case, ports: Ports, requests: Rc<Vec<resend::Request>>, work
 async fn listen(web: SocketAddr) {
     let (mut socket, _) = connect_async(format!("ws://{web}/ws")).await.expect("a WebSocket");
     socket.send(Message::text(r#"{"type":"hello"}"#)).await.expect("a greeting");
-    while socket.next().await.is_some_and(|message| message.is_ok()) {}
+    while let Some(Ok(message)) = socket.next().await {
+        let text = message.into_text().expect("messages are texts");
+        assert!(!text.starts_with(r#"{"type":"gap""#), "the client does not keep up: {text}");
+    }
 }
 
 const TRACES: &str = "opentelemetry.proto.collector.trace.v1.TraceService/Export";
