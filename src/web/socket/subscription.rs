@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 const AT_ONCE: usize = 100;
 /// Events that are sent before the client is listened to again: enough that sending them costs more than having the system
 /// send, and few enough that a thousand clients who do not read have little waiting.
-const AT_A_STRETCH: usize = 32;
+const AT_A_STRETCH: usize = 100;
 /// Events of a run or conversation that come first if nobody says how many.
 const REPLAYED: usize = 100;
 
