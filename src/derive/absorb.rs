@@ -199,7 +199,7 @@ impl Run {
 
     fn finish(&mut self, at: NodeIx, event: &Event, now: Timestamp, prices: &mut Prices) {
         let node = self.node_mut(at);
-        node.told = super::node::Told { start: true, end: true };
+        node.told = super::node::Told { start: true, end: true, ..node.told };
         if node.state == State::Ended {
             return;
         }

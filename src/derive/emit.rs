@@ -91,11 +91,19 @@ impl Run {
                 out.push(teller.start());
             }
         }
+        let says = |teller: &Teller<'_>| (teller.content.input.is_some(), teller.content.output.is_some());
+        let says: Vec<(bool, bool)> = tellers.iter().map(says).collect();
         *habits = attributes.into_habits();
         self.loops = loops;
-        for held in &ready {
+        for (held, (input, output)) in ready.iter().zip(says) {
             let node = self.node_mut(held.at);
-            node.told = Told { start: true, end: node.told.end || node.state == State::Ended };
+            let before = node.told;
+            node.told = Told {
+                start: true,
+                end: before.end || node.state == State::Ended,
+                input: before.input || input,
+                output: before.output || output,
+            };
         }
     }
 

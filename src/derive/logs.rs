@@ -11,19 +11,21 @@ use super::run::{Run, RunKey};
 use super::runs::RunIx;
 use super::spans::{Arrival, Emitter, call_id, each_once, turn_id};
 use super::{Deriver, Output};
-use crate::dialect::{About, Aside, Attributes, LogDialect, Meaning, Op, Report};
+use crate::dialect::{About, Aside, Attributes, LogDialect, Meaning, Op, Recorded, Report};
 use crate::event::{Data, Decision, Event, EventId, EventName, Scope, SpanId, Timestamp, TraceId};
 use crate::otlp::Batch;
 use crate::otlp::records::to_event;
 use crate::otlp::view::Span;
 
 /// A report with where it came from.
-struct Told<'a> {
-    report: Report<'a>,
+pub(super) struct Told<'a> {
+    pub report: Report<'a>,
     /// The place of its emitter in a list.
-    emitter: usize,
+    pub emitter: usize,
     /// Tells it from all others, and finds it again when it comes twice.
-    id: SpanId,
+    pub id: SpanId,
+    /// What was said, as far as it tells that.
+    pub recorded: Option<Recorded>,
 }
 
 impl Deriver {
@@ -41,8 +43,10 @@ impl Deriver {
                 } else if let Some(span) = partial_span(&record) {
                     self.live_spans(&span, now, out);
                 } else if let Some(report) = LogDialect::read(of_scope, &record, &self.lexicon, &mut attributes) {
+                    let wanted = Some(&report).filter(|_| self.wants_events);
+                    let recorded = wanted.and_then(|report| report.messages(&record, &self.lexicon, &mut attributes));
                     let id = id_of(record.raw());
-                    told.push(Told { report, emitter: emitters.len(), id });
+                    told.push(Told { report, emitter: emitters.len(), id, recorded });
                 }
             }
             if told.len() > before {
@@ -55,6 +59,7 @@ impl Deriver {
         // Prompts first: what names none is of the last one before it.
         let is_later = |about| !matches!(about, About::Prompt | About::SessionBegins);
         told.sort_by_key(|told| (is_later(told.report.about), told.report.at));
+        self.messages(&told, &emitters, now, out);
         let mut touched: Vec<RunIx> = Vec::new();
         for told in &told {
             if let Some(emitter) = emitters.get(told.emitter) {
@@ -76,6 +81,8 @@ impl Deriver {
         let report = &told.report;
         let session = report.session().map(|session| self.names.share(session));
         match report.about {
+            // They were told together.
+            About::Message => return None,
             About::Evaluation => {
                 self.evaluation(told, emitter, now, out);
                 return None;

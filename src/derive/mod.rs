@@ -28,6 +28,7 @@ mod read;
 mod run;
 mod running;
 mod runs;
+mod said;
 mod seen;
 mod series;
 mod sessions;
@@ -149,6 +150,7 @@ pub struct Deriver {
     earlier: Ledger,
     counts: Counts,
     apart: Apart,
+    unsaid: said::Unsaid,
     spending: Option<Spending>,
 }
 
@@ -179,6 +181,7 @@ impl Deriver {
             ledger: Ledger::default(),
             earlier: Ledger::default(),
             apart: Apart::default(),
+            unsaid: said::Unsaid::default(),
             counts: Counts::default(),
             spending: settings.states_spending.then(Spending::default),
         }
@@ -208,6 +211,7 @@ impl Deriver {
             }
             self.runs.schedule(ix, &self.limits);
         }
+        self.say(now.minus(said::Unsaid::PATIENCE), now, out);
     }
 
     /// Ends everything that is open, as when the program stops: nothing derived so far is lost.
@@ -215,6 +219,7 @@ impl Deriver {
         for ix in self.runs.places() {
             self.flush(ix, now, out);
         }
+        self.say(now, now, out);
     }
 
     /// The ledger since a time, or since ever.
@@ -303,6 +308,7 @@ impl Deriver {
         {
             self.counts.runs_handed_over += 1;
             self.runs.recycle(run);
+            self.unsaid.forget(trace);
         }
     }
 

@@ -176,6 +176,9 @@ pub enum Happened {
 pub struct Told {
     pub start: bool,
     pub end: bool,
+    /// Whether they say what went in, and what came out.
+    pub input: bool,
+    pub output: bool,
 }
 
 impl Happened {

@@ -37,6 +37,12 @@ pub(super) fn value(value: AnyValue<'_>) -> Value {
     }
 }
 
+/// The same, and the JSON in a text as what it says.
+pub(super) fn parsed(value: AnyValue<'_>) -> Value {
+    let text = value.text().map(|text| text.as_str()).filter(|text| text.starts_with(['{', '[']));
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| self::value(value))
+}
+
 fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)

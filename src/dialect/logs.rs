@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::messages::Recorded;
 use super::{Attributes, Dialect, Failure, Lexicon, Marks, Meaning, Op, Spot};
 use super::{claude_code, codex, gemini_cli, otel_genai, qwen_code};
 use crate::event::{SpanId, Timestamp, TraceId};
@@ -55,6 +56,8 @@ pub enum About {
     SessionEnds,
     /// A result was judged.
     Evaluation,
+    /// A message went to a model, or came from one.
+    Message,
 }
 
 /// What one log record tells, borrowed from it.
@@ -145,12 +148,34 @@ impl LogDialect {
     }
 }
 
+impl Report<'_> {
+    /// What went to a model and came from it, as the record says that this is the report of.
+    pub fn messages<'r>(
+        &self,
+        record: &LogRecord<'r>,
+        lexicon: &Lexicon,
+        attributes: &mut Attributes<'r>,
+    ) -> Option<Recorded> {
+        match self.about {
+            About::Message => Recorded::one(event_name(record)?, record),
+            // Coding agents say it in the events of the span.
+            About::Call if self.dialect.agent.is_none() => {
+                attributes.clear();
+                record.attributes().for_each(|attribute| attributes.take(lexicon, attribute));
+                let span = Span::default();
+                Recorded::all(&Spot { instrumentation: "", span: &span, attributes, marks: Marks::default() })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl About {
     /// The operation that it tells of.
     fn op(self) -> Op {
         match self {
             About::SessionBegins | About::Prompt | About::Agent | About::SessionEnds => Op::InvokeAgent,
-            About::CallBegins | About::Call | About::FailedCall => Op::Chat,
+            About::CallBegins | About::Call | About::FailedCall | About::Message => Op::Chat,
             About::Tool | About::Decision => Op::ExecuteTool,
             About::Evaluation => Op::Evaluate,
         }

@@ -75,7 +75,7 @@ pub use json::put_value;
 use lexicon::Signs;
 pub use lexicon::{Lexicon, Marks};
 pub use logs::{About, LogDialect, Report};
-pub use messages::Matter;
+pub use messages::{Matter, Recorded};
 pub use metrics::{Measured, MetricDialect, Point, TokenKind};
 pub use op::Op;
 pub use outcome::Failure;

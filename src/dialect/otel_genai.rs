@@ -48,7 +48,15 @@ pub(super) fn handoff<'a>(spot: &Spot<'a, '_>) -> Option<Aside<'a>> {
 pub(super) static LOGS: LogDialect = LogDialect {
     scopes: &[],
     prefix: "gen_ai.",
-    events: &[("client.inference.operation.details", About::Call), ("evaluation.result", About::Evaluation)],
+    events: &[
+        ("client.inference.operation.details", About::Call),
+        ("evaluation.result", About::Evaluation),
+        ("system.message", About::Message),
+        ("user.message", About::Message),
+        ("assistant.message", About::Message),
+        ("tool.message", About::Message),
+        ("choice", About::Message),
+    ],
     reading: Dialect { name: "otel_genai", ..Dialect::BASE },
     refine: |_, about| Some(about),
     agent: None,

@@ -106,6 +106,7 @@ pub static CATALOGUE: &[Entry] = &[
     event("llm.completed", LlmRequest, Completed),
     event("llm.failed", LlmRequest, Failed),
     event("llm.canceled", LlmRequest, Canceled),
+    event("messages.recorded", LlmRequest, Progress),
     event("tool.started", Tool, Started),
     event("tool.progress", Tool, Progress),
     event("tool.completed", Tool, Completed),

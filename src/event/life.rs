@@ -136,6 +136,12 @@ impl Event {
         Event::call("llm.progress", agent, number).with("chunk", chunk)
     }
 
+    /// What was said in a call, told apart from its start and its end: with [`Event::with`] the `messages` that went to the model
+    /// or the `response`, in the form of OpenTelemetry's conventions: `[{"role": …, "parts": […]}]`.
+    pub fn messages_recorded(agent: &str, number: u32) -> Event {
+        Event::call("messages.recorded", agent, number)
+    }
+
     /// A model answered. With [`Event::tokens`] and [`Event::provider`] it gets a price, unless it has a cost.
     pub fn llm_completed(agent: &str, number: u32, model: &str) -> Event {
         Event::call("llm.completed", agent, number).model(model)

@@ -286,6 +286,7 @@ mod tests {
             (Event::llm_completed(name, 2, "gpt-4o").tokens(5, 2), "llm.completed", &["model", "input_tokens"]),
             (Event::llm_failed(name, 3, "gpt-4o", name), "llm.failed", &["model", "message"]),
             (Event::llm_canceled(name, u32::MAX, "gpt-4o"), "llm.canceled", &["model"]),
+            (Event::messages_recorded(name, 4).with("response", name), "messages.recorded", &["response"]),
             (Event::tool_started(name), "tool.started", &["tool_name"]),
             (Event::tool_progress(name), "tool.progress", &["tool_name"]),
             (Event::tool_completed(name), "tool.completed", &["tool_name"]),

@@ -41,6 +41,7 @@ static NEEDS: &[(&str, &[Need])] = &[
     ("hypothesis.formed", &[need("hypothesis", &["hypothesis_id"], "")]),
     ("knowledge.accessed", &[need("query", &["source"], ", or the `source` that was asked")]),
     ("memory.accessed", &[need("tier", &["key", "hit"], "")]),
+    ("messages.recorded", &[need("messages", &["response"], ", or the `response` to them")]),
     ("quality.checked", &[need("score", &["passed", "quality"], ", or whether it `passed`")]),
     ("review.decided", &[need("decision", &[], ": approved, rejected or revise")]),
     ("step.", &[place("step_name", &["step_id", "component_id"], "")]),

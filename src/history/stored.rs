@@ -184,6 +184,8 @@ impl<'a> Narrow<'a> {
         match self.scope {
             Scope::Agent => self.says(r#""operation":"create_agent""#),
             Scope::WorkflowStep => self.text(Field::Dialect) == Some("mcp"),
+            // What was said in a call may come without the call.
+            Scope::LlmRequest => self.text(Field::Name) == Some("messages.recorded"),
             _ => false,
         }
     }

@@ -20,6 +20,7 @@ mod outcomes;
 mod people;
 mod references;
 mod rust;
+mod said;
 mod scene;
 mod simulation;
 mod spending;

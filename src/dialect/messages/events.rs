@@ -1,11 +1,14 @@
-//! Messages in events of the span, one in each, as the conventions had them before there were attributes for all.
+//! Messages in events of the span or in log records, one in each, as the conventions had them before there were attributes
+//! for all.
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
 use super::{Matter, Side, list};
 use crate::dialect::content::is_empty;
 use crate::dialect::{Spot, json};
-use crate::otlp::view::{AnyValue, Span, SpanEvent};
+use crate::otlp::view::{AnyValue, LogRecord, Span};
 
 /// The events that went in, and who speaks in each.
 const SAID: &[(&str, &str)] = &[
@@ -29,12 +32,34 @@ pub(super) fn messages<'a>(spot: &Spot<'a, '_>, side: Side) -> Option<Matter<'a>
     if !spot.span.has_events {
         return None;
     }
-    let role = |name: &str| match side {
-        Side::Input => SAID.iter().find(|(known, _)| *known == name).map(|(_, role)| *role),
-        Side::Output => (name == CHOICE).then_some("assistant"),
-    };
-    let events = spot.span.events().filter_map(|event| Some(message(&event, role(event.name.as_str())?)));
+    let events = spot.span.events().filter_map(|event| {
+        let (_, role) = speaker(event.name.as_str()).filter(|(of, _)| *of == side)?;
+        let members = event.attributes().map(|member| (Cow::Borrowed(member.key.as_str()), json::parsed(member.value)));
+        Some(message(members, role))
+    });
     list::messages(events.collect(), side).map(Matter::Built)
+}
+
+/// The message that a log record of this name is, and its side; none where nothing is said because nobody wants it recorded.
+pub fn of_record(name: &str, record: &LogRecord<'_>) -> Option<(Side, Value)> {
+    let (side, role) = speaker(name)?;
+    let body = match json::parsed(record.body) {
+        Value::Object(body) => body,
+        Value::Null => Map::new(),
+        said => Map::from_iter([("content".to_owned(), said)]),
+    };
+    let attributes = record.attributes().map(|member| (Cow::Borrowed(member.key.as_str()), json::parsed(member.value)));
+    let of_record = attributes.filter(|(key, _)| key == BODY);
+    let members = body.into_iter().map(|(key, value)| (Cow::Owned(key), value)).chain(of_record);
+    let Value::Array(mut said) = list::messages(message(members, role), side)? else { return None };
+    let says_something = |message: &Value| message["parts"].as_array().is_some_and(|parts| !parts.is_empty());
+    said.pop().filter(says_something).map(|message| (side, message))
+}
+
+/// On which side an event is, and who speaks in it.
+fn speaker(name: &str) -> Option<(Side, &'static str)> {
+    let said = || SAID.iter().find(|(known, _)| *known == name).map(|(_, role)| (Side::Input, *role));
+    if name == CHOICE { Some((Side::Output, "assistant")) } else { said() }
 }
 
 /// What a tool was given or gave, on its own span.
@@ -55,11 +80,11 @@ fn last<'a>(span: &Span<'a>, name: &str, key: &str) -> Option<AnyValue<'a>> {
     values.map(|attribute| attribute.value).filter(|value| !is_empty(*value)).last()
 }
 
-/// An event as providers write messages.
-fn message(event: &SpanEvent<'_>, role: &str) -> Value {
+/// An event's members as providers write messages.
+fn message<'m>(members: impl Iterator<Item = (Cow<'m, str>, Value)>, role: &str) -> Value {
     let mut told = Map::new();
-    for attribute in event.attributes() {
-        match (attribute.key.as_str(), parsed(attribute.value)) {
+    for (key, value) in members {
+        match (&*key, value) {
             // A whole message within the event, and not only what it says.
             (BODY | "message", Value::Object(within)) if is_message(&within) => told.extend(within),
             (BODY | "message", said) => drop(told.insert("content".into(), said)),
@@ -84,10 +109,4 @@ fn message(event: &SpanEvent<'_>, role: &str) -> Value {
 
 fn is_message(object: &Map<String, Value>) -> bool {
     ["role", "content", "tool_calls", "message"].iter().any(|key| object.contains_key(*key))
-}
-
-/// A value as JSON, and the JSON in a text as what it says.
-fn parsed(value: AnyValue<'_>) -> Value {
-    let text = value.text().map(|text| text.as_str()).filter(|text| text.starts_with(['{', '[']));
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| json::value(value))
 }

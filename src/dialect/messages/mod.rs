@@ -13,6 +13,7 @@ mod gemini;
 mod list;
 mod older;
 mod pydantic_ai;
+mod recorded;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,8 @@ use super::{Spot, lenient, put_value};
 use crate::event::JsonObject;
 use crate::otlp::view::AnyValue;
 use crate::semconv::Key;
+
+pub use recorded::Recorded;
 
 /// Which end of a piece of work content is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ function Part({ part }) {
     case "thinking":
       return html`<details class="reasoning"><summary>reasoning</summary><${Value} value=${part.content ?? ""} label="the reasoning" /></details>`;
     case "tool_call":
-      return html`<div class="toolcall"><span class="role">calls ${String(part.name)}</span><${Value} value=${part.arguments ?? {}} label="the arguments" /></div>`;
+      return html`<div class="toolcall"><span class="role">calls ${String(part.name)}</span>${part.arguments !== undefined && html`<${Value} value=${part.arguments} label="the arguments" />`}</div>`;
     case "tool_call_response":
       return html`<${Value} value=${part.response ?? part.content ?? ""} label="the result" />`;
     default:

@@ -19,6 +19,9 @@
 /** What happens with work besides its life is told between the work. */
 const LIFE = /^(workflow|step|agent|llm|tool)\.(started|progress|completed|failed|canceled)$/;
 
+/** What was said in a call, where its emitter tells that beside the span. */
+const RECORDED = "messages.recorded";
+
 /**
  * @param {Row[]} rows
  * @param {{offset: number, event: DomainEvent}[]} events
@@ -148,15 +151,18 @@ function sort(events) {
   const bySpan = new Map();
   const notes = [];
   for (const { event } of events) {
-    if (!LIFE.test(event.name)) {
-      notes.push(event);
-      continue;
-    }
-    if (!event.span_id) continue;
-    if (!bySpan.has(event.span_id)) bySpan.set(event.span_id, { data: {}, chunks: "" });
+    const isOfSpan = LIFE.test(event.name) || event.name === RECORDED;
+    if (!isOfSpan) notes.push(event);
+    if (!isOfSpan || !event.span_id) continue;
+    if (!bySpan.has(event.span_id)) bySpan.set(event.span_id, { data: {}, chunks: "", recorded: [] });
     const known = bySpan.get(event.span_id);
-    if (event.type === "progress") known.chunks += event.data?.chunk ?? "";
+    if (event.name === RECORDED) known.recorded.push(event.data ?? {});
+    else if (event.type === "progress") known.chunks += event.data?.chunk ?? "";
     else Object.assign(known.data, event.data);
+  }
+  for (const { data, recorded } of bySpan.values()) {
+    const of = (key) => (recorded.some((said) => said[key]) ? recorded.flatMap((said) => said[key] ?? []) : undefined);
+    for (const key of ["system_instructions", "messages", "response"]) data[key] ??= of(key);
   }
   notes.sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
   return { bySpan, notes };
