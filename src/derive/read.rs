@@ -218,20 +218,17 @@ impl Run {
         }
     }
 
-    /// The root decides; until it has ended the run goes on, and a run that is given up is lost. A root that is none of
-    /// ours decides only if it failed: else the last of the work below it does.
+    /// The root decides, also where something below it never ended; until it has ended the run goes on, and a run that is given
+    /// up is lost. A root that is none of ours decides only if it failed: else the last of the work below it does.
     pub fn status(&self) -> RunStatus {
         if self.is_running() {
             return RunStatus::Running;
         }
         let root = self.root().map(|root| self.node(root)).filter(|root| root.state == State::Ended);
         match root {
+            Some(root) if root.op.is_some() || root.outcome == Outcome::Failed => self.status_of(root),
             _ if self.lost => RunStatus::Lost,
-            Some(root) => {
-                let is_ours = root.op.is_some() || root.outcome == Outcome::Failed;
-                let last = if is_ours { None } else { self.last_outermost() };
-                self.status_of(last.map_or(root, |last| self.node(last)))
-            }
+            Some(root) => self.status_of(self.last_outermost().map_or(root, |last| self.node(last))),
             None if self.misses_a_part() => RunStatus::Lost,
             // Its root was never heard of, but nothing that was known of it is missing.
             None => self.outermost().map_or(RunStatus::Lost, |at| self.status_of(self.node(at))),

@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use spanlight::derive::RunStatus;
 use spanlight::event::Status;
 
-use super::scene::{Scene, agent, chat, tool, workflow};
+use super::scene::{Scene, agent, chat, span, tool, workflow};
 
 #[test]
 fn events_wait_half_a_second_for_the_spans_above() {
@@ -116,4 +116,25 @@ fn what_is_lost_says_what_it_was() {
     assert_eq!((lost.status, lost.component_id.to_string()), (Status::Lost, "writer".to_owned()));
     assert_eq!(lost.identity.task_id.as_deref(), Some("t1"));
     assert_eq!(lost.dimensions.feature.as_deref(), Some("login"));
+}
+
+#[test]
+fn a_root_that_ended_decides_though_work_below_it_never_did() {
+    let status_below = |root: Span| {
+        let mut scene = Scene::new();
+        scene.json(
+            r#"{"name":"agent.started","agent":"writer","trace_id":"01010101010101010101010101010101",
+                "span_id":"0000000000000002","parent_span_id":"0000000000000001"}"#,
+        );
+        scene.arrive(&[root]).pass(120_000);
+        let lost = scene.out.events.iter().filter(|event| event.status == Status::Lost).count();
+        assert_eq!(lost, 1, "of the agent it is told");
+        scene.deriver.summaries(|_| true)[0].status
+    };
+    assert_eq!(status_below(workflow(1, 0, (0, 40))), RunStatus::Completed);
+    assert_eq!(
+        status_below(span(1, 0, (0, 40), "POST /plan", vec![])),
+        RunStatus::Lost,
+        "a root that knows of no agents"
+    );
 }

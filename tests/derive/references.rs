@@ -68,6 +68,7 @@ fn every_event_of_the_catalogue_that_others_have_is_among_the_examples() {
         "llm.canceled",
         "tool.canceled",
         "hitl.resolved",
+        "messages.recorded",
     ];
     for entry in spanlight::event::catalogue::CATALOGUE {
         assert_eq!(told.contains(&entry.name), !own.contains(&entry.name), "{}", entry.name);
