@@ -50,13 +50,19 @@ impl Unsaid {
         self.waiting.push_back(said);
     }
 
-    /// What is not to wait any longer: the oldest, where there is too much.
+    fn is_too_much(&self) -> bool {
+        self.waiting.len() > Unsaid::MOST || self.bytes > Unsaid::MOST_BYTES
+    }
+
+    /// What is not to wait any longer. Of too much, the older half goes, so that this is not asked for each that comes.
     fn take_ready(&mut self, is_ready: impl Fn(&Said) -> bool) -> Vec<Said> {
         let mut ready = Vec::new();
+        let is_too_much = self.is_too_much();
         let waiting = std::mem::take(&mut self.waiting);
         let mut left = waiting.len();
         for said in waiting {
-            if is_ready(&said) || left > Unsaid::MOST || self.bytes > Unsaid::MOST_BYTES {
+            let is_half = left <= Unsaid::MOST / 2 && self.bytes <= Unsaid::MOST_BYTES / 2;
+            if is_ready(&said) || (is_too_much && !is_half) {
                 self.bytes -= said.len();
                 ready.push(said);
                 left -= 1;
@@ -88,7 +94,9 @@ impl Deriver {
             let said = of_call(told[0]).and_then(|call| Said::of(call, told, emitters, now));
             said.into_iter().for_each(|said| self.unsaid.push(said));
         }
-        self.say(now.minus(Unsaid::PATIENCE), now, out);
+        if self.unsaid.is_too_much() {
+            self.say(now.minus(Unsaid::PATIENCE), now, out);
+        }
     }
 
     /// Tells what was said in calls that have been told, and what came until a time without them.

@@ -39,7 +39,8 @@ pub(super) fn value(value: AnyValue<'_>) -> Value {
 
 /// The same, and the JSON in a text as what it says.
 pub(super) fn parsed(value: AnyValue<'_>) -> Value {
-    let text = value.text().map(|text| text.as_str()).filter(|text| text.starts_with(['{', '[']));
+    let is_json = |text: &&str| text.starts_with(['{', '[']) && reads_back(text);
+    let text = value.text().map(|text| text.as_str()).filter(is_json);
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_else(|| self::value(value))
 }
 

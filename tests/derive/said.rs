@@ -104,6 +104,7 @@ fn details_of_a_call_have_all_that_was_said() {
     ];
     scene.arrive(&[chat(2, 0, (0, 100), 100, 10)]).pass(700);
     said(&mut scene, SCOPE, vec![of_call(90, "gen_ai.client.inference.operation.details", details, None)]);
+    scene.pass(700);
     let expected = json!({
         "system_instructions": [{"type": "text", "content": "You know the weather."}],
         "messages": [message("user", "What shall I wear?")],
@@ -152,7 +153,27 @@ fn a_body_may_be_a_text_or_json() {
         of_call(20, "gen_ai.tool.message", vec![], as_text(r#"{"content":"3 degrees","id":"call_1"}"#)),
     ];
     said(&mut scene, SCOPE, bodies);
+    scene.pass(700);
     let response = json!({"type": "tool_call_response", "id": "call_1", "response": "3 degrees"});
     let expected = json!([message("user", "What shall I wear?"), {"role": "tool", "parts": [response]}]);
     assert_eq!(recorded(&scene)[0].1["messages"], expected);
+}
+
+#[test]
+fn what_waits_for_its_call_is_bounded() {
+    let mut scene = Scene::new();
+    let of_calls = |calls: std::ops::Range<u64>| {
+        let body = || Some(map(vec![text("content", "What shall I wear?")]));
+        let asked = |call: u64| LogRecord {
+            span_id: call.to_be_bytes().to_vec(),
+            ..of_call(call, "gen_ai.user.message", vec![], body())
+        };
+        calls.map(asked).collect::<Vec<_>>()
+    };
+    said(&mut scene, SCOPE, of_calls(1..4097));
+    assert_eq!(recorded(&scene).len(), 0);
+    said(&mut scene, SCOPE, of_calls(4097..4098));
+    assert_eq!(recorded(&scene).len(), 2049, "the older half");
+    scene.pass(20_000);
+    assert_eq!(recorded(&scene).len(), 4097, "none is lost");
 }
