@@ -44,7 +44,7 @@ impl Deriver {
                     self.live_spans(&span, now, out);
                 } else if let Some(report) = LogDialect::read(of_scope, &record, &self.lexicon, &mut attributes) {
                     let wanted = Some(&report).filter(|_| self.wants_events);
-                    let recorded = wanted.and_then(|report| report.messages(&record, &self.lexicon, &mut attributes));
+                    let recorded = wanted.and_then(|report| report.messages(&record, &attributes));
                     let id = id_of(record.raw());
                     told.push(Told { report, emitter: emitters.len(), id, recorded });
                 }

@@ -149,19 +149,12 @@ impl LogDialect {
 }
 
 impl Report<'_> {
-    /// What went to a model and came from it, as the record says that this is the report of.
-    pub fn messages<'r>(
-        &self,
-        record: &LogRecord<'r>,
-        lexicon: &Lexicon,
-        attributes: &mut Attributes<'r>,
-    ) -> Option<Recorded> {
+    /// What went to a model and came from it, as the record says that this is the report of, with its attributes.
+    pub fn messages(&self, record: &LogRecord<'_>, attributes: &Attributes<'_>) -> Option<Recorded> {
         match self.about {
             About::Message => Recorded::one(event_name(record)?, record),
             // Coding agents say it in the events of the span.
             About::Call if self.dialect.agent.is_none() => {
-                attributes.clear();
-                record.attributes().for_each(|attribute| attributes.take(lexicon, attribute));
                 let span = Span::default();
                 Recorded::all(&Spot { instrumentation: "", span: &span, attributes, marks: Marks::default() })
             }

@@ -48,9 +48,9 @@ pub fn of_record(name: &str, record: &LogRecord<'_>) -> Option<(Side, Value)> {
         Value::Null => Map::new(),
         said => Map::from_iter([("content".to_owned(), said)]),
     };
-    let attributes = record.attributes().map(|member| (Cow::Borrowed(member.key.as_str()), json::parsed(member.value)));
-    let of_record = attributes.filter(|(key, _)| key == BODY);
-    let members = body.into_iter().map(|(key, value)| (Cow::Owned(key), value)).chain(of_record);
+    let beside = record.attributes().filter(|member| member.key == *BODY);
+    let beside = beside.map(|member| (Cow::Borrowed(BODY), json::parsed(member.value)));
+    let members = body.into_iter().map(|(key, value)| (Cow::Owned(key), value)).chain(beside);
     let Value::Array(mut said) = list::messages(message(members, role), side)? else { return None };
     let says_something = |message: &Value| message["parts"].as_array().is_some_and(|parts| !parts.is_empty());
     said.pop().filter(says_something).map(|message| (side, message))
