@@ -35,8 +35,13 @@ pub(super) static DIALECT: Dialect = Dialect {
     usage: Some(&UsageKeys {
         input: &[Key::LLM_TOKEN_COUNT_PROMPT, Key::DECISION_TOKEN_COUNT_INPUT],
         output: &[Key::LLM_TOKEN_COUNT_COMPLETION, Key::DECISION_TOKEN_COUNT_OUTPUT],
-        cache_read: &[Key::LLM_TOKEN_COUNT_CACHE_READ, Key::LLM_TOKEN_COUNT_CACHE_INPUT],
-        cache_write: &[Key::LLM_TOKEN_COUNT_CACHE_WRITE],
+        // What BeeAI says of caches is beside the counts.
+        cache_read: &[
+            Key::LLM_TOKEN_COUNT_CACHE_READ,
+            Key::LLM_TOKEN_COUNT_CACHE_INPUT,
+            Key::METADATA_USAGE_CACHED_PROMPT_TOKENS,
+        ],
+        cache_write: &[Key::LLM_TOKEN_COUNT_CACHE_WRITE, Key::METADATA_USAGE_CACHED_CREATION_TOKENS],
         reasoning: &[Key::LLM_TOKEN_COUNT_REASONING],
         input_audio: &[Key::LLM_TOKEN_COUNT_PROMPT_AUDIO],
         output_audio: &[Key::LLM_TOKEN_COUNT_COMPLETION_AUDIO],
@@ -86,6 +91,8 @@ const SMOLAGENTS: &str = "openinference.instrumentation.smolagents";
 /// In Python and in JavaScript.
 const OPENAI_AGENTS: &[&str] =
     &["openinference.instrumentation.openai_agents", "@arizeai/openinference-instrumentation-openai-agents"];
+/// What happens while something works is a span that is called what that is: an agent, a call or a tool.
+const BEEAI: &str = "openinference.instrumentation.beeai";
 /// Its tools answer an error with a text, and end well.
 const AUTOGEN_AGENTCHAT: &str = "openinference.instrumentation.autogen_agentchat";
 
@@ -95,6 +102,7 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let attributes = spot.attributes;
     let names_agent = || attributes.has_any(&[Key::AGENT_NAME, Key::GRAPH_NODE_ID, Key::GRAPH_NODE_NAME]);
     Some(match (op, spot.instrumentation) {
+        (_, BEEAI) if is_moment(spot) => Op::Step,
         // It calls whatever has "agent" in its name an agent, tools and models too.
         (Op::InvokeAgent, scope) if LANGCHAIN.contains(&scope) && attributes.has(Key::TOOL_NAME) => Op::ExecuteTool,
         (Op::InvokeAgent, scope) if LANGCHAIN.contains(&scope) && attributes.has(Key::LLM_INVOCATION_PARAMETERS) => {
@@ -105,6 +113,7 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
         (Op::ExecuteTool, scope) if OPENAI_AGENTS.contains(&scope) && is_handoff(spot) => Op::Handoff,
         // With its answer an agent ends, and runs no tool that anybody gave it.
         (Op::ExecuteTool, SMOLAGENTS) if spot.span.name == *"FinalAnswerTool" => Op::Step,
+        (Op::ExecuteTool, BEEAI) if spot.span.name == *"final_answer" => Op::Step,
         // What only puts the request together.
         (Op::Chat, LLAMA_INDEX) if method(spot).is_some_and(|method| method.starts_with("_prepare")) => Op::Step,
         (op, _) => *op,
@@ -147,9 +156,15 @@ fn name<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
             meaning.agent_name = node.or(owner);
         }
         Scope::Tool if meaning.tool_name.is_none() => meaning.tool_name = owner,
+        Scope::WorkflowStep if spot.instrumentation == BEEAI && is_moment(spot) => meaning.step_name = Some(name),
         Scope::WorkflowStep => meaning.step_name = meaning.tool_name.or(owner).or(meaning.step_name),
         _ => {}
     }
+}
+
+/// Whether the span is what BeeAI emitted at one moment: only that has a path.
+fn is_moment(spot: &Spot<'_, '_>) -> bool {
+    spot.attributes.has(Key::METADATA_PATH)
 }
 
 /// What the span of a handoff is named by.

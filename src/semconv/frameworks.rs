@@ -239,6 +239,9 @@ keys! { super::conventions::NAMES.len() as u16;
     INPUT_VALUE = "input.value",
     OUTPUT_VALUE = "output.value",
     METADATA = "metadata",
+    METADATA_PATH = "metadata.path",
+    METADATA_USAGE_CACHED_PROMPT_TOKENS = "metadata.usage.cached_prompt_tokens",
+    METADATA_USAGE_CACHED_CREATION_TOKENS = "metadata.usage.cached_creation_tokens",
     // LangSmith.
     LANGSMITH_SPAN_KIND = "langsmith.span.kind",
     LANGSMITH_REQUEST_STREAMING = "langsmith.request.streaming",

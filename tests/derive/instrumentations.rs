@@ -30,6 +30,7 @@ fn meaning<T>(scope: &str, name: &str, said: &[&str], look: impl FnOnce(&Meaning
 }
 
 const LANGCHAIN: &str = "openinference.instrumentation.langchain";
+const BEEAI: &str = "openinference.instrumentation.beeai";
 
 #[test]
 fn kinds_of_spans() {
@@ -58,6 +59,15 @@ fn kinds_of_spans() {
         (agents, "support", &["openinference.span.kind=AGENT"], "openinference", Op::InvokeWorkflow),
         (agents, "Triage", &["openinference.span.kind=AGENT", "agent.name=Triage"], "openinference", Op::InvokeAgent),
         (agents, "handoff to B", &["openinference.span.kind=TOOL"], "openinference", Op::Handoff),
+        (BEEAI, "desk", &["openinference.span.kind=AGENT", "agent.name=desk"], "openinference", Op::InvokeAgent),
+        (
+            BEEAI,
+            "retry",
+            &["openinference.span.kind=LLM", "metadata.path=backend.chat.retry"],
+            "openinference",
+            Op::Step,
+        ),
+        (BEEAI, "final_answer", &["openinference.span.kind=TOOL", "tool.name=final_answer"], "openinference", Op::Step),
         (
             "langsmith",
             "x",
