@@ -93,6 +93,10 @@ const OPENAI_AGENTS: &[&str] =
     &["openinference.instrumentation.openai_agents", "@arizeai/openinference-instrumentation-openai-agents"];
 /// What happens while something works is a span that is called what that is: an agent, a call or a tool.
 const BEEAI: &str = "openinference.instrumentation.beeai";
+/// What hears and what speaks is called a model by it too, and only of those that answer it says that they do.
+const PIPECAT: &str = "openinference.instrumentation.pipecat";
+/// It has no tools: what it does to a client is called so.
+const INSTRUCTOR: &str = "openinference.instrumentation.instructor";
 /// Its tools answer an error with a text, and end well.
 const AUTOGEN_AGENTCHAT: &str = "openinference.instrumentation.autogen_agentchat";
 
@@ -114,6 +118,8 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
         // With its answer an agent ends, and runs no tool that anybody gave it.
         (Op::ExecuteTool, SMOLAGENTS) if spot.span.name == *"FinalAnswerTool" => Op::Step,
         (Op::ExecuteTool, BEEAI) if spot.span.name == *"final_answer" => Op::Step,
+        (Op::ExecuteTool, INSTRUCTOR) => Op::Step,
+        (Op::Chat, PIPECAT) if !attributes.has(Key::GEN_AI_OPERATION_NAME) => Op::Step,
         // What only puts the request together.
         (Op::Chat, LLAMA_INDEX) if method(spot).is_some_and(|method| method.starts_with("_prepare")) => Op::Step,
         (op, _) => *op,

@@ -30,6 +30,8 @@ fn meaning<T>(scope: &str, name: &str, said: &[&str], look: impl FnOnce(&Meaning
 }
 
 const LANGCHAIN: &str = "openinference.instrumentation.langchain";
+const PIPECAT: &str = "openinference.instrumentation.pipecat";
+const INSTRUCTOR: &str = "openinference.instrumentation.instructor";
 const BEEAI: &str = "openinference.instrumentation.beeai";
 
 #[test]
@@ -59,6 +61,15 @@ fn kinds_of_spans() {
         (agents, "support", &["openinference.span.kind=AGENT"], "openinference", Op::InvokeWorkflow),
         (agents, "Triage", &["openinference.span.kind=AGENT", "agent.name=Triage"], "openinference", Op::InvokeAgent),
         (agents, "handoff to B", &["openinference.span.kind=TOOL"], "openinference", Op::Handoff),
+        (PIPECAT, "pipecat.tts", &["openinference.span.kind=LLM", "llm.model_name=sonic-2"], "openinference", Op::Step),
+        (
+            PIPECAT,
+            "pipecat.llm",
+            &["openinference.span.kind=LLM", "gen_ai.operation.name=chat"],
+            "openinference",
+            Op::Chat,
+        ),
+        (INSTRUCTOR, "instructor.patch", &["openinference.span.kind=TOOL"], "openinference", Op::Step),
         (BEEAI, "desk", &["openinference.span.kind=AGENT", "agent.name=desk"], "openinference", Op::InvokeAgent),
         (
             BEEAI,
