@@ -24,7 +24,7 @@ pub(super) static DIALECT: Dialect = Dialect {
             Key::DECISION_MODEL_NAME,
         ],
         response_model: &[Key::LLM_RESPONSE_MODEL_NAME, Key::DECISION_RESPONSE_MODEL_NAME],
-        agent_name: &[Key::AGENT_NAME, Key::GRAPH_NODE_NAME],
+        agent_name: &[Key::AGENT_NAME],
         tool_name: &[Key::TOOL_NAME],
         tool_call_id: &[Key::TOOL_ID, Key::TOOL_CALL_ID],
         finish_reason: &[Key::LLM_FINISH_REASON],
@@ -158,8 +158,8 @@ fn name<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op.scope() {
         Scope::Agent if meaning.agent_name.is_none() => {
             // Some write the name of the agent there, and others an id.
-            let node = spot.word(Key::GRAPH_NODE_ID).filter(|node| name.starts_with(node));
-            meaning.agent_name = node.or(owner);
+            let node = || spot.word(Key::GRAPH_NODE_ID).filter(|node| name.starts_with(node));
+            meaning.agent_name = spot.word(Key::GRAPH_NODE_NAME).or_else(node).or(owner);
         }
         Scope::Tool if meaning.tool_name.is_none() => meaning.tool_name = owner,
         Scope::WorkflowStep if spot.instrumentation == BEEAI && is_moment(spot) => meaning.step_name = Some(name),

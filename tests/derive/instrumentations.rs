@@ -265,6 +265,13 @@ fn names_of_agents_and_tools() {
     let named = |scope: &str, name: &str, said: &[&str]| {
         meaning(scope, name, said, |m| m.agent_name.or(m.tool_name).or(m.workflow_name).map(str::to_owned)).unwrap()
     };
+    // A node of a graph is whatever it is: only that of an agent is named like one.
+    let node = |kind: &str| {
+        let kind = format!("openinference.span.kind={kind}");
+        let said = [kind.as_str(), "graph.node.name=weather"];
+        meaning("x", "weather", &said, |meaning| meaning.agent_name.map(str::to_owned))
+    };
+    assert_eq!((node("AGENT").as_deref(), node("TOOL"), node("CHAIN")), (Some("weather"), None, None));
     let agent = ["openinference.span.kind=AGENT", "graph.node.id=Auditor"];
     assert_eq!(named("x", "Auditor.audit._execute_core", &agent), "Auditor");
     assert_eq!(named("x", "planner.run", &["openinference.span.kind=AGENT", "graph.node.id=9f3a"]), "planner");
