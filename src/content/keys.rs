@@ -33,6 +33,8 @@ pub fn find(key: &str) -> Option<Found> {
         "retrieval" | "reranker" if last(rest) == "metadata" => Some(Found::Content(Class::Messages)),
         "retrieval" | "reranker" | "embedding" => path(rest).map(Found::Content),
         "process" => matches!(rest, "command_args" | "command_line").then_some(Found::OfAgents(Class::Messages)),
+        // Whole objects of a framework, a value at a time: what is inside of content is content.
+        "metadata" => within(rest).map(Found::OfAgents),
         _ if OF_OTHERS.contains(&namespace) => None,
         _ => path(key).map(Found::OfAgents),
     }
@@ -85,7 +87,6 @@ const OF_OTHERS: &[&str] = &[
     "log",
     "logfire",
     "messaging",
-    "metadata",
     "net",
     "network",
     "os",
@@ -141,6 +142,12 @@ fn own(namespace: &str, rest: &str) -> Option<Class> {
         "mastra" => (rest.starts_with("log.") || last(rest) == "providerMetadata").then_some(Class::Messages),
         _ => None,
     }
+}
+
+/// What the first part of a path says that leads to content, wherever the path goes from there.
+fn within(whole: &str) -> Option<Class> {
+    let ends = whole.match_indices('.').map(|(end, _)| end).chain([whole.len()]);
+    ends.map(|end| &whole[..end]).find_map(path)
 }
 
 /// What the last word of a path says, in the light of those before it.
@@ -208,6 +215,7 @@ fn word(word: &str) -> Option<Class> {
         | "definitions"
         | "tool_definitions"
         | "json_schema"
+        | "input_schema"
         | "tools"
         | "functions"
         | "function_tools"
@@ -301,7 +309,8 @@ mod tests {
                     request_text user_prompt new_context system_reminders response.model_output all_messages_events \
                     final_result tool.parameters tool.result full_command crew_tasks process.command_args message \
                     workflow.definition model_request_parameters request_data input_json raw_input agent.messages.ui \
-                    agent.stateSnapshot agent.instructions"
+                    agent.stateSnapshot agent.instructions metadata.memory.messages.0 metadata.steps.0.input.task \
+                    metadata.result.response metadata.context.tool_call_msg.args metadata.steps.0.tool.input_schema.title"
             .split_whitespace()
         {
             assert!(matches!(find(key), Some(Found::OfAgents(_))), "{key} {:?}", find(key));
@@ -316,7 +325,8 @@ mod tests {
                     llm.input_messages.0.message.role input.mime_type ai.response.id ai.response.providerMetadata \
                     ai.usage.inputTokens ai.toolCall.name langfuse.observation.usage_details \
                     langfuse.observation.model.parameters langfuse.observation.status_message mlflow.chat.tokenUsage \
-                    langsmith.metadata.thread_id traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
+                    langsmith.metadata.thread_id metadata.user_id metadata.usage.prompt_tokens \
+                    metadata.steps.0.tool.name traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
                     exception.message error.message error url.query spanlight.message session.id logfire.msg \
                     gcp.vertex.agent.session_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
             .split_whitespace()
