@@ -179,6 +179,7 @@ export class EventStream implements AsyncIterable<SpanlightEvent> {
     this.#finish()
   }
 
+  /** A reader, of what comes from its first step on. */
   async *[Symbol.asyncIterator](): AsyncGenerator<SpanlightEvent, void, undefined> {
     for await (const { event } of this.#queue()) yield event
   }

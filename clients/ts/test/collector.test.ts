@@ -223,12 +223,11 @@ describe('a collector', { timeout: 25_000 }, () => {
     const known = new Spanlight(url, { ...sockets, token: async () => 'secret' })
     const stream = known.stream({ filter: { agent: 'believed' }, performanceThreshold: 0.5 })
     await stream.opened()
+    // It may be there before the answer to whoever sends it, and a reader has what comes from its first step on.
+    const first = stream[Symbol.asyncIterator]().next()
     const event = { name: 'agent.completed', agent: 'believed' }
     await known.send([{ ...event, confidence: 0.4, message: 'unsure' }, { ...event, confidence: 0.6, message: 'sure' }])
-    for await (const { message } of stream) {
-      assert.equal(message, 'sure')
-      break
-    }
+    assert.equal((await first).value?.message, 'sure')
     stream.close()
     const stranger = new Spanlight(url, { ...sockets, token: 'wrong' })
     await assert.rejects(stranger.runs(), (error) => error instanceof ApiError && error.status === 401)
