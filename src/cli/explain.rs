@@ -37,6 +37,7 @@ impl Page {
         self.other_rates(&explanation["other_rates"]);
         self.reported(&explanation["reported"]);
         self.agents(&explanation["reported_by_agents"]);
+        self.promoted(&explanation["promoted_runs"]);
         beside.into_iter().for_each(|line| self.line(line));
         self.deviation(&row["deviation"]);
         if row["cost_usd"].is_null() && row["unpriced_calls"] == 0 && row["llm_failed"].as_u64() > Some(0) {
@@ -136,6 +137,13 @@ impl Page {
             let runs = counted(runs, "agent run");
             let why = "because no call below has a price";
             self.say(2, &format!("{runs} at the cost that the emitter itself reports, {why}: {}", money(usd, usd)));
+        }
+    }
+
+    fn promoted(&mut self, runs: &Value) {
+        if let Some(runs) = runs.as_u64() {
+            let runs = counted(runs, "agent run");
+            self.say(2, &format!("Among these are {runs}: only they tell what their calls took."));
         }
     }
 

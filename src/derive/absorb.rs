@@ -221,15 +221,18 @@ impl Run {
         self.unsettled.push((now, at));
         if self.node(at).is_call() {
             self.spread(at);
-        } else if self.node(at).reported_usd().is_some() {
+        } else if self.node(at).told_usd().is_some() {
             self.count_only_here(at);
         }
     }
 
-    /// A cost that an agent reports holds those that agents below it reported.
+    /// A cost that an agent tells holds those that agents below it told.
     pub fn count_only_here(&mut self, at: NodeIx) {
+        if self.node(at).below.priced {
+            return;
+        }
         for (below, _) in self.subtree(at).into_iter().skip(1) {
-            if self.node(below).billed && self.node(below).reported_usd().is_some() {
+            if self.node(below).billed && self.node(below).told_usd().is_some() {
                 self.overcounted.push(below);
             }
         }
@@ -282,7 +285,7 @@ fn default_op(scope: Scope) -> Op {
     }
 }
 
-/// The tokens and the price of a call; of an agent only a cost that the event gives itself.
+/// The tokens and the price of a call, or what an agent tells of the calls below it.
 fn call_of(event: &Event, prices: &mut Prices) -> Option<Box<Call>> {
     let performance = &event.performance;
     let usage = Usage {
@@ -294,7 +297,7 @@ fn call_of(event: &Event, prices: &mut Prices) -> Option<Box<Call>> {
         ..Usage::default()
     };
     let price = match (event.scope, performance.cost_usd) {
-        (Scope::LlmRequest, reported_usd) => {
+        (Scope::LlmRequest | Scope::Agent, reported_usd) if usage.is_known() || event.scope == Scope::LlmRequest => {
             let call = PricedCall {
                 provider: event.dimensions.provider.as_deref(),
                 response_model: event.dimensions.model.as_deref(),

@@ -13,7 +13,7 @@ use super::names::Name;
 use super::node::{Node, NodeIx, Outcome, State, Told};
 use super::run::Run;
 use super::totals::{Totals, has_totals};
-use crate::dialect::{Attributes, Content, Habits, Lexicon, Op};
+use crate::dialect::{Attributes, Content, Habits, Lexicon, Op, Usage};
 use crate::event::catalogue::{lifecycle, status_after};
 use crate::event::{
     ComponentId, Data, Dimensions, Event, EventId, EventName, EventType, Identity, JsonObject, NO_REASON, Performance,
@@ -239,6 +239,7 @@ impl Teller<'_> {
     fn say_end(&self, data: &mut JsonObject<'_>, totals: Option<&Totals>) {
         let content = &self.content;
         let node = self.node();
+        let promoted = self.run.promoted(self.held.at);
         self.name_the_work(data);
         if let Some(output) = &content.output {
             output.put(data, output_key(node));
@@ -250,7 +251,7 @@ impl Teller<'_> {
         if let Some(totals) = totals.filter(|_| has_totals(node)) {
             data.u64("llm_calls", totals.llm_calls);
             data.u64("tool_calls", totals.tool_calls);
-            data.opt_u64("total_tokens", totals.tokens);
+            data.opt_u64("total_tokens", totals.tokens.or_else(|| promoted?.usage.total()));
         }
         let does_not_count = match node.scope() {
             Some(Scope::Tool) => node.has_ended() && !self.run.tool_counts(self.held.at),
@@ -260,7 +261,10 @@ impl Teller<'_> {
         if does_not_count {
             data.bool("counted", false);
         }
-        if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
+        if promoted.is_some() {
+            data.bool("usage_promoted", true);
+        }
+        if let Some(call) = node.call.as_deref().filter(|_| node.is_call() || promoted.is_some()) {
             if node.below.tokens {
                 data.bool("billed", false);
             }
@@ -323,15 +327,14 @@ impl Teller<'_> {
             ..Performance::default()
         };
         if let Some(call) = node.call.as_deref().filter(|_| node.is_call()) {
-            performance.input_tokens = call.usage.input;
-            performance.output_tokens = call.usage.output;
-            performance.cache_read_tokens = call.usage.cache_read;
-            performance.cache_write_tokens = call.usage.cache_write;
-            performance.reasoning_tokens = call.usage.reasoning;
+            put_tokens(&mut performance, &call.usage);
             performance.ttft_ms = call.ttft_s.map(|seconds| seconds * 1000.0);
             // A call that a deeper call bills shows its tokens, and leaves the cost to the one that counts.
             performance.cost_usd = call.price.usd().filter(|_| !node.below.tokens);
         } else if has_totals(node) {
+            if let Some(calls) = self.run.promoted(self.held.at) {
+                put_tokens(&mut performance, &calls.usage);
+            }
             let below = totals.and_then(|totals| totals.cost_usd);
             performance.cost_usd = below.or_else(|| self.run.figures(self.held.at)?.cost_usd);
         }
@@ -431,6 +434,14 @@ impl Teller<'_> {
             tool: node.name.clone().filter(|_| scope == Scope::Tool),
         }
     }
+}
+
+fn put_tokens(performance: &mut Performance, usage: &Usage) {
+    performance.input_tokens = usage.input;
+    performance.output_tokens = usage.output;
+    performance.cache_read_tokens = usage.cache_read;
+    performance.cache_write_tokens = usage.cache_write;
+    performance.reasoning_tokens = usage.reasoning;
 }
 
 fn input_key(node: &Node) -> &'static str {

@@ -127,7 +127,10 @@ impl Run {
             }
             let counts_elsewhere = match node.is_call() {
                 true => merged.tokens && !node.below.tokens,
-                false => merged.priced && !node.below.priced,
+                false => {
+                    let is_by_rates = !node.is_reported();
+                    (merged.priced && !node.below.priced) || (merged.used && !node.below.used && is_by_rates)
+                }
             };
             node.below = merged;
             next = node.parent;

@@ -24,6 +24,7 @@ mod node;
 mod now;
 mod pairing;
 mod partial;
+mod promoted;
 mod read;
 mod run;
 mod running;

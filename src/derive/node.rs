@@ -142,6 +142,8 @@ pub struct Below {
     pub call: bool,
     /// A call of a model with tokens.
     pub tokens: bool,
+    /// The same, whoever made it.
+    pub used: bool,
     /// A call of a model whose price is known.
     pub priced: bool,
     /// A call of a model that no agent in between made.
@@ -202,6 +204,7 @@ impl Below {
         Below {
             call: self.call | other.call,
             tokens: self.tokens | other.tokens,
+            used: self.used | other.used,
             priced: self.priced | other.priced,
             own_call: self.own_call | other.own_call,
         }
@@ -268,8 +271,8 @@ impl Node {
     /// What it means for the nodes above it that this node, and what hangs below it, is there.
     pub fn below_inclusive(&self) -> Below {
         let is_priced = self.is_call() && self.call.as_ref().is_some_and(|call| call.price.usd().is_some());
-        let own =
-            Below { call: self.is_call(), tokens: self.has_tokens(), priced: is_priced, own_call: self.is_call() };
+        let (call, tokens) = (self.is_call(), self.has_tokens());
+        let own = Below { call, tokens, used: tokens, priced: is_priced, own_call: call };
         let all = self.below.or(own);
         // What an agent or a tool calls within a call of a model is not that call told again.
         let is_apart = matches!(self.scope(), Some(Scope::Agent | Scope::Tool));
@@ -284,11 +287,6 @@ impl Node {
     /// Whether the calls below are those of an agent that this is, or may turn out to be.
     fn makes_calls(&self) -> bool {
         self.is_agent_run() || self.hint == Some(Hint::AgentIfItCalls)
-    }
-
-    /// What the emitter of an agent says that its run cost.
-    pub fn reported_usd(&self) -> Option<f64> {
-        self.call.as_ref().filter(|_| self.is_agent_run())?.price.usd()
     }
 
     /// Whether it is a call of a model whose tokens are known.

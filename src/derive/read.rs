@@ -299,6 +299,8 @@ impl Run {
     fn call_record(&self, at: NodeIx) -> Option<CallRecord> {
         let node = self.node(at);
         let call = node.call.as_deref()?;
+        // What adds up other calls comes to nothing of its own.
+        let is_priced = node.is_call() || self.promoted(at).is_some();
         Some(CallRecord {
             span_id: node.id,
             operation: node.op.map(Op::as_str).unwrap_or_default(),
@@ -307,7 +309,7 @@ impl Run {
             model: node.model.clone(),
             usage: call.usage,
             counts: self.figures(at).is_some_and(|figures| figures.cost_usd.is_some()) || self.call_counts(at),
-            price: call.price.clone(),
+            price: if is_priced { call.price.clone() } else { Price::of_work(call.price.reported_usd) },
             left_out: self.left_out(at),
         })
     }
@@ -353,7 +355,11 @@ impl TreeBuilder<'_> {
             inferred: node.inferred,
             agent: self.run.agent_name(at, &self.run.surroundings(at)).cloned(),
             model: node.model.clone(),
-            usage: node.call.as_deref().filter(|_| node.is_call()).map(|call| call.usage),
+            usage: node
+                .call
+                .as_deref()
+                .filter(|_| node.is_call() || self.run.promoted(at).is_some())
+                .map(|call| call.usage),
             cost_usd: costs.fold(None, |sum: Option<f64>, usd| Some(sum.unwrap_or(0.0) + usd)),
             counts: self.run.figures(at).is_some(),
             error: node.error.clone(),

@@ -46,7 +46,7 @@ pub enum FactKind {
     Step,
     /// A run of an agent.
     AgentRun {
-        /// What its emitter says it cost, where no call below it has a price.
+        /// What its emitter says it cost, where no call below it has a price, and neither have tokens that it tells.
         reported_usd: Option<f64>,
         /// When it waited for people, who were asked within it.
         waited: Vec<(Timestamp, Timestamp)>,
@@ -57,6 +57,13 @@ pub enum FactKind {
     ToolCall,
     /// A call of a model that counts.
     Call(Box<CallFact>),
+    /// The calls of an agent that nobody else tells of, of which it tells the tokens.
+    Promoted {
+        /// What they took together.
+        calls: Box<CallFact>,
+        /// What of their cost counts: nothing where an agent above tells it.
+        usd: Option<f64>,
+    },
     /// Work on a task, told when its run is over: its fact has the task, or is one itself.
     TaskWork {
         /// What it cost with all below it, as far as prices are known.
@@ -216,8 +223,11 @@ impl Run {
             Some(Scope::Workflow) => FactKind::Workflow,
             Some(Scope::WorkflowStep) => FactKind::Step,
             Some(Scope::Agent) if self.agent_counts(at) => {
-                let reported_usd = self.reported_cost(at);
-                self.node_mut(at).billed = reported_usd.is_some();
+                let usd = self.told_cost(at);
+                self.node_mut(at).billed = usd.is_some();
+                let promoted = self.promoted(at).and_then(|_| self.call_fact(at));
+                let reported_usd = usd.filter(|_| promoted.is_none());
+                out.extend(promoted.map(|calls| self.fact(at, FactKind::Promoted { calls, usd })));
                 FactKind::AgentRun { reported_usd, waited: self.waits_within(at) }
             }
             // One that tells more may come when another one was counted for the call.
@@ -277,7 +287,7 @@ impl Run {
     pub fn cost(&self, top: NodeIx) -> Option<f64> {
         let usd = |at: NodeIx| {
             let call = self.node(at).call.as_deref()?;
-            let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.reported_cost(at).is_some() };
+            let counts = if self.node(at).is_call() { self.call_counts(at) } else { self.told_cost(at).is_some() };
             call.price.usd().filter(|_| counts)
         };
         self.within(top).filter_map(usd).fold(None, |sum, usd| Some(sum.unwrap_or(0.0) + usd))
@@ -310,7 +320,11 @@ impl Run {
             return None;
         }
         let surroundings = self.surroundings(at);
-        let call = node.call.as_deref().filter(|_| figures.is_some() && node.is_call());
+        let is_of_calls = |figures: &Figures| match node.is_call() {
+            true => true,
+            false => figures.total_tokens().is_some() && (figures.cost_usd.is_some() || figures.unpriced_calls > 0),
+        };
+        let call = node.call.as_deref().filter(|_| figures.as_ref().is_some_and(is_of_calls));
         Some(Posting {
             at: node.end,
             model: node.model.as_ref(),
@@ -333,13 +347,13 @@ impl Run {
         let node = self.node(at);
         let call = node.call.as_deref().filter(|_| matches!(node.state, State::Ended | State::GivenUp))?;
         let (usage, price) = (&call.usage, &call.price);
-        let tokens = usage.is_known().then(|| usage.input.unwrap_or(0).saturating_add(usage.output.unwrap_or(0)));
+        let tokens = usage.total();
         let left_out = |reason, tokens: Option<u64>, usd: Option<f64>| {
             (tokens.is_some() || usd.is_some()).then_some(LeftOut { reason, tokens, usd })
         };
         if !node.is_call() {
-            let usd = price.reported_usd.filter(|_| self.reported_cost(at).is_none());
-            return left_out(Reason::SumOfCalls, tokens, usd);
+            let usd = price.reported_usd.filter(|_| self.told_cost(at).is_none());
+            return left_out(Reason::SumOfCalls, tokens.filter(|_| self.promoted(at).is_none()), usd);
         }
         match self.call_counts(at) {
             true if price.reported_usd == Some(0.0) && !price.reported_counts => {
@@ -365,18 +379,15 @@ impl Run {
             }
             Scope::Agent if matches!(node.state, State::Ended | State::GivenUp) && self.agent_counts(at) => {
                 (figures.agent_runs, figures.agent_failed) = (1, u64::from(failed));
-                figures.cost_usd = self.reported_cost(at);
+                if let Some(call) = self.promoted(at) {
+                    figures.enter_tokens(&call.usage);
+                    figures.enter(&call.price, failed && !call.usage.is_known());
+                }
+                figures.cost_usd = self.told_cost(at);
             }
             _ => return None,
         }
         Some(figures)
-    }
-
-    /// The cost that an agent's own end reports, which counts only where no call below it has a price, and where no
-    /// agent above reports one that holds it.
-    fn reported_cost(&self, at: NodeIx) -> Option<f64> {
-        let reports = |at: NodeIx| self.node(at).reported_usd().filter(|_| !self.node(at).below.priced);
-        reports(at).filter(|_| !self.above(at).any(|above| reports(above).is_some()))
     }
 
     fn post_call(&self, at: NodeIx, failed: bool, figures: &mut Figures) {
@@ -387,11 +398,7 @@ impl Run {
             figures.embedding_tokens = call.usage.input;
         } else {
             (figures.llm_calls, figures.llm_failed) = (u64::from(!failed), u64::from(failed));
-            figures.input_tokens = call.usage.input;
-            figures.output_tokens = call.usage.output;
-            figures.cache_read_tokens = call.usage.cache_read;
-            figures.cache_write_tokens = call.usage.cache_write;
-            figures.reasoning_tokens = call.usage.reasoning;
+            figures.enter_tokens(&call.usage);
         }
         figures.enter(&call.price, failed && !call.usage.is_known());
     }

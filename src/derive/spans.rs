@@ -322,7 +322,7 @@ impl Arrival<'_, '_> {
             run.join_alike(at);
         } else if run.node(at).tells_of_calls {
             run.tell_of_calls(at);
-        } else if run.node(at).reported_usd().is_some() {
+        } else if run.node(at).told_usd().is_some() {
             run.count_only_here(at);
         }
         Some(at)
@@ -396,7 +396,8 @@ impl Arrival<'_, '_> {
     /// where they report nothing themselves.
     fn call(&self, op: Op, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) -> Option<Call> {
         let (usage, reported_usd) = (meaning.usage, meaning.reported_usd);
-        let price = if op.scope() == Scope::LlmRequest || (meaning.tells_of_calls && usage.is_known()) {
+        let may_stand_for_calls = meaning.tells_of_calls || op == Op::InvokeAgent;
+        let price = if op.scope() == Scope::LlmRequest || (may_stand_for_calls && usage.is_known()) {
             let at = self.span.end_time_unix_nano.max(self.span.start_time_unix_nano);
             let call = PricedCall {
                 provider: meaning.provider.as_deref(),

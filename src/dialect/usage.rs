@@ -237,6 +237,11 @@ impl Usage {
         parts.iter().chain(&more).flatten().count()
     }
 
+    /// Input and output together, as far as they are known.
+    pub fn total(&self) -> Option<u64> {
+        self.is_known().then(|| self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0)))
+    }
+
     /// Whether anything was reported.
     pub fn is_known(&self) -> bool {
         self.input.is_some() || self.output.is_some()

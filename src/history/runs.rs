@@ -237,29 +237,46 @@ fn figures_of(event: &Narrow<'_>) -> Figures {
                 (figures.embedding_calls, figures.embedding_tokens) = (1 - failed, performance.input_tokens);
             } else {
                 figures.llm_calls = 1 - failed;
-                (figures.input_tokens, figures.output_tokens) = (performance.input_tokens, performance.output_tokens);
-                figures.cache_read_tokens = performance.cache_read_tokens;
-                figures.cache_write_tokens = performance.cache_write_tokens;
-                figures.reasoning_tokens = performance.reasoning_tokens;
+                enter_tokens(event, &mut figures);
             }
-            figures.cost_usd = performance.cost_usd;
-            let has_tokens = performance.input_tokens.or(performance.output_tokens).is_some();
-            let unpriced = |reason: &&Unpriced| event.says(&format!("\"unpriced\":\"{}\"", reason.as_str()));
-            if (failed == 0 || has_tokens)
-                && performance.cost_usd.is_none()
-                && let Some(reason) = Unpriced::ALL.iter().find(unpriced)
-            {
-                figures.unpriced_calls = 1;
-                figures.unpriced[*reason as usize] = 1;
-            }
+            enter_price(event, &mut figures);
         }
         Scope::Tool if !event.says(r#""counted":false"#) => {
             (figures.tool_calls, figures.tool_failed) = (1, u64::from(event.event_type == EventType::Failed));
         }
-        Scope::Agent if !event.says(r#""counted":false"#) => (figures.agent_runs, figures.agent_failed) = (1, failed),
+        Scope::Agent if !event.says(r#""counted":false"#) => {
+            (figures.agent_runs, figures.agent_failed) = (1, failed);
+            if event.says(r#""usage_promoted":true"#) {
+                enter_tokens(event, &mut figures);
+                enter_price(event, &mut figures);
+            }
+        }
         _ => {}
     }
     figures
+}
+
+fn enter_tokens(event: &Narrow<'_>, figures: &mut Figures) {
+    let performance = event.performance();
+    (figures.input_tokens, figures.output_tokens) = (performance.input_tokens, performance.output_tokens);
+    figures.cache_read_tokens = performance.cache_read_tokens;
+    figures.cache_write_tokens = performance.cache_write_tokens;
+    figures.reasoning_tokens = performance.reasoning_tokens;
+}
+
+/// A call that failed before any token costs nothing that anyone could know.
+fn enter_price(event: &Narrow<'_>, figures: &mut Figures) {
+    let performance = event.performance();
+    figures.cost_usd = performance.cost_usd;
+    let has_tokens = performance.input_tokens.or(performance.output_tokens).is_some();
+    let unpriced = |reason: &&Unpriced| event.says(&format!("\"unpriced\":\"{}\"", reason.as_str()));
+    if (event.event_type == EventType::Completed || has_tokens)
+        && performance.cost_usd.is_none()
+        && let Some(reason) = Unpriced::ALL.iter().find(unpriced)
+    {
+        figures.unpriced_calls = 1;
+        figures.unpriced[*reason as usize] = 1;
+    }
 }
 
 /// Figures from the JSON that they were written as.

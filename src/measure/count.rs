@@ -14,6 +14,7 @@ impl Measure {
         self.alerts.saw(fact, now);
         match &fact.kind {
             FactKind::Call(call) => self.call(fact, call, now),
+            FactKind::Promoted { calls, usd } => self.tokens_and_cost(fact, calls, *usd, now),
             FactKind::ToolCall => self.tool_call(fact, now),
             FactKind::AgentRun { reported_usd, waited } => self.agent_run(fact, *reported_usd, waited, now),
             FactKind::Waited => self.agent_waited(fact, now),
@@ -78,11 +79,8 @@ impl Measure {
     }
 
     fn call(&mut self, fact: &Fact, call: &CallFact, now: Timestamp) {
-        let (provider, model) = (Label::from(&call.provider), Label::from(&call.model));
-        let operation = Label::from(call.op.as_str());
-        // Events and metrics name a model without saying whether it was asked for or answered.
-        let request_model = Label::from(if call.request_model.is_some() { &call.request_model } else { &call.model });
-        let response_model = Label::from(&call.response_model);
+        let (operation, provider) = (Label::from(call.op.as_str()), Label::from(&call.provider));
+        let [request_model, response_model] = models(call);
         let failed = fact.outcome != Outcome::Completed;
         let error = match &call.error_type {
             _ if !failed => Label::from(""),
@@ -96,16 +94,31 @@ impl Measure {
             let labels = [operation, provider, request_model, response_model];
             self.instruments.time_to_first_chunk.record(labels, ttft, exemplar, now);
         }
+        self.tokens_and_cost(fact, call, call.price.usd(), now);
+        // The row of a model counts its calls; runs in total are those of agents.
+        if let Some(model) = &call.model {
+            self.windows.add_row(fact.end, (Dimension::Model, model), now, |sums| {
+                sums.runs += 1;
+                sums.errors += u64::from(failed);
+            });
+        }
+    }
+
+    /// What a call took, or the calls that only their agent tells of; of the cost, what counts of it here.
+    fn tokens_and_cost(&mut self, fact: &Fact, call: &CallFact, usd: Option<f64>, now: Timestamp) {
+        let (operation, provider) = (Label::from(call.op.as_str()), Label::from(&call.provider));
+        let [request_model, response_model] = models(call);
         for (kind, tokens) in [("input", call.usage.input), ("output", call.usage.output)] {
             if let Some(tokens) = tokens {
                 let (agent, feature) = ((&fact.agent).into(), (&fact.feature).into());
                 let labels = [operation, provider, request_model, response_model, kind.into(), agent, feature];
-                self.instruments.token_usage.record(labels, tokens as f64, exemplar, now);
+                self.instruments.token_usage.record(labels, tokens as f64, exemplar(fact), now);
             }
         }
         self.input_tokens(fact, call, now);
+        let failed = fact.outcome != Outcome::Completed;
         let (mut unpriced, mut cost_usd) = (0, 0.0);
-        match (call.price.source(), call.price.usd()) {
+        match (call.price.source(), usd) {
             (Ok(source), Some(usd)) => {
                 cost_usd = self.count_cost(fact, usd, (&call.model, &call.provider), source.as_str(), now);
             }
@@ -114,7 +127,7 @@ impl Measure {
             (Ok(_), None) => {}
             (Err(reason), _) => {
                 unpriced = 1;
-                self.instruments.unpriced.add([model, provider, reason.as_str().into()], 1.0, now);
+                self.instruments.unpriced.add([(&call.model).into(), provider, reason.as_str().into()], 1.0, now);
             }
         }
         let of_model = call.op != Op::Embeddings;
@@ -126,13 +139,6 @@ impl Measure {
                 sums.output_tokens = sums.output_tokens.saturating_add(call.usage.output.unwrap_or(0));
             }
         });
-        // The row of a model counts its calls; runs in total are those of agents.
-        if let Some(model) = &call.model {
-            self.windows.add_row(fact.end, (Dimension::Model, model), now, |sums| {
-                sums.runs += 1;
-                sums.errors += u64::from(failed);
-            });
-        }
     }
 
     /// What of the input came from caches and went into them. The sum is all of it.
@@ -250,6 +256,14 @@ impl Measure {
         let attempts = number(event, "attempts").filter(|attempts| (0.0..=MOST_ATTEMPTS).contains(attempts));
         self.escalated(event, attempts.map(|attempts| attempts as u64), now);
     }
+}
+
+/// The model asked for, and the one that answered. Events and metrics name a model without saying which it is.
+fn models(call: &CallFact) -> [Label<'_>; 2] {
+    [
+        (if call.request_model.is_some() { &call.request_model } else { &call.model }).into(),
+        (&call.response_model).into(),
+    ]
 }
 
 /// Whose tokens and cost those of a fact are.

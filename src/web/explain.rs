@@ -60,6 +60,9 @@ pub fn write_making(object: &mut JsonObject<'_>, making: &Making) {
         object.f64("usd", making.agents.usd);
         object.end();
     }
+    if making.promoted > 0 {
+        entry.u64("promoted_runs", making.promoted);
+    }
     list(entry.key("unpriced"), &making.unpriced, write_unpriced);
     list(entry.key("left_out"), &making.left_out, write_left_out);
     let mut counting = JsonObject::begin(entry.key("token_counting"));

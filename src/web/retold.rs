@@ -95,13 +95,12 @@ fn tell(events: &[Event], others: &HashSet<SpanId>) -> Deriver {
         let mut event = event.clone();
         // The times of events are those at which they are told: nothing goes on after the last.
         last = last.max(event.timestamp);
-        let is_reported = match event.scope {
-            Scope::LlmRequest => {
-                event.data.get("price_source").is_none_or(|source| source == "reported")
-                    || event.span_id.is_none_or(|span| others.contains(&span))
-            }
+        let is_reported = if event.scope == Scope::LlmRequest || event.data.get("usage_promoted").is_some() {
+            event.data.get("price_source").is_none_or(|source| source == "reported")
+                || event.span_id.is_none_or(|span| others.contains(&span))
+        } else {
             // It is what the calls below come to, if they have costs.
-            _ => !has_costs,
+            !has_costs
         };
         if !is_reported {
             event.performance.cost_usd = None;

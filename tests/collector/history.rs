@@ -178,7 +178,7 @@ async fn ledger(collector: &Collector, id: &str) -> Vec<Value> {
 #[tokio::test]
 async fn a_run_that_has_left_memory_is_shown_as_it_was() {
     let mut collector = Collector::with(CONFIG).await;
-    for scenario in ["anthropic_sdk_tools", "node_mastra", "agent_framework_native"] {
+    for scenario in ["anthropic_sdk_tools", "node_mastra", "agent_framework_native", "claude_agent_sdk_oi"] {
         corpus::post(&collector, &tools::file("tests/data/corpus").join(scenario)).await;
     }
     let is_over = async || {

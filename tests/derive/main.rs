@@ -18,6 +18,7 @@ mod loops;
 mod made_up;
 mod outcomes;
 mod people;
+mod promoted;
 mod references;
 mod rust;
 mod said;

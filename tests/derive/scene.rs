@@ -152,6 +152,10 @@ impl Counted {
                 self.input_tokens += call.usage.input.unwrap_or(0);
                 self.cost += call.price.usd().map_or(0, nanodollars);
             }
+            FactKind::Promoted { calls, usd } => {
+                self.input_tokens += calls.usage.input.unwrap_or(0);
+                self.cost += usd.map_or(0, nanodollars);
+            }
             FactKind::Decision { reviewer, decision, .. } => {
                 *self.decisions.entry((reviewer, decision.as_str())).or_default() += 1;
             }

@@ -170,6 +170,7 @@ export interface Explanation {
   other_rates?: { calls: number; usd: number }
   reported?: { calls: number; usd: number }
   reported_by_agents?: { runs: number; usd: number }
+  promoted_runs?: number
   unpriced: { reason: string; provider?: string; model?: string; calls: number }[]
   left_out: { reason: string; times: number; tokens?: number; usd?: number }[]
   token_counting: Record<string, number>

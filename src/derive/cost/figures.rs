@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::price::{Price, Unpriced};
+use crate::dialect::Usage;
 use crate::event::JsonObject;
 
 /// Figures of some of the work. What no emitter reported is absent, never 0.
@@ -129,6 +130,15 @@ impl Figures {
 }
 
 impl Figures {
+    /// Enters the tokens of a call.
+    pub fn enter_tokens(&mut self, usage: &Usage) {
+        self.input_tokens = usage.input;
+        self.output_tokens = usage.output;
+        self.cache_read_tokens = usage.cache_read;
+        self.cache_write_tokens = usage.cache_write;
+        self.reasoning_tokens = usage.reasoning;
+    }
+
     /// Enters the price of a call. One that failed before any token costs nothing that anyone could know.
     pub fn enter(&mut self, price: &Price, is_free_if_unknown: bool) {
         self.cost_usd = price.usd();

@@ -30,6 +30,9 @@ pub struct Making {
     pub reported: Money,
     /// Runs of agents that count as their emitter says, because no call below them has a price.
     pub agents: Money,
+    /// Runs of agents among these calls: they tell what their calls took, and no call does.
+    #[serde(default)]
+    pub promoted: u64,
     /// Calls without a price, by model.
     pub unpriced: Vec<UnpricedModel>,
     /// What does not count, by reason.
@@ -145,8 +148,9 @@ impl Making {
     /// More models and tiers than anyone reads of; the rest is added up.
     const MOST_LINES: usize = 64;
 
-    /// Adds a call that counts, with the figures that it has in the ledger.
+    /// Adds a call that counts, or the run of an agent that stands for its calls, with the figures that it has in the ledger.
     pub fn add_call(&mut self, call: &CallCost<'_>, figures: &Figures) {
+        self.promoted += figures.agent_runs;
         if let Some(counting) = Counting::of(call.usage) {
             self.counting[counting as usize] += 1;
         }
@@ -187,6 +191,7 @@ impl Making {
         self.others.add(other.others);
         self.reported.add(other.reported);
         self.agents.add(other.agents);
+        self.promoted += other.promoted;
         other.unpriced.iter().for_each(|unpriced| self.add_unpriced(unpriced));
         other.left_out.iter().for_each(|left_out| self.add_left_out(left_out));
         self.counting.iter_mut().zip(other.counting).for_each(|(sum, more)| *sum += more);

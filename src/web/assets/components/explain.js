@@ -23,7 +23,7 @@ const UNPRICED = {
  * @param {{row: Record<string, any>}} props a row of the ledger, or its totals
  */
 export function Explanation({ row }) {
-  const { lines = [], other_rates: others, reported, reported_by_agents: agents, unpriced, left_out: leftOut, token_counting: counting } = row.explanation ?? {};
+  const { lines = [], other_rates: others, reported, reported_by_agents: agents, promoted_runs: promoted, unpriced, left_out: leftOut, token_counting: counting } = row.explanation ?? {};
   const counts = lines.filter((line) => line.counts);
   const beside = lines.filter((line) => !line.counts);
   return html`<div class="explanation">
@@ -31,6 +31,7 @@ export function Explanation({ row }) {
     ${others && html`<p>${counted(others.calls, "call")} at further prices: ${dollars(others.usd)}</p>`}
     ${reported && html`<p>${counted(reported.calls, "call")} at the cost that the emitter itself reports: ${exactDollars(reported.usd, reported.usd)}</p>`}
     ${agents && html`<p>${counted(agents.runs, "agent run")} at the cost that the emitter itself reports, because no call below has a price: ${dollars(agents.usd)}</p>`}
+    ${promoted && html`<p class="soft">Among these are ${counted(promoted, "agent run")}: only they tell what their calls took.</p>`}
     ${beside.map((line, index) => html`<${Line} key=${`b${index}`} line=${line} />`)}
     <${Deviation} of=${row.deviation} />
     ${(unpriced ?? []).map(
