@@ -64,7 +64,7 @@ fn what_a_call_tells_is_not_told_again() {
     let own = chat(2, 1, (10, 20), 1000, 10);
     assert_eq!(told(&[own, outer.clone()]), (1, Some(1000), Some(2_600_000)));
     let by_another = [chat(4, 3, (20, 30), 1000, 10), agent(3, 2, (15, 40), "critic"), tool(2, 1, (10, 50), "ask")];
-    assert_eq!(told(&[&by_another[..], &[outer.clone()]].concat()), (1, Some(1000), Some(2_600_000)));
+    assert_eq!(told(&[&by_another[..], std::slice::from_ref(&outer)].concat()), (1, Some(1000), Some(2_600_000)));
     assert_eq!(told(&[bare_chat(2, 1, (10, 20)), outer]), (1, Some(3000), Some(7_600_000)), "it tells no tokens");
 }
 
@@ -92,11 +92,14 @@ fn calls_beside_an_agent_may_be_its_own() {
 #[test]
 fn a_cost_goes_before_prices_and_a_model_without_one_is_told() {
     let writer = telling(agent(1, 0, (0, 100), "writer"), 1000, 10);
-    assert_eq!(told(&[reported(writer.clone(), 0.5)]), (0, Some(1000), Some(500_000_000)));
+    assert_eq!(
+        told(&[reported(telling(agent(1, 0, (0, 100), "writer"), 1000, 10), 0.5)]),
+        (0, Some(1000), Some(500_000_000))
+    );
     let mut unknown = writer;
     unknown.attributes.retain(|attribute| attribute.key != "gen_ai.request.model");
     unknown.attributes.push(text("gen_ai.request.model", "our-own-model-7b"));
-    let figures = figures(&[unknown]);
+    let figures = figures(std::slice::from_ref(&unknown));
     assert_eq!((figures.cost_usd, figures.input_tokens, figures.unpriced_calls), (None, Some(1000), 1));
 }
 
