@@ -382,7 +382,8 @@ impl Arrival<'_, '_> {
         }
         // Until it has ended, nothing has tokens or a price.
         if !self.goes_on {
-            node.call = self.call(meaning.op, meaning, names, prices).map(Box::new);
+            let tells_alone = node.is_agent_run() && !node.below.used;
+            node.call = self.call(tells_alone, meaning, names, prices).map(Box::new);
         }
         if let Some(id) = meaning.call_id() {
             run.note_call_id(at, id);
@@ -394,10 +395,10 @@ impl Arrival<'_, '_> {
 
     /// The tokens and the price of a call. What other work reports is the sum of the calls below it, or stands for them
     /// where they report nothing themselves.
-    fn call(&self, op: Op, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) -> Option<Call> {
+    fn call(&self, tells_alone: bool, meaning: &Meaning<'_>, names: &mut Names, prices: &mut Prices) -> Option<Call> {
         let (usage, reported_usd) = (meaning.usage, meaning.reported_usd);
-        let may_stand_for_calls = meaning.tells_of_calls || op == Op::InvokeAgent;
-        let price = if op.scope() == Scope::LlmRequest || (may_stand_for_calls && usage.is_known()) {
+        let may_stand_for_calls = (tells_alone || meaning.tells_of_calls) && usage.is_known();
+        let price = if meaning.op.scope() == Scope::LlmRequest || may_stand_for_calls {
             let at = self.span.end_time_unix_nano.max(self.span.start_time_unix_nano);
             let call = PricedCall {
                 provider: meaning.provider.as_deref(),
