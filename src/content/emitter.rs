@@ -33,6 +33,7 @@ const WORDS: &[&str] = &[
     "langgraph",
     "langsmith",
     "litellm",
+    "livekit",
     "llama",
     "llamaindex",
     "llm",

@@ -49,7 +49,7 @@ pub fn is_of_agents(namespace: &str, rest: &str) -> bool {
         | "lmnr" | "agentops" | "crewai" | "haystack" | "mastra" | "pydantic_ai" | "smolagents" | "litellm"
         | "swiftide" | "claude_code" | "codex" | "gemini_cli" | "qwen-code" | "copilot_chat" | "openlit"
         | "autogen" | "ag2" | "agno" | "dspy" | "strands" | "semantic_kernel" | "llama_index" | "llamaindex"
-        | "langgraph" | "langchain" | "voltagent" => true,
+        | "langgraph" | "langchain" | "voltagent" | "lk" => true,
         _ => false,
     }
 }
@@ -136,6 +136,15 @@ fn own(namespace: &str, rest: &str) -> Option<Class> {
         "traceloop" => (last(rest) == "template_variables").then_some(Class::Messages),
         "mlflow" => match rest {
             "spanInputs" | "spanOutputs" | "traceInputs" | "traceOutputs" | "chunk.value" => Some(Class::Messages),
+            _ => None,
+        },
+        // What it marks as personal is what was said.
+        "lk" => match rest {
+            _ if rest.starts_with("pii.function_tool.") => Some(Class::Tools),
+            _ if rest.starts_with("pii.") && rest != "pii.instructions" => Some(Class::Messages),
+            "user_input" | "user_transcript" | "input_text" | "chat_ctx" | "response.function_calls" => {
+                Some(Class::Messages)
+            }
             _ => None,
         },
         // Whole objects of the framework, with the messages that were in them.
@@ -281,20 +290,22 @@ mod tests {
                  langfuse.observation.input langfuse.trace.output lmnr.span.input agentops.entity.output \
                  traceloop.entity.input pydantic_ai.all_messages gcp.vertex.agent.llm_request gcp.vertex.agent.data \
                  haystack.component.input mastra.model_step.output mastra.log.tracing crewai.task.description \
-                 mastra.metadata.providerMetadata genkit:input genkit:output",
+                 mastra.metadata.providerMetadata genkit:input genkit:output lk.pii.chat_ctx lk.pii.user_transcript \
+                 lk.user_input lk.response.text lk.response.function_calls",
             ),
             (
                 Instructions,
                 "gen_ai.system_instructions gen_ai.tool.definitions gen_ai.agent.tools gen_ai.tool.json_schema \
                  llm.tools.0.tool.json_schema llm.request.functions.0.parameters llm.invocation_parameters ai.prompt.tools \
-                 mlflow.chat.tools crewai.agent.backstory",
+                 mlflow.chat.tools crewai.agent.backstory lk.pii.instructions lk.instructions",
             ),
             (
                 Tools,
                 "gen_ai.tool.call.arguments gen_ai.tool.call.result gen_ai.tool.call.arguments.city gen_ai.tool.input \
                  gen_ai.tool.args gen_ai.tool.output ai.toolCall.args ai.toolCall.result ai.response.toolCalls \
                  gcp.vertex.agent.tool_call_args gcp.vertex.agent.tool_response mcp.request.argument mcp.response.value \
-                 haystack.agent.step.tool.input github.copilot.tool.parameters.command",
+                 haystack.agent.step.tool.input github.copilot.tool.parameters.command \
+                 lk.pii.function_tool.output lk.function_tool.arguments",
             ),
         ] {
             for key in keys.split_whitespace() {
@@ -328,7 +339,7 @@ mod tests {
                     langsmith.metadata.thread_id metadata.user_id metadata.usage.prompt_tokens \
                     metadata.steps.0.tool.name traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
                     exception.message error.message error url.query spanlight.message session.id logfire.msg \
-                    gcp.vertex.agent.session_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
+                    gcp.vertex.agent.session_id lk.function_tool.name lk.speech_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
             .split_whitespace()
         {
             assert_eq!(find(key), None, "{key}");

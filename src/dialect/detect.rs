@@ -3,8 +3,8 @@
 use super::{
     Dialect, Spot, ag2, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai,
     gemini_cli, genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm,
-    llama_index, logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry, otel_genai,
-    pydantic_ai, qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
+    livekit, llama_index, logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry,
+    otel_genai, pydantic_ai, qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
 };
 
 /// All dialects, the most specific first. One line adds one.
@@ -26,6 +26,7 @@ pub static DIALECTS: &[&Dialect] = &[
     &ai_sdk::DIALECT,
     &mastra::DIALECT,
     &voltagent::DIALECT,
+    &livekit::DIALECT,
     &genkit::DIALECT,
     &spring_ai::DIALECT,
     &pydantic_ai::DIALECT,

@@ -35,6 +35,7 @@ mod langsmith;
 mod lenient;
 mod lexicon;
 mod litellm;
+mod livekit;
 mod llama_index;
 mod logfire;
 mod logs;
