@@ -10,6 +10,7 @@ const WORDS: &[&str] = &[
     "agent",
     "agentops",
     "agents",
+    "agentscope",
     "agno",
     "ai",
     "anthropic",

@@ -49,7 +49,7 @@ pub fn is_of_agents(namespace: &str, rest: &str) -> bool {
         | "lmnr" | "agentops" | "crewai" | "haystack" | "mastra" | "pydantic_ai" | "smolagents" | "litellm"
         | "swiftide" | "claude_code" | "codex" | "gemini_cli" | "qwen-code" | "copilot_chat" | "openlit"
         | "autogen" | "ag2" | "agno" | "dspy" | "strands" | "semantic_kernel" | "llama_index" | "llamaindex"
-        | "langgraph" | "langchain" | "voltagent" | "lk" => true,
+        | "langgraph" | "langchain" | "voltagent" | "lk" | "agentscope" => true,
         _ => false,
     }
 }
@@ -291,7 +291,7 @@ mod tests {
                  traceloop.entity.input pydantic_ai.all_messages gcp.vertex.agent.llm_request gcp.vertex.agent.data \
                  haystack.component.input mastra.model_step.output mastra.log.tracing crewai.task.description \
                  mastra.metadata.providerMetadata genkit:input genkit:output lk.pii.chat_ctx lk.pii.user_transcript \
-                 lk.user_input lk.response.text lk.response.function_calls",
+                 lk.user_input lk.response.text lk.response.function_calls agentscope.function.input agentscope.function.output",
             ),
             (
                 Instructions,
@@ -339,7 +339,7 @@ mod tests {
                     langsmith.metadata.thread_id metadata.user_id metadata.usage.prompt_tokens \
                     metadata.steps.0.tool.name traceloop.entity.name mcp.method.name http.request.body.size db.query.text \
                     exception.message error.message error url.query spanlight.message session.id logfire.msg \
-                    gcp.vertex.agent.session_id lk.function_tool.name lk.speech_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
+                    gcp.vertex.agent.session_id lk.function_tool.name lk.speech_id agentscope.function.name agentscope.agent.reply_id genkit:name genkit:metadata:subtype model prompt_id tool_name duration_ms success error_type"
             .split_whitespace()
         {
             assert_eq!(find(key), None, "{key}");

@@ -1,9 +1,9 @@
 //! Which dialect a span is in: the first of the list that has a sign of it.
 
 use super::{
-    Dialect, Spot, ag2, agentops, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot, crewai,
-    gemini_cli, genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith, litellm,
-    livekit, llama_index, logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry,
+    Dialect, Spot, ag2, agentops, agentscope, ai_sdk, ai_sdk_legacy, anthropic_sdk, claude_code, codex, copilot,
+    crewai, gemini_cli, genai, genkit, google_adk, goose, haystack, laminar, langchain_rust, langfuse, langsmith,
+    litellm, livekit, llama_index, logfire, mastra, mcp, mlflow, msft, opencode, openinference, openlit, openllmetry,
     otel_genai, pydantic_ai, qwen_code, rig, spanlight, spring_ai, strands, swiftide, voltagent,
 };
 
@@ -27,6 +27,7 @@ pub static DIALECTS: &[&Dialect] = &[
     &mastra::DIALECT,
     &voltagent::DIALECT,
     &livekit::DIALECT,
+    &agentscope::DIALECT,
     &genkit::DIALECT,
     &spring_ai::DIALECT,
     &pydantic_ai::DIALECT,

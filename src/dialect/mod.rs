@@ -6,6 +6,7 @@
 
 mod ag2;
 mod agentops;
+mod agentscope;
 mod ai_sdk;
 mod ai_sdk_legacy;
 mod anthropic_sdk;

@@ -70,6 +70,7 @@ fn is_framework(name: &str) -> bool {
             | "agent_framework"
             | "gen_ai"
             | "gateway"
+            | "unknown"
     )
 }
 

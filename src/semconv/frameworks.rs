@@ -327,6 +327,11 @@ keys! { super::conventions::NAMES.len() as u16;
     LK_LLM_METRICS = "lk.llm_metrics",
     // VoltAgent.
     ENTITY_TYPE = "entity.type",
+    // AgentScope.
+    AGENTSCOPE_FUNCTION_INPUT = "agentscope.function.input",
+    AGENTSCOPE_FUNCTION_OUTPUT = "agentscope.function.output",
+    AGENTSCOPE_USAGE_CACHE_INPUT_TOKENS = "agentscope.usage.cache_input_tokens",
+    AGENTSCOPE_USAGE_CACHE_CREATION_INPUT_TOKENS = "agentscope.usage.cache_creation_input_tokens",
     ENTITY_NAME = "entity.name",
     VOLTAGENT_SUBAGENT_NAME = "subagent.name",
     AGENT_STATE = "agent.state",
