@@ -62,6 +62,7 @@ mod spanlight;
 mod spring_ai;
 mod strands;
 mod swiftide;
+mod tool_result;
 mod usage;
 mod voltagent;
 
@@ -313,6 +314,9 @@ impl Dialect {
         let request_model = text(Field::request_model);
         let response_model = text(Field::response_model);
         let (failure, canceled) = outcome::read(spot, &self.fields);
+        let may_have_failed = op == Op::ExecuteTool && failure.is_none() && !canceled;
+        let result = may_have_failed.then(|| text(Field::output)).flatten();
+        let failure = failure.or_else(|| tool_result::failure(result?));
         Meaning {
             dialect: self.name,
             op,
