@@ -1,6 +1,7 @@
 //! OpenLIT: the conventions, except for what it adds up, guesses or does not know.
 
-use super::{Convention, Dialect, Hint, Meaning, Op, Signs, Spot, Usage, otel_genai};
+use super::langgraph::Metadata;
+use super::{Aside, Convention, Dialect, Hint, Meaning, Op, Signs, Spot, Usage, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -43,7 +44,17 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     otel_genai::op(spot).or_else(|| is_decorated().then_some(Op::Step))
 }
 
+/// It calls everything an agent of which it does not know what else it is.
+const OPENAI_AGENTS: &str = "openlit.instrumentation.openai_agents";
+/// It calls all nodes of graphs agents.
+const LANGGRAPH: &str = "openlit.instrumentation.langgraph";
+
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    match spot.instrumentation {
+        OPENAI_AGENTS if meaning.op == Op::InvokeAgent => of_openai_agents(spot, meaning),
+        LANGGRAPH => of_langgraph(meaning),
+        _ => {}
+    }
     if meaning.op == Op::Step && !spot.attributes.has(Key::GEN_AI_OPERATION_NAME) {
         meaning.hint = Some(Hint::WorkflowIfOutermost);
     }
@@ -58,5 +69,39 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     meaning.reported_usd = meaning.reported_usd.filter(|usd| *usd > 0.0);
     if meaning.ttft_s.is_none() && spot.attributes.truth(&[Key::GEN_AI_REQUEST_STREAM]) == Some(true) {
         meaning.ttft_s = spot.attributes.amount(&[Key::GEN_AI_SERVER_TIME_TO_FIRST_TOKEN]);
+    }
+}
+
+/// Only agents have an id: tasks and turns have not even a name, handoffs say from whom, and guardrails and what else a
+/// program tells have the name of an agent.
+fn of_openai_agents<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
+    if meaning.agent_id.is_some() {
+        return;
+    }
+    let name = meaning.agent_name.take();
+    if let Some(from) = spot.word(Key::GEN_AI_AGENT_SOURCE) {
+        meaning.op = Op::Handoff;
+        meaning.aside = name.map(|to| Aside::HandedOff { from: Some(from.into()), to: to.into() });
+        return;
+    }
+    let is_guardrail = spot.attributes.has(Key::GEN_AI_GUARDRAIL_TRIGGERED);
+    meaning.op = if is_guardrail { Op::Guardrail } else { Op::Step };
+    meaning.step_name = meaning.step_name.or(name);
+}
+
+fn of_langgraph(meaning: &mut Meaning<'_>) {
+    let (name, metadata) = match meaning.op {
+        Op::InvokeWorkflow => {
+            (meaning.workflow_name, Metadata { integration: Some("langgraph").into(), ..Metadata::default() })
+        }
+        Op::InvokeAgent => {
+            let node = meaning.agent_name.take();
+            meaning.step_name = node;
+            (node, Metadata { node: node.into(), ..Metadata::default() })
+        }
+        _ => return,
+    };
+    if let Some(name) = name {
+        metadata.add_to(name, meaning);
     }
 }

@@ -301,6 +301,8 @@ keys! { super::conventions::NAMES.len() as u16;
     GUARDRAIL_RESPONSE = "guardrail_response",
     // OpenLIT.
     TELEMETRY_SDK_NAME = "telemetry.sdk.name",
+    GEN_AI_AGENT_SOURCE = "gen_ai.agent.source",
+    GEN_AI_GUARDRAIL_TRIGGERED = "gen_ai.guardrail.triggered",
     FUNCTION_ARGS = "function.args",
     FUNCTION_KWARGS = "function.kwargs",
     // Genkit.
@@ -325,13 +327,13 @@ keys! { super::conventions::NAMES.len() as u16;
     LK_RESPONSE_TEXT = "lk.response.text",
     LK_PII_RESPONSE_TEXT = "lk.pii.response.text",
     LK_LLM_METRICS = "lk.llm_metrics",
-    // VoltAgent.
-    ENTITY_TYPE = "entity.type",
     // AgentScope.
     AGENTSCOPE_FUNCTION_INPUT = "agentscope.function.input",
     AGENTSCOPE_FUNCTION_OUTPUT = "agentscope.function.output",
     AGENTSCOPE_USAGE_CACHE_INPUT_TOKENS = "agentscope.usage.cache_input_tokens",
     AGENTSCOPE_USAGE_CACHE_CREATION_INPUT_TOKENS = "agentscope.usage.cache_creation_input_tokens",
+    // VoltAgent.
+    ENTITY_TYPE = "entity.type",
     ENTITY_NAME = "entity.name",
     VOLTAGENT_SUBAGENT_NAME = "subagent.name",
     AGENT_STATE = "agent.state",
