@@ -1,7 +1,10 @@
 //! MLflow, which writes every value as JSON.
 
+use serde::Deserialize;
+
 use super::langgraph::Metadata;
-use super::{Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, buckets, details, otel_genai};
+use super::lenient::Word;
+use super::{Aside, Convention, Dialect, FieldKeys, Hint, Meaning, Op, Signs, Spot, buckets, details, otel_genai};
 use crate::event::Scope;
 use crate::semconv::Key;
 
@@ -50,9 +53,22 @@ fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     otel_genai::op(spot).or(has_type.then_some(Op::Step))
 }
 
+/// What runs OpenAI's agents, which it calls an agent as well.
+const RUNNER_OF_OPENAI_AGENTS: &str = "AgentRunner.run";
+
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     let name = Some(spot.span.name.as_str()).filter(|name| !name.is_empty());
     match meaning.op {
+        // The agents of it have spans of their own.
+        Op::InvokeAgent if name == Some(RUNNER_OF_OPENAI_AGENTS) => {
+            (meaning.op, meaning.workflow_name) = (Op::InvokeWorkflow, name);
+        }
+        Op::Step
+            if name == Some("Handoff")
+                && let Some(aside) = handoff(spot) =>
+        {
+            (meaning.op, meaning.aside) = (Op::Handoff, Some(aside));
+        }
         Op::InvokeAgent => meaning.agent_name = meaning.agent_name.or(name),
         Op::ExecuteTool => meaning.tool_name = meaning.tool_name.or(name),
         Op::Step => meaning.hint = Some(Hint::WorkflowIfOutermost),
@@ -68,4 +84,20 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         metadata.add_to(spot.span.name.as_str(), meaning);
     }
     meaning.reported_usd = buckets::usd(spot, Key::MLFLOW_LLM_COST).or(meaning.reported_usd);
+}
+
+/// Who handed the work on, and to whom, as its recorder of OpenAI's agents says it.
+fn handoff<'a>(spot: &Spot<'a, '_>) -> Option<Aside<'a>> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Agents<'a> {
+        #[serde(borrow)]
+        from_agent: Word<'a>,
+        #[serde(borrow)]
+        to_agent: Word<'a>,
+    }
+    let agents =
+        |key| spot.word(key).and_then(|json| serde_json::from_str::<Agents<'a>>(json).ok()).unwrap_or_default();
+    let to = agents(Key::MLFLOW_SPAN_OUTPUTS).to_agent.text?;
+    Some(Aside::HandedOff { from: agents(Key::MLFLOW_SPAN_INPUTS).from_agent.text, to })
 }

@@ -49,10 +49,14 @@ const OPENAI_AGENTS: &str = "openlit.instrumentation.openai_agents";
 /// It calls all nodes of graphs agents.
 const LANGGRAPH: &str = "openlit.instrumentation.langgraph";
 
+/// It calls the machine within each agent a workflow, and its parts agents without a name.
+const CREWAI: &str = "openlit.instrumentation.crewai";
+
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match spot.instrumentation {
         OPENAI_AGENTS if meaning.op == Op::InvokeAgent => of_openai_agents(spot, meaning),
         LANGGRAPH => of_langgraph(meaning),
+        CREWAI => of_crewai(spot.span.name.as_str(), meaning),
         _ => {}
     }
     if meaning.op == Op::Step && !spot.attributes.has(Key::GEN_AI_OPERATION_NAME) {
@@ -103,5 +107,16 @@ fn of_langgraph(meaning: &mut Meaning<'_>) {
     };
     if let Some(name) = name {
         metadata.add_to(name, meaning);
+    }
+}
+
+fn of_crewai<'a>(name: &'a str, meaning: &mut Meaning<'a>) {
+    let is_part = match meaning.op {
+        Op::InvokeAgent => meaning.agent_name.is_none(),
+        Op::InvokeWorkflow => meaning.workflow_name == Some("AgentExecutor"),
+        _ => false,
+    };
+    if is_part {
+        (meaning.op, meaning.step_name) = (Op::Step, name.split_once(' ').map(|(_, part)| part));
     }
 }

@@ -312,6 +312,10 @@ keys! { super::conventions::NAMES.len() as u16;
     GENKIT_SESSION_ID = "genkit:sessionId",
     GENKIT_INPUT = "genkit:input",
     GENKIT_OUTPUT = "genkit:output",
+    // OpenAI's agents, as Laminar tells of them.
+    OPENAI_AGENTS_HANDOFF_FROM = "openai.agents.handoff.from",
+    OPENAI_AGENTS_HANDOFF_TO = "openai.agents.handoff.to",
+    OPENAI_AGENTS_GUARDRAIL_NAME = "openai.agents.guardrail.name",
     // LiveKit Agents.
     LK_AGENT_LABEL = "lk.agent_label",
     LK_PREVIOUS_AGENT_LABEL = "lk.previous_agent_label",
