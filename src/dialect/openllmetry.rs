@@ -11,6 +11,7 @@ use crate::semconv::Key;
 pub(super) static DIALECT: Dialect = Dialect {
     name: "openllmetry",
     signs: Signs {
+        scopes: &["opentelemetry.instrumentation.crewai*"],
         keys: &[
             Key::TRACELOOP_SPAN_KIND,
             Key::TRACELOOP_ENTITY_NAME,
@@ -24,7 +25,7 @@ pub(super) static DIALECT: Dialect = Dialect {
     fields: FieldKeys {
         request_model: &[Key::GEN_AI_REQUEST_MODEL, Key::LLM_REQUEST_MODEL],
         response_model: &[Key::GEN_AI_RESPONSE_MODEL, Key::LLM_RESPONSE_MODEL],
-        workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::TRACELOOP_WORKFLOW_NAME],
+        workflow_name: &[Key::GEN_AI_WORKFLOW_NAME, Key::TRACELOOP_WORKFLOW_NAME, Key::CREWAI_CREW_NAME],
         step_name: &[Key::GEN_AI_TASK_NAME, Key::TRACELOOP_ENTITY_NAME],
         tool_name: &[Key::GEN_AI_TOOL_NAME, Key::TOOL_NAME],
         stream: &[Key::LLM_IS_STREAMING],
@@ -76,11 +77,17 @@ const KINDS: &[(&str, Op)] = &[
 const REQUESTS: &[(&str, Op)] =
     &[("chat", Op::Chat), ("completion", Op::TextCompletion), ("rerank", Op::Rerank), ("embedding", Op::Embeddings)];
 
+/// A crew of CrewAI, which it calls an agent in the words of the conventions.
+const CREW: &str = "crewai.workflow";
+
 fn op(spot: &Spot<'_, '_>) -> Option<Op> {
     let said = |key: Key, words: &[(&str, Op)]| {
         let said = spot.word(key)?;
         words.iter().find(|(word, _)| word.eq_ignore_ascii_case(said)).map(|(_, op)| *op)
     };
+    if spot.span.name == *CREW {
+        return Some(Op::InvokeWorkflow);
+    }
     // Around every graph of LangGraph it says that an agent of its name is invoked, and again beside it.
     if spot.attributes.has(Key::GEN_AI_WORKFLOW_NODES) && !spot.attributes.has(Key::TRACELOOP_SPAN_KIND) {
         return Some(if spot.span.parent_span_id.is_empty() { Op::InvokeWorkflow } else { Op::Step });
