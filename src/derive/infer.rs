@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::apart::may_be_told_elsewhere;
 use super::held::Held;
 use super::names::Name;
-use super::node::{NodeIx, Outcome, State};
+use super::node::{Node, NodeIx, Outcome, State};
 use super::run::Run;
 use crate::dialect::{Hint, Op};
 use crate::event::{Scope, SpanId, Timestamp};
@@ -71,13 +71,16 @@ impl Run {
         let mut within =
             Some(at).filter(|at| self.node(*at).is_silent && self.node(*at).outcome == Outcome::Completed)?;
         loop {
-            let parts = self.children(within).filter(|part| self.node(*part).op.is_some());
-            let last = parts.max_by_key(|part| (self.node(*part).end, self.node(*part).id))?;
+            let is_part = |part: &Node| part.op.is_some() || part.first_child.is_some();
+            let parts = || self.children(within).filter(|part| is_part(self.node(*part)));
+            let last = parts().max_by_key(|part| (self.node(*part).end, self.node(*part).id))?;
             if self.node(last).outcome == Outcome::Failed {
                 return Some(last);
             }
-            // The same work again, by its name.
-            within = Some(last).filter(|last| self.node(*last).name == self.node(at).name)?;
+            // The same work again, by its name or because there is nothing beside it.
+            let (name, scope) = (&self.node(last).name, self.node(last).scope());
+            let is_all = || scope.is_none_or(|scope| scope == Scope::WorkflowStep) && parts().nth(1).is_none();
+            within = Some(last).filter(|_| *name == self.node(at).name || is_all())?;
         }
     }
 

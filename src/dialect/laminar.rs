@@ -42,6 +42,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op.scope() {
         Scope::Tool => meaning.tool_name = meaning.tool_name.or(Some(name)),
         Scope::Agent => meaning.agent_name = meaning.agent_name.or(Some(name)),
+        Scope::Workflow => meaning.workflow_name = meaning.workflow_name.or(Some(name)),
         Scope::WorkflowStep if meaning.op == Op::Step => meaning.hint = Some(Hint::WorkflowIfOutermost),
         _ => {}
     }
@@ -58,6 +59,9 @@ fn of_openai_agents<'a>(spot: &Spot<'a, '_>, name: &str, meaning: &mut Meaning<'
         }
         Op::Step if spot.attributes.has(Key::OPENAI_AGENTS_GUARDRAIL_NAME) => meaning.op = Op::Guardrail,
         Op::Step if is_agent(spot, name) => meaning.op = Op::InvokeAgent,
+        Op::Step if spot.attributes.has(Key::OPENAI_AGENTS_TRACE_NAME) => {
+            (meaning.op, meaning.is_silent) = (Op::InvokeWorkflow, true);
+        }
         _ => {}
     }
 }

@@ -50,6 +50,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match meaning.op {
         Op::InvokeWorkflow => {
             meaning.workflow_name = meaning.workflow_name.or(name);
+            meaning.is_silent = of_agents(spot).is_some();
             meaning.conversation_id = meaning.conversation_id.take().or(spot.word(Key::PLAIN_GROUP_ID).map(Into::into));
         }
         Op::InvokeAgent => meaning.agent_name = meaning.agent_name.or(name),
@@ -61,7 +62,9 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         _ => {}
     }
     // What the provider said of its caches and of thinking is nowhere else.
-    if let Some(raw) = details::usage(spot, Key::GEN_AI_USAGE_RAW, Convention::default()) {
+    let raw = |key| details::usage(spot, key, Convention::default());
+    let in_agents = || if meaning.op == Op::Chat { raw(Key::PLAIN_USAGE) } else { None };
+    if let Some(raw) = raw(Key::GEN_AI_USAGE_RAW).or_else(in_agents) {
         meaning.usage = meaning.usage.or(raw);
     }
     let is_answered = spot.attributes.has_any(&[Key::GEN_AI_RESPONSE_ID, Key::GEN_AI_OUTPUT_MESSAGES]);

@@ -55,6 +55,7 @@ const CREWAI: &str = "openlit.instrumentation.crewai";
 fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     match spot.instrumentation {
         OPENAI_AGENTS if meaning.op == Op::InvokeAgent => of_openai_agents(spot, meaning),
+        OPENAI_AGENTS => meaning.is_silent = meaning.op == Op::InvokeWorkflow,
         LANGGRAPH => of_langgraph(meaning),
         CREWAI => of_crewai(spot.span.name.as_str(), meaning),
         _ => {}

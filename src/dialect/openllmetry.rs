@@ -129,6 +129,7 @@ fn amend<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
         Scope::Agent if meaning.agent_name.is_none() => meaning.agent_name = entity(),
         Scope::Workflow if meaning.op == Op::InvokeWorkflow => {
             meaning.workflow_name = entity().or(meaning.workflow_name).or(meaning.agent_name.take());
+            meaning.is_silent = spot.instrumentation == otel_genai::OPENAI_AGENTS;
         }
         Scope::Tool if meaning.tool_name.is_none() => {
             let told = || of_tool_message(spot).or_else(entity);

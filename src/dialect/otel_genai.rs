@@ -28,13 +28,14 @@ pub(super) static DIALECT: Dialect = Dialect {
 /// OpenLLMetry's, whose answers are without thoughts, which only the total has.
 const GEMINI: &str = "opentelemetry.instrumentation.google_generativeai";
 /// It calls whatever is no agent's run itself by one name for all agents, and the trace an agent without a name.
-const OPENAI_AGENTS: &str = "opentelemetry.instrumentation.openai_agents";
+pub(super) const OPENAI_AGENTS: &str = "opentelemetry.instrumentation.openai_agents";
 
 fn of_openai_agents<'a>(spot: &Spot<'a, '_>, meaning: &mut Meaning<'a>) {
     if meaning.op.scope() != Scope::Agent {
         meaning.agent_name = None;
     } else if meaning.agent_name.is_none() && spot.span.parent_span_id.is_empty() {
         (meaning.op, meaning.workflow_name) = (Op::InvokeWorkflow, Some(spot.span.name.as_str()));
+        meaning.is_silent = true;
     }
 }
 

@@ -257,6 +257,7 @@ keys! { super::conventions::NAMES.len() as u16;
     LANGSMITH_USAGE_METADATA = "langsmith.metadata.usage_metadata",
     LANGSMITH_MODEL_TYPE = "langsmith.metadata.ls_model_type",
     GEN_AI_USAGE_RAW = "gen_ai.usage.raw",
+    PLAIN_USAGE = "usage",
     GEN_AI_USAGE_INPUT_TOKEN_DETAILS = "gen_ai.usage.input_token_details",
     GEN_AI_USAGE_OUTPUT_TOKEN_DETAILS = "gen_ai.usage.output_token_details",
     // OpenLLMetry.
@@ -313,6 +314,7 @@ keys! { super::conventions::NAMES.len() as u16;
     GENKIT_INPUT = "genkit:input",
     GENKIT_OUTPUT = "genkit:output",
     // OpenAI's agents, as Laminar tells of them.
+    OPENAI_AGENTS_TRACE_NAME = "lmnr.association.properties.metadata.openai.agents.trace_name",
     OPENAI_AGENTS_HANDOFF_FROM = "openai.agents.handoff.from",
     OPENAI_AGENTS_HANDOFF_TO = "openai.agents.handoff.to",
     OPENAI_AGENTS_GUARDRAIL_NAME = "openai.agents.guardrail.name",
