@@ -30,7 +30,7 @@ impl Run {
     /// Whether something may still come that makes something else of it.
     pub fn is_undecided(&self, at: NodeIx) -> bool {
         let node = self.node(at);
-        let may_have_failed = node.is_silent && node.outcome == Outcome::Completed;
+        let may_have_failed = node.is_silent && node.has_ended() && node.outcome == Outcome::Completed;
         let is_alone = node.parent.is_none() && node.is_call() && self.nodes.len() == 1;
         may_have_failed
             || (is_alone && may_be_told_elsewhere(node.dialect))

@@ -4,7 +4,8 @@
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use prost::Message;
 use spanlight::derive::RunStatus;
 use spanlight::derive::cost::By;
@@ -120,6 +121,20 @@ fn a_span_and_its_placeholder_are_one_span_that_goes_on_until_it_has_ended() {
     assert_eq!(scene.deriver.summaries(|_| true)[0].status, RunStatus::Completed);
     assert_eq!((scene.totals().tool_calls, scene.totals().agent_runs), (1, 1));
     assert_eq!(scene.deriver.counts().duplicate_spans, 0);
+}
+
+#[test]
+fn a_trace_that_never_says_so_has_failed_with_its_agent_and_began_when_it_began() {
+    let root = with(span(1, 0, (0, 1000), "OpenAI Agents trace: {name}", Vec::new()), "name", "support");
+    let task = span(2, 1, (0, 1000), "Task: support", Vec::new());
+    let mut desk = with(span(3, 2, (0, 1000), "Agent run: {name!r}", Vec::new()), "name", "desk");
+    desk.status = Some(Status { code: StatusCode::Error.into(), message: "no such model".into() });
+    let mut scene = Scene::new();
+    scene.arrive_in("logfire.openai_agents", &[pending(11, &root)]).pass(1000);
+    assert_eq!(scene.names(), ["workflow.started"]);
+    scene.arrive_in("logfire.openai_agents", &[desk, task, root]).pass(10_000).finish();
+    assert_eq!(scene.names(), ["agent.started", "agent.failed", "workflow.failed"]);
+    assert_eq!(scene.deriver.summaries(|_| true)[0].status, RunStatus::Failed);
 }
 
 #[test]
